@@ -1,0 +1,1 @@
+"""What can exist: convolution types, architectures, search spaces, and what they cost."""

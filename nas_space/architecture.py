@@ -1,0 +1,207 @@
+"""What a network is, as a value: comparable, hashable, JSON, with a stable key."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nas_space.convs import Conv, InvalidChoiceError, parse
+from nas_space.convs.base import Size, out_size
+from nas_space.convs.regular import Regular
+
+FORMAT = 1
+"""Version of the JSON form. Older forms stay readable."""
+
+_MAX_WIDTH = 8192
+_MAX_BLOCKS = 256
+_MAX_STAGES = 8
+_FIELDS = {"format", "skeleton", "stem", "stages"}
+
+_STEM = Regular()
+
+Block = tuple[Conv, Conv]
+"""The two convolutions of a residual block."""
+
+
+class InvalidArchitectureError(ValueError):
+    """A text that is no architecture, or an architecture that cannot be built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One convolution of an architecture in its place.
+
+    Attributes:
+        name: its place, e.g. ``stage1.block2.conv1``.
+        conv: the choice.
+        c_in: input channels; None for the image's own.
+        c_out: output channels.
+        stride: 1 or 2.
+    """
+
+    name: str
+    conv: Conv
+    c_in: int | None
+    c_out: int
+    stride: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Residual blocks of one width; the first block of a stage halves the map, but for stage 1."""
+
+    width: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
+
+    The image's channels and the number of classes are the task's, not the architecture's.
+
+    Raises:
+        InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
+    """
+
+    stages: tuple[Stage, ...]
+    stem: Conv = _STEM
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be built."""
+        if not 1 <= len(self.stages) <= _MAX_STAGES:
+            raise InvalidArchitectureError(
+                f"an architecture has 1 to {_MAX_STAGES} stages, not {len(self.stages)}"
+            )
+        for number, stage in enumerate(self.stages, 1):
+            if not 1 <= stage.width <= _MAX_WIDTH:
+                raise InvalidArchitectureError(
+                    f"stage{number}: width must be from 1 to {_MAX_WIDTH}, not {stage.width}"
+                )
+            if not 1 <= len(stage.blocks) <= _MAX_BLOCKS:
+                raise InvalidArchitectureError(
+                    f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
+                )
+        for layer in self.layers():
+            # The stem's input is the image, whose channels only regular-like choices can take;
+            # `build` checks that one.
+            if layer.c_in is None:
+                continue
+            try:
+                layer.conv.check(layer.c_in, layer.c_out)
+            except InvalidChoiceError as error:
+                raise InvalidArchitectureError(f"{layer.name}: {error}") from None
+
+    def layers(self) -> Iterator[Layer]:
+        """The convolutions that can be chosen, from stem to head."""
+        width = self.stages[0].width
+        yield Layer("stem", self.stem, None, width)
+        for s, stage in enumerate(self.stages, 1):
+            for b, (first, second) in enumerate(stage.blocks, 1):
+                place = f"stage{s}.block{b}"
+                stride = 2 if s > 1 and b == 1 else 1
+                yield Layer(f"{place}.conv1", first, width, stage.width, stride)
+                yield Layer(f"{place}.conv2", second, stage.width, stage.width)
+                width = stage.width
+
+    def shortcuts(self) -> Iterator[Layer]:
+        """The 1×1 projections: one wherever a block changes the width or the map's size."""
+        for layer in self.layers():
+            if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
+                name = layer.name.replace("conv1", "shortcut")
+                yield Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
+
+    def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
+        """Each layer with the height and width of its input map, for images of that size."""
+        for layer in self.layers():
+            yield layer, size
+            size = out_size(size, layer.stride)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form, of plain dicts, lists, numbers and strings."""
+        return {
+            "format": FORMAT,
+            "skeleton": "residual",
+            "stem": str(self.stem),
+            "stages": [
+                {
+                    "width": stage.width,
+                    "blocks": [[str(conv) for conv in block] for block in stage.blocks],
+                }
+                for stage in self.stages
+            ],
+        }
+
+    @property
+    def text(self) -> str:
+        """The JSON form as canonical text: equal architectures have equal texts."""
+        return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that name this architecture in databases and tables."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        """A line a person can read: widths, then the choices of each stage."""
+        return " | ".join(
+            f"{stage.width}: " + " ".join(str(conv) for block in stage.blocks for conv in block)
+            for stage in self.stages
+        )
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read the JSON form, as text or already decoded.
+
+        Raises:
+            InvalidArchitectureError: it is not the JSON form of an architecture.
+        """
+        if isinstance(data, str | bytes):
+            try:
+                data = json.loads(data)
+            except (ValueError, RecursionError):
+                raise InvalidArchitectureError("an architecture must be valid JSON") from None
+        if not isinstance(data, dict) or data.keys() != _FIELDS:
+            raise InvalidArchitectureError(
+                f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
+            )
+        if data["format"] != FORMAT or data["skeleton"] != "residual":
+            raise InvalidArchitectureError(
+                f"this version reads format {FORMAT} of the residual skeleton, not "
+                f"{str(data['format'])[:20]!r} of {str(data['skeleton'])[:40]!r}"
+            )
+        try:
+            stages = tuple(_read_stage(stage) for stage in _listed(data["stages"], "stages"))
+            return cls(stages, stem=parse(_string(data["stem"])))
+        except InvalidChoiceError as error:
+            raise InvalidArchitectureError(str(error)) from None
+
+
+def _read_stage(data: object) -> Stage:
+    if not isinstance(data, dict) or data.keys() != {"width", "blocks"}:
+        raise InvalidArchitectureError("a stage is a JSON object with the fields width and blocks")
+    width = data["width"]
+    if not isinstance(width, int) or isinstance(width, bool):
+        raise InvalidArchitectureError("a stage's width must be a whole number")
+    return Stage(width, tuple(_read_block(block) for block in _listed(data["blocks"], "blocks")))
+
+
+def _read_block(data: object) -> Block:
+    match [parse(_string(label)) for label in _listed(data, "a block")]:
+        case [first, second]:
+            return first, second
+        case _:
+            raise InvalidArchitectureError("a block is a list of two convolutions")
+
+
+def _listed(data: object, what: str) -> list[object]:
+    if not isinstance(data, list):
+        raise InvalidArchitectureError(f"{what} must be a JSON list")
+    return data
+
+
+def _string(data: object) -> str:
+    if not isinstance(data, str):
+        raise InvalidArchitectureError("a convolution must be a string like igc(L=4,M=16)")
+    return data

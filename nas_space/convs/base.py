@@ -1,0 +1,153 @@
+"""The contract of a convolution type.
+
+A type is one frozen dataclass whose fields are the paper's settings. Its instances are
+*choices*: values that compare, hash, and spell themselves one way everywhere (Optuna, JSON,
+SQL, tables). A choice makes modules and counts their cost; it holds no tensors itself.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar, Self, get_type_hints
+
+from torch import nn
+
+Size = tuple[int, int]
+"""Height and width of a feature map, in pixels."""
+
+_LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[^()]{1,256})\))?")
+_MAX_KERNEL = 31
+
+
+class InvalidChoiceError(ValueError):
+    """A choice that is misspelt, or that cannot serve the widths it was given."""
+
+
+def out_size(size: Size, stride: int) -> Size:
+    """Size after a convolution with that stride: ceil(H / stride), ceil(W / stride)."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def area(size: Size) -> int:
+    """Pixels of a feature map of that size."""
+    return size[0] * size[1]
+
+
+def split_label(label: str) -> tuple[str, dict[str, str]]:
+    """Split ``kind(a=1,b=2)`` into its kind and its settings, still as text.
+
+    Raises:
+        InvalidChoiceError: the label has not that form.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        raise InvalidChoiceError(
+            f"cannot read the convolution {label[:80]!r}; write it like igc(L=4,M=16)"
+        )
+    pairs = [pair.partition("=") for pair in (match["settings"] or "").split(",") if pair]
+    settings = {name.strip(): value.strip() for name, _, value in pairs}
+    if len(settings) != len(pairs):
+        raise InvalidChoiceError(f"{label!r} gives a setting twice")
+    return match["kind"], settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(ABC):
+    """A choice of convolution: it maps (N, c_in, H, W) to (N, c_out, ceil(H/s), ceil(W/s)).
+
+    No bias, and neither normalisation nor activation after it: the network adds those. A
+    subclass is a frozen dataclass in a file of its own; its fields are the paper's settings.
+
+    Attributes:
+        kernel: side K of the spatial kernel, odd.
+        kind: the type's name, as users type it.
+        paper: where the type is defined.
+    """
+
+    kind: ClassVar[str]
+    paper: ClassVar[str]
+
+    kernel: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no width could serve.
+
+        Raises:
+            InvalidChoiceError: a setting is out of its range.
+        """
+        if not (1 <= self.kernel <= _MAX_KERNEL and self.kernel % 2):
+            raise InvalidChoiceError(
+                f"{self.kind}: kernel must be odd, from 1 to {_MAX_KERNEL}, not {self.kernel}"
+            )
+
+    @classmethod
+    @abstractmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
+        """The settings that a search may try at these widths, densest first.
+
+        They need not fit: `settings` drops those that do not. Append only.
+        """
+
+    @abstractmethod
+    def misfit(self, c_in: int, c_out: int) -> str | None:
+        """Why this choice cannot serve these widths, as one clause; None where it can."""
+
+    @abstractmethod
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """Make the module. Call `check` first: misfits are not looked for again here."""
+
+    @abstractmethod
+    def params(self, c_in: int, c_out: int) -> int:
+        """Number of weights, in closed form."""
+
+    @abstractmethod
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """Multiply-adds for one image whose *input* map has that size, in closed form."""
+
+    @classmethod
+    def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
+        """The distinct choices of this type that fit these widths, densest first."""
+        fitting = (c for c in cls.candidates(c_in, c_out) if c.misfit(c_in, c_out) is None)
+        return tuple(dict.fromkeys(fitting))
+
+    def check(self, c_in: int, c_out: int) -> None:
+        """Raise InvalidChoiceError, saying why, where this choice cannot serve these widths."""
+        reason = self.misfit(c_in, c_out)
+        if reason is not None:
+            raise InvalidChoiceError(f"{self} cannot map {c_in} to {c_out} channels: {reason}")
+
+    def __str__(self) -> str:
+        """The one spelling of this choice; a kernel of 3 goes without saying."""
+        shown = [
+            f"{field.name}={getattr(self, field.name)}"
+            for field in sorted(fields(self), key=lambda field: field.name == "kernel")
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        ]
+        return f"{self.kind}({','.join(shown)})" if shown else self.kind
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str]) -> Self:
+        """Make a choice from its settings as text.
+
+        Raises:
+            InvalidChoiceError: a setting is unknown, missing, no number, or out of range.
+        """
+        types = get_type_hints(cls)
+        expected = {field.name: field.default is MISSING for field in fields(cls)}
+        unknown = sorted(settings.keys() - expected.keys())
+        missing = sorted(name for name, needed in expected.items() if needed - (name in settings))
+        if unknown or missing:
+            raise InvalidChoiceError(
+                f"{cls.kind} takes the settings {', '.join(expected)}; "
+                + (f"unknown: {', '.join(unknown)}" if unknown else f"missing: {missing[0]}")
+            )
+        values = {}
+        for name, text in settings.items():
+            try:
+                values[name] = types[name](text)
+            except ValueError:
+                raise InvalidChoiceError(
+                    f"{cls.kind}: {name}={text!r} is no {types[name].__name__}"
+                ) from None
+        return cls(**values)

@@ -1,0 +1,64 @@
+"""Group-and-pointwise convolution (GPC), the block of deep roots.
+
+Sources: Ioannou, Robertson, Cipolla, Criminisi, *Deep Roots*, CVPR 2017, arXiv 1605.06489;
+the supplement of the IGC paper (arXiv 1707.02725) names the block GPC.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepRoots(Conv):
+    """A K×K group convolution, then a dense 1×1 one over all channels.
+
+    The group convolution changes the width and takes the stride.
+
+    MACs = (K² · c_in/groups + c_out) · c_out · H_out · W_out.
+
+    Attributes:
+        groups: groups of the K×K convolution.
+    """
+
+    kind: ClassVar[str] = "deep_roots"
+    paper: ClassVar[str] = "Ioannou et al., Deep Roots, arXiv 1605.06489"
+
+    groups: int
+
+    def __post_init__(self) -> None:
+        """Refuse a non-positive number of groups."""
+        super().__post_init__()
+        if self.groups < 1:
+            raise InvalidChoiceError(f"deep_roots: groups must be at least 1, not {self.groups}")
+
+    @classmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - fixed list
+        """Root-2 to root-32."""
+        return tuple(cls(groups=groups) for groups in (2, 4, 8, 16, 32))
+
+    def misfit(self, c_in: int, c_out: int) -> str | None:
+        """The groups must divide both widths."""
+        for width in (c_in, c_out):
+            if width % self.groups:
+                return f"{self.groups} groups do not divide {width} channels"
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """Group convolution, then pointwise."""
+        padding = self.kernel // 2
+        return nn.Sequential(
+            nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),
+            nn.Conv2d(c_out, c_out, 1, bias=False),
+        )
+
+    def params(self, c_in: int, c_out: int) -> int:
+        """Grouped K² · c_in/groups · c_out, pointwise c_out²."""
+        return (self.kernel**2 * c_in // self.groups + c_out) * c_out
+
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """Both convolutions run at the output's resolution."""
+        return self.params(c_in, c_out) * area(out_size(size, stride))

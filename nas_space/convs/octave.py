@@ -1,0 +1,183 @@
+"""Octave convolution, OctConv(α).
+
+Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, equation 4; strides,
+rounding and biases as in the authors' MXNet code.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+Widths = tuple[int, int]
+"""Channels of the (high, low) frequency maps; 0 where a frequency is absent."""
+Octaves = tuple[Tensor | None, Tensor | None]
+"""High map (N, high, H, W) and low map (N, low, ceil(H/2), ceil(W/2)); None where absent."""
+
+
+def split(channels: int, alpha: float) -> Widths:
+    """Channels of the (high, low) maps: low is α·channels rounded down, as in the paper's code."""
+    low = int(alpha * channels)
+    return channels - low, low
+
+
+@dataclass(frozen=True, kw_only=True)
+class Octave(Conv):
+    """A convolution whose share α of channels lives at half the resolution.
+
+    It takes and gives one full-resolution tensor: the last α·c_in channels are pooled on entry
+    and the last α·c_out upsampled on exit. Pooling undoes nearest upsampling, so a chain of equal α
+    computes what the paper's chain of (high, low) pairs does (at even sizes, exactly).
+
+    α = 0 is a regular convolution (of pooled maps where the stride is 2: OctConv never strides),
+    α = 1 one at half the resolution.
+
+    Attributes:
+        alpha: share of low-frequency channels, of input and output alike.
+    """
+
+    kind: ClassVar[str] = "octave"
+    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        """Refuse shares outside [0, 1]."""
+        super().__post_init__()
+        if not 0 <= self.alpha <= 1:
+            raise InvalidChoiceError(f"octave: alpha must be from 0 to 1, not {self.alpha}")
+
+    @classmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - fixed list
+        """The four shares of the paper."""
+        return tuple(cls(alpha=alpha) for alpha in (0.125, 0.25, 0.5, 0.75))
+
+    def misfit(self, c_in: int, c_out: int) -> str | None:
+        """Each frequency that α asks for needs at least one channel."""
+        for width in (c_in, c_out):
+            high, low = split(width, self.alpha)
+            if (self.alpha > 0 and low == 0) or (self.alpha < 1 and high == 0):
+                missing = "low" if low == 0 else "high"
+                return f"alpha = {self.alpha} of {width} channels leaves no {missing} ones"
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """An `OctConv2d` between a pool and an upsampling."""
+        conv = OctConv2d(
+            split(c_in, self.alpha), split(c_out, self.alpha), self.kernel, stride=stride
+        )
+        return OneTensor(conv)
+
+    def params(self, c_in: int, c_out: int) -> int:
+        """K² · c_in · c_out, whatever α."""
+        return self.kernel**2 * c_in * c_out
+
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """The four paths, each at the resolution where it runs."""
+        (high_in, low_in), (high, low) = split(c_in, self.alpha), split(c_out, self.alpha)
+        fine = area(out_size(size, stride))
+        coarse = area(out_size(out_size(size, stride), 2))
+        from_low = low_in * (high * (fine if stride > 1 else coarse) + low * coarse)
+        return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
+
+
+class OneTensor(nn.Module):
+    """Wraps an `OctConv2d` so that one full-resolution tensor goes in and comes out."""
+
+    def __init__(self, conv: "OctConv2d") -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
+        high_in, low_in = self.conv.widths_in
+        size = out_size((x.shape[2], x.shape[3]), self.conv.stride)
+        x_high = x[:, :high_in] if high_in else None
+        x_low = pool(x[:, high_in:]) if low_in else None
+        high, low = self.conv((x_high, x_low))
+        maps = [high] if low is None else [high, upsample(low, size)]
+        return torch.cat([y for y in maps if y is not None], dim=1)
+
+
+class OctConv2d(nn.Module):
+    """The four-path octave convolution of equation 4, on a (high, low) pair of maps.
+
+    Every path is a stride-1 convolution at the resolution where it runs, with its own zero
+    padding. High to low pools *before* the convolution, low to high upsamples *after* it. A
+    stride of 2 pools the inputs first, and then low to high needs no upsampling. A bias stands
+    once for each output frequency, on the path that comes from the high map if there is one.
+
+    Args:
+        widths_in: channels of the (high, low) input; 0 for an absent frequency.
+        widths_out: channels of the (high, low) output; 0 for an absent frequency.
+        kernel: side of the kernel, odd.
+        stride: 1 or 2.
+        groups: groups of every path; with as many groups as channels the convolution is
+            depthwise and the frequencies do not mix.
+        bias: whether the outputs have biases.
+    """
+
+    def __init__(
+        self,
+        widths_in: Widths,
+        widths_out: Widths,
+        kernel: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.widths_in = widths_in
+        self.stride = stride
+        depthwise = groups > 1 and groups == sum(widths_in) == sum(widths_out)
+
+        def path(c_in: int, c_out: int, *, biased: bool, mixes: bool) -> nn.Conv2d | None:
+            if not (c_in and c_out) or (depthwise and mixes):
+                return None
+            count = c_in if depthwise else groups
+            return nn.Conv2d(c_in, c_out, kernel, 1, kernel // 2, groups=count, bias=biased)
+
+        (high_in, low_in), (high, low) = widths_in, widths_out
+        from_high = high_in > 0 and not depthwise
+        self.h2h = path(high_in, high, biased=bias, mixes=False)
+        self.h2l = path(high_in, low, biased=bias, mixes=True)
+        self.l2h = path(low_in, high, biased=bias and not high_in, mixes=True)
+        self.l2l = path(low_in, low, biased=bias and not from_high, mixes=False)
+
+    def forward(self, x: Octaves) -> Octaves:
+        """Map (N, high_in, H, W) and its low half to (N, high, ceil(H/s), ceil(W/s)) and its."""
+        x_high, x_low = x
+        strided = self.stride > 1
+        low_to_high = x_low
+        if strided:
+            x_high = pool(x_high) if x_high is not None else None
+            x_low = pool(x_low) if x_low is not None and self.l2l is not None else None
+        high = self.h2h(x_high) if self.h2h is not None else None
+        low = self.l2l(x_low) if self.l2l is not None else None
+        if self.l2h is not None:
+            y = self.l2h(low_to_high)
+            if not strided and x_high is not None:
+                y = upsample(y, (x_high.shape[2], x_high.shape[3]))
+            elif not strided:
+                y = upsample(y, (2 * y.shape[2], 2 * y.shape[3]))
+            high = y if high is None else high + y
+        if self.h2l is not None and x_high is not None:
+            y = self.h2l(pool(x_high))
+            low = y if low is None else low + y
+        return high, low
+
+
+def pool(x: Tensor) -> Tensor:
+    """Average 2×2 blocks; an odd last row or column averages what there is."""
+    return F.avg_pool2d(x, 2, ceil_mode=True)
+
+
+def upsample(x: Tensor, size: Size) -> Tensor:
+    """Repeat every pixel 2×2, cut to that size (which may be odd)."""
+    y = F.interpolate(x, scale_factor=2, mode="nearest")
+    return y[:, :, : size[0], : size[1]]

@@ -1,0 +1,41 @@
+"""The regular convolution: every output channel sees every input channel."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from nas_space.convs.base import Conv, Size, area, out_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regular(Conv):
+    """A dense K×K convolution.
+
+    MACs = K² · c_in · c_out · H_out · W_out.
+    """
+
+    kind: ClassVar[str] = "regular"
+    paper: ClassVar[str] = "LeCun et al., Gradient-based learning, Proc. IEEE 1998"
+
+    @classmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width
+        """The one setting a regular convolution has."""
+        return (cls(),)
+
+    def misfit(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
+        """None: a regular convolution serves any widths."""
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """A `torch.nn.Conv2d`."""
+        padding = self.kernel // 2
+        return nn.Conv2d(c_in, c_out, self.kernel, stride, padding, bias=False)
+
+    def params(self, c_in: int, c_out: int) -> int:
+        """K² · c_in · c_out."""
+        return self.kernel**2 * c_in * c_out
+
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """K² · c_in · c_out at every output pixel."""
+        return self.params(c_in, c_out) * area(out_size(size, stride))

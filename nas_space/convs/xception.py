@@ -1,0 +1,50 @@
+"""The depthwise separable convolution of Xception.
+
+Source: Chollet, *Xception: Deep Learning with Depthwise Separable Convolutions*, CVPR 2017,
+arXiv 1610.02357.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from nas_space.convs.base import Conv, Size, area, out_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Xception(Conv):
+    """A depthwise K×K convolution, then a dense 1×1 one, with nothing between them.
+
+    At equal widths it is IGC with M = 1. The depthwise part takes the stride.
+
+    MACs = (K² + c_out) · c_in · H_out · W_out.
+    """
+
+    kind: ClassVar[str] = "xception"
+    paper: ClassVar[str] = "Chollet, Xception, arXiv 1610.02357"
+
+    @classmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width
+        """The one setting a separable convolution has."""
+        return (cls(),)
+
+    def misfit(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
+        """None: a separable convolution serves any widths."""
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        """Depthwise, then pointwise."""
+        padding = self.kernel // 2
+        return nn.Sequential(
+            nn.Conv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
+            nn.Conv2d(c_in, c_out, 1, bias=False),
+        )
+
+    def params(self, c_in: int, c_out: int) -> int:
+        """Depthwise K² · c_in, pointwise c_in · c_out."""
+        return (self.kernel**2 + c_out) * c_in
+
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """Both convolutions run at the output's resolution."""
+        return self.params(c_in, c_out) * area(out_size(size, stride))

@@ -1,0 +1,248 @@
+"""The search spaces: which architectures may be proposed, as finite lists of labels.
+
+`python -m nas_space.spaces` prints them with the number of architectures in each.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from nas_space.architecture import Architecture, Stage
+from nas_space.convs import Conv, kinds
+from nas_space.convs.base import Size, out_size
+from nas_space.convs.regular import Regular
+from nas_space.cost import Task, predict
+
+_WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
+_DEPTHS = (1, 2, 3)
+
+Measure = Literal["macs", "params"]
+
+Labels = Mapping[str, str]
+"""A label for each parameter of a space."""
+
+
+class UnknownSpaceError(ValueError):
+    """A name that belongs to no space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One choice that a sampler makes, always present: a name and a finite list of labels."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Residual networks whose layers choose among some types of convolution.
+
+    A stage has a width and a depth (its number of blocks); a layer has a type (``.conv``) and a
+    level (``.setting``), which picks among the settings of that type that fit the layer's
+    widths, from dense to sparse. Type and setting are separate parameters because samplers learn
+    faster so (measured: docs/log.md). Parameters of blocks beyond a stage's depth have no effect.
+
+    Attributes:
+        name: as users type it.
+        kinds: the types of convolution that a layer may have.
+        widths: for each stage, the widths it may have.
+        depths: the numbers of blocks that a stage may have, ascending.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    widths: tuple[tuple[int, ...], ...] = _WIDTHS
+    depths: tuple[int, ...] = _DEPTHS
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a sampler chooses; parameters with a single label are left out."""
+        found = []
+        for s, widths in enumerate(self.widths, 1):
+            found.append(Parameter(f"stage{s}.width", tuple(map(str, widths))))
+            found.append(Parameter(f"stage{s}.depth", tuple(map(str, self.depths))))
+            for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
+                place = f"stage{s}.block{b}.conv{c}"
+                found.append(Parameter(place, self.kinds))
+                levels = tuple(str(level) for level in range(1, self._levels + 1))
+                found.append(Parameter(f"{place}.setting", levels))
+        return tuple(parameter for parameter in found if len(parameter.labels) > 1)
+
+    def decode(self, labels: Labels) -> Architecture:
+        """The architecture that these labels mean; absent ones mean their first label."""
+        stages, c_in = [], 0
+        for s, widths in enumerate(self.widths, 1):
+            width = int(labels.get(f"stage{s}.width", widths[0]))
+            depth = int(labels.get(f"stage{s}.depth", self.depths[0]))
+            c_in = c_in or width
+            blocks = []
+            for b in range(1, depth + 1):
+                place = f"stage{s}.block{b}"
+                first = self._choice(labels, f"{place}.conv1", c_in, width)
+                second = self._choice(labels, f"{place}.conv2", width, width)
+                blocks.append((first, second))
+                c_in = width
+            stages.append(Stage(width, tuple(blocks)))
+        return Architecture(tuple(stages))
+
+    def encode(self, architecture: Architecture) -> dict[str, str] | None:
+        """Labels that `decode` reads as this architecture; None if the space does not hold it.
+
+        Labels without effect are drawn at random, seeded by the architecture's key, so that a
+        sampler that learns from them sees no pattern there.
+        """
+        chance = random.Random(architecture.key)
+        labels = {p.name: chance.choice(p.labels) for p in self.parameters}
+        for s, stage in enumerate(architecture.stages, 1):
+            labels[f"stage{s}.width"] = str(stage.width)
+            labels[f"stage{s}.depth"] = str(len(stage.blocks))
+        for layer in architecture.layers():
+            if layer.c_in is None:
+                continue
+            offers = {kind: _settings(kind, layer.c_in, layer.c_out) for kind in self.kinds}
+            kind = next((kind for kind, fitting in offers.items() if layer.conv in fitting), None)
+            if kind is None:
+                return None
+            position = offers[kind].index(layer.conv)
+            level = math.ceil(position * self._levels / len(offers[kind])) + 1
+            labels[layer.name] = kind
+            labels[f"{layer.name}.setting"] = str(level)
+        allowed = {p.name: p.labels for p in self.parameters}
+        labels = {name: label for name, label in labels.items() if name in allowed}
+        inside = all(label in allowed[name] for name, label in labels.items())
+        return labels if inside and self.decode(labels) == architecture else None
+
+    def catalogue(self) -> dict[str, tuple[str, ...]]:
+        """Every label that each stage's width and depth and each layer's convolution may take."""
+        found: dict[str, tuple[str, ...]] = {}
+        before = self.widths[0]
+        for s, widths in enumerate(self.widths, 1):
+            found[f"stage{s}.width"] = tuple(map(str, widths))
+            found[f"stage{s}.depth"] = tuple(map(str, self.depths))
+            inner = {str(conv) for w in widths for conv in self._choices(w, w)}
+            # A stage is entered at another width, but for the first, which the stem enters.
+            pairs = (
+                zip(widths, widths, strict=True) if s == 1 else itertools.product(before, widths)
+            )
+            entering = {str(conv) for c_in, w in pairs for conv in self._choices(c_in, w)}
+            for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
+                labels = entering if (b, c) == (1, 1) else inner
+                found[f"stage{s}.block{b}.conv{c}"] = tuple(sorted(labels))
+            before = widths
+        return found
+
+    def size(self) -> int:
+        """How many different architectures the space holds."""
+        total = 0
+        for widths in itertools.product(*self.widths):
+            ways, c_in = 1, widths[0]
+            for width in widths:
+                first, inner = len(self._choices(c_in, width)), len(self._choices(width, width))
+                # A stage of depth d has one entering and 2d - 1 inner convolutions.
+                ways *= sum(first * inner ** (2 * depth - 1) for depth in self.depths)
+                c_in = width
+            total += ways
+        return total
+
+    def smallest(self, task: Task, measure: Measure = "macs") -> Architecture:
+        """The architecture of fewest MACs, or of fewest parameters."""
+        found = self._extremes(task, measure, 1)
+        return min(found, key=lambda a: getattr(predict(a, task), measure))
+
+    def largest(self, task: Task, measure: Measure = "macs") -> Architecture:
+        """The architecture of most MACs, or of most parameters."""
+        found = self._extremes(task, measure, -1)
+        return max(found, key=lambda a: getattr(predict(a, task), measure))
+
+    @property
+    def _levels(self) -> int:
+        return _most_settings(self.kinds, self.widths)
+
+    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int) -> Conv:
+        fitting = _settings(labels.get(place, self.kinds[0]), c_in, c_out)
+        level = int(labels.get(f"{place}.setting", "1")) - 1
+        return fitting[level * len(fitting) // self._levels]
+
+    def _choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
+        found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
+        return tuple(dict.fromkeys(found))
+
+    def _extremes(self, task: Task, measure: Measure, sign: int) -> Iterator[Architecture]:
+        """For each combination of widths, the cheapest (sign 1) or dearest (-1) architecture."""
+        depth = self.depths[0 if sign == 1 else -1]
+
+        @cache
+        def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
+            def cost(conv: Conv) -> int:
+                macs, params = conv.macs(c_in, c_out, size, stride), conv.params(c_in, c_out)
+                return sign * (macs if measure == "macs" else params)
+
+            return min(self._choices(c_in, c_out), key=cost)
+
+        for widths in itertools.product(*self.widths):
+            stages, c_in, size = [], widths[0], task.size
+            for s, width in enumerate(widths):
+                stride = 2 if s else 1
+                first = best(c_in, width, size, stride)
+                size = out_size(size, stride)
+                inner = best(width, width, size, 1)
+                blocks = ((first, inner), *([(inner, inner)] * (depth - 1)))
+                stages.append(Stage(width, blocks))
+                c_in = width
+            yield Architecture(tuple(stages))
+
+
+@cache
+def _settings(kind: str, c_in: int, c_out: int) -> tuple[Conv, ...]:
+    # A type that cannot serve these widths at all leaves the layer regular.
+    return kinds()[kind].settings(c_in, c_out) or Regular.settings(c_in, c_out)
+
+
+@cache
+def _most_settings(kinds: tuple[str, ...], widths: tuple[tuple[int, ...], ...]) -> int:
+    """The most settings that any of these types offers any layer of a space."""
+    return max(
+        len(_settings(kind, c_in, c_out))
+        for kind in kinds
+        for before, after in zip((widths[0], *widths), widths, strict=False)
+        for c_out in after
+        for c_in in (*before, c_out)
+    )
+
+
+def spaces() -> dict[str, Space]:
+    """Every space by name: ``mixed``, and one for each type of convolution alone."""
+    uniform = {kind: Space(kind, (kind,)) for kind in kinds()}
+    return {"mixed": Space("mixed", tuple(uniform)), **uniform}
+
+
+def get(name: str) -> Space:
+    """The space of that name.
+
+    Raises:
+        UnknownSpaceError: there is none.
+    """
+    known = spaces()
+    if name not in known:
+        raise UnknownSpaceError(f"unknown space {name!r}; known spaces: {', '.join(known)}")
+    return known[name]
+
+
+def main() -> int:
+    """Print the spaces."""
+    print(f"{'space':12} {'parameters':>10} {'architectures':>14}  types")  # noqa: T201
+    for space in spaces().values():
+        size = f"{space.size():.2e}"
+        print(  # noqa: T201
+            f"{space.name:12} {len(space.parameters):>10} {size:>14}  {', '.join(space.kinds)}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

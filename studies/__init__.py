@@ -1,0 +1,1 @@
+"""What we know: every evaluation in SQL, the Pareto front of it, and exported networks."""

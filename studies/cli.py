@@ -1,0 +1,114 @@
+"""What all commands share: arguments, numbers as people write them, and errors in one line."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from rich.console import Console
+
+from nas_space.architecture import InvalidArchitectureError
+from nas_space.convs import InvalidChoiceError
+from nas_space.spaces import UnknownSpaceError
+from studies.store import DEFAULT_URL, Store, StoreError
+from trainers.data import DatasetError
+from trainers.recipes import UnknownRecipeError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE)
+_WIDE = 150
+
+
+class CommandError(ValueError):
+    """A request that cannot be met; the message is the one line that the user sees."""
+
+
+BAD_INPUT = (
+    CommandError,
+    DatasetError,
+    InvalidArchitectureError,
+    InvalidChoiceError,
+    StoreError,
+    UnknownRecipeError,
+    UnknownSpaceError,
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and where help is, and exit with code 2."""
+        self.exit(USAGE_ERROR, f"error: {message} (see {self.prog} --help)\n")
+
+
+def run(command: Callable[[], int]) -> int:
+    """Run a command; bad input becomes one line on standard error and exit code 2."""
+    try:
+        return command()
+    except BAD_INPUT as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, `head` perhaps, has seen enough. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --study and --storage."""
+    parser.add_argument(
+        "--study", metavar="NAME", help="which study; may be left out if there is only one"
+    )
+    add_storage_argument(parser)
+
+
+def add_storage_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --storage."""
+    parser.add_argument(
+        "--storage",
+        metavar="URL",
+        default=DEFAULT_URL,
+        help="the database, as an SQLAlchemy URL (default: %(default)s)",
+    )
+
+
+def open_store(arguments: argparse.Namespace) -> Store:
+    """The existing database that --storage names."""
+    return Store(arguments.storage)
+
+
+def quantity(text: str) -> int:
+    """Read 5M, 1.2G, 500k or 80000 as a positive whole number."""
+    match = _QUANTITY.fullmatch(text.strip())
+    value = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not 0 < value < 10**18:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number like 500k, 5M or 1.2G")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def short(number: float) -> str:
+    """Write a count as people do: 831k, 12.3M."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number:.3g}"
+    return f"{number:.0f}"
+
+
+def console() -> Console:
+    """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
+    plain = not sys.stdout.isatty()
+    return Console(width=_WIDE if plain else None, highlight=False, soft_wrap=False)

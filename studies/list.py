@@ -1,0 +1,48 @@
+"""`python -m studies.list`: the studies in a database."""
+
+import json
+
+from rich.table import Table
+
+from studies.cli import Parser, add_storage_argument, console, open_store, run
+from studies.front import front
+
+
+def main() -> int:
+    """Print the studies."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(prog="python -m studies.list", description="The studies in a database.")
+    add_storage_argument(parser)
+    parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
+    arguments = parser.parse_args()
+    store = open_store(arguments)
+    rows = [
+        {
+            "study": study.name,
+            "space": study.space["name"],
+            "dataset": study.dataset["name"],
+            "recipe": study.recipe["name"],
+            "epochs": study.recipe["epochs"],
+            "finished": finished,
+            "failed": failed,
+            "front": len(front(store.evaluations(study))),
+        }
+        for study, finished, failed in store.studies()
+    ]
+    if arguments.json:
+        print(json.dumps(rows, indent=2))  # noqa: T201
+    elif rows:
+        drawn = Table(*rows[0])
+        for row in rows:
+            drawn.add_row(*map(str, row.values()))
+        console().print(drawn)
+    else:
+        print("no studies yet")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The schema's versions, by Alembic, in a version table of their own."""

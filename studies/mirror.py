@@ -1,0 +1,81 @@
+"""The same study as Optuna's dashboard reads it: finished trials, written in one go each.
+
+Our own rows are the truth. The mirror can be rebuilt from them, so a search that dies between the
+two writes loses nothing: `Mirror.catch_up` adds what is missing.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas_space.architecture import Architecture
+from studies.records import Evaluation, Status
+
+OBJECTIVES = ("val_accuracy", "macs")
+_ABSENT = "-"
+_NUMBER = "evaluation"
+
+
+class Mirror:
+    """An Optuna study of the same name in the same database.
+
+    Args:
+        url: an SQLAlchemy URL, with its password.
+        name: of the study.
+        catalogue: for each parameter to show, every label it may take.
+    """
+
+    def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
+        self._study = optuna.create_study(
+            storage=optuna.storages.RDBStorage(url),
+            study_name=name,
+            directions=["maximize", "minimize"],
+            load_if_exists=True,
+        )
+        self._study.set_metric_names(list(OBJECTIVES))
+        self._distributions: dict[str, BaseDistribution] = {
+            place: CategoricalDistribution((*labels, _ABSENT))
+            for place, labels in catalogue.items()
+        }
+
+    def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
+        """Add the evaluations that are not there yet."""
+        trials = self._study.get_trials(deepcopy=False)
+        present = {trial.user_attrs.get(_NUMBER) for trial in trials}
+        for evaluation in evaluations:
+            if evaluation.number not in present:
+                self.add(evaluation)
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Show an evaluation as a trial, with the choice of every layer as a parameter."""
+        self._study.add_trial(self._trial(evaluation))
+
+    def _trial(self, evaluation: Evaluation) -> FrozenTrial:
+        chosen = readable(Architecture.from_json(evaluation.architecture))
+        attributes = {
+            _NUMBER: evaluation.number,
+            "key": evaluation.key,
+            "params": evaluation.params,
+            "seconds": round(evaluation.seconds or 0, 1),
+        }
+        finished = evaluation.status is Status.FINISHED
+        if not finished:
+            attributes["error"] = (evaluation.error or "")[:200]
+        return create_trial(
+            state=TrialState.COMPLETE if finished else TrialState.FAIL,
+            values=[evaluation.val_accuracy or 0.0, float(evaluation.macs)] if finished else None,
+            params={place: chosen.get(place, _ABSENT) for place in self._distributions},
+            distributions=self._distributions,
+            user_attrs=attributes,
+        )
+
+
+def readable(architecture: Architecture) -> dict[str, str]:
+    """An architecture as labels a person reads: widths, depths, and each layer's convolution."""
+    labels = {}
+    for number, stage in enumerate(architecture.stages, 1):
+        labels[f"stage{number}.width"] = str(stage.width)
+        labels[f"stage{number}.depth"] = str(len(stage.blocks))
+    return labels | {layer.name: str(layer.conv) for layer in architecture.layers() if layer.c_in}

@@ -1,0 +1,85 @@
+"""`python -m studies.pareto`: the Pareto front of a study, as a table, JSON or CSV."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from nas_space.architecture import Architecture
+from studies.cli import Parser, add_study_arguments, console, open_store, run, short
+from studies.front import front
+from studies.records import Evaluation
+
+
+def main() -> int:
+    """Print the front."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.pareto",
+        description="The networks that no other beats in both validation accuracy and MACs "
+        "(multiply-adds per image, the papers' FLOPs).",
+    )
+    add_study_arguments(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a JSON list, for programs")
+    form.add_argument("--csv", action="store_true", help="comma-separated values")
+    arguments = parser.parse_args()
+    store = open_store(arguments)
+    members = front(store.evaluations(store.study(arguments.study)))
+    if arguments.json:
+        print(json.dumps([_as_json(member) for member in members], indent=2))  # noqa: T201
+    elif arguments.csv:
+        _write_csv(members)
+    elif members:
+        console().print(table(members))
+    else:
+        print("no finished evaluations yet")  # noqa: T201
+    return 0
+
+
+def table(members: Sequence[Evaluation]) -> Table:
+    """A front as a table for people."""
+    drawn = Table(title="Pareto front: validation accuracy against MACs", title_justify="left")
+    for heading in ("trial", "accuracy", "MACs", "params"):
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    drawn.add_column("key", no_wrap=True)
+    drawn.add_column("stages: width, then the convolutions of each block", overflow="fold")
+    for member in members:
+        drawn.add_row(
+            str(member.number),
+            f"{member.val_accuracy:.2%}",
+            short(member.macs),
+            short(member.params),
+            member.key,
+            str(Architecture.from_json(member.architecture)),
+        )
+    return drawn
+
+
+def _as_json(member: Evaluation) -> dict[str, object]:
+    return {
+        "trial": member.number,
+        "key": member.key,
+        "macs": member.macs,
+        "params": member.params,
+        "val_accuracy": member.val_accuracy,
+        "architecture": member.architecture,
+    }
+
+
+def _write_csv(members: Sequence[Evaluation]) -> None:
+    fields = ["trial", "key", "macs", "params", "val_accuracy", "architecture"]
+    writer = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
+    writer.writeheader()
+    for member in members:
+        text = Architecture.from_json(member.architecture).text
+        writer.writerow(_as_json(member) | {"architecture": text})
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,137 @@
+"""The tables of our record, beside Optuna's in the same database.
+
+Their names start with ``nas_``; Optuna owns ``studies``, ``trials`` and the like. A change here
+needs a migration in `studies.migrations`, and a test compares the two.
+"""
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import DateTime, Enum, String, Text
+
+_NAMING = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+}
+
+
+class Status(enum.Enum):
+    """How an evaluation ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Base(DeclarativeBase):
+    """Declarative base of our tables."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Study(Base):
+    """One question: a space, searched on a data set with a recipe.
+
+    Attributes:
+        space: name and parameters of the space.
+        dataset: name, options, fingerprint, classes, shape, mean and std of the data set.
+        recipe: every field of the recipe.
+        command: the command line that created it.
+    """
+
+    __tablename__ = "nas_studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    space: Mapped[dict[str, Any]] = mapped_column(JSON)
+    dataset: Mapped[dict[str, Any]] = mapped_column(JSON)
+    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    command: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Evaluation(Base):
+    """One architecture at one fidelity with one seed: numbers, or the reason of failure.
+
+    Attributes:
+        number: the trial's number within its study, from 0.
+        key: of the architecture.
+        architecture: its JSON form.
+        space: name of the space it was proposed from.
+        seed: of weights and data order.
+        macs: multiply-adds per image (the papers' FLOPs).
+        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        seconds: wall time of the training.
+        error: why it failed, in one line.
+        versions: of Python and the libraries.
+    """
+
+    __tablename__ = "nas_evaluations"
+    __table_args__ = (UniqueConstraint("study_id", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"), index=True)
+    number: Mapped[int]
+    key: Mapped[str] = mapped_column(String(64), index=True)
+    architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
+    space: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int]
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    params: Mapped[int] = mapped_column(BigInteger)
+    macs: Mapped[int] = mapped_column(BigInteger)
+    val_accuracy: Mapped[float | None]
+    train_loss: Mapped[float | None]
+    seconds: Mapped[float | None]
+    device: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[Status] = mapped_column(
+        Enum(Status, native_enum=False, length=16, values_callable=lambda e: [s.value for s in e])
+    )
+    error: Mapped[str | None] = mapped_column(Text)
+    versions: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+    study: Mapped[Study] = relationship(lazy="raise")
+
+
+class Weights(Base):
+    """Trained weights of an evaluation on the current front, in safetensors form."""
+
+    __tablename__ = "nas_weights"
+
+    evaluation_id: Mapped[int] = mapped_column(
+        ForeignKey("nas_evaluations.id"), primary_key=True, autoincrement=False
+    )
+    data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
+
+
+class Export(Base):
+    """One look at the test split: which network, trained how, and what it scored.
+
+    Attributes:
+        evaluation_id: the evaluation that was exported.
+        retrained: whether it was trained anew for the export.
+        val_accuracy: of the exported weights on the validation split.
+        test_accuracy: of the exported weights on the test split.
+    """
+
+    __tablename__ = "nas_exports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("nas_evaluations.id"), index=True)
+    retrained: Mapped[bool]
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    seed: Mapped[int]
+    val_accuracy: Mapped[float]
+    test_accuracy: Mapped[float]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -1,0 +1,256 @@
+"""The database: opened, brought to the current schema, read and written."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Engine, create_engine, delete, event, func, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session, defer
+
+from studies.front import front
+from studies.records import Evaluation, Export, Status, Study, Weights
+
+DEFAULT_URL = "sqlite:///convnas.db"
+_VERSION_TABLE = "nas_alembic_version"
+_SQLITE_BUSY_SECONDS = 60
+
+
+class StoreError(ValueError):
+    """A database that cannot be used as asked; the message says what to do about it."""
+
+
+class Store:
+    """Our tables in one database.
+
+    Args:
+        url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
+        create: whether this is the search, which starts databases, or a reader.
+
+    Raises:
+        StoreError: the URL is malformed, or the database cannot be opened.
+    """
+
+    def __init__(self, url: str, *, create: bool = False) -> None:
+        self.url = _parse(url)
+        self.shown_url = self.url.render_as_string(hide_password=True)
+        if not create:
+            self._check_exists()
+        with self._errors():
+            self._engine = _engine(self.url)
+            self._migrate()
+
+    def studies(self) -> list[tuple[Study, int, int]]:
+        """Every study with its numbers of finished and failed evaluations, oldest first."""
+        finished = func.count().filter(Evaluation.status == Status.FINISHED)
+        failed = func.count().filter(Evaluation.status == Status.FAILED)
+        # JSON columns cannot be grouped by on every database: group by the key alone.
+        counts = (
+            select(Evaluation.study_id, finished.label("finished"), failed.label("failed"))
+            .group_by(Evaluation.study_id)
+            .subquery()
+        )
+        query = (
+            select(Study, func.coalesce(counts.c.finished, 0), func.coalesce(counts.c.failed, 0))
+            .outerjoin(counts, counts.c.study_id == Study.id)
+            .order_by(Study.id)
+        )
+        with self._session() as session:
+            return [(study, done, bad) for study, done, bad in session.execute(query)]
+
+    def study(self, name: str | None) -> Study:
+        """The study of that name; without one, the only study there is.
+
+        Raises:
+            StoreError: there is no such study, or no telling which is meant.
+        """
+        found = [study for study, _, _ in self.studies()]
+        if not found:
+            raise StoreError(f"no study in {self.shown_url} yet: run a search first")
+        names = ", ".join(study.name for study in found)
+        if name is None:
+            if len(found) > 1:
+                raise StoreError(f"{self.shown_url} holds several studies, say --study: {names}")
+            return found[0]
+        for study in found:
+            if study.name == name:
+                return study
+        raise StoreError(f"no study {name!r} in {self.shown_url}; it holds: {names}")
+
+    def enter(self, study: Study) -> Study:
+        """The stored study of the same name, made from this one if there is none.
+
+        Raises:
+            StoreError: the stored one asks another question (space, data set or recipe).
+        """
+        with self._session() as session:
+            stored = session.scalar(select(Study).where(Study.name == study.name))
+            if stored is None:
+                session.add(study)
+                session.commit()
+                return study
+        parts = {
+            "space": (stored.space, study.space),
+            "data set": (_identity(stored.dataset), _identity(study.dataset)),
+            "recipe": (stored.recipe, study.recipe),
+        }
+        for what, (old, new) in parts.items():
+            if old != new:
+                raise StoreError(
+                    f"study {study.name!r} has another {what} ({_difference(old, new)}); "
+                    "continue it with the same one, or give this search another --study name"
+                )
+        return stored
+
+    def evaluations(self, study: Study) -> list[Evaluation]:
+        """All evaluations of a study, by number."""
+        query = select(Evaluation).where(Evaluation.study_id == study.id)
+        with self._session() as session:
+            return list(session.scalars(query.order_by(Evaluation.number)))
+
+    def record(self, evaluation: Evaluation, weights: Callable[[], bytes] | None = None) -> None:
+        """Write one evaluation, and its weights if it is on the front, in one transaction.
+
+        Weights of evaluations that it pushes off the front are dropped.
+        """
+        with self._session() as session:
+            session.add(evaluation)
+            if weights is not None:
+                session.flush()
+                self._keep_weights(session, evaluation, weights)
+            session.commit()
+
+    def weights(self, evaluation: Evaluation) -> bytes | None:
+        """The trained weights in safetensors form; None if they were not kept."""
+        with self._session() as session:
+            return session.scalar(
+                select(Weights.data).where(Weights.evaluation_id == evaluation.id)
+            )
+
+    def record_export(self, export: Export) -> None:
+        """Write down one look at the test split."""
+        with self._session() as session:
+            session.add(export)
+            session.commit()
+
+    def exports(self, study: Study) -> list[Export]:
+        """All looks at the test split that a study has had, oldest first."""
+        query = select(Export).join(Evaluation).where(Evaluation.study_id == study.id)
+        with self._session() as session:
+            return list(session.scalars(query.order_by(Export.id)))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _keep_weights(
+        self, session: Session, evaluation: Evaluation, weights: Callable[[], bytes]
+    ) -> None:
+        kept = session.scalars(
+            select(Evaluation)
+            .join(Weights, Weights.evaluation_id == Evaluation.id)
+            .where(Evaluation.study_id == evaluation.study_id)
+            .options(defer(Evaluation.architecture), defer(Evaluation.versions))
+        )
+        best = front([*kept, evaluation])
+        if evaluation not in best:
+            return
+        session.add(Weights(evaluation_id=evaluation.id, data=weights()))
+        keep = [member.id for member in best]
+        mine = select(Evaluation.id).where(Evaluation.study_id == evaluation.study_id)
+        session.execute(
+            delete(Weights).where(
+                Weights.evaluation_id.in_(mine), Weights.evaluation_id.not_in(keep)
+            )
+        )
+
+    def _check_exists(self) -> None:
+        if self.url.get_backend_name() == "sqlite" and not Path(str(self.url.database)).is_file():
+            raise StoreError(
+                f"no database at {self.url.database}: run a search first, or say --storage"
+            )
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        head = ScriptDirectory.from_config(config).get_current_head()
+        with self._engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
+            if context.get_current_revision() == head:
+                return
+            connection.rollback()
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, "head")
+            except CommandError:
+                raise StoreError(
+                    f"{self.shown_url} was written by a newer convnas: upgrade this one"
+                ) from None
+            connection.commit()
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with self._errors(), Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say database errors in one line, without the password."""
+        try:
+            yield
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise StoreError(f"no driver for {self.shown_url}: {error}") from None
+        except (DBAPIError, ArgumentError, SQLAlchemyError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+            reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+            raise StoreError(f"cannot use the database {self.shown_url}: {reason}") from None
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
+            "postgresql+psycopg://user:password@host/database"
+        ) from None
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise StoreError(
+            "a database in memory would be lost with the search: say sqlite:///FILE instead"
+        )
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
+
+    def tune(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+        # Readers (a dashboard) and the writer do not wait for each other.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    event.listen(engine, "connect", tune)
+    return engine
+
+
+def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
+    """What makes two data sets the same one: not where they lie, but what is in them."""
+    return {"fingerprint": dataset["fingerprint"]}
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    name = changed[0]
+    values = f"{old.get(name)!r}, now {new.get(name)!r}"
+    return f"{name}: {values}" if len(values) < 80 else name  # noqa: PLR2004 - fits a line

@@ -1,0 +1,178 @@
+"""Labelled images as plain arrays, and the three splits that keep an evaluation honest."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SPLIT_SEED = 20190410
+"""Seeds every split, so that one data set always falls apart in the same way."""
+_MANY = 20_000
+"""So many images need no fifth of them for validation."""
+
+
+class DatasetError(ValueError):
+    """A data set that cannot be read; the message says what to do about it."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Images:
+    """Labelled images.
+
+    Attributes:
+        pixels: uint8, (N, H, W, C).
+        labels: int64, (N,), positions in the list of classes.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SearchData:
+    """All that a search may see of a data set: no test images.
+
+    Attributes:
+        name: what the user calls it, or the folder it was read from.
+        classes: names of the classes, in the order of the labels.
+        train: what weights are fitted to.
+        val: what guides the search.
+        mean: mean of each channel of train, on the scale 0 to 1.
+        std: standard deviation of each channel of train, likewise.
+        flip: whether a mirror image keeps its class (true of photographs, false of digits).
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    val: Images
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    flip: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        height, width, channels = self.train.pixels.shape[1:]
+        return channels, height, width
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dataset:
+    """A data set whose test images stay closed until an exported network is measured.
+
+    Attributes:
+        search: the train and validation splits.
+        open_test: decodes the images that no search and no training has seen.
+        fingerprint: twelve hex digits that change with any pixel or label that a search sees.
+        note: what the user should know about how it was read; may be empty.
+    """
+
+    search: SearchData
+    open_test: Callable[[], Images]
+    fingerprint: str
+    note: str = ""
+
+
+Positions = NDArray[np.int64]
+Labels = Mapping[str, NDArray[np.int64]]
+"""The labels of each split that a data set comes with: train, and val and test if it has them."""
+
+
+def make_dataset(
+    name: str,
+    classes: tuple[str, ...],
+    labels: Labels,
+    decode: Callable[[str, Positions], NDArray[np.uint8]],
+    *,
+    flip: bool,
+    subset: int | None = None,
+    note: str = "",
+) -> Dataset:
+    """Put a data set together, decoding only the images that it uses.
+
+    Args:
+        name: see `SearchData`.
+        classes: see `SearchData`.
+        labels: see `Labels`; missing splits are carved out of train.
+        decode: gives the pixels (N, H, W, C) at some positions of a split it came with.
+        flip: see `SearchData`.
+        subset: see `split_positions`.
+        note: see `Dataset`.
+
+    Raises:
+        DatasetError: too few images or classes to train on.
+    """
+    if len(classes) < 2:  # noqa: PLR2004 - a choice needs two
+        raise DatasetError(f"{name} has one class; a classifier needs at least 2")
+    splits = split_positions(labels, subset)
+    present = {split: set(labels[source][at].tolist()) for split, (source, at) in splits.items()}
+    absent = set(range(len(classes))) - present["train"]
+    if absent or not present["val"] or not present["test"]:
+        where = f"class {classes[min(absent)]!r}" if absent else "validation or test"
+        raise DatasetError(f"{name} has too few images: none are left for {where}")
+
+    def images(split: str) -> Images:
+        source, positions = splits[split]
+        return Images(decode(source, positions), labels[source][positions])
+
+    train, val = images("train"), images("val")
+    pixels = train.pixels.reshape(-1, train.pixels.shape[-1])
+    mean = pixels.mean(axis=0, dtype=np.float64) / 255
+    std = np.maximum(pixels.std(axis=0, dtype=np.float64) / 255, 1e-3)
+    search = SearchData(
+        name, classes, train, val, tuple(mean.tolist()), tuple(std.tolist()), flip=flip
+    )
+    return Dataset(search, lambda: images("test"), _fingerprint(search), note)
+
+
+def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, Positions]]:
+    """Where the images of train, val and test stand: a split the data came with, and positions.
+
+    Test takes a fifth of train where there is none, then validation a fifth (a tenth of 20,000
+    images and more), both stratified by class and always the same. A subset keeps that many
+    images for training, and a quarter as many for validation (but no fewer than 250); test stays
+    whole.
+    """
+    splits = {split: (split, np.arange(len(found))) for split, found in labels.items()}
+    for split in ("test", "val"):
+        if split not in splits:
+            rest = splits["train"][1]
+            share = 10 if split == "val" and len(rest) >= _MANY else 5
+            kept, carved = _carve(labels["train"], rest, len(rest) // share)
+            splits["train"], splits[split] = ("train", kept), ("train", carved)
+    if subset is not None:
+        for split, most in (("train", subset), ("val", max(subset // 4, 250))):
+            source, positions = splits[split]
+            if most < len(positions):
+                splits[split] = source, _carve(labels[source], positions, most)[1]
+    return splits
+
+
+def _carve(
+    labels: NDArray[np.int64], positions: Positions, count: int
+) -> tuple[Positions, Positions]:
+    """Split positions into (rest, carved): carved are that many, classes in proportion."""
+    order = positions[np.random.default_rng(_SPLIT_SEED).permutation(len(positions))]
+    # Rank every image within its class, then take the images of lowest relative rank: each class
+    # gives the same share, give or take one.
+    ranks = np.empty(len(order))
+    for label in np.unique(labels[order]):
+        members = np.flatnonzero(labels[order] == label)
+        ranks[members] = (np.arange(len(members)) + 0.5) / len(members)
+    by_rank = order[np.argsort(ranks, kind="stable")]
+    return np.sort(by_rank[count:]), np.sort(by_rank[:count])
+
+
+def _fingerprint(data: SearchData) -> str:
+    digest = hashlib.sha256("\0".join(data.classes).encode())
+    for split in (data.train, data.val):
+        digest.update(repr(split.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(split.pixels).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
+    return digest.hexdigest()[:12]
