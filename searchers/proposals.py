@@ -67,9 +67,6 @@ class Proposer:
         sampler: Optuna's.
         limits: see `Limits`.
         seed: of the mutations.
-
-    Raises:
-        ImpossibleLimitError: no architecture of the space keeps the limits.
     """
 
     def __init__(
@@ -85,7 +82,6 @@ class Proposer:
         self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
         self._random = random.Random(seed)
         self._seen: set[str] = set()
-        _check_limits(space, task, limits)
 
     def learn(self, evaluations: Iterable[Evaluation]) -> None:
         """Take in evaluations of an earlier run."""
@@ -155,7 +151,8 @@ def _values(val_accuracy: float, macs: int) -> list[float]:
     return [val_accuracy, math.log10(macs)]
 
 
-def _check_limits(space: Space, task: Task, limits: Limits) -> None:
+def check_limits(space: Space, task: Task, limits: Limits) -> None:
+    """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
     measures: tuple[Measure, ...] = ("macs", "params")
     for what in measures:
         most = getattr(limits, what)

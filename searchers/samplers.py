@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from optuna.samplers import (
     BaseSampler,
     GPSampler,
@@ -36,12 +37,23 @@ def names() -> tuple[str, ...]:
     return tuple(_SAMPLERS)
 
 
-def make(name: str, seed: int) -> BaseSampler:
+def check(name: str) -> None:
+    """Raise UnknownSamplerError if there is no sampler of that name."""
+    if name not in _SAMPLERS:
+        raise UnknownSamplerError(f"unknown sampler {name!r}; known samplers: {', '.join(names())}")
+
+
+def make(name: str, seed: int, done: int = 0) -> BaseSampler:
     """A fresh sampler.
+
+    Args:
+        name: one of `names`.
+        seed: of its choices.
+        done: evaluations it goes on from: each start draws other numbers, so that a search that
+            is continued does not propose its first architectures again.
 
     Raises:
         UnknownSamplerError: there is none of that name.
     """
-    if name not in _SAMPLERS:
-        raise UnknownSamplerError(f"unknown sampler {name!r}; known samplers: {', '.join(names())}")
-    return _SAMPLERS[name](seed)
+    check(name)
+    return _SAMPLERS[name](int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))

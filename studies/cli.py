@@ -27,7 +27,7 @@ class CommandError(ValueError):
     """A request that cannot be met; the message is the one line that the user sees."""
 
 
-BAD_INPUT = (
+BAD_INPUT: tuple[type[ValueError], ...] = (
     CommandError,
     DatasetError,
     InvalidArchitectureError,
@@ -46,11 +46,16 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE_ERROR, f"error: {message} (see {self.prog} --help)\n")
 
 
-def run(command: Callable[[], int]) -> int:
-    """Run a command; bad input becomes one line on standard error and exit code 2."""
+def run(command: Callable[[], int], *more: type[ValueError]) -> int:
+    """Run a command; bad input becomes one line on standard error and exit code 2.
+
+    Args:
+        command: gives the exit code.
+        more: errors that are bad input to this command, beside those of `BAD_INPUT`.
+    """
     try:
         return command()
-    except BAD_INPUT as error:
+    except (*BAD_INPUT, *more) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -61,7 +66,7 @@ def run(command: Callable[[], int]) -> int:
         return 0
 
 
-def add_study_arguments(parser: argparse.ArgumentParser) -> None:
+def add_study_arguments(parser: argparse._ActionsContainer) -> None:
     """Add --study and --storage."""
     parser.add_argument(
         "--study", metavar="NAME", help="which study; may be left out if there is only one"
@@ -69,7 +74,7 @@ def add_study_arguments(parser: argparse.ArgumentParser) -> None:
     add_storage_argument(parser)
 
 
-def add_storage_argument(parser: argparse.ArgumentParser) -> None:
+def add_storage_argument(parser: argparse._ActionsContainer) -> None:
     """Add --storage."""
     parser.add_argument(
         "--storage",

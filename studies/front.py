@@ -1,5 +1,6 @@
 """Which networks are worth having: pure functions of accuracies and MACs."""
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -43,8 +44,8 @@ def hypervolume(scored: Iterable[Scored], bounds: tuple[int, int]) -> float:
     """
     low, high = (math.log(bound) for bound in bounds)
     members = front(scored)
-    edges = [min(max(math.log(member.macs), low), high) for member in members]
-    widths = (end - start for start, end in zip(edges, [*edges[1:], high], strict=True))
+    edges = [*(min(max(math.log(member.macs), low), high) for member in members), high]
+    widths = (after - before for before, after in itertools.pairwise(edges))
     area = sum(_accuracy(member) * width for member, width in zip(members, widths, strict=True))
     return area / (high - low) if high > low else 0.0
 

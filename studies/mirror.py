@@ -4,6 +4,7 @@ Our own rows are the truth. The mirror can be rebuilt from them, so a search tha
 two writes loses nothing: `Mirror.catch_up` adds what is missing.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import optuna
@@ -34,7 +35,9 @@ class Mirror:
             directions=["maximize", "minimize"],
             load_if_exists=True,
         )
-        self._study.set_metric_names(list(OBJECTIVES))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study.set_metric_names(list(OBJECTIVES))
         self._distributions: dict[str, BaseDistribution] = {
             place: CategoricalDistribution((*labels, _ABSENT))
             for place, labels in catalogue.items()

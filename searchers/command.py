@@ -1,0 +1,236 @@
+"""The command line of a search: options, the lines around the progress, the result."""
+
+import argparse
+import logging
+import shlex
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+
+from nas_space.spaces import spaces
+from searchers import samplers
+from searchers.progress import Progress
+from searchers.proposals import ImpossibleLimitError, Limits
+from searchers.samplers import UnknownSamplerError
+from searchers.scheduling import ClusterError, Wishes
+from searchers.search import Finding, Settings, Start, search
+from studies.cli import INTERRUPTED, Parser, add_storage_argument, console, positive, quantity, run
+from studies.front import front
+from studies.pareto import table
+from studies.store import DEFAULT_URL
+from trainers.datasets import names
+from trainers.recipes import recipes
+
+_EXAMPLES = """\
+examples:
+  python -m searchers.run --space mixed --budget 200
+      the default: handwritten digits that come with the install
+  python -m searchers.run --space mixed --budget 100 --dataset ~/photos --max-macs 20M
+      your own images: a folder with a sub-folder for each class
+  python -m searchers.run --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
+      a quick look at one type of convolution on a part of CIFAR-10
+
+The same command goes on where it was stopped. MACs are multiply-adds per image, which the papers
+call FLOPs.
+"""
+
+
+def command(argv: Sequence[str]) -> int:
+    """Parse the arguments and run the search; the exit code."""
+    return run(lambda: _command(argv), ClusterError, ImpossibleLimitError, UnknownSamplerError)
+
+
+def _command(argv: Sequence[str]) -> int:
+    settings = _settings(argv)
+    if not settings.verbose:
+        _hush()
+    with Progress() as progress:
+        try:
+            finding = search(settings, _announce, progress.show)
+        except KeyboardInterrupt:
+            finding = None
+    if finding is None:
+        print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
+        return INTERRUPTED
+    return _conclude(settings, finding)
+
+
+def _settings(argv: Sequence[str]) -> Settings:
+    given = _parser().parse_args(argv)
+    return Settings(
+        space=given.space,
+        budget=given.budget,
+        dataset=given.dataset,
+        image_size=given.image_size,
+        subset=given.subset,
+        data_dir=given.data_dir,
+        recipe=given.recipe,
+        epochs=given.epochs,
+        sampler=given.sampler,
+        seed=given.seed,
+        study=given.study,
+        storage=given.storage,
+        limits=Limits(given.max_macs, given.max_params),
+        wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
+        verbose=given.verbose,
+        command=f"python -m searchers.run {shlex.join(argv)}",
+    )
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m searchers.run",
+        description="Search the networks that trade validation accuracy against MACs best: which "
+        "convolution belongs in which layer?",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to search")
+    what.add_argument(
+        "--space", required=True, help=f"the networks to choose from: {', '.join(spaces())}"
+    )
+    what.add_argument(
+        "--budget", required=True, type=positive, metavar="N", help="evaluations to finish"
+    )
+    what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
+    what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
+    data = parser.add_argument_group("on which images")
+    data.add_argument(
+        "--dataset",
+        default="digits",
+        metavar="NAME|PATH",
+        help=f"{', '.join(names())}, or a folder with a sub-folder of images for each class, with "
+        "or without train, val and test folders above them (default: %(default)s)",
+    )
+    data.add_argument(
+        "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
+    )
+    data.add_argument(
+        "--subset", type=positive, metavar="N", help="train on N of the images, to look quickly"
+    )
+    data.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--recipe",
+        default="quick",
+        help=f"how each network is trained: {', '.join(recipes())} (default: %(default)s)",
+    )
+    how.add_argument(
+        "--epochs",
+        type=positive,
+        metavar="N",
+        help="passes over the images, instead of the recipe's",
+    )
+    how.add_argument(
+        "--sampler",
+        default=samplers.DEFAULT,
+        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s)",
+    )
+    how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--study", type=_name, metavar="NAME", help="default: made of space, data, recipe and seed"
+    )
+    add_storage_argument(where)
+    where.add_argument(
+        "--concurrency", type=positive, metavar="N", help="trials at a time (default: what fits)"
+    )
+    where.add_argument(
+        "--cpus-per-trial", type=_share, metavar="X", help="cores a trial, like 0.5 (default: 1)"
+    )
+    where.add_argument(
+        "--gpus-per-trial",
+        type=_share,
+        metavar="X",
+        help="GPUs a trial, like 0.5 (default: 0.25 if there is one)",
+    )
+    where.add_argument(
+        "--address", metavar="HOST:PORT", help="an existing Ray cluster (default: this machine)"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="let Ray and Optuna say what they have to say"
+    )
+    return parser
+
+
+def _announce(start: Start) -> None:
+    data, recipe = start.dataset.search, start.recipe
+    channels, height, width = data.shape
+    at_once = start.resources
+    print(  # noqa: T201
+        f"space    {start.space.name}: {start.space.size():.1e} architectures of "
+        f"{', '.join(start.space.kinds)}\n"
+        f"data     {data.name}: {len(data.train):,} training and {len(data.val):,} validation "
+        f"images of {channels}×{height}×{width}, {len(data.classes)} classes\n"
+        f"recipe   {recipe.name}, {recipe.epochs} epochs\n"
+        f"study    {start.study.name}" + f", {start.done_before} done" * bool(start.done_before),
+        f"\nworkers  {at_once.concurrency} at a time, {at_once.cpus:g} CPU"
+        + f" and {at_once.gpus:g} GPU" * bool(at_once.gpus)
+        + " each",
+        flush=True,
+    )
+    if start.dataset.note:
+        print(f"note     {start.dataset.note}", flush=True)  # noqa: T201
+
+
+def _conclude(settings: Settings, finding: Finding) -> int:
+    end = finding.end
+    members = front(finding.store.evaluations(finding.study))
+    if members:
+        console().print(table(members))
+    where = (
+        ""
+        if settings.storage == DEFAULT_URL
+        else f" --storage {shlex.quote(finding.store.shown_url)}"
+    )
+    study = f"--study {shlex.quote(finding.study.name)}{where}"
+    failed = f", {end.failed} failed" if end.failed else ""
+    print(  # noqa: T201
+        f"{end.finished} evaluations{failed} in study {finding.study.name} of "
+        f"{finding.store.shown_url}\n\nnext:\n"
+        f"  optuna-dashboard {shlex.quote(finding.store.shown_url)}\n"
+        f"  python -m studies.pareto {study}\n"
+        f"  python -m studies.export {study} --knee --retrain --output exported"
+    )
+    if finding.over_because is None:
+        return 0
+    print(  # noqa: T201
+        f"\nended before its budget of {end.budget}: {finding.over_because}; "
+        f"go on with: {settings.command}",
+        file=sys.stderr,
+    )
+    return INTERRUPTED if finding.over_because == "interrupted" else 1
+
+
+def _hush() -> None:
+    """Silence the libraries: what matters of their messages is said by us."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray(\\..*)?|optuna(\\..*)?")
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - fits 32 bits
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 999999999")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not (text.strip() == text and text.isprintable() and 0 < len(text) <= 200):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError("a study's name has 1 to 200 printable characters")
+    return text
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1024:  # noqa: PLR2004 - more is a slip of the finger; also refuses nan
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of CPUs or GPUs like 1 or 0.25")
+    return share

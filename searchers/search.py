@@ -1,0 +1,171 @@
+"""A whole search from its settings: data, study, cluster, trials."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_space import spaces
+from nas_space.cost import Task, predict
+from nas_space.spaces import Space
+from searchers import samplers
+from searchers.campaign import Campaign, Snapshot
+from searchers.proposals import Limits, Proposer, check_limits
+from searchers.scheduling import Resources, Wishes, cluster, run_trials
+from studies.mirror import Mirror
+from studies.records import Study
+from studies.store import DEFAULT_URL, Store
+from trainers import recipes
+from trainers.data import Dataset
+from trainers.datasets import load
+from trainers.recipes import Recipe
+
+_NO_LIMITS = Limits()
+_ANYWHERE = Wishes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a user may say about a search; the command line documents each.
+
+    Attributes:
+        study: its name; None makes one of the space, data set, recipe and seed.
+        epochs: of the recipe; None leaves the recipe's own.
+        command: how the user asked, for the record.
+    """
+
+    space: str
+    budget: int
+    dataset: str = "digits"
+    image_size: int | None = None
+    subset: int | None = None
+    data_dir: Path | None = None
+    recipe: str = "quick"
+    epochs: int | None = None
+    sampler: str = samplers.DEFAULT
+    seed: int = 0
+    study: str | None = None
+    storage: str = DEFAULT_URL
+    limits: Limits = _NO_LIMITS
+    wishes: Wishes = _ANYWHERE
+    verbose: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known when the trials are about to run: for the lines above the progress."""
+
+    space: Space
+    dataset: Dataset
+    recipe: Recipe
+    study: Study
+    done_before: int
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a search leaves behind.
+
+    Attributes:
+        study: as stored.
+        store: its database, open.
+        end: the last snapshot.
+        over_because: why it ended before the budget was spent; None if it did not.
+    """
+
+    study: Study
+    store: Store
+    end: Snapshot
+    over_because: str | None
+
+
+def search(
+    settings: Settings,
+    on_start: Callable[[Start], None],
+    watch: Callable[[Snapshot], None],
+) -> Finding:
+    """Run a search, or go on with it, until its budget of finished evaluations is reached.
+
+    Args:
+        settings: see `Settings`.
+        on_start: called once, before the first trial.
+        watch: called whenever a trial starts or ends.
+
+    Raises:
+        ValueError: settings that cannot be met, as one of the errors of our packages; nothing has
+            been trained then.
+        StoreError: the database failed on the way; what was recorded stays.
+        KeyboardInterrupt: it was told to stop at once.
+    """
+    space = spaces.get(settings.space)
+    samplers.check(settings.sampler)
+    recipe = recipes.get(settings.recipe)
+    if settings.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=settings.epochs)
+    store = Store(settings.storage, create=True)
+    dataset = load(
+        settings.dataset,
+        image_size=settings.image_size,
+        subset=settings.subset,
+        data_dir=settings.data_dir,
+    )
+    channels, height, width = dataset.search.shape
+    task = Task(channels, (height, width), len(dataset.search.classes))
+    check_limits(space, task, settings.limits)
+    study = store.enter(_study(settings, space, dataset, recipe))
+    before = store.evaluations(study)
+    sampler = samplers.make(settings.sampler, settings.seed, len(before))
+    proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
+    with cluster(settings.wishes, verbose=settings.verbose) as resources:
+        campaign = Campaign(
+            study=study,
+            store=store,
+            mirror=Mirror(settings.storage, study.name, space.catalogue()),
+            proposer=proposer,
+            evaluations=before,
+            budget=settings.budget,
+            concurrency=resources.concurrency,
+            seed=settings.seed,
+            bounds=(
+                predict(space.smallest(task), task).macs,
+                predict(space.largest(task), task).macs,
+            ),
+            watch=watch,
+        )
+        done = campaign.snapshot().finished
+        on_start(Start(space, dataset, recipe, study, done, resources))
+        if not campaign.done:
+            run_trials(campaign, dataset.search, recipe, resources, verbose=settings.verbose)
+    return Finding(study, store, campaign.snapshot(), campaign.over_because)
+
+
+def _study(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:
+    data = dataset.search
+    name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
+    sizes = f"-n{settings.subset}" * bool(settings.subset)
+    return Study(
+        name=settings.study or f"{name}{sizes}-seed{settings.seed}",
+        space=_plain(dataclasses.asdict(space)),
+        dataset={
+            "name": data.name,
+            "image_size": settings.image_size,
+            "subset": settings.subset,
+            "fingerprint": dataset.fingerprint,
+            "classes": list(data.classes),
+            "shape": list(data.shape),
+            "mean": list(data.mean),
+            "std": list(data.std),
+        },
+        recipe=recipe.to_json(),
+        command=settings.command,
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no better type
+    """Tuples as lists, as they come back from the database."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
