@@ -65,7 +65,7 @@ class Campaign:
         concurrency: trials at a time.
         seed: of every evaluation's weights and data order.
         bounds: MACs of the smallest and largest network, the box of the hypervolume.
-        watch: called with a `Snapshot` after every change.
+        watch: called with a `Snapshot` after every change, once the freed worker is busy again.
     """
 
     study: Study
@@ -81,6 +81,7 @@ class Campaign:
     over_because: str | None = None
     _running: dict[str, Proposal] = field(default_factory=dict)
     _front: list[Evaluation] = field(default_factory=list)
+    _changed: bool = True
     _finished: int = 0
     _failed: int = 0
     _finished_before: int = 0
@@ -107,6 +108,13 @@ class Campaign:
 
     def next(self, trial: str) -> Proposal | Answer:
         """A proposal for a trial of that name."""
+        answer = self._next(trial)
+        if self._changed:
+            self.watch(self.snapshot())
+            self._changed = False
+        return answer
+
+    def _next(self, trial: str) -> Proposal | Answer:
         if self.done or self.over_because is not None:
             return Answer.OVER
         busy = len(self._running)
@@ -119,7 +127,7 @@ class Campaign:
             self.stop("no unseen architecture within the limits could be found")
             return Answer.OVER
         self._running[trial] = proposal
-        self.watch(self.snapshot())
+        self._changed = True
         return proposal
 
     def finish(self, trial: str, result: dict[str, Any]) -> None:
@@ -172,7 +180,7 @@ class Campaign:
     def _report(self, proposal: Proposal, evaluation: Evaluation) -> None:
         self.mirror.add(evaluation)
         self.proposer.tell(proposal, evaluation.val_accuracy)
-        self.watch(self.snapshot())
+        self._changed = True
 
     def _evaluation(self, proposal: Proposal, **outcome: Any) -> Evaluation:  # noqa: ANN401
         return Evaluation(

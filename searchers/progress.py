@@ -43,6 +43,8 @@ class Progress:
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how the search stands."""
+        if snapshot == self._last:
+            return
         self._last = snapshot
         if self._live is not None:
             self._live.update(Text(line(snapshot, bar=True)))

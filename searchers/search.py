@@ -139,7 +139,9 @@ def search(
         on_start(Start(space, dataset, recipe, study, done, resources))
         if not campaign.done:
             run_trials(campaign, dataset.search, recipe, resources, verbose=settings.verbose)
-    return Finding(study, store, campaign.snapshot(), campaign.over_because)
+    end = campaign.snapshot()
+    watch(end)
+    return Finding(study, store, end, campaign.over_because)
 
 
 def _study(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:

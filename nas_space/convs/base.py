@@ -136,7 +136,7 @@ class Conv(ABC):
         types = get_type_hints(cls)
         expected = {field.name: field.default is MISSING for field in fields(cls)}
         unknown = sorted(settings.keys() - expected.keys())
-        missing = sorted(name for name, needed in expected.items() if needed - (name in settings))
+        missing = [name for name, needed in expected.items() if needed and name not in settings]
         if unknown or missing:
             raise InvalidChoiceError(
                 f"{cls.kind} takes the settings {', '.join(expected)}; "

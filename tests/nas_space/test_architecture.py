@@ -1,0 +1,131 @@
+"""Architectures are values: equal, hashable, JSON that lasts, and refused when impossible."""
+
+import contextlib
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_space.architecture import Architecture, InvalidArchitectureError, Stage
+from nas_space.convs import parse
+from nas_space.spaces import get
+
+WRITTEN_BY_0_1 = (
+    '{"format":1,"skeleton":"residual","stages":[{"blocks":[["igc(L=4,M=4)","xception"]],'
+    '"width":16},{"blocks":[["octave(alpha=0.25)","deep_roots(groups=4)"],["regular",'
+    '"regular(kernel=5)"]],"width":32}],"stem":"regular"}'
+)
+
+
+def architectures() -> st.SearchStrategy[Architecture]:
+    space = get("mixed")
+    labels = {p.name: st.sampled_from(p.labels) for p in space.parameters}
+    return st.fixed_dictionaries(labels).map(space.decode)
+
+
+@given(architectures())
+def test_json_reads_back_as_an_equal_value_with_an_equal_key(architecture: Architecture) -> None:
+    text = json.dumps(architecture.to_json(), indent=3)
+    again = Architecture.from_json(text)
+    assert again == architecture
+    assert hash(again) == hash(architecture)
+    assert again.key == architecture.key
+
+
+@given(architectures(), architectures())
+def test_keys_are_equal_exactly_when_architectures_are(a: Architecture, b: Architecture) -> None:
+    assert (a.key == b.key) == (a == b)
+
+
+def test_json_and_key_of_today_hold_for_ever() -> None:
+    architecture = Architecture.from_json(WRITTEN_BY_0_1)
+    assert architecture.text == WRITTEN_BY_0_1
+    assert architecture.key == "ef8034ace81e"
+
+
+def test_it_cannot_be_changed() -> None:
+    architecture = Architecture.from_json(WRITTEN_BY_0_1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        architecture.stem = parse("regular")  # type: ignore[misc]
+
+
+def test_layers_come_in_order_with_their_places_widths_and_strides() -> None:
+    layers = [
+        (layer.name, layer.c_in, layer.c_out, layer.stride)
+        for layer in Architecture.from_json(WRITTEN_BY_0_1).layers()
+    ]
+    assert layers == [
+        ("stem", None, 16, 1),
+        ("stage1.block1.conv1", 16, 16, 1),
+        ("stage1.block1.conv2", 16, 16, 1),
+        ("stage2.block1.conv1", 16, 32, 2),
+        ("stage2.block1.conv2", 32, 32, 1),
+        ("stage2.block2.conv1", 32, 32, 1),
+        ("stage2.block2.conv2", 32, 32, 1),
+    ]
+
+
+def test_a_choice_that_does_not_fit_names_its_place_and_why() -> None:
+    blocks = ((parse("regular"), parse("igc(L=4,M=5)")),)
+    with pytest.raises(InvalidArchitectureError, match=r"stage1\.block1\.conv2: .*L·M = 20 must"):
+        Architecture((Stage(16, blocks),))
+
+
+def with_changes(**changes: object) -> dict[str, Any]:
+    return {**json.loads(WRITTEN_BY_0_1), **changes}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "null",
+        "[]",
+        "{}",
+        with_changes(format=2),
+        with_changes(skeleton="../../etc"),
+        with_changes(stem=3),
+        with_changes(stem="igc"),
+        with_changes(extra=1),
+        with_changes(stages=[]),
+        with_changes(stages={}),
+        with_changes(stages=[3]),
+        with_changes(stages=[{"width": "16", "blocks": [["regular", "regular"]]}]),
+        with_changes(stages=[{"width": True, "blocks": [["regular", "regular"]]}]),
+        with_changes(stages=[{"width": 0, "blocks": [["regular", "regular"]]}]),
+        with_changes(stages=[{"width": 10**12, "blocks": [["regular", "regular"]]}]),
+        with_changes(stages=[{"width": 16, "blocks": []}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular"]]}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular"] * 3]}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular", None]]}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular", "regular"]] * 1000}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular", "igc(L=3,M=5)"]]}]),
+    ],
+    ids=lambda data: str(data)[:60],
+)
+def test_what_is_no_architecture_is_refused_in_one_line(data: object) -> None:
+    with pytest.raises(InvalidArchitectureError) as caught:
+        Architecture.from_json(data)
+    assert "\n" not in str(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["stages", "width", "blocks", "stem", "x"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(json_values, st.sampled_from(["format", "skeleton", "stem", "stages"]))
+def test_any_json_is_an_architecture_or_refused(value: object, field: str) -> None:
+    for data in (value, with_changes(**{field: value})):
+        with contextlib.suppress(InvalidArchitectureError):
+            Architecture.from_json(data)

@@ -1,0 +1,176 @@
+"""Every convolution type keeps the contract; a new one is tested here unasked."""
+
+import contextlib
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
+from nas_space.convs.base import out_size
+from nas_space.cost import count
+
+WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
+SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]
+
+
+def choices() -> list[tuple[Conv, int, int]]:
+    return [
+        (conv, c_in, c_out)
+        for kind in kinds().values()
+        for c_in, c_out in WIDTHS
+        for conv in kind.settings(c_in, c_out)
+    ]
+
+
+def case_name(value: object) -> str:
+    return str(value)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+every_choice = pytest.mark.parametrize(("conv", "c_in", "c_out"), choices(), ids=case_name)
+every_kind = pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: str(kind.kind))
+every_stride = pytest.mark.parametrize("stride", [1, 2])
+
+
+@every_choice
+@every_stride
+@pytest.mark.parametrize("size", SIZES, ids=case_name)
+def test_output_has_the_asked_width_and_the_input_size_divided_by_the_stride(
+    conv: Conv, c_in: int, c_out: int, stride: int, size: tuple[int, int]
+) -> None:
+    module = conv.build(c_in, c_out, stride)
+    assert module(torch.randn(2, c_in, *size)).shape == (2, c_out, *out_size(size, stride))
+
+
+@every_choice
+@every_stride
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)], ids=case_name)
+def test_closed_form_agrees_with_thop_and_with_torchs_counter(
+    conv: Conv, c_in: int, c_out: int, stride: int, size: tuple[int, int]
+) -> None:
+    module = conv.build(c_in, c_out, stride)
+    measured = count(module, (c_in, *size))
+    assert conv.params(c_in, c_out) == measured.params
+    assert conv.macs(c_in, c_out, size, stride) == measured.macs
+    with FlopCounterMode(display=False) as counter:
+        module(torch.randn(1, c_in, *size))
+    assert counter.get_total_flops() == 2 * measured.macs
+
+
+@every_choice
+def test_every_weight_and_input_gets_a_gradient(conv: Conv, c_in: int, c_out: int) -> None:
+    module = conv.build(c_in, c_out)
+    x = torch.randn(2, c_in, 6, 6, requires_grad=True)
+    module(x).square().sum().backward()
+    for tensor in (x, *module.parameters()):
+        assert tensor.grad is not None
+        assert tensor.grad.abs().sum() > 0
+
+
+@every_choice
+def test_every_output_channel_depends_on_every_input_channel(
+    conv: Conv, c_in: int, c_out: int
+) -> None:
+    module = conv.build(c_in, c_out).double()
+    x = torch.randn(1, c_in, 4, 4, dtype=torch.double, requires_grad=True)
+    y = module(x).sum(dim=(0, 2, 3))
+    for channel in range(c_out):
+        (gradient,) = torch.autograd.grad(y[channel], x, retain_graph=True)
+        assert (gradient.abs().sum(dim=(0, 2, 3)) > 1e-12).all()
+
+
+@every_choice
+def test_its_spelling_reads_back_as_an_equal_value(conv: Conv, c_in: int, c_out: int) -> None:
+    again = parse(str(conv))
+    assert again == conv
+    assert hash(again) == hash(conv)
+    assert again.misfit(c_in, c_out) is None
+
+
+@every_choice
+def test_it_is_linear_and_without_normalisation(conv: Conv, c_in: int, c_out: int) -> None:
+    module = conv.build(c_in, c_out).double()
+    x, y = torch.randn(2, 1, c_in, 6, 6, dtype=torch.double)
+    assert torch.allclose(module(2 * x - y), 2 * module(x) - module(y), atol=1e-9)
+    kinds_inside = {type(m) for m in module.modules() if not list(m.children())}
+    assert kinds_inside <= {nn.Conv2d, nn.ChannelShuffle, nn.Identity}
+
+
+@every_choice
+def test_the_same_seed_gives_the_same_weights(conv: Conv, c_in: int, c_out: int) -> None:
+    def weights() -> torch.Tensor:
+        torch.manual_seed(3)
+        return torch.cat([p.flatten() for p in conv.build(c_in, c_out).parameters()])
+
+    assert torch.equal(weights(), weights())
+
+
+@every_kind
+@given(c_in=st.integers(1, 300), c_out=st.integers(1, 300))
+def test_offered_settings_fit_and_are_distinct(kind: type[Conv], c_in: int, c_out: int) -> None:
+    offered = kind.settings(c_in, c_out)
+    assert len(set(offered)) == len(offered)
+    assert all(conv.misfit(c_in, c_out) is None for conv in offered)
+
+
+@every_kind
+def test_it_names_its_paper(kind: type[Conv]) -> None:
+    assert kind.paper
+    assert kind.kind == kind.__module__.rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("igc(L=3,M=5)", r"L·M = 15 must equal the width 16"),
+        ("igc(L=16,M=1)", r"L = 16 must divide the 24 input channels"),
+        ("octave(alpha=0.03)", r"alpha = 0.03 of 24 channels leaves no low ones"),
+        ("deep_roots(groups=5)", r"5 groups do not divide 24 channels"),
+    ],
+)
+def test_a_misfit_says_why(label: str, reason: str) -> None:
+    with pytest.raises(InvalidChoiceError, match=reason):
+        parse(label).check(24, 16)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "",
+        "IGC(L=4,M=4)",
+        "winograd",
+        "igc",
+        "igc()",
+        "igc(L=4)",
+        "igc(L=4,M=x)",
+        "igc(L=4,M=4,M=4)",
+        "igc(L=0,M=4)",
+        "igc(L=4,M=4,N=4)",
+        "igc(L=4,M=4",
+        "igc(L=4.0,M=4)",
+        "octave(alpha=1.5)",
+        "octave(alpha=nan)",
+        "deep_roots(groups=-2)",
+        "regular(kernel=2)",
+        "regular(kernel=99)",
+        "regular(__class__=3)",
+        "__import__('os')",
+    ],
+)
+def test_a_bad_label_is_refused(label: str) -> None:
+    with pytest.raises(InvalidChoiceError):
+        parse(label)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_choice_or_refused(text: str) -> None:
+    with contextlib.suppress(InvalidChoiceError):
+        assert isinstance(parse(text), Conv)

@@ -1,0 +1,90 @@
+"""A new convolution type is one new file: everything else takes it up unasked."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+DILATED = '''
+"""A type of a user's own: a dense convolution with a dilated kernel."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import nn
+
+from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dilated(Conv):
+    """A convolution whose kernel has gaps."""
+
+    kind: ClassVar[str] = "dilated"
+    paper: ClassVar[str] = "Yu and Koltun, arXiv 1511.07122"
+
+    rate: int
+
+    @classmethod
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
+        return (cls(rate=2), cls(rate=3))
+
+    def misfit(self, c_in: int, c_out: int) -> str | None:
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+        padding = self.rate * (self.kernel // 2)
+        return nn.Conv2d(
+            c_in, c_out, self.kernel, stride, padding, dilation=self.rate, bias=False
+        )
+
+    def params(self, c_in: int, c_out: int) -> int:
+        return self.kernel**2 * c_in * c_out
+
+    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        return self.params(c_in, c_out) * area(out_size(size, stride))
+'''
+
+USE = """
+from nas_space.architecture import Architecture
+from nas_space.spaces import get
+old = Architecture.from_json(open("old.json").read())
+assert old == get("mixed").decode(get("mixed").encode(old))
+assert "dilated" in get("mixed").kinds
+chosen = get("dilated").decode({"stage1.block1.conv1.setting": "2"})
+assert "dilated(rate=3)" in str(chosen)
+assert Architecture.from_json(chosen.text) == chosen
+"""
+
+
+def test_one_file_adds_a_type_to_spaces_json_and_the_common_suite(tmp_path: Path) -> None:
+    for folder in ("nas_space", "tests/nas_space"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__py*"))
+    (tmp_path / "nas_space/convs/dilated.py").write_text(DILATED)
+    old = (
+        '{"format":1,"skeleton":"residual","stem":"regular","stages":['
+        '{"width":16,"blocks":[["igc(L=4,M=4)","xception"]]},'
+        '{"width":32,"blocks":[["octave(alpha=0.5)","regular"]]},'
+        '{"width":64,"blocks":[["deep_roots(groups=2)","regular"]]}]}'
+    )
+    (tmp_path / "old.json").write_text(old)
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("-c", USE)
+    suite = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/nas_space/test_convs.py")
+    printed = run(*suite, "-k", "dilated or Dilated", "--import-mode=importlib")
+    assert " passed" in printed
+    assert "dilated" in run("-m", "nas_space.spaces")

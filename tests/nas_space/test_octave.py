@@ -1,0 +1,140 @@
+"""Octave convolution against the authors' code and the paper's laws (arXiv 1904.05049)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from nas_space.convs.octave import Octave, OctConv2d, OneTensor, pool, split, upsample
+from nas_space.convs.regular import Regular
+
+GOLDEN = Path(__file__).parents[1] / "data" / "oct_golden_ops.npz"
+PATHS = ("h2h", "h2l", "l2h", "l2l")
+
+
+def golden_cases() -> list[tuple[int, dict[str, Any]]]:
+    with np.load(GOLDEN, allow_pickle=False) as data:
+        return list(enumerate(json.loads(str(data["cases"]))))
+
+
+@pytest.mark.parametrize(
+    ("number", "case"), golden_cases(), ids=[case["name"] for _, case in golden_cases()]
+)
+def test_outputs_equal_those_of_the_authors_code(number: int, case: dict[str, Any]) -> None:
+    high_in, low_in = (max(0, width) for width in case["cin"])
+    high, low = (max(0, width) for width in case["cout"])
+    conv = OctConv2d(
+        (high_in, low_in),
+        (high, low),
+        case["k"],
+        stride=case["stride"],
+        groups=case["groups"],
+        bias=case["bias"],
+    )
+    with np.load(GOLDEN, allow_pickle=False) as data:
+        arrays = {
+            name.partition("/")[2]: torch.from_numpy(data[name])
+            for name in data.files
+            if name.startswith(f"{number}/")
+        }
+    weights = {
+        name.replace("/", "."): tensor for name, tensor in arrays.items() if name[:3] in PATHS
+    }
+    conv.load_state_dict(weights)
+    outputs = conv((arrays.get("xh"), arrays.get("xl")))
+    for name, y in zip(("yh", "yl"), outputs, strict=True):
+        if name in arrays:
+            assert y is not None
+            assert torch.allclose(y, arrays[name], atol=1e-5)
+        else:
+            assert y is None
+
+
+def test_with_alpha_0_it_is_a_regular_convolution() -> None:
+    octave = Octave(alpha=0.0).build(6, 8).double()
+    regular = Regular().build(6, 8).double()
+    regular.load_state_dict({"weight": octave.state_dict()["conv.h2h.weight"]})
+    x = torch.randn(2, 6, 7, 7, dtype=torch.double)
+    assert torch.allclose(octave(x), regular(x), atol=1e-12)
+
+
+def test_with_alpha_0_and_stride_2_it_pools_first_and_never_strides() -> None:
+    octave = Octave(alpha=0.0).build(6, 8, 2).double()
+    weight = octave.state_dict()["conv.h2h.weight"]
+    x = torch.randn(2, 6, 8, 8, dtype=torch.double)
+    expected = F.conv2d(F.avg_pool2d(x, 2), weight, padding=1)
+    assert torch.allclose(octave(x), expected, atol=1e-12)
+
+
+def test_with_alpha_1_it_is_a_regular_convolution_at_half_the_resolution() -> None:
+    octave = Octave(alpha=1.0).build(6, 8).double()
+    weight = octave.state_dict()["conv.l2l.weight"]
+    x = torch.randn(2, 6, 8, 8, dtype=torch.double)
+    expected = F.conv2d(F.avg_pool2d(x, 2), weight, padding=1)
+    assert torch.allclose(octave(x), F.interpolate(expected, scale_factor=2), atol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.125, 0.25, 0.5, 0.75])
+def test_a_chain_of_one_tensor_convolutions_equals_the_papers_chain_of_pairs(alpha: float) -> None:
+    torch.manual_seed(0)
+    first, second = (Octave(alpha=alpha).build(16, 16).double() for _ in range(2))
+    assert isinstance(first, OneTensor)
+    assert isinstance(second, OneTensor)
+    norm = nn.BatchNorm2d(16).double().eval()
+    with torch.no_grad():
+        for tensor in (norm.weight, norm.bias, norm.running_mean):
+            assert isinstance(tensor, Tensor)
+            tensor.copy_(torch.randn(16))
+    high_width, _ = split(16, alpha)
+
+    def activate(x: Tensor, channels: slice) -> Tensor:
+        # BatchNorm and ReLU on their own share of the channels
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        y = F.batch_norm(
+            x,
+            norm.running_mean[channels],
+            norm.running_var[channels],
+            norm.weight[channels],
+            norm.bias[channels],
+        )
+        return F.relu(y)
+
+    x = torch.randn(2, 16, 8, 8, dtype=torch.double)
+    chained = second(F.relu(norm(first(x))))
+    high, low = first.conv((x[:, :high_width], pool(x[:, high_width:])))
+    high, low = activate(high, slice(high_width)), activate(low, slice(high_width, None))
+    high, low = second.conv((high, low))
+    assert torch.allclose(chained, torch.cat([high, upsample(low, (8, 8))], dim=1), atol=1e-12)
+
+
+@given(
+    alpha=st.sampled_from([0.125, 0.25, 0.5, 0.75]),
+    c_in=st.sampled_from([8, 16, 24]),
+    c_out=st.sampled_from([8, 16, 40]),
+    half=st.integers(1, 16),
+)
+def test_macs_follow_the_papers_ratio_at_even_sizes(
+    alpha: float, c_in: int, c_out: int, half: int
+) -> None:
+    size = (4 * half, 4 * half)
+    conv, vanilla = Octave(alpha=alpha), Regular()
+    inner = 1 - 3 / 4 * alpha * (2 - alpha)
+    assert conv.macs(c_in, c_out, size) == inner * vanilla.macs(c_in, c_out, size)
+    strided = 1 - 3 / 4 * alpha
+    assert conv.macs(c_in, c_out, size, 2) == strided * vanilla.macs(c_in, c_out, size, 2)
+    assert conv.params(c_in, c_out) == vanilla.params(c_in, c_out)
+
+
+@given(channels=st.integers(1, 512), alpha=st.floats(0, 1))
+def test_a_split_gives_all_channels_and_rounds_low_down(channels: int, alpha: float) -> None:
+    high, low = split(channels, alpha)
+    assert high + low == channels
+    assert low <= alpha * channels < low + 1
