@@ -160,22 +160,22 @@ def _parser() -> Parser:
 
 def _announce(start: Start) -> None:
     data, recipe = start.dataset.search, start.recipe
-    channels, height, width = data.shape
-    at_once = start.resources
-    print(  # noqa: T201
-        f"space    {start.space.name}: {start.space.size():.1e} architectures of "
-        f"{', '.join(start.space.kinds)}\n"
-        f"data     {data.name}: {len(data.train):,} training and {len(data.val):,} validation "
-        f"images of {channels}×{height}×{width}, {len(data.classes)} classes\n"
-        f"recipe   {recipe.name}, {recipe.epochs} epochs\n"
-        f"study    {start.study.name}" + f", {start.done_before} done" * bool(start.done_before),
-        f"\nworkers  {at_once.concurrency} at a time, {at_once.cpus:g} CPU"
-        + f" and {at_once.gpus:g} GPU" * bool(at_once.gpus)
-        + " each",
-        flush=True,
-    )
-    if start.dataset.note:
-        print(f"note     {start.dataset.note}", flush=True)  # noqa: T201
+    size = "×".join(map(str, data.shape))
+    resized = f" (resized to {start.dataset.image_size})" * bool(start.dataset.image_size)
+    done = f", {start.done_before} done" * bool(start.done_before)
+    gpus = f" and {start.resources.gpus:g} GPU" * bool(start.resources.gpus)
+    lines = {
+        "space": f"{start.space.name}: {start.space.size():.1e} architectures of "
+        f"{', '.join(start.space.kinds)}",
+        "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
+        f"images of {size}{resized}, {len(data.classes)} classes",
+        "recipe": f"{recipe.name}, {recipe.epochs} epochs",
+        "study": f"{start.study.name}{done}",
+        "workers": f"{start.resources.concurrency} at a time, "
+        f"{start.resources.cpus:g} CPU{gpus} each",
+    }
+    for name, line in lines.items():
+        print(f"{name:8} {line}", flush=True)  # noqa: T201
 
 
 def _conclude(settings: Settings, finding: Finding) -> int:

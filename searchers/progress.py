@@ -24,6 +24,7 @@ class Progress:
         self._live = Live(console=self._console, refresh_per_second=4) if terminal else None
         self._said = 0.0
         self._last: Snapshot | None = None
+        self._spoken: Snapshot | None = None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -38,13 +39,11 @@ class Progress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        elif self._last is not None:
+        elif self._last is not None and self._last != self._spoken:
             self._say(self._last)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how the search stands."""
-        if snapshot == self._last:
-            return
         self._last = snapshot
         if self._live is not None:
             self._live.update(Text(line(snapshot, bar=True)))
@@ -54,6 +53,7 @@ class Progress:
     def _say(self, snapshot: Snapshot) -> None:
         print(line(snapshot), flush=True)  # noqa: T201 - plain lines for logs
         self._said = time.monotonic()
+        self._spoken = snapshot
 
 
 def line(snapshot: Snapshot, *, bar: bool = False) -> str:

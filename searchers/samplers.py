@@ -1,8 +1,10 @@
 """Optuna's samplers by the names that users type."""
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
     GPSampler,
@@ -56,4 +58,7 @@ def make(name: str, seed: int, done: int = 0) -> BaseSampler:
         UnknownSamplerError: there is none of that name.
     """
     check(name)
-    return _SAMPLERS[name](int(np.random.SeedSequence([seed, done]).generate_state(1)[0]))
+    start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return _SAMPLERS[name](start)

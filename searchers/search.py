@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,20 +120,19 @@ def search(
     before = store.evaluations(study)
     sampler = samplers.make(settings.sampler, settings.seed, len(before))
     proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
-    with cluster(settings.wishes, verbose=settings.verbose) as resources:
+    mirror = Mirror(settings.storage, study.name, space.catalogue())
+    bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
+    with closing(mirror), cluster(settings.wishes, verbose=settings.verbose) as resources:
         campaign = Campaign(
             study=study,
             store=store,
-            mirror=Mirror(settings.storage, study.name, space.catalogue()),
+            mirror=mirror,
             proposer=proposer,
             evaluations=before,
             budget=settings.budget,
             concurrency=resources.concurrency,
             seed=settings.seed,
-            bounds=(
-                predict(space.smallest(task), task).macs,
-                predict(space.largest(task), task).macs,
-            ),
+            bounds=bounds,
             watch=watch,
         )
         done = campaign.snapshot().finished
@@ -153,7 +153,7 @@ def _study(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -
         space=_plain(dataclasses.asdict(space)),
         dataset={
             "name": data.name,
-            "image_size": settings.image_size,
+            "image_size": dataset.image_size,
             "subset": settings.subset,
             "fingerprint": dataset.fingerprint,
             "classes": list(data.classes),

@@ -38,7 +38,7 @@ Normalisation is part of the network: mean {mean}, standard deviation {std}.
 ## How it was made
 
 - data set: {dataset} (fingerprint {fingerprint})
-- training: {training}: {recipe}, {epochs} epochs, seed {seed}
+- training: {training}: {recipe}, {epochs} epochs, {images:,} images, seed {seed}
 - study {study}, trial {trial}, architecture {key}, searched by `{command}`
 
 ## Layers
@@ -57,6 +57,7 @@ class Card:
         recipe: name of the recipe that trained the weights.
         epochs: of that training.
         seed: of that training.
+        images: number of training images.
     """
 
     study: Study
@@ -64,6 +65,7 @@ class Card:
     recipe: str
     epochs: int
     seed: int
+    images: int
 
     def text(self, val: float, test: float, looks: int, *, retrained: bool) -> str:
         """The card as Markdown.
@@ -103,6 +105,7 @@ class Card:
             recipe=self.recipe,
             epochs=self.epochs,
             seed=self.seed,
+            images=self.images,
             study=self.study.name,
             trial=chosen.number,
             key=chosen.key,

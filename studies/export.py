@@ -93,11 +93,12 @@ def _main() -> int:
             )
         )
     looks = len(store.exports(study))
-    card = Card(study, chosen, trained.recipe, trained.epochs, trained.seed)
+    images = len(dataset.search.train)
+    card = Card(study, chosen, trained.recipe, trained.epochs, trained.seed, images)
     text = card.text(trained.val_accuracy, accuracy, looks, retrained=arguments.retrain)
     bundle.write(folder, text)
     _verify(bundle, folder)
-    _report(folder, chosen, trained, accuracy, looks)
+    _report(folder, chosen, trained, images, accuracy, looks)
     return 0
 
 
@@ -131,6 +132,9 @@ def _parser() -> Parser:
         "--epochs", type=positive, metavar="N", help="of --retrain, instead of the recipe's"
     )
     parser.add_argument(
+        "--subset", type=positive, metavar="N", help="of --retrain: train on N of the images only"
+    )
+    parser.add_argument(
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
     )
     parser.add_argument(
@@ -140,18 +144,25 @@ def _parser() -> Parser:
 
 
 def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
+    """The study's data set; all of it for retraining, though a part may have been searched on."""
     stored = study.dataset
-    dataset = load(
-        arguments.dataset or stored["name"],
-        image_size=stored["image_size"],
-        subset=stored["subset"],
-        data_dir=arguments.data_dir,
-    )
+
+    def part(subset: int | None) -> Dataset:
+        return load(
+            arguments.dataset or stored["name"],
+            image_size=stored["image_size"],
+            subset=subset,
+            data_dir=arguments.data_dir,
+        )
+
+    dataset = part(stored["subset"])
     if dataset.fingerprint != stored["fingerprint"]:
         raise CommandError(
             f"{dataset.search.name} is not what study {study.name} was searched on: images, "
             "classes or splits have changed"
         )
+    if arguments.retrain and arguments.subset != stored["subset"]:
+        dataset = part(arguments.subset)
     return dataset
 
 
@@ -210,13 +221,13 @@ def _verify(bundle: Bundle, folder: Path) -> None:
 
 
 def _report(
-    folder: Path, chosen: Evaluation, trained: _Trained, accuracy: float, looks: int
+    folder: Path, chosen: Evaluation, trained: _Trained, images: int, accuracy: float, looks: int
 ) -> None:
     print(  # noqa: T201
         f"search    {chosen.val_accuracy:.2%} validation accuracy "
         f"({chosen.recipe}, {chosen.epochs} epochs)\n"
         f"exported  {trained.val_accuracy:.2%} validation accuracy "
-        f"({trained.recipe}, {trained.epochs} epochs)\n"
+        f"({trained.recipe}, {trained.epochs} epochs, {images:,} images)\n"
         f"test      {accuracy:.2%} accuracy (look number {looks} at this study's test images)\n"
         f"written   {folder}, read back with outputs equal to {_EQUAL:g}\n\n"
         f"{folder / 'README.md'} says how to load it"

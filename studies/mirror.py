@@ -29,8 +29,9 @@ class Mirror:
     """
 
     def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
+        self._storage = optuna.storages.RDBStorage(url)
         self._study = optuna.create_study(
-            storage=optuna.storages.RDBStorage(url),
+            storage=self._storage,
             study_name=name,
             directions=["maximize", "minimize"],
             load_if_exists=True,
@@ -54,6 +55,11 @@ class Mirror:
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, with the choice of every layer as a parameter."""
         self._study.add_trial(self._trial(evaluation))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def _trial(self, evaluation: Evaluation) -> FrozenTrial:
         chosen = readable(Architecture.from_json(evaluation.architecture))

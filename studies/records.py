@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import DateTime, Enum, String, Text
+from sqlalchemy.types import DateTime, Double, Enum, String, Text
 
 _NAMING = {
     "pk": "pk_%(table_name)s",
@@ -89,9 +89,9 @@ class Evaluation(Base):
     epochs: Mapped[int]
     params: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)
-    val_accuracy: Mapped[float | None]
-    train_loss: Mapped[float | None]
-    seconds: Mapped[float | None]
+    val_accuracy: Mapped[float | None] = mapped_column(Double)
+    train_loss: Mapped[float | None] = mapped_column(Double)
+    seconds: Mapped[float | None] = mapped_column(Double)
     device: Mapped[str | None] = mapped_column(String(255))
     status: Mapped[Status] = mapped_column(
         Enum(Status, native_enum=False, length=16, values_callable=lambda e: [s.value for s in e])
@@ -132,6 +132,6 @@ class Export(Base):
     recipe: Mapped[str] = mapped_column(String(64))
     epochs: Mapped[int]
     seed: Mapped[int]
-    val_accuracy: Mapped[float]
-    test_accuracy: Mapped[float]
+    val_accuracy: Mapped[float] = mapped_column(Double)
+    test_accuracy: Mapped[float] = mapped_column(Double)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -45,7 +45,11 @@ class Store:
             self._check_exists()
         with self._errors():
             self._engine = _engine(self.url)
-            self._migrate()
+            try:
+                self._migrate()
+            except BaseException:
+                self._engine.dispose()
+                raise
 
     def studies(self) -> list[tuple[Study, int, int]]:
         """Every study with its numbers of finished and failed evaluations, oldest first."""

@@ -70,13 +70,13 @@ class Dataset:
         search: the train and validation splits.
         open_test: decodes the images that no search and no training has seen.
         fingerprint: twelve hex digits that change with any pixel or label that a search sees.
-        note: what the user should know about how it was read; may be empty.
+        image_size: side to which images were resized; None if they are as they came.
     """
 
     search: SearchData
     open_test: Callable[[], Images]
     fingerprint: str
-    note: str = ""
+    image_size: int | None = None
 
 
 Positions = NDArray[np.int64]
@@ -92,7 +92,7 @@ def make_dataset(
     *,
     flip: bool,
     subset: int | None = None,
-    note: str = "",
+    image_size: int | None = None,
 ) -> Dataset:
     """Put a data set together, decoding only the images that it uses.
 
@@ -103,7 +103,7 @@ def make_dataset(
         decode: gives the pixels (N, H, W, C) at some positions of a split it came with.
         flip: see `SearchData`.
         subset: see `split_positions`.
-        note: see `Dataset`.
+        image_size: see `Dataset`.
 
     Raises:
         DatasetError: too few images or classes to train on.
@@ -128,7 +128,7 @@ def make_dataset(
     search = SearchData(
         name, classes, train, val, tuple(mean.tolist()), tuple(std.tolist()), flip=flip
     )
-    return Dataset(search, lambda: images("test"), _fingerprint(search), note)
+    return Dataset(search, lambda: images("test"), _fingerprint(search), image_size)
 
 
 def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, Positions]]:

@@ -65,7 +65,8 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     ]
     with _bombs_are_errors():
         headers = [_header(path) for path in looked_at]
-    size, note = _common_size(headers, image_size)
+    image_size = image_size or _common_side(headers)
+    size = (image_size, image_size) if image_size else headers[0].size
     mode = "L" if all(header.grey for header in headers) else "RGB"
     _check_memory(root, len(looked_at), size, channels=len(mode))
     # Big images decode in parallel; small ones spend their time in Python and would only wait for
@@ -79,7 +80,13 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
             return np.stack(list(decoded(lambda path: _decode(path, size, mode), paths)))
 
     return make_dataset(
-        str(root.resolve()), classes, labels, decode, flip=True, subset=subset, note=note
+        str(root.resolve()),
+        classes,
+        labels,
+        decode,
+        flip=True,
+        subset=subset,
+        image_size=image_size,
     )
 
 
@@ -153,15 +160,11 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
     return DatasetError(f"cannot decode the image {path} ({reason}); repair or delete it")
 
 
-def _common_size(headers: list[_Header], image_size: int | None) -> tuple[Size, str]:
-    sizes = {header.size for header in headers}
-    if image_size is not None:
-        return (image_size, image_size), ""
-    if len(sizes) == 1:
-        return sizes.pop(), ""
-    side = min(_DEFAULT_SIZE, int(statistics.median(min(header.size) for header in headers)))
-    note = f"images differ in size: resized to {side}×{side} (--image-size changes that)"
-    return (side, side), note
+def _common_side(headers: list[_Header]) -> int | None:
+    """The side to bring images of different sizes to; None if they all have one size."""
+    if len({header.size for header in headers}) == 1:
+        return None
+    return min(_DEFAULT_SIZE, int(statistics.median(min(header.size) for header in headers)))
 
 
 def _check_memory(root: Path, count: int, size: Size, channels: int) -> None:

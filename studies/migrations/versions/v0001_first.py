@@ -33,9 +33,9 @@ def upgrade() -> None:
         sa.Column("epochs", sa.Integer, nullable=False),
         sa.Column("params", sa.BigInteger, nullable=False),
         sa.Column("macs", sa.BigInteger, nullable=False),
-        sa.Column("val_accuracy", sa.Float),
-        sa.Column("train_loss", sa.Float),
-        sa.Column("seconds", sa.Float),
+        sa.Column("val_accuracy", sa.Double),
+        sa.Column("train_loss", sa.Double),
+        sa.Column("seconds", sa.Double),
         sa.Column("device", sa.String(255)),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("error", sa.Text),
@@ -64,8 +64,8 @@ def upgrade() -> None:
         sa.Column("recipe", sa.String(64), nullable=False),
         sa.Column("epochs", sa.Integer, nullable=False),
         sa.Column("seed", sa.Integer, nullable=False),
-        sa.Column("val_accuracy", sa.Float, nullable=False),
-        sa.Column("test_accuracy", sa.Float, nullable=False),
+        sa.Column("val_accuracy", sa.Double, nullable=False),
+        sa.Column("test_accuracy", sa.Double, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_nas_exports_evaluation_id", "nas_exports", ["evaluation_id"])

@@ -1,0 +1,55 @@
+"""Studies, architectures and evaluations to put into stores."""
+
+from typing import Any
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Task, predict
+from nas_space.spaces import get
+from studies.records import Evaluation, Status, Study
+
+TASK = Task(channels=1, size=(8, 8), classes=10)
+
+
+def study(name: str = "s", **changes: object) -> Study:
+    parts: dict[str, Any] = {
+        "space": {"name": "mixed"},
+        "dataset": {"name": "digits", "fingerprint": "f", "image_size": None, "subset": None},
+        "recipe": {"name": "quick", "epochs": 6},
+        "command": "python -m searchers.run --space mixed --budget 200",
+    }
+    return Study(name=name, **(parts | changes))
+
+
+def architecture(number: int) -> Architecture:
+    """A different one for every number up to several hundred."""
+    space = get("mixed")
+    labels = {}
+    for parameter in space.parameters:
+        number, choice = divmod(number, len(parameter.labels))
+        labels[parameter.name] = parameter.labels[choice]
+    return space.decode(labels)
+
+
+def evaluation(owner: Study, number: int, accuracy: float | None, **changes: object) -> Evaluation:
+    found = architecture(number)
+    cost = predict(found, TASK)
+    parts: dict[str, Any] = {
+        "study_id": owner.id,
+        "number": number,
+        "key": found.key,
+        "architecture": found.to_json(),
+        "space": "mixed",
+        "seed": 0,
+        "recipe": "quick",
+        "epochs": 6,
+        "params": cost.params,
+        "macs": cost.macs,
+        "val_accuracy": accuracy,
+        "train_loss": 0.5,
+        "seconds": 1.5,
+        "device": "cpu",
+        "status": Status.FAILED if accuracy is None else Status.FINISHED,
+        "error": "RuntimeError: out of memory" if accuracy is None else None,
+        "versions": {"torch": "2"},
+    }
+    return Evaluation(**(parts | changes))

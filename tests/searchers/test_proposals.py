@@ -1,0 +1,161 @@
+"""Proposals are unseen and within the limits, whatever the sampler."""
+
+import math
+import random
+
+import optuna
+import pytest
+
+from nas_space.cost import Task, predict
+from nas_space.spaces import Measure, Space, get
+from searchers import samplers
+from searchers.proposals import ImpossibleLimitError, Limits, Proposal, Proposer, check_limits
+from searchers.samplers import UnknownSamplerError
+from studies.records import Evaluation
+from tests.examples import evaluation, study
+
+TASK = Task(channels=3, size=(32, 32), classes=10)
+SMALL = Space("small", ("regular",), widths=((8, 16), (16, 32)), depths=(1, 2))
+every_sampler = pytest.mark.parametrize("name", samplers.names())
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def proposer(
+    name: str = "random", space: Space | None = None, limits: Limits | None = None, seed: int = 0
+) -> Proposer:
+    sampler = samplers.make(name, seed)
+    return Proposer(space or get("mixed"), TASK, sampler, limits or Limits(), seed)
+
+
+def score(proposal: Proposal) -> float:
+    """A pretended accuracy that more MACs, and regular convolutions above all, raise."""
+    regular = sum(layer.conv.kind == "regular" for layer in proposal.architecture.layers())
+    return 1 - 1 / math.log10(proposal.cost.macs) + 0.02 * regular
+
+
+def proposed(source: Proposer, count: int) -> list[Proposal]:
+    found = []
+    for _ in range(count):
+        proposal = source.propose()
+        assert proposal is not None
+        source.tell(proposal, score(proposal))
+        found.append(proposal)
+    return found
+
+
+@every_sampler
+def test_no_architecture_is_proposed_twice_and_costs_are_right(name: str) -> None:
+    found = proposed(proposer(name), 30)
+    assert len({proposal.architecture for proposal in found}) == 30
+    assert all(p.cost == predict(p.architecture, TASK) for p in found)
+
+
+@every_sampler
+def test_every_proposal_keeps_the_limits(name: str) -> None:
+    # Almost no architecture drawn at random is this small.
+    limits = Limits(macs=2_000_000, params=30_000)
+    for proposal in proposed(proposer(name, limits=limits), 25):
+        assert proposal.cost.macs <= 2_000_000
+        assert proposal.cost.params <= 30_000
+
+
+@every_sampler
+def test_the_same_seed_proposes_the_same(name: str) -> None:
+    first, second, other = (proposed(proposer(name, seed=seed), 15) for seed in (3, 3, 4))
+    assert [p.architecture for p in first] == [p.architecture for p in second]
+    assert [p.architecture for p in first] != [p.architecture for p in other]
+
+
+def test_a_space_is_exhausted_without_repeats_and_then_says_so() -> None:
+    source = proposer("tpe", SMALL)
+    found = proposed(source, SMALL.size())
+    assert len({proposal.architecture for proposal in found}) == SMALL.size()
+    assert source.propose() is None
+
+
+def test_failed_and_running_architectures_are_not_proposed_again() -> None:
+    source = proposer("random", SMALL)
+    seen = set()
+    for i in range(SMALL.size()):
+        proposal = source.propose()
+        assert proposal is not None
+        seen.add(proposal.architecture)
+        if i % 2:
+            source.tell(proposal, None)
+    assert len(seen) == SMALL.size()
+
+
+def as_evaluations(found: list[Proposal]) -> list[Evaluation]:
+    owner = study()
+    return [
+        evaluation(
+            owner,
+            number,
+            None if number % 5 == 4 else score(p),
+            key=p.architecture.key,
+            architecture=p.architecture.to_json(),
+            macs=p.cost.macs,
+        )
+        for number, p in enumerate(found)
+    ]
+
+
+@every_sampler
+def test_a_proposer_that_learns_earlier_evaluations_repeats_none_of_them(name: str) -> None:
+    earlier = proposed(proposer(name), 25)
+    again = proposer(name, seed=1)
+    again.learn(as_evaluations(earlier))
+    new = proposed(again, 10)
+    assert not {p.architecture for p in earlier} & {p.architecture for p in new}
+
+
+def drawn(count: int, **fixed: str) -> list[Proposal]:
+    chance, space = random.Random(0), get("mixed")
+    labels = [{p.name: chance.choice(p.labels) for p in space.parameters} for _ in range(count)]
+    architectures = [space.decode(found | fixed) for found in labels]
+    return [Proposal(a, predict(a, TASK), 0) for a in architectures]
+
+
+def test_tpe_prefers_what_did_well_in_earlier_evaluations() -> None:
+    def regulars(found: list[Proposal]) -> float:
+        kinds = [layer.conv.kind for p in found for layer in p.architecture.layers()]
+        return kinds.count("regular") / len(kinds)
+
+    earlier = drawn(60)
+    source = proposer("tpe", seed=1)
+    source.learn(as_evaluations(earlier))
+    assert regulars(proposed(source, 30)) > regulars(earlier)
+
+
+def test_nsga2_breeds_from_earlier_evaluations() -> None:
+    # All parents share a width; children drawn at random would have it one time in six.
+    source = proposer("nsga2", seed=1)
+    source.learn(as_evaluations(drawn(40, **{"stage1.width": "64"})))
+    children = [p.architecture.stages[0].width for p in proposed(source, 20)]
+    assert children.count(64) > 15
+
+
+def test_learning_takes_no_notice_of_another_spaces_architectures() -> None:
+    source = proposer("tpe", SMALL)
+    source.learn(as_evaluations(proposed(proposer("random"), 5)))
+    assert source.propose() is not None
+
+
+@pytest.mark.parametrize("measure", ["macs", "params"])
+def test_an_impossible_limit_names_the_smallest_that_is_possible(measure: Measure) -> None:
+    space = get("mixed")
+    least = getattr(
+        predict(space.smallest(TASK, "macs" if measure == "macs" else "params"), TASK), measure
+    )
+    check_limits(space, TASK, Limits(**{measure: least}))
+    with pytest.raises(ImpossibleLimitError, match=rf"--max-{measure} 5 .* has {least}$"):
+        check_limits(space, TASK, Limits(**{measure: 5}))
+
+
+def test_an_unknown_sampler_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownSamplerError, match="'cmaes'; known samplers: tpe, nsga2, nsga3"):
+        samplers.make("cmaes", 0)

@@ -1,0 +1,62 @@
+"""What a trial gets of a machine, and what is said where it is too small."""
+
+import pytest
+
+from searchers.campaign import Snapshot
+from searchers.progress import duration, line
+from searchers.scheduling import ClusterError, Resources, Wishes, plan
+
+LAPTOP = {"CPU": 2.0}
+SERVER = {"CPU": 16.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "have", "planned"),
+    [
+        (Wishes(), LAPTOP, Resources(2, 1.0, 0.0)),
+        (Wishes(concurrency=1), LAPTOP, Resources(1, 1.0, 0.0)),
+        (Wishes(concurrency=4), LAPTOP, Resources(4, 0.5, 0.0)),
+        (Wishes(cpus=2.0), LAPTOP, Resources(1, 2.0, 0.0)),
+        (Wishes(cpus=0.5), LAPTOP, Resources(4, 0.5, 0.0)),
+        (Wishes(cpus=1.0, concurrency=9), LAPTOP, Resources(2, 1.0, 0.0)),
+        (Wishes(), SERVER, Resources(8, 1.0, 0.25)),
+        (Wishes(gpus=1.0), SERVER, Resources(2, 1.0, 1.0)),
+        (Wishes(gpus=0.0), SERVER, Resources(16, 1.0, 0.0)),
+        (Wishes(cpus=0.0, gpus=0.1), SERVER, Resources(20, 0.0, 0.1)),
+    ],
+    ids=str,
+)
+def test_what_is_left_open_is_filled_in(
+    wishes: Wishes, have: dict[str, float], planned: Resources
+) -> None:
+    assert plan(wishes, have) == planned
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        (Wishes(cpus=3.0), "a trial wants 3 CPUs but there are 2; lower --cpus-per-trial"),
+        (Wishes(gpus=0.5), "a trial wants 0.5 GPUs but there are 0; lower --gpus-per-trial"),
+    ],
+)
+def test_a_trial_that_fits_nowhere_is_refused(wishes: Wishes, reason: str) -> None:
+    with pytest.raises(ClusterError, match=reason):
+        plan(wishes, LAPTOP)
+
+
+def test_progress_is_one_line_that_says_all() -> None:
+    snapshot = Snapshot(12, 1, 2, 48, 0.9123, 0.456, 75.0)
+    said = line(snapshot)
+    assert (
+        said == "12/48 done, 2 running, 1 failed · best 91.23% · hypervolume 0.456 · 1:15 min left"
+    )
+    assert line(snapshot, bar=True).startswith("━━━━━━──────────────────")
+    start = Snapshot(0, 0, 1, 48, None, 0.0, None)
+    assert line(start) == "0/48 done, 1 running · best – · hypervolume 0.000 · – left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59.2, "59 s"), (365, "6:05 min"), (9000, "2:30 h")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -1,0 +1,192 @@
+"""The database, on real SQLite and PostgreSQL: what goes in comes out, and errors are one line."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from studies.records import Base, Export, Status
+from studies.store import Store, StoreError
+from tests.examples import evaluation, study
+
+
+def test_an_evaluation_comes_back_as_it_went_in(store: Store, url: str) -> None:
+    owner = store.enter(study())
+    store.record(evaluation(owner, 0, 0.75))
+    store.record(evaluation(owner, 1, None))
+    with closing(Store(url)) as again:
+        finished, failed = again.evaluations(owner)
+    assert finished.status is Status.FINISHED
+    assert (finished.val_accuracy, finished.seed, finished.epochs) == (0.75, 0, 6)
+    assert finished.architecture == evaluation(owner, 0, 0.75).architecture
+    assert finished.created_at is not None
+    assert failed.status is Status.FAILED
+    assert (failed.val_accuracy, failed.error) == (None, "RuntimeError: out of memory")
+
+
+def test_studies_are_listed_with_their_counts(store: Store) -> None:
+    first, second = store.enter(study("a")), store.enter(study("b"))
+    for number, accuracy in enumerate((0.5, 0.6, None)):
+        store.record(evaluation(first, number, accuracy))
+    counts = [(found.name, done, bad) for found, done, bad in store.studies()]
+    assert counts == [("a", 2, 1), ("b", 0, 0)]
+    assert store.evaluations(second) == []
+
+
+def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
+    assert store.enter(study()).id == store.enter(study()).id
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"space": {"name": "igc"}}, r"another space \(name: 'mixed', now 'igc'\)"),
+        ({"recipe": {"name": "quick", "epochs": 7}}, r"another recipe \(epochs: 6, now 7\)"),
+        (
+            {"dataset": {"name": "digits", "fingerprint": "g"}},
+            r"another data set \(fingerprint: 'f', now 'g'\)",
+        ),
+    ],
+)
+def test_a_study_refuses_another_question(
+    store: Store, changes: dict[str, object], reason: str
+) -> None:
+    store.enter(study())
+    with pytest.raises(StoreError, match=reason):
+        store.enter(study(**changes))
+
+
+def test_only_weights_of_the_front_are_kept(store: Store) -> None:
+    owner = store.enter(study())
+    entries = [
+        evaluation(owner, 0, 0.5, macs=1000),
+        evaluation(owner, 1, 0.4, macs=2000),  # dominated when it comes
+        evaluation(owner, 2, 0.9, macs=5000),
+        evaluation(owner, 3, 0.6, macs=900),  # pushes the first off the front
+    ]
+    for entry in entries:
+        store.record(entry, lambda entry=entry: f"weights {entry.number}".encode())
+    kept = [store.weights(entry) for entry in entries]
+    assert kept == [None, None, b"weights 2", b"weights 3"]
+
+
+def test_an_evaluation_whose_weights_cannot_be_had_is_not_half_written(store: Store) -> None:
+    owner = store.enter(study())
+
+    def broken() -> bytes:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        store.record(evaluation(owner, 0, 0.5), broken)
+    assert store.evaluations(owner) == []
+
+
+def test_a_trial_number_cannot_be_taken_twice(store: Store) -> None:
+    owner = store.enter(study())
+    store.record(evaluation(owner, 0, 0.5))
+    with pytest.raises(StoreError, match="cannot use the database"):
+        store.record(evaluation(owner, 0, 0.6))
+    assert [e.val_accuracy for e in store.evaluations(owner)] == [0.5]
+
+
+def test_looks_at_the_test_split_are_remembered(store: Store) -> None:
+    owner = store.enter(study())
+    entry = evaluation(owner, 0, 0.5)
+    store.record(entry)
+    scores = {"val_accuracy": 0.5, "test_accuracy": 0.4}
+    for seed in (1, 2):
+        export = Export(
+            evaluation_id=entry.id, retrained=True, recipe="full", epochs=3, seed=seed, **scores
+        )
+        store.record_export(export)
+    assert [export.seed for export in store.exports(owner)] == [1, 2]
+
+
+def test_the_migrations_make_the_tables_that_the_models_describe(store: Store, url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+
+        def ours(_: object, name: str | None, kind: str, *__: object) -> bool:
+            return kind != "table" or str(name).startswith("nas_")
+
+        options = {"version_table": "nas_alembic_version", "include_object": ours}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+    assert store.studies() == []
+
+
+def test_a_database_of_a_newer_release_is_refused(store: Store, url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    assert store.studies() == []
+    with pytest.raises(StoreError, match="newer convnas"):
+        Store(url)
+
+
+def test_a_study_is_found_by_name_or_by_being_the_only_one(store: Store) -> None:
+    with pytest.raises(StoreError, match="no study in"):
+        store.study(None)
+    store.enter(study("a"))
+    assert store.study(None).name == "a"
+    store.enter(study("b"))
+    assert store.study("b").name == "b"
+    with pytest.raises(StoreError, match="several studies, say --study: a, b"):
+        store.study(None)
+    with pytest.raises(StoreError, match=r"no study 'c' in .*it holds: a, b"):
+        store.study("c")
+
+
+def test_sqlite_lets_readers_and_the_writer_work_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    writer = Store(f"sqlite:///{path}", create=True)
+    owner = writer.enter(study())
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM nas_evaluations").fetchone() == (0,)
+    writer.record(evaluation(owner, 0, 0.5))
+    reader.close()
+    assert len(writer.evaluations(owner)) == 1
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("", "must be an SQLAlchemy URL"),
+        ("convnas.db", "must be an SQLAlchemy URL"),
+        ("sqlite://", "would be lost"),
+        ("sqlite:///:memory:", "would be lost"),
+        ("nosuch://host/db", "no driver for"),
+        ("sqlite:////proc/none/x.db", "cannot use the database"),
+        ("postgresql+psycopg://u:secret@127.0.0.1:9/x", "cannot use the database"),
+        ("mysql+nosuch://u:secret@127.0.0.1/x", "no driver for"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_line_without_the_password(bad: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason) as caught:
+        Store(bad, create=True)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("my notes, which are not a database at all\n" * 100)
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not a database"):
+        Store(f"sqlite:///{path}", create=True)
+    assert path.read_bytes() == before
+
+
+def test_a_reader_makes_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    with pytest.raises(StoreError, match=r"no database at .*none\.db: run a search first"):
+        Store(f"sqlite:///{path}")
+    assert not path.exists()

@@ -1,0 +1,164 @@
+"""The loop learns, repeats itself for a seed, and notices when it diverges."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from trainers import devices, recipes
+from trainers.batches import Batches
+from trainers.data import Images, SearchData
+from trainers.datasets import load
+from trainers.recipes import UnknownRecipeError
+from trainers.training import TrainingDivergedError, evaluate, one_cycle, train
+
+CPU = devices.Device(torch.device("cpu"), None)
+QUICK = recipes.get("quick")
+
+
+@pytest.fixture(scope="module")
+def digits() -> SearchData:
+    return load("digits").search
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def small_network(classes: int = 10) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(16 * 64, classes))
+
+
+def test_a_small_network_learns_the_digits(digits: SearchData) -> None:
+    outcome = train(small_network(), digits, QUICK, seed=0, device=CPU)
+    assert outcome.val_accuracy > 0.9
+    assert outcome.train_loss < 0.5
+    assert outcome.seconds > 0
+
+
+def test_the_same_seed_gives_the_same_numbers_and_weights(digits: SearchData) -> None:
+    recipe = dataclasses.replace(QUICK, epochs=2)
+    networks = [small_network() for _ in range(3)]
+    outcomes = [
+        train(network, digits, recipe, seed=seed, device=CPU)
+        for network, seed in zip(networks, (5, 5, 6), strict=True)
+    ]
+    losses = [outcome.train_loss for outcome in outcomes]
+    assert losses[0] == losses[1] != losses[2]
+    first, second, third = (network.state_dict() for network in networks)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_it_leaves_the_global_random_state_alone(digits: SearchData) -> None:
+    network = small_network()
+    state = torch.random.get_rng_state()
+    train(network, digits, dataclasses.replace(QUICK, epochs=1), seed=0, device=CPU)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_progress_is_told_every_epoch(digits: SearchData) -> None:
+    told: list[tuple[int, float]] = []
+    recipe = dataclasses.replace(QUICK, epochs=3)
+    outcome = train(
+        small_network(),
+        digits,
+        recipe,
+        seed=0,
+        device=CPU,
+        on_epoch=lambda epoch, loss: told.append((epoch, loss)),
+    )
+    assert [epoch for epoch, _ in told] == [1, 2, 3]
+    assert told[-1][1] == outcome.train_loss
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_when(digits: SearchData) -> None:
+    recipe = dataclasses.replace(QUICK, peak_lr=1e30)
+    with pytest.raises(TrainingDivergedError, match="the loss became nan in epoch 1"):
+        train(small_network(), digits, recipe, seed=0, device=CPU)
+
+
+def test_accuracy_is_the_share_of_images_classified_right(digits: SearchData) -> None:
+    class Always(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.eye(10)[3].expand(len(x), 10)
+
+    share = float((digits.val.labels == 3).mean())
+    assert evaluate(Always(), digits.val, digits, device=CPU) == share
+
+
+def test_plain_batches_are_the_images_normalised_and_in_order(digits: SearchData) -> None:
+    for shift in (0.0, 0.25):
+        batches = Batches(digits.val, digits, CPU.where, shift)
+        images = torch.cat([x for x, _ in batches.plain(100)])
+        labels = torch.cat([y for _, y in batches.plain(100)])
+        pixels = torch.from_numpy(digits.val.pixels).permute(0, 3, 1, 2) / 255
+        expected = (pixels - digits.mean[0]) / digits.std[0]
+        assert torch.allclose(images, expected, atol=1e-5)
+        assert labels.tolist() == digits.val.labels.tolist()
+
+
+def ramp(count: int, side: int, *, flip: bool) -> tuple[Images, SearchData]:
+    """Images whose pixels tell their number, row and column."""
+    n, row, column = np.indices((count, side, side))
+    pixels = np.stack([n, row + 1, column + 1], axis=-1).astype(np.uint8)
+    images = Images(pixels, np.arange(count))
+    zeros, ones = (0.0,) * 3, (1 / 255,) * 3
+    return images, SearchData("ramp", ("a",) * count, images, images, zeros, ones, flip)
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_augmentation_shifts_within_bounds_and_flips_only_where_it_may(flip: bool) -> None:
+    images, data = ramp(200, 8, flip=flip)
+    batches = Batches(images, data, CPU.where, 0.25)
+    mirrored = 0
+    for x, labels in batches.shuffled(50, torch.Generator().manual_seed(0)):
+        for image, label in zip(x, labels, strict=True):
+            number, rows, columns = image
+            inside = rows > 0
+            assert (number[inside] == label).all()
+            assert inside.sum() >= 36, "at most a quarter of the side is shifted out"
+            row = int(inside.any(dim=1).nonzero()[0])
+            steps = columns[row][columns[row] > 0].diff()
+            assert (steps.abs() == 1).all()
+            mirrored += bool(steps[0] < 0)
+    assert 60 < mirrored < 140 if flip else mirrored == 0
+
+
+def test_an_epoch_takes_every_image_once_in_another_order_each_time() -> None:
+    images, data = ramp(96, 4, flip=False)
+    batches = Batches(images, data, CPU.where)
+    generator = torch.Generator().manual_seed(0)
+    epochs = [[y for _, ys in batches.shuffled(32, generator) for y in ys.tolist()] for _ in "ab"]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(96))
+    assert epochs[0] != epochs[1]
+
+
+@given(st.integers(1, 200_000))
+def test_a_batch_is_never_larger_than_the_data_or_the_recipe(count: int) -> None:
+    size = QUICK.batch(count)
+    assert 1 <= size <= min(count, QUICK.batch_size)
+    assert count < 256 or count // size >= 16
+
+
+def test_the_learning_rate_climbs_to_its_peak_and_falls_to_nothing() -> None:
+    rates = [one_cycle(step / 1000, QUICK) for step in range(1001)]
+    peak = rates.index(max(rates))
+    assert max(rates) == pytest.approx(QUICK.peak_lr)
+    assert peak == pytest.approx(1000 * QUICK.warmup, abs=1)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert math.isclose(rates[-1], 0, abs_tol=1e-9)
+
+
+def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UnknownRecipeError, match="'slow'; known recipes: quick, full"):
+        recipes.get("slow")
