@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers._ga import BaseGASampler
-from optuna.trial import TrialState, create_trial
+from optuna.samplers import BaseGASampler, BaseSampler
+from optuna.trial import TrialState
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
@@ -90,18 +89,8 @@ class Proposer:
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
             if labels is None or evaluation.val_accuracy is None:
                 continue
-            if isinstance(self._study.sampler, BaseGASampler):
-                # These samplers mark each trial with its generation while they are asked.
-                ticket = self._ask(labels).number
-                self._study.tell(ticket, _values(evaluation.val_accuracy, evaluation.macs))
-            else:
-                self._study.add_trial(
-                    create_trial(
-                        params=labels,
-                        distributions=self._distributions,
-                        values=_values(evaluation.val_accuracy, evaluation.macs),
-                    )
-                )
+            trial = self._ask(labels)
+            self._study.tell(trial, _values(evaluation.val_accuracy, evaluation.macs))
 
     def propose(self) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found."""
@@ -126,8 +115,16 @@ class Proposer:
             self._study.tell(proposal.ticket, _values(val_accuracy, proposal.cost.macs))
 
     def _ask(self, labels: dict[str, str]) -> optuna.Trial:
+        """A trial with these labels, as if the sampler had proposed them."""
         self._study.enqueue_trial(labels)
-        return self._study.ask(self._distributions)
+        trial = self._study.ask(self._distributions)
+        sampler = self._study.sampler
+        if isinstance(sampler, BaseGASampler):
+            # Genetic samplers breed only from trials marked with a generation, and mark none whose
+            # parameters are all given.
+            frozen = self._study.get_trials(deepcopy=False)[trial.number]
+            sampler.get_trial_generation(self._study, frozen)
+        return trial
 
     def _admissible(self, labels: dict[str, str]) -> dict[str, str] | None:
         """The nearest labels, by a random walk, of an unseen architecture within the limits."""

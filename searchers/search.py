@@ -16,7 +16,7 @@ from searchers.proposals import Limits, Proposer, check_limits
 from searchers.scheduling import Resources, Wishes, cluster, run_trials
 from studies.mirror import Mirror
 from studies.records import Study
-from studies.store import DEFAULT_URL, Store
+from studies.store import DEFAULT_URL, Store, parse_url
 from trainers import recipes
 from trainers.data import Dataset
 from trainers.datasets import load
@@ -106,7 +106,7 @@ def search(
     recipe = recipes.get(settings.recipe)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
-    store = Store(settings.storage, create=True)
+    parse_url(settings.storage)
     dataset = load(
         settings.dataset,
         image_size=settings.image_size,
@@ -116,7 +116,9 @@ def search(
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
     check_limits(space, task, settings.limits)
-    study = store.enter(_study(settings, space, dataset, recipe))
+    # Only now is anything written: a slip of the finger leaves no empty database behind.
+    store = Store(settings.storage, create=True)
+    study = store.enter(describe(settings, space, dataset, recipe))
     before = store.evaluations(study)
     sampler = samplers.make(settings.sampler, settings.seed, len(before))
     proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
@@ -144,7 +146,8 @@ def search(
     return Finding(study, store, end, campaign.over_because)
 
 
-def _study(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:
+def describe(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:
+    """The study that these settings ask for, as it is stored."""
     data = dataset.search
     name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
     sizes = f"-n{settings.subset}" * bool(settings.subset)

@@ -31,6 +31,7 @@ from studies.records import Evaluation, Export, Study
 from trainers import devices, recipes
 from trainers.data import Dataset
 from trainers.datasets import load
+from trainers.recipes import Recipe
 from trainers.training import evaluate, train
 
 _EQUAL = 1e-5
@@ -59,6 +60,9 @@ def _main() -> int:
     if not rule.given:
         console().print(table(front(evaluations)))
         raise CommandError("which one? say --knee, --max-macs, --min-accuracy or --trial")
+    recipe = recipes.get(arguments.recipe)
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     folder = arguments.output
     if folder.exists():
         raise CommandError(f"{folder} exists already: choose another --output, or delete it")
@@ -71,7 +75,7 @@ def _main() -> int:
         )
     dataset = _dataset(study, arguments)
     if kept is None:
-        trained = _retrain(chosen, dataset, arguments)
+        trained = _retrain(chosen, dataset, recipe)
     else:
         accuracy = chosen.val_accuracy or 0.0
         trained = _Trained(load_weights(kept), chosen.recipe, chosen.epochs, chosen.seed, accuracy)
@@ -166,10 +170,7 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
     return dataset
 
 
-def _retrain(chosen: Evaluation, dataset: Dataset, arguments: argparse.Namespace) -> _Trained:
-    recipe = recipes.get(arguments.recipe)
-    if arguments.epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
     data = dataset.search
     # Not the search's seed: what was chosen for its luck is not to keep it.
     seed = chosen.seed + 1

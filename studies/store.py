@@ -39,7 +39,7 @@ class Store:
     """
 
     def __init__(self, url: str, *, create: bool = False) -> None:
-        self.url = _parse(url)
+        self.url = parse_url(url)
         self.shown_url = self.url.render_as_string(hide_password=True)
         if not create:
             self._check_exists()
@@ -217,7 +217,12 @@ class Store:
             raise StoreError(f"cannot use the database {self.shown_url}: {reason}") from None
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Read an SQLAlchemy URL.
+
+    Raises:
+        StoreError: it is malformed, or its database would not outlive the process.
+    """
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -53,7 +54,7 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
     ],
 )
 def test_a_study_refuses_another_question(
-    store: Store, changes: dict[str, object], reason: str
+    store: Store, changes: dict[str, Any], reason: str
 ) -> None:
     store.enter(study())
     with pytest.raises(StoreError, match=reason):
@@ -69,7 +70,7 @@ def test_only_weights_of_the_front_are_kept(store: Store) -> None:
         evaluation(owner, 3, 0.6, macs=900),  # pushes the first off the front
     ]
     for entry in entries:
-        store.record(entry, lambda entry=entry: f"weights {entry.number}".encode())
+        store.record(entry, f"weights {entry.number}".encode)
     kept = [store.weights(entry) for entry in entries]
     assert kept == [None, None, b"weights 2", b"weights 3"]
 

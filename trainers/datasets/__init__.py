@@ -39,7 +39,7 @@ def load(
         return digits.load(subset)
     if name in downloads.SOURCES:
         return downloads.load(name, subset, data_dir or Path("~/.cache/convnas").expanduser())
-    if not Path(name).is_dir():
+    if not name or not Path(name).is_dir():
         raise DatasetError(
             f"no data set {name!r}: give {', '.join(names())}, or the path of a folder of images"
         )

@@ -1,0 +1,1 @@
+"""Measurements, one command each; see each file's first lines."""

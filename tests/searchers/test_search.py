@@ -1,0 +1,242 @@
+"""Whole searches as a user runs them: real Ray, real SQLite, real training."""
+
+import csv
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Task, predict
+from studies.bundle import Bundle
+
+QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(folder: Path, *command: str, code: int = 0) -> str:
+    process = start(folder, *command)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == code, out + err
+    return out if code == 0 else err
+
+
+def search(folder: Path, budget: int, *more: str, code: int = 0) -> str:
+    options = ["--space", "mixed", "--budget", str(budget), *QUICK, *more]
+    return run(folder, "searchers.run", *options, code=code)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    connection = sqlite3.connect(folder / "convnas.db")
+    connection.row_factory = sqlite3.Row
+    found = connection.execute("SELECT * FROM nas_evaluations ORDER BY number").fetchall()
+    connection.close()
+    return [dict(row) for row in found]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a search of 6 evaluations has ended, and what it printed."""
+    folder = tmp_path_factory.mktemp("searched")
+    return folder, search(folder, 6)
+
+
+def test_it_prints_the_front_where_all_is_stored_and_what_to_type_next(
+    searched: tuple[Path, str],
+) -> None:
+    _, printed = searched
+    assert "6/6 done" in printed
+    assert "Pareto front" in printed
+    assert (
+        "6 evaluations in study mixed-digits-quick1-n300-seed0 of sqlite:///convnas.db" in printed
+    )
+    assert "optuna-dashboard sqlite:///convnas.db" in printed
+    assert "python -m studies.export" in printed
+
+
+def test_it_is_quiet_about_its_libraries(searched: tuple[Path, str]) -> None:
+    _, printed = searched
+    assert not any(word in printed.lower() for word in ("ray", "tune", "warning", "trial_id"))
+
+
+def test_every_evaluation_is_a_row_with_all_that_produced_it(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    found = rows(folder)
+    assert [row["number"] for row in found] == list(range(6))
+    assert len({row["key"] for row in found}) == 6
+    for row in found:
+        architecture = Architecture.from_json(json.loads(row["architecture"]))
+        cost = predict(architecture, Task(1, (8, 8), 10))
+        assert row["key"] == architecture.key
+        assert (row["macs"], row["params"]) == (cost.macs, cost.params)
+        assert row["macs"] <= 3_000_000
+        assert row["status"] == "finished"
+        assert 0 <= row["val_accuracy"] <= 1
+        assert (row["space"], row["seed"], row["recipe"], row["epochs"]) == ("mixed", 0, "quick", 1)
+        assert row["seconds"] > 0
+        assert row["device"]
+        assert torch.__version__.startswith(json.loads(row["versions"])["torch"])
+
+
+def test_the_study_is_there_for_optunas_dashboard(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'convnas.db'}")
+    (name,) = [summary.study_name for summary in storage.get_all_studies()]
+    study = optuna.load_study(study_name=name, storage=storage)
+    assert study.metric_names == ["val_accuracy", "macs"]
+    expected = [[row["val_accuracy"], row["macs"]] for row in rows(folder)]
+    assert [trial.values for trial in study.trials] == expected
+    assert all(t.state is optuna.trial.TrialState.COMPLETE for t in study.trials)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_the_front_is_printed_as_table_json_and_csv(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    members = json.loads(run(folder, "studies.pareto", "--json"))
+    names = {"trial", "key", "macs", "params", "val_accuracy", "architecture"}
+    assert all(member.keys() == names for member in members)
+    macs = [member["macs"] for member in members]
+    accuracies = [member["val_accuracy"] for member in members]
+    assert macs == sorted(macs)
+    assert accuracies == sorted(accuracies)
+    read = list(csv.DictReader(io.StringIO(run(folder, "studies.pareto", "--csv"))))
+    assert [int(row["macs"]) for row in read] == macs
+    assert all(m["key"] in run(folder, "studies.pareto") for m in members)
+
+
+def test_studies_are_listed(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    (listed,) = json.loads(run(folder, "studies.list", "--json"))
+    assert (listed["space"], listed["finished"], listed["failed"]) == ("mixed", 6, 0)
+
+
+def test_an_export_has_the_searchs_weights_and_is_measured_on_test_once(
+    searched: tuple[Path, str],
+) -> None:
+    folder, _ = searched
+    for number in (1, 2):
+        printed = run(folder, "studies.export", "--knee", "--output", f"knee{number}")
+        assert "look number 1 at this study's test images" in printed
+    first, second = (Bundle.read(folder / f"knee{number}") for number in (1, 2))
+    images = torch.rand(5, 1, 8, 8)
+    assert torch.equal(first.network(images), second.network(images))
+    card = (folder / "knee1" / "README.md").read_text()
+    assert "test accuracy" in card
+    assert "python -m searchers.run --space mixed --budget 6" in card
+    loaded = subprocess.run(
+        [sys.executable, "-c", "from load import load; print(load())"],
+        cwd=folder / "knee1",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Classifier" in loaded.stdout
+
+
+def test_an_export_can_be_retrained_on_all_images(searched: tuple[Path, str]) -> None:
+    folder, _ = searched
+    retrain = ["--retrain", "--epochs", "2", "--output", "retrained"]
+    printed = run(folder, "studies.export", "--trial", "0", *retrain)
+    assert "epoch 2/2" in printed
+    assert "(full, 2 epochs, 1,151 images)" in printed
+    assert (folder / "retrained" / "weights.safetensors").is_file()
+
+
+def test_the_same_command_goes_on_to_a_larger_budget_and_repeats_nothing(tmp_path: Path) -> None:
+    search(tmp_path, 2)
+    before = rows(tmp_path)
+    printed = search(tmp_path, 4)
+    assert "2 done" in printed
+    assert rows(tmp_path)[:2] == before
+    assert len({row["key"] for row in rows(tmp_path)}) == 4
+    assert "4 evaluations" in search(tmp_path, 4), "nothing is left to do"
+    assert len(rows(tmp_path)) == 4
+
+
+def test_one_worker_and_one_seed_repeat_a_search_exactly(tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        search(tmp_path / name, 3, "--concurrency", "1", "--seed", "5")
+        columns = ("key", "val_accuracy", "train_loss")
+        found.append([[row[column] for column in columns] for row in rows(tmp_path / name)])
+    assert found[0] == found[1]
+
+
+def wait_for_rows(folder: Path, count: int) -> None:
+    for _ in range(600):
+        if (folder / "convnas.db").exists():
+            try:
+                if len(rows(folder)) >= count:
+                    return
+            except sqlite3.OperationalError:
+                pass  # the tables are being made
+        time.sleep(0.2)
+    pytest.fail("no rows came")
+
+
+def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path: Path) -> None:
+    options = ["--space", "mixed", "--budget", "500", *QUICK]
+    process = start(tmp_path, "searchers.run", *options)
+    wait_for_rows(tmp_path, 2)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "interrupted" in err
+    assert "go on with: python -m searchers.run --space mixed --budget 500" in err
+    assert "Pareto front" in out
+    assert "Traceback" not in out + err
+    assert all(row["status"] == "finished" for row in rows(tmp_path))
+
+
+def workers() -> list[int]:
+    """The processes of trials, by the title that Ray gives them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"ray::ResourceTrainable" in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            pass  # it has ended meanwhile
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
+def test_a_killed_worker_costs_one_trial_which_is_a_row(tmp_path: Path) -> None:
+    strangers = set(workers())
+    # Long enough trials to be in the middle of one
+    options = ["--space", "regular", "--budget", "3", "--epochs", "8", "--concurrency", "1"]
+    process = start(tmp_path, "searchers.run", *options)
+    wait_for_rows(tmp_path, 1)
+    time.sleep(0.3)
+    for pid in set(workers()) - strangers:
+        os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, out + err
+    statuses = [row["status"] for row in rows(tmp_path)]
+    assert statuses.count("finished") == 3
+    assert statuses.count("failed") == 1
+    (failed,) = [row for row in rows(tmp_path) if row["status"] == "failed"]
+    assert failed["error"]
+    assert failed["val_accuracy"] is None
