@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ from trainers.recipes import Recipe
 
 _GPU_SHARE = 0.25
 """Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
+
+
+_KNOCK_SECONDS = 10.0
+_PORTS = 2**16
 
 
 class ClusterError(ValueError):
@@ -91,6 +96,24 @@ def cluster(wishes: Wishes, *, verbose: bool) -> Iterator[Resources]:
         yield plan(wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Knock at a cluster's door: Ray itself would try a dead address for minutes.
+
+    Raises:
+        ClusterError: it is no HOST:PORT, or nobody answers there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
+        raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
+            "`ray start --head`, or leave --address out"
+        ) from None
 
 
 def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:

@@ -13,7 +13,7 @@ from nas_space.spaces import Space
 from searchers import samplers
 from searchers.campaign import Campaign, Snapshot
 from searchers.proposals import Limits, Proposer, check_limits
-from searchers.scheduling import Resources, Wishes, cluster, run_trials
+from searchers.scheduling import Resources, Wishes, check_address, cluster, run_trials
 from studies.mirror import Mirror
 from studies.records import Study
 from studies.store import DEFAULT_URL, Store, parse_url
@@ -107,6 +107,8 @@ def search(
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     parse_url(settings.storage)
+    if settings.wishes.address is not None:
+        check_address(settings.wishes.address)
     dataset = load(
         settings.dataset,
         image_size=settings.image_size,

@@ -6,6 +6,7 @@ two writes loses nothing: `Mirror.catch_up` adds what is missing.
 
 import warnings
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -72,13 +73,22 @@ class Mirror:
         finished = evaluation.status is Status.FINISHED
         if not finished:
             attributes["error"] = (evaluation.error or "")[:200]
-        return create_trial(
+        trial = create_trial(
             state=TrialState.COMPLETE if finished else TrialState.FAIL,
             values=[evaluation.val_accuracy or 0.0, float(evaluation.macs)] if finished else None,
             params={place: chosen.get(place, _ABSENT) for place in self._distributions},
             distributions=self._distributions,
             user_attrs=attributes,
         )
+        trial.datetime_complete = _local(evaluation.created_at)
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.seconds or 0)
+        return trial
+
+
+def _local(moment: datetime) -> datetime:
+    """A moment as Optuna has it: local time without a zone. SQLite forgets that ours is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return aware.astimezone().replace(tzinfo=None)
 
 
 def readable(architecture: Architecture) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Studies, architectures and evaluations to put into stores."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from nas_space.architecture import Architecture
@@ -51,5 +52,6 @@ def evaluation(owner: Study, number: int, accuracy: float | None, **changes: obj
         "status": Status.FAILED if accuracy is None else Status.FINISHED,
         "error": "RuntimeError: out of memory" if accuracy is None else None,
         "versions": {"torch": "2"},
+        "created_at": datetime.now(UTC),
     }
     return Evaluation(**(parts | changes))

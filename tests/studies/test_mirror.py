@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import optuna
 
@@ -32,6 +33,7 @@ def test_finished_evaluations_are_trials_with_both_objectives_and_readable_choic
         (trial,) = seen.trials
     assert trial.values == [0.75, float(entry.macs)]
     assert trial.user_attrs["key"] == entry.key
+    assert trial.duration == timedelta(seconds=1.5)
     chosen = readable(architecture(0))
     assert chosen.items() <= trial.params.items()
     assert all(trial.params[place] == "-" for place in trial.params.keys() - chosen.keys())
