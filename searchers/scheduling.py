@@ -157,43 +157,66 @@ def run_trials(
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     shared = tune.with_parameters(Worker, data=data, recipe=recipe, threads=threads)
     trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
+    books = _Books(campaign)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     # What Ray Tune writes is not the record: it goes when the search ends.
     with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(campaign):
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=_Proposals(campaign), num_samples=-1, reuse_actors=True
+                search_alg=_Proposals(books), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
-                callbacks=[_Records(campaign)],
+                callbacks=[_Records(books)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 verbose=0,
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        except Exception:
+            if books.error is not None:
+                raise books.error from None
+            raise
 
 
-class _Stateless:
-    """Ray pickles what it is given, to resume from it; we resume from the database."""
+class _Books:
+    """The campaign as Ray's hooks use it, with the first error that it raised.
+
+    Ray wraps an error in its own, as text. And it pickles what it is given, to resume from it; we
+    resume from the database.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Campaign]:
+        try:
+            yield self.campaign
+        except Exception as error:
+            self.error = self.error or error
+            raise
 
-class _Proposals(_Stateless, Searcher):
+
+class _Proposals(Searcher):
     """What Ray Tune asks for configurations."""
 
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, books: _Books) -> None:
         super().__init__()
-        self._campaign = campaign
+        self._books = books
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """A configuration; None to be asked again, or Ray's FINISHED."""
-        answer = self._campaign.next(trial_id)
+        with self._books.open() as campaign:
+            answer = campaign.next(trial_id)
         if isinstance(answer, Proposal):
-            return {"architecture": answer.architecture.text, "seed": self._campaign.seed}
+            return {"architecture": answer.architecture.text, "seed": campaign.seed}
         # Ray's contract is a dict, None, or this string.
         return cast("None", Searcher.FINISHED) if answer is Answer.OVER else None
 
@@ -209,11 +232,11 @@ class _Proposals(_Stateless, Searcher):
         """Nothing: the database is the state."""
 
 
-class _Records(_Stateless, tune.Callback):
+class _Records(tune.Callback):
     """What Ray Tune tells results and failures."""
 
-    def __init__(self, campaign: Campaign) -> None:
-        self._campaign = campaign
+    def __init__(self, books: _Books) -> None:
+        self._books = books
 
     def on_trial_result(
         self,
@@ -224,7 +247,8 @@ class _Records(_Stateless, tune.Callback):
         **_: object,
     ) -> None:
         """Record a result, and keep the weights out of Ray's own state."""
-        self._campaign.finish(trial.trial_id, result)
+        with self._books.open() as campaign:
+            campaign.finish(trial.trial_id, result)
         result.pop("weights", None)
 
     def on_trial_error(
@@ -237,7 +261,8 @@ class _Records(_Stateless, tune.Callback):
         """Record a trial whose worker died."""
         error = trial.get_error()
         reason = str(error).strip().splitlines()[0] if str(error or "").strip() else "worker died"
-        self._campaign.fail(trial.trial_id, f"{type(error).__name__}: {reason}")
+        with self._books.open() as campaign:
+            campaign.fail(trial.trial_id, f"{type(error).__name__}: {reason}")
 
 
 @contextlib.contextmanager

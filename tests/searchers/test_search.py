@@ -210,6 +210,23 @@ def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path: Path) -> None
     assert all(row["status"] == "finished" for row in rows(tmp_path))
 
 
+def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stays(
+    tmp_path: Path,
+) -> None:
+    options = ["--space", "mixed", "--budget", "500", *QUICK]
+    process = start(tmp_path, "searchers.run", *options)
+    wait_for_rows(tmp_path, 2)
+    connection = sqlite3.connect(tmp_path / "convnas.db", timeout=60)
+    connection.execute("ALTER TABLE nas_evaluations RENAME TO elsewhere")
+    recorded = connection.execute("SELECT count(*) FROM elsewhere").fetchone()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 2, out + err
+    assert err.startswith("error: cannot use the database sqlite:///convnas.db: no such table")
+    assert err.count("\n") == 1
+    assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == recorded
+    connection.close()
+
+
 def workers() -> list[int]:
     """The processes of trials, by the title that Ray gives them."""
     found = []
