@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -20,7 +21,7 @@ from searchers.search import Finding, Settings, Start, search
 from studies.cli import INTERRUPTED, Parser, add_storage_argument, console, positive, quantity, run
 from studies.front import front
 from studies.pareto import table
-from studies.store import DEFAULT_URL
+from studies.store import DEFAULT_URL, parse_url
 from trainers.datasets import names
 from trainers.recipes import recipes
 
@@ -76,8 +77,20 @@ def _settings(argv: Sequence[str]) -> Settings:
         limits=Limits(given.max_macs, given.max_params),
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         verbose=given.verbose,
-        command=f"python -m searchers.run {shlex.join(argv)}",
+        command=_spoken(argv, given.storage),
     )
+
+
+def _spoken(argv: Sequence[str], storage: str) -> str:
+    """The command line as it is recorded and repeated to the user: without a password."""
+    shown = parse_url(storage).render_as_string(hide_password=True)
+    words = [word.replace(storage, shown) for word in argv]
+    return f"{_runner()}python -m searchers.run {shlex.join(words)}"
+
+
+def _runner() -> str:
+    """What a user who started us through uv has to type before a command."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
 def _parser() -> Parser:
@@ -193,9 +206,9 @@ def _conclude(settings: Settings, finding: Finding) -> int:
     print(  # noqa: T201
         f"{end.finished} evaluations{failed} in study {finding.study.name} of "
         f"{finding.store.shown_url}\n\nnext:\n"
-        f"  optuna-dashboard {shlex.quote(finding.store.shown_url)}\n"
-        f"  python -m studies.pareto {study}\n"
-        f"  python -m studies.export {study} --knee --retrain --output exported"
+        f"  {_runner()}optuna-dashboard {shlex.quote(finding.store.shown_url)}\n"
+        f"  {_runner()}python -m studies.pareto {study}\n"
+        f"  {_runner()}python -m studies.export {study} --knee --retrain --output exported"
     )
     if finding.over_because is None:
         return 0

@@ -24,9 +24,11 @@ QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("UV_")}
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=folder,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
