@@ -29,7 +29,7 @@ from searchers.proposals import Limits, Proposer
 from studies.front import hypervolume
 from trainers import devices, recipes
 from trainers.datasets import load
-from trainers.training import TrainingDivergedError, train
+from trainers.training import Trainer, TrainingDivergedError
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def search(run: Run) -> Course:
     task = Task(channels, (height, width), len(data.classes))
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
     recipe = dataclasses.replace(recipes.get("quick"), epochs=run.epochs)
+    trainer = Trainer(data, recipe, devices.best())
     sampler = samplers.make(run.sampler, run.seed)
     proposer = Proposer(space, task, sampler, Limits(), run.seed)
     points: list[Point] = []
@@ -81,8 +82,7 @@ def search(run: Run) -> Course:
             break
         network = build(proposal.architecture, channels, len(data.classes), seed=run.seed)
         try:
-            outcome = train(network, data, recipe, seed=run.seed, device=devices.best())
-            accuracy: float | None = outcome.val_accuracy
+            accuracy: float | None = trainer.train(network, seed=run.seed).val_accuracy
         except TrainingDivergedError:
             accuracy = None
         start = time.perf_counter()

@@ -15,7 +15,9 @@ from studies.records import Evaluation, Status, Study
 from studies.store import Store
 
 _SAME_FAILURES = 5
-"""So many failures in a row for one reason end the search: the next would fail as well."""
+"""So many failures in a row of one kind end the search: the next would fail as well."""
+_FAILURES = 20
+"""So many in a row of any kind do, too."""
 
 
 class Answer(enum.Enum):
@@ -82,6 +84,7 @@ class Campaign:
     _running: dict[str, Proposal] = field(default_factory=dict)
     _front: list[Evaluation] = field(default_factory=list)
     _changed: bool = True
+    _exhausted: bool = False
     _finished: int = 0
     _failed: int = 0
     _finished_before: int = 0
@@ -120,8 +123,10 @@ class Campaign:
         busy = len(self._running)
         if busy >= self.concurrency or self._finished + busy >= self.budget:
             return Answer.WAIT
-        proposal = self.proposer.propose()
+        proposal = None if self._exhausted else self.proposer.propose()
         if proposal is None:
+            # What runs now may fail, but it will not be proposed again: no need to look twice.
+            self._exhausted = True
             if busy:
                 return Answer.WAIT
             self.stop("no unseen architecture within the limits could be found")
@@ -157,9 +162,13 @@ class Campaign:
         evaluation = self._evaluation(proposal, status=Status.FAILED, error=reason, device=device)
         self.store.record(evaluation)
         self._failed += 1
-        self._reasons = [r for r in self._reasons if r == reason] + [reason]
-        if len(self._reasons) >= _SAME_FAILURES:
-            self.stop(f"{_SAME_FAILURES} trials in a row failed for the same reason: {reason}")
+        self._reasons.append(reason)
+        # The texts differ in numbers ("tried to allocate 31 MiB"): the kind of error counts.
+        recent = {text.partition(":")[0] for text in self._reasons[-_SAME_FAILURES:]}
+        if len(self._reasons) >= _SAME_FAILURES and len(recent) == 1:
+            self.stop(f"{_SAME_FAILURES} trials in a row failed alike, the last with: {reason}")
+        elif len(self._reasons) >= _FAILURES:
+            self.stop(f"{_FAILURES} trials in a row failed, the last with: {reason}")
         self._report(proposal, evaluation)
 
     def snapshot(self) -> Snapshot:
@@ -185,7 +194,6 @@ class Campaign:
     def _evaluation(self, proposal: Proposal, **outcome: Any) -> Evaluation:  # noqa: ANN401
         return Evaluation(
             study_id=self.study.id,
-            number=self._finished + self._failed,
             key=proposal.architecture.key,
             architecture=proposal.architecture.to_json(),
             space=self.study.space["name"],

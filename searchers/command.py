@@ -16,7 +16,7 @@ from searchers import samplers
 from searchers.progress import Progress
 from searchers.proposals import ImpossibleLimitError, Limits
 from searchers.samplers import UnknownSamplerError
-from searchers.scheduling import ClusterError, Wishes
+from searchers.scheduling import INTERRUPT, ClusterError, Wishes
 from searchers.search import Finding, Settings, Start, search
 from studies.cli import INTERRUPTED, Parser, add_storage_argument, console, positive, quantity, run
 from studies.front import front
@@ -67,6 +67,7 @@ def _settings(argv: Sequence[str]) -> Settings:
         dataset=given.dataset,
         image_size=given.image_size,
         subset=given.subset,
+        flip=not given.no_flip,
         data_dir=given.data_dir,
         recipe=given.recipe,
         epochs=given.epochs,
@@ -119,10 +120,16 @@ def _parser() -> Parser:
         "or without train, val and test folders above them (default: %(default)s)",
     )
     data.add_argument(
-        "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
+        "--image-size",
+        type=positive,
+        metavar="N",
+        help="resize a folder's images to N×N pixels (default: at most 64)",
     )
     data.add_argument(
         "--subset", type=positive, metavar="N", help="train on N of the images, to look quickly"
+    )
+    data.add_argument(
+        "--no-flip", action="store_true", help="train on no mirror images, as of letters or signs"
     )
     data.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
@@ -142,7 +149,8 @@ def _parser() -> Parser:
     how.add_argument(
         "--sampler",
         default=samplers.DEFAULT,
-        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s)",
+        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s; gp "
+        "takes about a second a proposal in the space mixed)",
     )
     how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")
     where = parser.add_argument_group("where")
@@ -192,32 +200,38 @@ def _announce(start: Start) -> None:
 
 
 def _conclude(settings: Settings, finding: Finding) -> int:
-    end = finding.end
-    members = front(finding.store.evaluations(finding.study))
+    end, store = finding.end, finding.store
+    members = front(store.evaluations(finding.study))
+    failed = f", {end.failed} failed" if end.failed else ""
     if members:
         console().print(table(members))
-    where = (
-        ""
-        if settings.storage == DEFAULT_URL
-        else f" --storage {shlex.quote(finding.store.shown_url)}"
-    )
-    study = f"--study {shlex.quote(finding.study.name)}{where}"
-    failed = f", {end.failed} failed" if end.failed else ""
-    print(  # noqa: T201
-        f"{end.finished} evaluations{failed} in study {finding.study.name} of "
-        f"{finding.store.shown_url}\n\nnext:\n"
-        f"  {_runner()}optuna-dashboard {shlex.quote(finding.store.shown_url)}\n"
-        f"  {_runner()}python -m studies.pareto {study}\n"
-        f"  {_runner()}python -m studies.export {study} --knee --retrain --output exported"
-    )
+    print(f"{end.finished} evaluations{failed} in study {finding.study.name} of {store.shown_url}")  # noqa: T201
+    if members:
+        print("\nnext:\n" + "\n".join(f"  {_runner()}{step}" for step in _next_steps(finding)))  # noqa: T201
+    if finding.trouble is not None:
+        _say(f"optuna-dashboard does not show everything yet ({finding.trouble})")
     if finding.over_because is None:
         return 0
-    print(  # noqa: T201
-        f"\nended before its budget of {end.budget}: {finding.over_because}; "
-        f"go on with: {settings.command}",
-        file=sys.stderr,
-    )
-    return INTERRUPTED if finding.over_because == "interrupted" else 1
+    _say(f"ended before its budget of {end.budget}: {finding.over_because}")
+    if finding.over_because != INTERRUPT:
+        return 1
+    _say(f"go on with: {settings.command}")
+    return INTERRUPTED
+
+
+def _next_steps(finding: Finding) -> list[str]:
+    url = shlex.quote(finding.store.shown_url)
+    where = "" if finding.store.shown_url == DEFAULT_URL else f" --storage {url}"
+    study = f"--study {shlex.quote(finding.study.name)}{where}"
+    return [
+        f"optuna-dashboard {url}",
+        f"python -m studies.pareto {study}",
+        f"python -m studies.export {study} --knee --retrain --output exported",
+    ]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
 
 
 def _hush() -> None:

@@ -18,6 +18,7 @@ from types import FrameType, ModuleType
 from typing import Any, cast
 
 import ray
+import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -32,10 +33,14 @@ from searchers.worker import Worker
 from trainers.data import SearchData
 from trainers.recipes import Recipe
 
+INTERRUPT = "interrupted"
+"""Why a campaign ended that the user stopped."""
 _GPU_SHARE = 0.25
 """Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
 
 
+_SMALLEST_SHARE = 0.001
+"""Of a CPU or GPU; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
 _PORTS = 2**16
 
@@ -80,7 +85,8 @@ def cluster(wishes: Wishes, *, verbose: bool) -> Iterator[Resources]:
     # Another machine has no checkout of ours: Ray ships the packages.
     packages: list[ModuleType] = [nas_space, trainers, studies, searchers]
     folders = [str(Path(str(package.__file__)).parent) for package in packages]
-    local = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
+    local = {"address": "local", "num_cpus": _cores(), "include_dashboard": False}
     remote = {"address": wishes.address, "runtime_env": {"py_modules": folders}}
     try:
         ray.init(
@@ -104,8 +110,8 @@ def check_address(address: str) -> None:
     Raises:
         ClusterError: it is no HOST:PORT, or nobody answers there.
     """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
@@ -114,6 +120,15 @@ def check_address(address: str) -> None:
             f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
             "`ray start --head`, or leave --address out"
         ) from None
+
+
+def check_local(wishes: Wishes) -> None:
+    """Raise ClusterError if this machine is too small for a single trial."""
+    plan(wishes, {"CPU": float(_cores()), "GPU": float(torch.cuda.device_count())})
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
@@ -128,6 +143,11 @@ def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
     if cpus is None:
         crowded = wishes.concurrency is not None and wishes.concurrency > cpus_there
         cpus = cpus_there / wishes.concurrency if crowded and wishes.concurrency else 1.0
+    if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
+        raise ClusterError(
+            f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
+            f"{_SMALLEST_SHARE}, and more than one GPU is a whole number of them"
+        )
     for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
         if wanted > there:
             raise ClusterError(
@@ -137,7 +157,7 @@ def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
     fitting = [
         there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
     ]
-    most = max(1, int(min(fitting) + 1e-9)) if fitting else 1
+    most = max(1, int(min(fitting) + 1e-9)) if fitting else wishes.concurrency or 1
     return Resources(min(wishes.concurrency or most, most), cpus, gpus)
 
 
@@ -259,10 +279,22 @@ class _Records(tune.Callback):
         **_: object,
     ) -> None:
         """Record a trial whose worker died."""
-        error = trial.get_error()
-        reason = str(error).strip().splitlines()[0] if str(error or "").strip() else "worker died"
         with self._books.open() as campaign:
-            campaign.fail(trial.trial_id, f"{type(error).__name__}: {reason}")
+            campaign.fail(trial.trial_id, _reason(trial))
+
+
+def _reason(trial: Trial) -> str:
+    """Why Ray gave a trial up, in one line: the last of a traceback, else the first."""
+    # Ray's own accessors look in its storage, where the file will be later. Its first line is a
+    # headline with the time.
+    path = trial.error_file
+    text = Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
+    lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]
+    if not lines:
+        return "WorkerDied: no reason is known"
+    if "Error: " in lines[-1]:
+        return lines[-1][:500]
+    return f"WorkerDied: {lines[0][:480]}"
 
 
 @contextlib.contextmanager
@@ -270,7 +302,7 @@ def _graceful_stop(campaign: Campaign) -> Iterator[None]:
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
         if campaign.over_because is not None:
             raise KeyboardInterrupt
-        campaign.stop("interrupted")
+        campaign.stop(INTERRUPT)
         print(  # noqa: T201 - the answer to Ctrl-C
             "\nstopping once the running trials have finished; Ctrl-C again to stop now",
             file=sys.stderr,

@@ -13,7 +13,7 @@ from nas_space.spaces import Space
 from searchers import samplers
 from searchers.campaign import Campaign, Snapshot
 from searchers.proposals import Limits, Proposer, check_limits
-from searchers.scheduling import Resources, Wishes, check_address, cluster, run_trials
+from searchers.scheduling import Resources, Wishes, check_address, check_local, cluster, run_trials
 from studies.mirror import Mirror
 from studies.records import Study
 from studies.store import DEFAULT_URL, Store, parse_url
@@ -32,6 +32,7 @@ class Settings:
 
     Attributes:
         study: its name; None makes one of the space, data set, recipe and seed.
+        flip: whether mirror images may be trained on, where the data set allows it.
         epochs: of the recipe; None leaves the recipe's own.
         command: how the user asked, for the record.
     """
@@ -41,6 +42,7 @@ class Settings:
     dataset: str = "digits"
     image_size: int | None = None
     subset: int | None = None
+    flip: bool = True
     data_dir: Path | None = None
     recipe: str = "quick"
     epochs: int | None = None
@@ -75,12 +77,14 @@ class Finding:
         store: its database, open.
         end: the last snapshot.
         over_because: why it ended before the budget was spent; None if it did not.
+        trouble: why Optuna's view of the study is not complete; None if it is.
     """
 
     study: Study
     store: Store
     end: Snapshot
     over_because: str | None
+    trouble: str | None
 
 
 def search(
@@ -107,13 +111,16 @@ def search(
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     parse_url(settings.storage)
-    if settings.wishes.address is not None:
+    if settings.wishes.address is None:
+        check_local(settings.wishes)
+    else:
         check_address(settings.wishes.address)
     dataset = load(
         settings.dataset,
         image_size=settings.image_size,
         subset=settings.subset,
         data_dir=settings.data_dir,
+        flip=settings.flip,
     )
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
@@ -145,7 +152,7 @@ def search(
             run_trials(campaign, dataset.search, recipe, resources, verbose=settings.verbose)
     end = campaign.snapshot()
     watch(end)
-    return Finding(study, store, end, campaign.over_because)
+    return Finding(study, store, end, campaign.over_because, mirror.trouble)
 
 
 def describe(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:
@@ -160,6 +167,8 @@ def describe(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe)
             "name": data.name,
             "image_size": dataset.image_size,
             "subset": settings.subset,
+            "flip": data.flip,
+            "data_dir": str(settings.data_dir) if settings.data_dir else None,
             "fingerprint": dataset.fingerprint,
             "classes": list(data.classes),
             "shape": list(data.shape),

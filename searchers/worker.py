@@ -11,7 +11,7 @@ from nas_space.network import build
 from trainers import devices
 from trainers.data import SearchData
 from trainers.recipes import Recipe
-from trainers.training import train
+from trainers.training import Trainer
 
 
 class Worker(Trainable):
@@ -34,8 +34,8 @@ class Worker(Trainable):
         torch.set_num_threads(threads)
         self.config = config
         self._data = data
-        self._recipe = recipe
         self._device = devices.best()
+        self._trainer = Trainer(data, recipe, self._device)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""
@@ -47,6 +47,9 @@ class Worker(Trainable):
         device = self._device.name
         try:
             return self._evaluate() | {"device": device, "done": True}
+        except torch.AcceleratorError:
+            # The device's context is broken for good: let this process go, with the trial.
+            raise
         except Exception as error:  # noqa: BLE001 - a failing trial is a row, not an end
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             if self._device.where.type == "cuda":
@@ -58,7 +61,7 @@ class Worker(Trainable):
         architecture = Architecture.from_json(self.config["architecture"])
         seed = self.config["seed"]
         network = build(architecture, channels, len(self._data.classes), seed=seed)
-        outcome = train(network, self._data, self._recipe, seed=seed, device=self._device)
+        outcome = self._trainer.train(network, seed=seed)
         tensors = {
             name: tensor.detach().cpu().contiguous()
             for name, tensor in network.state_dict().items()

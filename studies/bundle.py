@@ -141,7 +141,6 @@ class Bundle:
             name: tensor.contiguous() for name, tensor in self.network.network.state_dict().items()
         }
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
                 made = Path(scratch, "bundle")
                 made.mkdir()
@@ -173,6 +172,22 @@ class Bundle:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BundleError(f"{folder} is no exported network: {reason}") from None
         return cls.assemble(architecture, Preprocessing.from_json(task), weights)
+
+
+def prepare(folder: Path) -> None:
+    """Make sure that a folder can be made: nothing is there yet, and its parent takes files.
+
+    Raises:
+        BundleError: it cannot.
+    """
+    try:
+        if folder.exists():
+            raise BundleError(f"{folder} exists already: choose another --output, or delete it")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
+            Path(scratch, folder.name).mkdir()
+    except OSError as error:
+        raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
 
 
 def _write_json(path: Path, data: object) -> None:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from nas_space.architecture import Architecture
 from studies.records import Evaluation, Study
+from trainers.data import Dataset
 
+_NAMES = 20
 _TEMPLATE = """\
 # {name}
 
@@ -54,18 +56,18 @@ class Card:
     Attributes:
         study: that it was found in.
         chosen: the evaluation that was exported.
+        dataset: that the weights were trained on.
         recipe: name of the recipe that trained the weights.
         epochs: of that training.
         seed: of that training.
-        images: number of training images.
     """
 
     study: Study
     chosen: Evaluation
+    dataset: Dataset
     recipe: str
     epochs: int
     seed: int
-    images: int
 
     def text(self, val: float, test: float, looks: int, *, retrained: bool) -> str:
         """The card as Markdown.
@@ -76,7 +78,7 @@ class Card:
             looks: how often this study's test images were looked at.
             retrained: whether the weights were trained anew.
         """
-        dataset, chosen = self.study.dataset, self.chosen
+        data, chosen = self.dataset.search, self.chosen
         architecture = Architecture.from_json(chosen.architecture)
         layers = (
             f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
@@ -85,8 +87,8 @@ class Card:
         )
         return _TEMPLATE.format(
             name=f"{self.study.name} trial {chosen.number}",
-            classes=len(dataset["classes"]),
-            names=", ".join(dataset["classes"][:20]) + ", …" * (len(dataset["classes"]) > 20),  # noqa: PLR2004
+            classes=len(data.classes),
+            names=", ".join(data.classes[:_NAMES]) + ", …" * (len(data.classes) > _NAMES),
             space=chosen.space,
             test=test,
             val=val,
@@ -95,17 +97,17 @@ class Card:
             proxy_epochs=chosen.epochs,
             macs=chosen.macs,
             params=chosen.params,
-            shape=", ".join(map(str, dataset["shape"])),
+            shape=", ".join(map(str, data.shape)),
             looks=looks,
-            mean=_numbers(dataset["mean"]),
-            std=_numbers(dataset["std"]),
-            dataset=dataset["name"],
-            fingerprint=dataset["fingerprint"],
+            mean=_numbers(data.mean),
+            std=_numbers(data.std),
+            dataset=data.name,
+            fingerprint=self.dataset.fingerprint,
             training="trained anew for the export" if retrained else "the search's own",
             recipe=self.recipe,
             epochs=self.epochs,
             seed=self.seed,
-            images=self.images,
+            images=len(data.train),
             study=self.study.name,
             trial=chosen.number,
             key=chosen.key,
@@ -114,5 +116,5 @@ class Card:
         )
 
 
-def _numbers(values: list[float]) -> str:
+def _numbers(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)

@@ -13,11 +13,11 @@ class NoSuchNetworkError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How to choose. A trial or the knee stands alone; limits combine.
+    """How to choose. A trial stands alone; limits combine, with the knee as well.
 
     Attributes:
         trial: exactly this trial.
-        knee: the member of the front where more MACs stop paying.
+        knee: the member of the front, within the limits, where more MACs stop paying.
         max_macs: the most accurate within this many multiply-adds per image.
         min_accuracy: the cheapest with at least this validation accuracy, 0 to 1.
     """
@@ -32,6 +32,11 @@ class Rule:
         """Whether there is any rule at all."""
         return self != Rule()
 
+    @property
+    def contradictory(self) -> bool:
+        """Whether a trial is asked for and something else as well."""
+        return self.trial is not None and self != Rule(self.trial)
+
 
 def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
     """The evaluation that a rule means.
@@ -44,8 +49,6 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
     members = front(evaluations)
     if not members:
         raise NoSuchNetworkError("the study has no finished evaluation yet")
-    if rule.knee:
-        return knee(members)
     least, best = members[0], members[-1]
     if rule.max_macs is not None:
         members = [member for member in members if member.macs <= rule.max_macs]
@@ -58,8 +61,9 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
                 f"no network within these limits reaches {rule.min_accuracy:.2%}; the best of the "
                 f"front has {best.val_accuracy:.2%}"
             )
-        return members[0]
-    return members[-1]
+    if rule.knee:
+        return knee(members)
+    return members[0] if rule.min_accuracy is not None else members[-1]
 
 
 def _trial(evaluations: Sequence[Evaluation], number: int) -> Evaluation:

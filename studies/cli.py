@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(command: Callable[[], int], *more: type[ValueError]) -> int:
-    """Run a command; bad input becomes one line on standard error and exit code 2.
+    """Run a command; bad input and what the system refuses is one line and exit code 2.
 
     Args:
         command: gives the exit code.
@@ -64,6 +64,10 @@ def run(command: Callable[[], int], *more: type[ValueError]) -> int:
         # The reader, `head` perhaps, has seen enough. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)  # noqa: T201
+        return USAGE_ERROR
 
 
 def add_study_arguments(parser: argparse._ActionsContainer) -> None:
@@ -116,4 +120,5 @@ def short(number: float) -> str:
 def console() -> Console:
     """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
     plain = not sys.stdout.isatty()
-    return Console(width=_WIDE if plain else None, highlight=False, soft_wrap=False)
+    # Names are the user's own: square brackets in them are no markup.
+    return Console(width=_WIDE if plain else None, highlight=False, markup=False)

@@ -2,17 +2,18 @@
 
 import argparse
 import dataclasses
-import math
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load as load_weights
+from safetensors.torch import save as save_weights
 from torch import Tensor
 
 from nas_space.architecture import Architecture
 from nas_space.network import build
-from studies.bundle import Bundle, BundleError, Preprocessing
+from studies.bundle import Bundle, BundleError, Preprocessing, prepare
 from studies.card import Card
 from studies.choose import NoSuchNetworkError, Rule, choose
 from studies.cli import (
@@ -28,13 +29,15 @@ from studies.cli import (
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Export, Study
+from studies.store import Store
 from trainers import devices, recipes
-from trainers.data import Dataset
+from trainers.data import Dataset, Images
 from trainers.datasets import load
 from trainers.recipes import Recipe
-from trainers.training import evaluate, train
+from trainers.training import Trainer, evaluate
 
 _EQUAL = 1e-5
+_RECIPE = "full"
 
 
 def main() -> int:
@@ -49,23 +52,23 @@ class _Trained:
     epochs: int
     seed: int
     val_accuracy: float
+    anew: bool
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return hashlib.sha256(save_weights(self.weights)).hexdigest()
 
 
 def _main() -> int:
     arguments = _parser().parse_args()
+    rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
-    rule = Rule(arguments.trial, arguments.knee, arguments.max_macs, arguments.min_accuracy)
     if not rule.given:
         console().print(table(front(evaluations)))
         raise CommandError("which one? say --knee, --max-macs, --min-accuracy or --trial")
-    recipe = recipes.get(arguments.recipe)
-    if arguments.epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-    folder = arguments.output
-    if folder.exists():
-        raise CommandError(f"{folder} exists already: choose another --output, or delete it")
     chosen = choose(evaluations, rule)
     print(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}", flush=True)  # noqa: T201
     kept = None if arguments.retrain else store.weights(chosen)
@@ -73,37 +76,51 @@ def _main() -> int:
         raise CommandError(
             f"trial {chosen.number} is off the front, so its weights were not kept: add --retrain"
         )
+    # Whatever could fail fails before the training, not after it.
+    prepare(arguments.output)
     dataset = _dataset(study, arguments)
-    if kept is None:
-        trained = _retrain(chosen, dataset, recipe)
-    else:
-        accuracy = chosen.val_accuracy or 0.0
-        trained = _Trained(load_weights(kept), chosen.recipe, chosen.epochs, chosen.seed, accuracy)
+    test = dataset.open_test()
+    trained = _from_search(chosen, kept) if kept else _retrain(chosen, dataset, recipe)
     bundle = _bundle(chosen, dataset, trained)
-    accuracy, again = _test_accuracy(store.exports(study), chosen, trained)
-    if not again:
-        test = dataset.open_test()
-        accuracy = evaluate(bundle.network.network, test, dataset.search, device=devices.best())
-        bundle.network.to("cpu")
-        store.record_export(
-            Export(
-                evaluation_id=chosen.id,
-                retrained=arguments.retrain,
-                recipe=trained.recipe,
-                epochs=trained.epochs,
-                seed=trained.seed,
-                val_accuracy=trained.val_accuracy,
-                test_accuracy=accuracy,
-            )
-        )
+    accuracy = _test_accuracy(store, study, chosen, trained, bundle, dataset, test)
     looks = len(store.exports(study))
+    card = Card(study, chosen, dataset, trained.recipe, trained.epochs, trained.seed)
+    text = card.text(trained.val_accuracy, accuracy, looks, retrained=trained.anew)
+    bundle.write(arguments.output, text)
+    _verify(bundle, arguments.output)
     images = len(dataset.search.train)
-    card = Card(study, chosen, trained.recipe, trained.epochs, trained.seed, images)
-    text = card.text(trained.val_accuracy, accuracy, looks, retrained=arguments.retrain)
-    bundle.write(folder, text)
-    _verify(bundle, folder)
-    _report(folder, chosen, trained, images, accuracy, looks)
+    print(  # noqa: T201
+        f"search    {chosen.val_accuracy:.2%} validation accuracy "
+        f"({chosen.recipe}, {chosen.epochs} epochs)\n"
+        f"exported  {trained.val_accuracy:.2%} validation accuracy "
+        f"({trained.recipe}, {trained.epochs} epochs, {images:,} images)\n"
+        f"test      {accuracy:.2%} accuracy (look number {looks} at this study's test images)\n"
+        f"written   {arguments.output}, read back with outputs equal to {_EQUAL:g}\n\n"
+        f"{arguments.output / 'README.md'} says how to load it"
+    )
     return 0
+
+
+def _rule(arguments: argparse.Namespace) -> Rule:
+    rule = Rule(arguments.trial, arguments.knee, arguments.max_macs, arguments.min_accuracy)
+    if rule.contradictory:
+        raise CommandError("--trial says which network already: leave the other rules out")
+    return rule
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    options = {
+        "--recipe": arguments.recipe,
+        "--epochs": arguments.epochs,
+        "--subset": arguments.subset,
+    }
+    given = [option for option, value in options.items() if value is not None]
+    if given and not arguments.retrain:
+        raise CommandError(f"{given[0]} says how to train anew: add --retrain")
+    recipe = recipes.get(arguments.recipe or _RECIPE)
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    return recipe
 
 
 def _parser() -> Parser:
@@ -131,7 +148,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--retrain", action="store_true", help="train it anew, by default with the full recipe"
     )
-    parser.add_argument("--recipe", default="full", help="of --retrain (default: %(default)s)")
+    parser.add_argument("--recipe", help=f"of --retrain (default: {_RECIPE})")
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="of --retrain, instead of the recipe's"
     )
@@ -151,12 +168,15 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
     """The study's data set; all of it for retraining, though a part may have been searched on."""
     stored = study.dataset
 
+    kept = Path(stored["data_dir"]) if stored["data_dir"] else None
+
     def part(subset: int | None) -> Dataset:
         return load(
             arguments.dataset or stored["name"],
             image_size=stored["image_size"],
             subset=subset,
-            data_dir=arguments.data_dir,
+            data_dir=arguments.data_dir or kept,
+            flip=stored["flip"],
         )
 
     dataset = part(stored["subset"])
@@ -167,7 +187,18 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
         )
     if arguments.retrain and arguments.subset != stored["subset"]:
         dataset = part(arguments.subset)
+    if list(dataset.search.shape) != stored["shape"]:
+        raise CommandError(
+            f"all of {dataset.search.name} has images of {dataset.search.shape}, the part that was "
+            f"searched on {tuple(stored['shape'])}: say --subset {stored['subset']}"
+        )
     return dataset
+
+
+def _from_search(chosen: Evaluation, kept: bytes) -> _Trained:
+    accuracy = chosen.val_accuracy or 0.0
+    weights = load_weights(kept)
+    return _Trained(weights, chosen.recipe, chosen.epochs, chosen.seed, accuracy, anew=False)
 
 
 def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
@@ -182,9 +213,9 @@ def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
         if epoch % max(1, recipe.epochs // 10) == 0:
             print(f"  epoch {epoch}/{recipe.epochs}: training loss {loss:.4f}", flush=True)  # noqa: T201
 
-    outcome = train(network, data, recipe, seed=seed, device=devices.best(), on_epoch=show)
-    weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-    return _Trained(weights, recipe.name, recipe.epochs, seed, outcome.val_accuracy)
+    outcome = Trainer(data, recipe, devices.best()).train(network, seed=seed, on_epoch=show)
+    weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
+    return _Trained(weights, recipe.name, recipe.epochs, seed, outcome.val_accuracy, anew=True)
 
 
 def _bundle(chosen: Evaluation, dataset: Dataset, trained: _Trained) -> Bundle:
@@ -195,20 +226,34 @@ def _bundle(chosen: Evaluation, dataset: Dataset, trained: _Trained) -> Bundle:
 
 
 def _test_accuracy(
-    exports: list[Export], chosen: Evaluation, trained: _Trained
-) -> tuple[float, bool]:
-    """The recorded test accuracy of the very same network, if it was measured before."""
-    same = (chosen.id, trained.recipe, trained.epochs, trained.seed, trained.val_accuracy)
-    for export in exports:
-        if same == (
-            export.evaluation_id,
-            export.recipe,
-            export.epochs,
-            export.seed,
-            export.val_accuracy,
-        ):
-            return export.test_accuracy, True
-    return math.nan, False
+    store: Store,
+    study: Study,
+    chosen: Evaluation,
+    trained: _Trained,
+    bundle: Bundle,
+    dataset: Dataset,
+    test: Images,
+) -> float:
+    """Accuracy on the test images: looked at once for the same weights, then remembered."""
+    digest = trained.digest
+    for export in store.exports(study):
+        if export.weights == digest:
+            return export.test_accuracy
+    accuracy = evaluate(bundle.network.network, test, dataset.search, device=devices.best())
+    bundle.network.to("cpu")
+    store.record_export(
+        Export(
+            evaluation_id=chosen.id,
+            retrained=trained.anew,
+            recipe=trained.recipe,
+            epochs=trained.epochs,
+            seed=trained.seed,
+            val_accuracy=trained.val_accuracy,
+            test_accuracy=accuracy,
+            weights=digest,
+        )
+    )
+    return accuracy
 
 
 def _verify(bundle: Bundle, folder: Path) -> None:
@@ -219,20 +264,6 @@ def _verify(bundle: Bundle, folder: Path) -> None:
     # Memory layouts differ, and with them the order of additions.
     if not torch.allclose(before, after, rtol=_EQUAL, atol=_EQUAL * before.abs().max().item()):
         raise BundleError(f"{folder} gives other outputs than the network that was exported")
-
-
-def _report(
-    folder: Path, chosen: Evaluation, trained: _Trained, images: int, accuracy: float, looks: int
-) -> None:
-    print(  # noqa: T201
-        f"search    {chosen.val_accuracy:.2%} validation accuracy "
-        f"({chosen.recipe}, {chosen.epochs} epochs)\n"
-        f"exported  {trained.val_accuracy:.2%} validation accuracy "
-        f"({trained.recipe}, {trained.epochs} epochs, {images:,} images)\n"
-        f"test      {accuracy:.2%} accuracy (look number {looks} at this study's test images)\n"
-        f"written   {folder}, read back with outputs equal to {_EQUAL:g}\n\n"
-        f"{folder / 'README.md'} says how to load it"
-    )
 
 
 def _number(text: str) -> int:

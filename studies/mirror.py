@@ -10,40 +10,75 @@ from datetime import UTC, datetime, timedelta
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.architecture import Architecture
 from studies.records import Evaluation, Status
+from studies.store import SQLITE_BUSY_SECONDS, StoreError
 
 OBJECTIVES = ("val_accuracy", "macs")
 _ABSENT = "-"
 _NUMBER = "evaluation"
+_REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
 
 class Mirror:
     """An Optuna study of the same name in the same database.
 
+    Attributes:
+        trouble: why the last evaluation that is missing could not be added; None if none is.
+
     Args:
         url: an SQLAlchemy URL, with its password.
         name: of the study.
         catalogue: for each parameter to show, every label it may take.
+
+    Raises:
+        StoreError: Optuna's tables are another version's, or the study is somebody else's.
     """
 
     def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
-        self._storage = optuna.storages.RDBStorage(url)
-        self._study = optuna.create_study(
-            storage=self._storage,
-            study_name=name,
-            directions=["maximize", "minimize"],
-            load_if_exists=True,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study.set_metric_names(list(OBJECTIVES))
+        self.trouble: str | None = None
+        waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
+        try:
+            self._storage = RDBStorage(url, engine_kwargs={"connect_args": waiting})
+        except (*_REFUSALS, RuntimeError) as error:
+            raise StoreError(
+                f"Optuna cannot use the database of study {name!r} ({_line(error)}); give this "
+                "search another --storage"
+            ) from None
+        try:
+            self._study = self._enter(name)
+        except BaseException:
+            self.close()
+            raise
         self._distributions: dict[str, BaseDistribution] = {
             place: CategoricalDistribution((*labels, _ABSENT))
             for place, labels in catalogue.items()
         }
+
+    def _enter(self, name: str) -> optuna.Study:
+        theirs = StoreError(
+            f"there is an Optuna study {name!r} in the database already, which is not ours; "
+            "give this search another --study name"
+        )
+        try:
+            study = optuna.create_study(
+                storage=self._storage,
+                study_name=name,
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+        except _REFUSALS:
+            raise theirs from None
+        if study.metric_names != list(OBJECTIVES) and study.get_trials(deepcopy=False):
+            raise theirs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(OBJECTIVES))
+        return study
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
         """Add the evaluations that are not there yet."""
@@ -54,8 +89,15 @@ class Mirror:
                 self.add(evaluation)
 
     def add(self, evaluation: Evaluation) -> None:
-        """Show an evaluation as a trial, with the choice of every layer as a parameter."""
-        self._study.add_trial(self._trial(evaluation))
+        """Show an evaluation as a trial, with the choice of every layer as a parameter.
+
+        If Optuna refuses it, `trouble` says why, and `catch_up` can be tried later: our own row
+        stands already.
+        """
+        try:
+            self._study.add_trial(self._trial(evaluation))
+        except _REFUSALS as error:
+            self.trouble = _line(error)
 
     def close(self) -> None:
         """Close all connections."""
@@ -83,6 +125,10 @@ class Mirror:
         trial.datetime_complete = _local(evaluation.created_at)
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.seconds or 0)
         return trial
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def _local(moment: datetime) -> datetime:

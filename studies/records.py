@@ -122,6 +122,7 @@ class Export(Base):
         retrained: whether it was trained anew for the export.
         val_accuracy: of the exported weights on the validation split.
         test_accuracy: of the exported weights on the test split.
+        weights: SHA-256 of the exported weights, in hexadecimal digits.
     """
 
     __tablename__ = "nas_exports"
@@ -134,4 +135,5 @@ class Export(Base):
     seed: Mapped[int]
     val_accuracy: Mapped[float] = mapped_column(Double)
     test_accuracy: Mapped[float] = mapped_column(Double)
+    weights: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

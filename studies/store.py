@@ -1,5 +1,6 @@
 """The database: opened, brought to the current schema, read and written."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, delete, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import Session, defer
 
 from studies.front import front
@@ -20,7 +28,8 @@ from studies.records import Evaluation, Export, Status, Study, Weights
 
 DEFAULT_URL = "sqlite:///convnas.db"
 _VERSION_TABLE = "nas_alembic_version"
-_SQLITE_BUSY_SECONDS = 60
+SQLITE_BUSY_SECONDS = 60
+_ATTEMPTS = 6
 
 
 class StoreError(ValueError):
@@ -44,9 +53,9 @@ class Store:
         if not create:
             self._check_exists()
         with self._errors():
-            self._engine = _engine(self.url)
+            self._engine = _engine(self.url, create=create)
             try:
-                self._migrate()
+                self._migrate(create=create)
             except BaseException:
                 self._engine.dispose()
                 raise
@@ -122,14 +131,20 @@ class Store:
     def record(self, evaluation: Evaluation, weights: Callable[[], bytes] | None = None) -> None:
         """Write one evaluation, and its weights if it is on the front, in one transaction.
 
-        Weights of evaluations that it pushes off the front are dropped.
+        It gets the study's next number. Weights of evaluations that it pushes off the front are
+        dropped.
         """
-        with self._session() as session:
-            session.add(evaluation)
-            if weights is not None:
-                session.flush()
-                self._keep_weights(session, evaluation, weights)
-            session.commit()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with Session(self._engine, expire_on_commit=False) as session:
+                    self._record(session, evaluation, weights)
+            except SQLAlchemyError as error:
+                # Another driver on this study took the number meanwhile, or the server is away.
+                if attempt == _ATTEMPTS or not isinstance(error, IntegrityError | OperationalError):
+                    raise self._said(error) from None
+                time.sleep(0.05 * 2**attempt)
+            else:
+                return
 
     def weights(self, evaluation: Evaluation) -> bytes | None:
         """The trained weights in safetensors form; None if they were not kept."""
@@ -153,6 +168,20 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def _record(
+        self, session: Session, evaluation: Evaluation, weights: Callable[[], bytes] | None
+    ) -> None:
+        taken = select(func.max(Evaluation.number)).where(
+            Evaluation.study_id == evaluation.study_id
+        )
+        last = session.scalar(taken)
+        evaluation.number = 0 if last is None else last + 1
+        session.add(evaluation)
+        if weights is not None:
+            session.flush()
+            self._keep_weights(session, evaluation, weights)
+        session.commit()
 
     def _keep_weights(
         self, session: Session, evaluation: Evaluation, weights: Callable[[], bytes]
@@ -181,14 +210,17 @@ class Store:
                 f"no database at {self.url.database}: run a search first, or say --storage"
             )
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, create: bool) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         head = ScriptDirectory.from_config(config).get_current_head()
         with self._engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
-            if context.get_current_revision() == head:
+            current = context.get_current_revision()
+            if current == head:
                 return
+            if current is None and not create:
+                raise StoreError(f"no study in {self.shown_url} yet: run a search first")
             connection.rollback()
             config.attributes["connection"] = connection
             try:
@@ -211,10 +243,13 @@ class Store:
             yield
         except (NoSuchModuleError, ModuleNotFoundError) as error:
             raise StoreError(f"no driver for {self.shown_url}: {error}") from None
-        except (DBAPIError, ArgumentError, SQLAlchemyError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
-            raise StoreError(f"cannot use the database {self.shown_url}: {reason}") from None
+        except SQLAlchemyError as error:
+            raise self._said(error) from None
+
+    def _said(self, error: SQLAlchemyError) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+        return StoreError(f"cannot use the database {self.shown_url}: {reason}")
 
 
 def parse_url(url: str) -> URL:
@@ -238,14 +273,15 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, *, create: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
 
     def tune(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-        # Readers (a dashboard) and the writer do not wait for each other.
-        connection.execute("PRAGMA journal_mode=WAL")
+        if create:
+            # Readers (a dashboard) and the writer do not wait for each other. The file remembers.
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -255,7 +291,7 @@ def _engine(url: URL) -> Engine:
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
     """What makes two data sets the same one: not where they lie, but what is in them."""
-    return {"fingerprint": dataset["fingerprint"]}
+    return {name: dataset.get(name) for name in ("fingerprint", "flip")}
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

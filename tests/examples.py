@@ -14,7 +14,15 @@ TASK = Task(channels=1, size=(8, 8), classes=10)
 def study(name: str = "s", **changes: object) -> Study:
     parts: dict[str, Any] = {
         "space": {"name": "mixed"},
-        "dataset": {"name": "digits", "fingerprint": "f", "image_size": None, "subset": None},
+        "dataset": {
+            "name": "digits",
+            "fingerprint": "f",
+            "image_size": None,
+            "subset": None,
+            "flip": False,
+            "data_dir": None,
+            "shape": [1, 8, 8],
+        },
         "recipe": {"name": "quick", "epochs": 6},
         "command": "python -m searchers.run --space mixed --budget 200",
     }

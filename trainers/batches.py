@@ -26,7 +26,7 @@ class Batches:
     def __init__(
         self, images: Images, data: SearchData, device: torch.device, shift: float = 0.0
     ) -> None:
-        self._height, self._width = images.pixels.shape[1:3]
+        self._height, self._width = map(int, images.pixels.shape[1:3])
         self._pad = round(max(self._height, self._width) * shift)
         margin = (self._pad, self._pad)
         padded = np.pad(images.pixels, ((0, 0), margin, margin, (0, 0)))
@@ -41,6 +41,11 @@ class Batches:
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    @property
+    def area(self) -> int:
+        """Pixels of an image."""
+        return self._height * self._width
 
     def plain(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, unchanged, in batches of at most that size."""

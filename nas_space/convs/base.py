@@ -9,7 +9,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar, Self, get_type_hints
+from functools import cache
+from typing import Any, ClassVar, Self, get_type_hints
 
 from torch import nn
 
@@ -71,11 +72,14 @@ class Conv(ABC):
     kernel: int = 3
 
     def __post_init__(self) -> None:
-        """Refuse settings that no width could serve.
+        """Bring settings to their types, and refuse those that no width could serve.
 
         Raises:
             InvalidChoiceError: a setting is out of its range.
         """
+        for name, kind in _setting_types(type(self)).items():
+            # 1 and 1.0 are equal values, so they must be spelt alike; likewise 0.0 and -0.0.
+            object.__setattr__(self, name, kind(getattr(self, name)) + kind(0))
         if not (1 <= self.kernel <= _MAX_KERNEL and self.kernel % 2):
             raise InvalidChoiceError(
                 f"{self.kind}: kernel must be odd, from 1 to {_MAX_KERNEL}, not {self.kernel}"
@@ -133,7 +137,7 @@ class Conv(ABC):
         Raises:
             InvalidChoiceError: a setting is unknown, missing, no number, or out of range.
         """
-        types = get_type_hints(cls)
+        types = _setting_types(cls)
         expected = {field.name: field.default is MISSING for field in fields(cls)}
         unknown = sorted(settings.keys() - expected.keys())
         missing = [name for name, needed in expected.items() if needed and name not in settings]
@@ -142,7 +146,7 @@ class Conv(ABC):
                 f"{cls.kind} takes the settings {', '.join(expected)}; "
                 + (f"unknown: {', '.join(unknown)}" if unknown else f"missing: {missing[0]}")
             )
-        values = {}
+        values: dict[str, Any] = {}
         for name, text in settings.items():
             try:
                 values[name] = types[name](text)
@@ -151,3 +155,9 @@ class Conv(ABC):
                     f"{cls.kind}: {name}={text!r} is no {types[name].__name__}"
                 ) from None
         return cls(**values)
+
+
+@cache
+def _setting_types(kind: type[Conv]) -> dict[str, type[int] | type[float]]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}

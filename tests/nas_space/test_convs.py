@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.convs.base import out_size
+from nas_space.convs.octave import Octave
 from nas_space.cost import count
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
@@ -125,6 +126,11 @@ def test_offered_settings_fit_and_are_distinct(kind: type[Conv], c_in: int, c_ou
 def test_it_names_its_paper(kind: type[Conv]) -> None:
     assert kind.paper
     assert kind.kind == kind.__module__.rpartition(".")[2]
+
+
+def test_equal_values_have_one_spelling() -> None:
+    assert str(Octave(alpha=1)) == str(Octave(alpha=1.0)) == "octave(alpha=1.0)"
+    assert str(Octave(alpha=-0.0)) == str(Octave(alpha=0.0)) == "octave(alpha=0.0)"
 
 
 @pytest.mark.parametrize(

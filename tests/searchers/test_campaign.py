@@ -114,6 +114,22 @@ def test_the_same_failure_over_and_over_ends_the_search_with_its_reason(make: Ma
     assert "CUDA error: no kernel image" in campaign.over_because
 
 
+def test_failures_that_differ_in_a_number_are_alike(make: Make) -> None:
+    campaign = make(budget=50, concurrency=1)
+    for number in range(5):
+        assert isinstance(campaign.next(str(number)), Proposal)
+        campaign.fail(str(number), f"OutOfMemoryError: tried to allocate {number} MiB")
+    assert campaign.next("x") is Answer.OVER
+
+
+def test_failures_of_every_kind_end_it_at_last(make: Make) -> None:
+    campaign = make(budget=50, concurrency=1)
+    for number in range(20):
+        assert isinstance(campaign.next(str(number)), Proposal)
+        campaign.fail(str(number), f"{number % 3}Error: why")
+    assert campaign.next("x") is Answer.OVER
+
+
 def test_failures_of_different_kinds_or_between_successes_do_not_end_it(make: Make) -> None:
     campaign = make(budget=50, concurrency=1)
     for number in range(20):

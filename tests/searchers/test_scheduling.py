@@ -23,6 +23,7 @@ SERVER = {"CPU": 16.0, "GPU": 2.0}
         (Wishes(gpus=1.0), SERVER, Resources(2, 1.0, 1.0)),
         (Wishes(gpus=0.0), SERVER, Resources(16, 1.0, 0.0)),
         (Wishes(cpus=0.0, gpus=0.1), SERVER, Resources(20, 0.0, 0.1)),
+        (Wishes(cpus=0.0, concurrency=4), LAPTOP, Resources(4, 0.0, 0.0)),
     ],
     ids=str,
 )
@@ -42,6 +43,16 @@ def test_what_is_left_open_is_filled_in(
 def test_a_trial_that_fits_nowhere_is_refused(wishes: Wishes, reason: str) -> None:
     with pytest.raises(ClusterError, match=reason):
         plan(wishes, LAPTOP)
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [Wishes(cpus=0.00001), Wishes(gpus=0.0001), Wishes(gpus=1.5), Wishes(concurrency=999_999_999)],
+    ids=str,
+)
+def test_shares_that_ray_cannot_give_are_refused(wishes: Wishes) -> None:
+    with pytest.raises(ClusterError, match=r"shares are at least 0\.001"):
+        plan(wishes, SERVER)
 
 
 def test_progress_is_one_line_that_says_all() -> None:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.network import build
 from nas_space.spaces import get, spaces
-from studies.bundle import Bundle, BundleError, Preprocessing
+from studies.bundle import Bundle, BundleError, Preprocessing, prepare
 
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))
 
@@ -104,5 +104,13 @@ def test_a_damaged_folder_is_refused_in_one_line_and_executes_nothing(
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BundleError, match="cannot write"):
-        made().write(tmp_path / "file" / "out", "card")
+    for folder in (tmp_path / "file" / "out", tmp_path / ("x" * 300)):
+        with pytest.raises(BundleError, match="cannot write"):
+            prepare(folder)
+        with pytest.raises(BundleError, match="cannot write"):
+            made().write(folder, "card")
+
+
+def test_a_folder_that_is_there_already_is_left_alone(folder: Path) -> None:
+    with pytest.raises(BundleError, match="exists already"):
+        prepare(folder)

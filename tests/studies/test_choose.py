@@ -26,6 +26,7 @@ EVALUATIONS = [
         (Rule(min_accuracy=0.91), 2),
         (Rule(max_macs=60_000, min_accuracy=0.5), 0),
         (Rule(knee=True), 1),
+        (Rule(knee=True, max_macs=1500), 0),
         (Rule(trial=3), 3),
     ],
     ids=str,

@@ -1,13 +1,14 @@
 """Optuna's view of a study: what the dashboard will show."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import optuna
+import pytest
 
 from studies.mirror import Mirror, readable
-from studies.store import Store
+from studies.store import Store, StoreError
 from tests.examples import architecture, evaluation, study
 
 Opened = Callable[[str], Mirror]
@@ -61,3 +62,28 @@ def test_a_mirror_that_fell_behind_catches_up_without_doubles(
     with as_optuna_sees_it(url, owner.name) as seen:
         numbers = sorted(trial.user_attrs["evaluation"] for trial in seen.trials)
     assert numbers == [0, 1, 2, 3]
+
+
+UP, DOWN = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+
+
+@pytest.mark.parametrize("directions", [[UP], [DOWN, DOWN], [UP, DOWN]], ids=str)
+def test_a_study_of_the_same_name_that_is_not_ours_is_refused(
+    store: Store, mirror: Opened, url: str, directions: list[optuna.study.StudyDirection]
+) -> None:
+    assert store.studies() == []
+    storage = optuna.storages.RDBStorage(url)
+    theirs = optuna.create_study(storage=storage, study_name="s", directions=directions)
+    theirs.add_trial(optuna.trial.create_trial(values=[0.0] * len(directions)))
+    with pytest.raises(StoreError, match="another --study name"):
+        mirror("s")
+    assert len(theirs.trials) == 1
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store, url: str) -> None:
+    owner = store.enter(study())
+    with closing(Mirror(url, owner.name, {"stage1.width": ("8",)})) as narrow:
+        narrow.add(evaluation(owner, 1, 0.5))  # its width is 16
+        assert narrow.trouble is not None

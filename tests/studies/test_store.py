@@ -1,6 +1,7 @@
 """The database, on real SQLite and PostgreSQL: what goes in comes out, and errors are one line."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
         ({"space": {"name": "igc"}}, r"another space \(name: 'mixed', now 'igc'\)"),
         ({"recipe": {"name": "quick", "epochs": 7}}, r"another recipe \(epochs: 6, now 7\)"),
         (
-            {"dataset": {"name": "digits", "fingerprint": "g"}},
+            {"dataset": {"name": "digits", "fingerprint": "g", "flip": False}},
             r"another data set \(fingerprint: 'f', now 'g'\)",
         ),
     ],
@@ -86,22 +87,47 @@ def test_an_evaluation_whose_weights_cannot_be_had_is_not_half_written(store: St
     assert store.evaluations(owner) == []
 
 
-def test_a_trial_number_cannot_be_taken_twice(store: Store) -> None:
+def test_several_drivers_on_one_study_lose_nothing_and_number_all(store: Store, url: str) -> None:
     owner = store.enter(study())
-    store.record(evaluation(owner, 0, 0.5))
-    with pytest.raises(StoreError, match="cannot use the database"):
-        store.record(evaluation(owner, 0, 0.6))
-    assert [e.val_accuracy for e in store.evaluations(owner)] == [0.5]
+
+    def drive(driver: int) -> None:
+        with closing(Store(url)) as mine:
+            for number in range(10):
+                mine.record(evaluation(owner, number, driver / 4), lambda: b"weights")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(drive, range(4)))
+    found = store.evaluations(owner)
+    assert [entry.number for entry in found] == list(range(40))
+    assert sorted(entry.val_accuracy or 0 for entry in found) == sorted([0, 0.25, 0.5, 0.75] * 10)
+
+
+def test_a_reader_leaves_a_database_of_others_alone(tmp_path: Path) -> None:
+    path = tmp_path / "others.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="no study in"):
+        Store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
 
 
 def test_looks_at_the_test_split_are_remembered(store: Store) -> None:
     owner = store.enter(study())
     entry = evaluation(owner, 0, 0.5)
     store.record(entry)
-    scores = {"val_accuracy": 0.5, "test_accuracy": 0.4}
     for seed in (1, 2):
         export = Export(
-            evaluation_id=entry.id, retrained=True, recipe="full", epochs=3, seed=seed, **scores
+            evaluation_id=entry.id,
+            retrained=True,
+            recipe="full",
+            epochs=3,
+            seed=seed,
+            val_accuracy=0.5,
+            test_accuracy=0.4,
+            weights="0" * 64,
         )
         store.record_export(export)
     assert [export.seed for export in store.exports(owner)] == [1, 2]

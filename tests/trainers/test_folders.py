@@ -1,5 +1,6 @@
 """A user's own images: real files of every kind, and one clear line for the broken ones."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,62 @@ def test_a_subset_decodes_only_what_it_uses(tmp_path: Path) -> None:
     )
     unused.write_bytes(b"no image at all")
     assert load(str(tmp_path), subset=20).fingerprint == whole.fingerprint
+
+
+def test_large_images_are_brought_to_64_pixels_unless_a_size_is_asked_for(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        for i in range(10):
+            picture(tmp_path / label / f"{i}.png", size=(100, 80), seed=i)
+    assert load(str(tmp_path)).search.shape == (3, 64, 64)
+    assert load(str(tmp_path), image_size=80).search.shape == (3, 80, 80)
+
+
+def test_sixteen_bits_a_pixel_are_scaled_and_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 144).astype(np.uint16).reshape(12, 12)
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            Image.fromarray(ramp).save(tmp_path / label / f"{i}.png")
+    data = load(str(tmp_path)).search
+    assert data.shape == (1, 12, 12)
+    assert np.array_equal(data.train.pixels[0, :, :, 0], ramp >> 8)
+
+
+def test_thirty_two_bits_a_pixel_are_refused(tmp_path: Path) -> None:
+    album(tmp_path)
+    for path in sorted((tmp_path / "cat").iterdir()):
+        Image.fromarray(np.ones((12, 12), dtype=np.float32)).save(path.with_suffix(".tiff"))
+        path.unlink()
+    with pytest.raises(DatasetError, match="32 bits a pixel"):
+        load(str(tmp_path))
+
+
+def test_split_folders_may_be_capitalised_and_come_from_a_mac(tmp_path: Path) -> None:
+    album(tmp_path / "Train", 9)
+    album(tmp_path / "Test", 4)
+    (tmp_path / "__MACOSX").mkdir()
+    assert len(load(str(tmp_path)).open_test()) == 8
+
+
+def test_folders_beside_the_splits_and_splits_given_twice_are_named(tmp_path: Path) -> None:
+    album(tmp_path / "train", 9)
+    album(tmp_path / "extra", 9)
+    with pytest.raises(DatasetError, match=r"extra stands beside .*train but is no split"):
+        load(str(tmp_path))
+    (tmp_path / "extra").rename(tmp_path / "training")
+    with pytest.raises(DatasetError, match="two train folders"):
+        load(str(tmp_path))
+
+
+def test_a_class_needs_a_name_that_can_be_printed(tmp_path: Path) -> None:
+    album(tmp_path)
+    (tmp_path / "cat").rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DatasetError, match="needs a printable name"):
+        load(str(tmp_path))
+
+
+def test_mirror_images_can_be_forbidden(tmp_path: Path) -> None:
+    assert not load(str(album(tmp_path)), flip=False).search.flip
 
 
 def test_other_files_and_hidden_ones_are_passed_over(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from trainers.batches import Batches
 from trainers.data import Images, SearchData
 from trainers.datasets import load
 from trainers.recipes import UnknownRecipeError
-from trainers.training import TrainingDivergedError, evaluate, one_cycle, train
+from trainers.training import Trainer, TrainingDivergedError, evaluate, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
 QUICK = recipes.get("quick")
@@ -38,7 +38,7 @@ def small_network(classes: int = 10) -> nn.Module:
 
 
 def test_a_small_network_learns_the_digits(digits: SearchData) -> None:
-    outcome = train(small_network(), digits, QUICK, seed=0, device=CPU)
+    outcome = Trainer(digits, QUICK, CPU).train(small_network(), seed=0)
     assert outcome.val_accuracy > 0.9
     assert outcome.train_loss < 0.5
     assert outcome.seconds > 0
@@ -47,9 +47,9 @@ def test_a_small_network_learns_the_digits(digits: SearchData) -> None:
 def test_the_same_seed_gives_the_same_numbers_and_weights(digits: SearchData) -> None:
     recipe = dataclasses.replace(QUICK, epochs=2)
     networks = [small_network() for _ in range(3)]
+    trainer = Trainer(digits, recipe, CPU)
     outcomes = [
-        train(network, digits, recipe, seed=seed, device=CPU)
-        for network, seed in zip(networks, (5, 5, 6), strict=True)
+        trainer.train(network, seed=seed) for network, seed in zip(networks, (5, 5, 6), strict=True)
     ]
     losses = [outcome.train_loss for outcome in outcomes]
     assert losses[0] == losses[1] != losses[2]
@@ -61,20 +61,15 @@ def test_the_same_seed_gives_the_same_numbers_and_weights(digits: SearchData) ->
 def test_it_leaves_the_global_random_state_alone(digits: SearchData) -> None:
     network = small_network()
     state = torch.random.get_rng_state()
-    train(network, digits, dataclasses.replace(QUICK, epochs=1), seed=0, device=CPU)
+    Trainer(digits, dataclasses.replace(QUICK, epochs=1), CPU).train(network, seed=0)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_progress_is_told_every_epoch(digits: SearchData) -> None:
     told: list[tuple[int, float]] = []
     recipe = dataclasses.replace(QUICK, epochs=3)
-    outcome = train(
-        small_network(),
-        digits,
-        recipe,
-        seed=0,
-        device=CPU,
-        on_epoch=lambda epoch, loss: told.append((epoch, loss)),
+    outcome = Trainer(digits, recipe, CPU).train(
+        small_network(), seed=0, on_epoch=lambda epoch, loss: told.append((epoch, loss))
     )
     assert [epoch for epoch, _ in told] == [1, 2, 3]
     assert told[-1][1] == outcome.train_loss
@@ -83,7 +78,7 @@ def test_progress_is_told_every_epoch(digits: SearchData) -> None:
 def test_a_loss_that_is_not_finite_is_an_error_that_says_when(digits: SearchData) -> None:
     recipe = dataclasses.replace(QUICK, peak_lr=1e30)
     with pytest.raises(TrainingDivergedError, match="the loss became nan in epoch 1"):
-        train(small_network(), digits, recipe, seed=0, device=CPU)
+        Trainer(digits, recipe, CPU).train(small_network(), seed=0)
 
 
 def test_accuracy_is_the_share_of_images_classified_right(digits: SearchData) -> None:

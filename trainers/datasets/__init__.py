@@ -1,5 +1,6 @@
 """The data sets that come by name, and folders of a user's own images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from trainers.data import Dataset, DatasetError
@@ -19,6 +20,7 @@ def load(
     image_size: int | None = None,
     subset: int | None = None,
     data_dir: Path | None = None,
+    flip: bool = True,
 ) -> Dataset:
     """Read a data set by name, or a folder of images by its path, decoded into memory.
 
@@ -27,11 +29,18 @@ def load(
             (or with train, val and test folders that have these).
         image_size: resize the images of a folder to this many pixels square.
         subset: see `trainers.data.make_dataset`.
+        flip: False forbids mirror images, as of letters or signs, in training.
         data_dir: where downloads are kept; by default ``~/.cache/convnas``.
 
     Raises:
         DatasetError: it cannot be had; the message says why and what to do.
     """
+    dataset = _load(name, image_size, subset, data_dir)
+    search = replace(dataset.search, flip=dataset.search.flip and flip)
+    return replace(dataset, search=search)
+
+
+def _load(name: str, image_size: int | None, subset: int | None, data_dir: Path | None) -> Dataset:
     named = name == digits.NAME or name in downloads.SOURCES
     if named and image_size is not None:
         raise DatasetError(f"--image-size resizes folders of images; {name} has a fixed size")

@@ -27,9 +27,9 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
-_GREY = frozenset({"1", "L", "I;16", "LA"})
+_GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIZE = 64
-"""Images of different sizes are brought to at most this many pixels square."""
+"""Larger images, and those of different sizes, are brought to at most this many pixels square."""
 
 _BIG = 256
 """Pixels of a side from which decoding is worth a thread."""
@@ -43,14 +43,17 @@ Size = tuple[int, int]
 def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     """Decode the images below a folder.
 
-    Images of one size stay as they are, if no size is asked for; others are cropped to a square
-    about their centre and resized. They are grey only if all of them are.
+    If no size is asked for, images of one size up to 64×64 stay as they are; others are cropped to
+    a square about their centre and resized. They are grey only if all of them are.
 
     Raises:
         DatasetError: no images, no classes, an image that cannot be decoded, or too many pixels.
     """
     files = {split: _files(folder) for split, folder in _split_folders(root).items()}
     classes = tuple(sorted({path.parent.name for path in files["train"]}))
+    for name in classes:
+        if not name.isprintable():
+            raise DatasetError(f"the class folder {name!r} in {root} needs a printable name")
     for path in (path for paths in files.values() for path in paths):
         if path.parent.name not in classes:
             raise DatasetError(f"{path.parent} is a class that the train folder does not have")
@@ -99,26 +102,41 @@ class _Header:
 def _split_folders(root: Path) -> dict[str, Path]:
     """The folder of each split; the root itself is train if its sub-folders are classes."""
     folders = _subfolders(root)
-    # "train" may also be a class, next to "car" and "plane": splits are splits only by themselves.
-    if folders and all(folder.name in _SPLITS for folder in folders):
-        splits = {_SPLITS[folder.name]: folder for folder in folders}
+    splits: dict[str, Path] = {}
+    for folder in folders:
+        split = _SPLITS.get(folder.name.lower())
+        if split in splits:
+            raise DatasetError(f"{root} has two {split} folders: {splits[split]} and {folder}")
+        if split is not None:
+            splits[split] = folder
+    strangers = [folder for folder in folders if folder not in splits.values()]
+    if splits and not strangers:
         if "train" not in splits:
             raise DatasetError(f"{root} has a {min(splits)} folder but no train folder beside it")
         return splits
+    # "train" may also be a class, next to "car" and "plane": then it holds images itself.
+    if "train" in splits and not _images(splits["train"]):
+        raise DatasetError(
+            f"{strangers[0]} stands beside {splits['train']} but is no split: move it away"
+        )
     return {"train": root}
 
 
 def _subfolders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+    hidden = (".", "__MACOSX")
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(hidden))
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    )
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [
-        path
-        for group in _subfolders(folder)
-        for path in sorted(group.iterdir())
-        if path.suffix.lower() in _SUFFIXES and path.name[0] != "."
-    ]
+    found = [path for group in _subfolders(folder) for path in _images(group)]
     if not found:
         raise DatasetError(
             f"no images in {folder}: it must hold a sub-folder for each class, with image files "
@@ -138,13 +156,22 @@ def _header(path: Path) -> _Header:
 def _decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert(mode)
+            upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
         if upright.size != size:
             upright = ImageOps.fit(upright, size, Image.Resampling.BILINEAR)
     except _BROKEN as error:
         raise _unreadable(path, error) from None
     pixels = np.asarray(upright, dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], len(mode))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Sixteen bits a pixel scaled down, which Pillow would clip to white."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in {"I", "F"}:
+        raise ValueError("32 bits a pixel have no known range; save it with 8 or 16")
+    return image
 
 
 @contextlib.contextmanager
@@ -161,8 +188,9 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
 
 
 def _common_side(headers: list[_Header]) -> int | None:
-    """The side to bring images of different sizes to; None if they all have one size."""
-    if len({header.size for header in headers}) == 1:
+    """The side to bring large images and those of different sizes to; None keeps them."""
+    sizes = {header.size for header in headers}
+    if len(sizes) == 1 and max(sizes.pop()) <= _DEFAULT_SIZE:
         return None
     return min(_DEFAULT_SIZE, int(statistics.median(min(header.size) for header in headers)))
 

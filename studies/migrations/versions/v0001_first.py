@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("seed", sa.Integer, nullable=False),
         sa.Column("val_accuracy", sa.Double, nullable=False),
         sa.Column("test_accuracy", sa.Double, nullable=False),
+        sa.Column("weights", sa.String(64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_nas_exports_evaluation_id", "nas_exports", ["evaluation_id"])
