@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from searchers.campaign import Snapshot
+from studies.cli import duration
 
 _PLAIN_SECONDS = 15.0
 _BAR = 24
@@ -67,13 +68,3 @@ def line(snapshot: Snapshot, *, bar: bool = False) -> str:
         f"{drawn}{snapshot.finished}/{snapshot.budget} done, {snapshot.running} running{failed}"
         f" · best {best} · hypervolume {snapshot.hypervolume:.3f} · {left} left"
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 6:05 min, 2:30 h."""
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004 - a minute
-        return f"{whole} s"
-    if whole < 3600:  # noqa: PLR2004 - an hour
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

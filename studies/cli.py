@@ -19,7 +19,7 @@ from trainers.recipes import UnknownRecipeError
 USAGE_ERROR = 2
 INTERRUPTED = 130
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE)
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
 _WIDE = 150
 
 
@@ -115,6 +115,16 @@ def short(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number:.3g}"
     return f"{number:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 6:05 min, 2:30 h."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{whole} s"
+    if whole < 3600:  # noqa: PLR2004 - an hour
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"
 
 
 def console() -> Console:

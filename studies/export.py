@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from studies.cli import (
     Parser,
     add_study_arguments,
     console,
+    duration,
     open_store,
     positive,
     quantity,
@@ -209,9 +211,15 @@ def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
         Architecture.from_json(chosen.architecture), data.shape[0], len(data.classes), seed=seed
     )
 
+    start = time.monotonic()
+
     def show(epoch: int, loss: float) -> None:
-        if epoch % max(1, recipe.epochs // 10) == 0:
-            print(f"  epoch {epoch}/{recipe.epochs}: training loss {loss:.4f}", flush=True)  # noqa: T201
+        if epoch == 1 or epoch % max(1, recipe.epochs // 10) == 0:
+            left = (time.monotonic() - start) / epoch * (recipe.epochs - epoch)
+            said = (
+                f"  epoch {epoch}/{recipe.epochs}: training loss {loss:.4f}, {duration(left)} left"
+            )
+            print(said, flush=True)  # noqa: T201
 
     outcome = Trainer(data, recipe, devices.best()).train(network, seed=seed, on_epoch=show)
     weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}

@@ -3,7 +3,7 @@
 import pytest
 
 from searchers.campaign import Snapshot
-from searchers.progress import duration, line
+from searchers.progress import line
 from searchers.scheduling import ClusterError, Resources, Wishes, plan
 
 LAPTOP = {"CPU": 2.0}
@@ -64,10 +64,3 @@ def test_progress_is_one_line_that_says_all() -> None:
     assert line(snapshot, bar=True).startswith("━━━━━━──────────────────")
     start = Snapshot(0, 0, 1, 48, None, 0.0, None)
     assert line(start) == "0/48 done, 1 running · best – · hypervolume 0.000 · – left"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (59.2, "59 s"), (365, "6:05 min"), (9000, "2:30 h")]
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said

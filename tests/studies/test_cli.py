@@ -1,0 +1,42 @@
+"""Numbers as people read and write them."""
+
+import argparse
+
+import pytest
+
+from studies.cli import duration, quantity, short
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (59.2, "59 s"), (365, "6:05 min"), (9000, "2:30 h")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("5M", 5_000_000),
+        ("1.2G", 1_200_000_000),
+        ("500k", 500_000),
+        ("80000", 80_000),
+        ("2e6", 2_000_000),
+    ],
+)
+def test_quantities_are_read_with_their_units(text: str, number: int) -> None:
+    assert quantity(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "-5", "5T", "M", "1e", "0.1", "inf", "1e99", "٣"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no positive number"):
+        quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(12, "12"), (999, "999"), (831_000, "831k"), (12_345_678, "12.3M"), (3e9, "3G")],
+)
+def test_counts_are_written_short(number: float, said: str) -> None:
+    assert short(number) == said
