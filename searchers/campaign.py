@@ -20,6 +20,14 @@ _FAILURES = 20
 """So many in a row of any kind do, too."""
 
 
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that a number may depend on."""
+    libraries = ("convnas", "torch", "numpy", "optuna", "ray")
+    return {"python": platform.python_version()} | {
+        library: importlib.metadata.version(library) for library in libraries
+    }
+
+
 class Answer(enum.Enum):
     """What `Campaign.next` says when it has no proposal."""
 
@@ -89,6 +97,7 @@ class Campaign:
     _failed: int = 0
     _finished_before: int = 0
     _reasons: list[str] = field(default_factory=list)
+    _versions: dict[str, str] = field(default_factory=versions)
     _started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -202,14 +211,6 @@ class Campaign:
             epochs=self.study.recipe["epochs"],
             params=proposal.cost.params,
             macs=proposal.cost.macs,
-            versions=versions(),
+            versions=self._versions,
             **outcome,
         )
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a number may depend on."""
-    libraries = ("convnas", "torch", "numpy", "optuna", "ray")
-    return {"python": platform.python_version()} | {
-        library: importlib.metadata.version(library) for library in libraries
-    }

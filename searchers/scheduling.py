@@ -128,7 +128,9 @@ def check_local(wishes: Wishes) -> None:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    # Only Linux tells which cores this process may use.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
