@@ -23,7 +23,7 @@ def build(architecture: Architecture, channels: int, classes: int, *, seed: int 
     architecture.stem.check(channels, architecture.stages[0].width)
     with torch.random.fork_rng(devices=()):
         network = Network(architecture, channels, classes)
-    _initialise(network, torch.Generator().manual_seed(seed))
+    initialise(network, torch.Generator().manual_seed(seed))
     return network
 
 
@@ -74,10 +74,13 @@ def _make(layer: Layer) -> nn.Module:
     return layer.conv.build(layer.c_in, layer.c_out, layer.stride)
 
 
-def _initialise(network: nn.Module, generator: torch.Generator) -> None:
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of convolutions and linear layers from that generator; biases are 0."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=generator)
             nn.init.zeros_(module.bias)

@@ -5,7 +5,7 @@ rounding and biases as in the authors' MXNet code.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,8 @@ class OneTensor(nn.Module):
 class OctConv2d(nn.Module):
     """The four-path octave convolution of equation 4, on a (high, low) pair of maps.
 
+    A frequency that is absent is None, and so are the paths to and from it.
+
     Every path is a stride-1 convolution at the resolution where it runs, with its own zero
     padding. High to low pools *before* the convolution, low to high upsamples *after* it. A
     stride of 2 pools the inputs first, and then low to high needs no upsampling. A bias stands
@@ -121,11 +123,13 @@ class OctConv2d(nn.Module):
         bias: whether the outputs have biases.
     """
 
+    _convolution: ClassVar[type[nn.Conv2d | nn.Conv3d]] = nn.Conv2d
+
     def __init__(
         self,
         widths_in: Widths,
         widths_out: Widths,
-        kernel: int,
+        kernel: int | tuple[int, ...],
         *,
         stride: int = 1,
         groups: int = 1,
@@ -135,12 +139,14 @@ class OctConv2d(nn.Module):
         self.widths_in = widths_in
         self.stride = stride
         depthwise = groups > 1 and groups == sum(widths_in) == sum(widths_out)
+        padding: Any = tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
 
-        def path(c_in: int, c_out: int, *, biased: bool, mixes: bool) -> nn.Conv2d | None:
+        def path(c_in: int, c_out: int, *, biased: bool, mixes: bool) -> nn.Module | None:
             if not (c_in and c_out) or (depthwise and mixes):
                 return None
             count = c_in if depthwise else groups
-            return nn.Conv2d(c_in, c_out, kernel, 1, kernel // 2, groups=count, bias=biased)
+            sides: Any = kernel
+            return self._convolution(c_in, c_out, sides, 1, padding, groups=count, bias=biased)
 
         (high_in, low_in), (high, low) = widths_in, widths_out
         from_high = high_in > 0 and not depthwise
@@ -162,9 +168,9 @@ class OctConv2d(nn.Module):
         if self.l2h is not None:
             y = self.l2h(low_to_high)
             if not strided and x_high is not None:
-                y = upsample(y, (x_high.shape[2], x_high.shape[3]))
+                y = upsample(y, (x_high.shape[-2], x_high.shape[-1]))
             elif not strided:
-                y = upsample(y, (2 * y.shape[2], 2 * y.shape[3]))
+                y = upsample(y, (2 * y.shape[-2], 2 * y.shape[-1]))
             high = y if high is None else high + y
         if self.h2l is not None and x_high is not None:
             y = self.h2l(pool(x_high))
@@ -172,12 +178,24 @@ class OctConv2d(nn.Module):
         return high, low
 
 
+class OctConv3d(OctConv2d):
+    """The octave convolution of video, on maps (N, C, T, H, W): time is never halved.
+
+    Paper, section 4.4; the four paths are `torch.nn.Conv3d` with a kernel (time, height, width).
+    """
+
+    _convolution = nn.Conv3d
+
+
 def pool(x: Tensor) -> Tensor:
-    """Average 2×2 blocks; an odd last row or column averages what there is."""
+    """Average 2×2 blocks of the last two axes; an odd last row or column averages what it has."""
+    if x.dim() == 5:  # noqa: PLR2004 - (N, C, T, H, W)
+        return F.avg_pool3d(x, (1, 2, 2), ceil_mode=True)
     return F.avg_pool2d(x, 2, ceil_mode=True)
 
 
 def upsample(x: Tensor, size: Size) -> Tensor:
-    """Repeat every pixel 2×2, cut to that size (which may be odd)."""
-    y = F.interpolate(x, scale_factor=2, mode="nearest")
-    return y[:, :, : size[0], : size[1]]
+    """Repeat every pixel 2×2, cut to that height and width (which may be odd)."""
+    scale = (1.0, 2.0, 2.0)[5 - x.dim() :]
+    y = F.interpolate(x, scale_factor=scale, mode="nearest")
+    return y[..., : size[0], : size[1]]

@@ -1,0 +1,133 @@
+"""The contract of a named network: a paper's network as a value, beside the paper's figures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import nn
+
+from nas_space.network import initialise
+from nas_space.networks.counts import Counts, measure
+
+Shape = tuple[int, ...]
+"""Of one input, without the batch: (channels, height, width) or (channels, frames, height, width)."""
+
+_UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
+
+PARAMS = "parameters"
+CONV_FC = "parameters without BN"
+BACKBONE = "parameters without classifier"
+MACS = "MACs"
+MACS_BIASES = "MACs + 1 a bias"
+
+_COUNTED: Mapping[str, Callable[[Counts], int]] = {
+    PARAMS: lambda counts: counts.params,
+    CONV_FC: lambda counts: counts.params - counts.norm_params,
+    BACKBONE: lambda counts: counts.params - counts.classifier_params,
+    MACS: lambda counts: counts.macs,
+    MACS_BIASES: lambda counts: counts.macs + counts.biases,
+}
+"""What people count, and how: papers print different things under one name."""
+
+
+class UnknownNetworkError(ValueError):
+    """A name that belongs to no network, or one whose numbers make no network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number that somebody published about a network.
+
+    Attributes:
+        printed: as printed, with its unit: ``17.7M``, ``966986``.
+        counted: what was counted, a key of the conventions above; the one that fits, where the
+            source does not say.
+        source: where it is printed.
+        gap: why it cannot be reproduced; empty if it is.
+    """
+
+    printed: str
+    counted: str
+    source: str
+    gap: str = ""
+
+    @property
+    def of(self) -> Literal["params", "macs"]:
+        """Which column of a table it belongs to."""
+        return "params" if self.counted.startswith(PARAMS) else "macs"
+
+    def ours(self, counts: Counts) -> int:
+        """Our number under the same convention."""
+        return _COUNTED[self.counted](counts)
+
+    def agrees(self, counts: Counts) -> bool:
+        """Whether our number, rounded to the printed digits, is the printed one."""
+        unit = _UNITS.get(self.printed[-1], 1)
+        digits = self.printed.rstrip("kMG")
+        decimals = len(digits.partition(".")[2])
+        return round(self.ours(counts) / unit, decimals) == float(digits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(ABC):
+    """A network of a paper, as a value: equal values build equal networks.
+
+    A subclass is one family, in a file of its own; its fields are what the paper varies.
+
+    Attributes:
+        paper: where the family is defined.
+        pattern: a regular expression that the family's names match, with a group for each part.
+    """
+
+    paper: ClassVar[str]
+    pattern: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The one spelling of this network, as users type it."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """The input that its figures are counted for."""
+
+    @classmethod
+    @abstractmethod
+    def catalogue(cls) -> Iterator[Self]:
+        """The members that the papers give figures for, or that the list should show."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
+        """The member whose name matched `pattern` with these groups.
+
+        Raises:
+            UnknownNetworkError: the numbers in the name make no network.
+        """
+
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The module, with whatever weights torch gives it; users call `build`."""
+
+    def figures(self) -> tuple[Figure, ...]:
+        """What has been published about this member."""
+        return ()
+
+    def build(self, *, seed: int = 0) -> nn.Module:
+        """Make the network, initialised as the searched ones are.
+
+        It maps (N, *shape) to logits (N, classes). The global random state stays as it was.
+        """
+        with torch.random.fork_rng(devices=()):
+            module = self.module()
+        initialise(module, torch.Generator().manual_seed(seed))
+        return module
+
+    def counts(self) -> Counts:
+        """Parameters and multiply-adds, measured on a network without memory."""
+        with torch.device("meta"):
+            module = self.module()
+        return measure(module, self.shape)
