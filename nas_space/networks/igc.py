@@ -24,7 +24,7 @@ from nas_space.convs.xception import Xception
 from nas_space.networks._blocks import Sum
 from nas_space.networks.base import CONV_FC, Figure, Network, Shape, UnknownNetworkError
 
-_TAIL = r"-d(?P<depth>\d{1,4})(?P<ident>-ident)?(?:-c(?P<classes>\d{1,6}))?"
+CIFAR_TAIL = r"-d(?P<depth>\d{1,4})(?P<ident>-ident)?(?:-c(?P<classes>\d{1,6}))?"
 _DEPTHS = (20, 38, 62)
 _TABLE_7 = "IGC paper (arXiv 1707.02725), Table 7"
 
@@ -118,7 +118,8 @@ class CifarNetwork(Network):
         return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1 if self.ident else 0.01)
 
 
-def _tail(parts: Mapping[str, str | None]) -> tuple[int, bool, int]:
+def read_tail(parts: Mapping[str, str | None]) -> tuple[int, bool, int]:
+    """Depth, shortcuts and classes of a name that matched `CIFAR_TAIL`."""
     return int(parts["depth"] or 0), bool(parts["ident"]), int(parts["classes"] or 10)
 
 
@@ -131,12 +132,12 @@ class ChosenCifarNetwork(CifarNetwork):
     """A network all of whose blocks are one choice of convolution, at the width it has there."""
 
     @abstractmethod
-    def conv(self, width: int) -> Conv:
-        """The choice at that width."""
+    def conv(self, c_in: int, c_out: int) -> Conv:
+        """The choice that maps c_in to c_out channels."""
 
     def block(self, c_in: int, c_out: int) -> nn.Module:
         """The choice's module, the same that a search builds."""
-        conv = self.conv(c_out)
+        conv = self.conv(c_in, c_out)
         conv.check(c_in, c_out)
         return conv.build(c_in, c_out, 1 if c_in == c_out else 2)
 
@@ -149,7 +150,7 @@ class RegConv(ChosenCifarNetwork):
         width: channels of stage 1.
     """
 
-    pattern: ClassVar[str] = r"regconv-w(?P<width>\d{1,4})" + _TAIL
+    pattern: ClassVar[str] = r"regconv-w(?P<width>\d{1,4})" + CIFAR_TAIL
 
     width: int
 
@@ -163,7 +164,7 @@ class RegConv(ChosenCifarNetwork):
         """The width of stage 1."""
         return self.width
 
-    def conv(self, width: int) -> Conv:  # noqa: ARG002 - the same at every width
+    def conv(self, c_in: int, c_out: int) -> Conv:  # noqa: ARG002 - the same at every width
         """A regular convolution."""
         return Regular()
 
@@ -177,7 +178,7 @@ class RegConv(ChosenCifarNetwork):
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
         """See `Network.from_parts`."""
-        depth, ident, classes = _tail(parts)
+        depth, ident, classes = read_tail(parts)
         return cls(width=_number(parts, "width"), depth=depth, ident=ident, classes=classes)
 
 
@@ -206,7 +207,7 @@ class Partitioned(CifarNetwork):
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
         """See `Network.from_parts`."""
-        depth, ident, classes = _tail(parts)
+        depth, ident, classes = read_tail(parts)
         partitions, channels = _number(parts, "L"), _number(parts, "M")
         return cls(L=partitions, M=channels, depth=depth, ident=ident, classes=classes)
 
@@ -215,16 +216,16 @@ class Partitioned(CifarNetwork):
 class IGCNetwork(Partitioned, ChosenCifarNetwork):
     """IGC-L·M: every block is an interleaved group convolution."""
 
-    pattern: ClassVar[str] = r"igc-l(?P<L>\d{1,4})m(?P<M>\d{1,4})" + _TAIL
+    pattern: ClassVar[str] = r"igc-l(?P<L>\d{1,4})m(?P<M>\d{1,4})" + CIFAR_TAIL
 
     @property
     def label(self) -> str:
         """E.g. ``igc-l4m8``."""
         return f"igc-l{self.L}m{self.M}"
 
-    def conv(self, width: int) -> Conv:
+    def conv(self, c_in: int, c_out: int) -> Conv:  # noqa: ARG002 - L stays
         """IGC(L, M) at stage 1, IGC(L, 2M) and IGC(L, 4M) after it."""
-        return IGC(L=self.L, M=width // self.L)
+        return IGC(L=self.L, M=c_out // self.L)
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
@@ -256,7 +257,7 @@ class OfficialIGCNetwork(Partitioned):
     undo the first. The authors' ImageNet networks have kout/L, as `IGCNetwork` does.
     """
 
-    pattern: ClassVar[str] = r"igc-l(?P<L>\d{1,4})m(?P<M>\d{1,4})-official" + _TAIL
+    pattern: ClassVar[str] = r"igc-l(?P<L>\d{1,4})m(?P<M>\d{1,4})-official" + CIFAR_TAIL
 
     @property
     def label(self) -> str:
@@ -306,7 +307,7 @@ class SumFusion(Partitioned):
     The paper's L and M for it are not known to us; the list shows those of the IGC networks.
     """
 
-    pattern: ClassVar[str] = r"sumfusion-l(?P<L>\d{1,4})m(?P<M>\d{1,4})" + _TAIL
+    pattern: ClassVar[str] = r"sumfusion-l(?P<L>\d{1,4})m(?P<M>\d{1,4})" + CIFAR_TAIL
 
     @property
     def label(self) -> str:
@@ -334,7 +335,7 @@ class XceptionLike(ChosenCifarNetwork):
         width: channels of stage 1.
     """
 
-    pattern: ClassVar[str] = r"xception-w(?P<width>\d{1,4})" + _TAIL
+    pattern: ClassVar[str] = r"xception-w(?P<width>\d{1,4})" + CIFAR_TAIL
 
     width: int
 
@@ -348,7 +349,7 @@ class XceptionLike(ChosenCifarNetwork):
         """The width of stage 1."""
         return self.width
 
-    def conv(self, width: int) -> Conv:  # noqa: ARG002 - the same at every width
+    def conv(self, c_in: int, c_out: int) -> Conv:  # noqa: ARG002 - the same at every width
         """A separable convolution."""
         return Xception()
 
@@ -361,7 +362,7 @@ class XceptionLike(ChosenCifarNetwork):
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
         """See `Network.from_parts`."""
-        depth, ident, classes = _tail(parts)
+        depth, ident, classes = read_tail(parts)
         return cls(width=_number(parts, "width"), depth=depth, ident=ident, classes=classes)
 
 
@@ -374,7 +375,7 @@ class GPC(ChosenCifarNetwork):
         width: channels of stage 1.
     """
 
-    pattern: ClassVar[str] = r"gpc-g(?P<groups>\d{1,4})w(?P<width>\d{1,4})" + _TAIL
+    pattern: ClassVar[str] = r"gpc-g(?P<groups>\d{1,4})w(?P<width>\d{1,4})" + CIFAR_TAIL
 
     groups: int
     width: int
@@ -389,7 +390,7 @@ class GPC(ChosenCifarNetwork):
         """The width of stage 1."""
         return self.width
 
-    def conv(self, width: int) -> Conv:  # noqa: ARG002 - the same at every width
+    def conv(self, c_in: int, c_out: int) -> Conv:  # noqa: ARG002 - the same at every width
         """A group and a pointwise convolution."""
         return DeepRoots(groups=self.groups)
 
@@ -402,7 +403,7 @@ class GPC(ChosenCifarNetwork):
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
         """See `Network.from_parts`."""
-        depth, ident, classes = _tail(parts)
+        depth, ident, classes = read_tail(parts)
         groups, width = _number(parts, "groups"), _number(parts, "width")
         return cls(groups=groups, width=width, depth=depth, ident=ident, classes=classes)
 
