@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -16,20 +17,6 @@ Shape = tuple[int, ...]
 
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
 
-PARAMS = "parameters"
-CONV_FC = "parameters without BN"
-BACKBONE = "parameters without classifier"
-MACS = "MACs"
-MACS_BIASES = "MACs + 1 a bias"
-
-_COUNTED: Mapping[str, Callable[[Counts], int]] = {
-    PARAMS: lambda counts: counts.params,
-    CONV_FC: lambda counts: counts.params - counts.norm_params,
-    BACKBONE: lambda counts: counts.params - counts.classifier_params,
-    MACS: lambda counts: counts.macs,
-    MACS_BIASES: lambda counts: counts.macs + counts.biases,
-}
-"""What people count, and how: papers print different things under one name."""
 
 
 class UnknownNetworkError(ValueError):
@@ -42,32 +29,22 @@ class Figure:
 
     Attributes:
         printed: as printed, with its unit: ``17.7M``, ``966986``.
-        counted: what was counted, a key of the conventions above; the one that fits, where the
-            source does not say.
+        counted: what was counted; the convention that fits, where the source does not say.
         source: where it is printed.
         gap: why it cannot be reproduced; empty if it is.
     """
 
     printed: str
-    counted: str
+    counted: "Counting"
     source: str
     gap: str = ""
 
-    @property
-    def of(self) -> Literal["params", "macs"]:
-        """Which column of a table it belongs to."""
-        return "params" if self.counted.startswith(PARAMS) else "macs"
-
-    def ours(self, counts: Counts) -> int:
-        """Our number under the same convention."""
-        return _COUNTED[self.counted](counts)
-
-    def agrees(self, counts: Counts) -> bool:
+    def agrees(self, network: "Network") -> bool:
         """Whether our number, rounded to the printed digits, is the printed one."""
         unit = _UNITS.get(self.printed[-1], 1)
         digits = self.printed.rstrip("kMG")
         decimals = len(digits.partition(".")[2])
-        return round(self.ours(counts) / unit, decimals) == float(digits)
+        return round(self.counted.count(network) / unit, decimals) == float(digits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +104,43 @@ class Network(ABC):
         return module
 
     def counts(self) -> Counts:
-        """Parameters and multiply-adds, measured on a network without memory."""
-        with torch.device("meta"):
-            module = self.module()
-        return measure(module, self.shape)
+        """Parameters and multiply-adds, layer by layer."""
+        return _counts(self)
+
+
+@cache
+def _counts(network: Network) -> Counts:
+    # On the device meta no memory is taken and nothing is computed.
+    with torch.device("meta"):
+        module = network.module()
+    return measure(module, network.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A convention: papers print different things under one name.
+
+    Attributes:
+        label: what is counted, as people write it.
+        of: the column of a table that it belongs to.
+        count: our number for a network under this convention.
+    """
+
+    label: str
+    of: Literal["params", "macs"]
+    count: Callable[[Network], int]
+
+
+PARAMS = Counting("parameters", "params", lambda n: n.counts().params)
+PARAMS_WITHOUT_NORM = Counting(
+    "parameters without BN", "params", lambda n: n.counts().params - n.counts().norm_params
+)
+PARAMS_WITHOUT_CLASSIFIER = Counting(
+    "parameters without classifier",
+    "params",
+    lambda n: n.counts().params - n.counts().classifier_params,
+)
+MACS = Counting("MACs", "macs", lambda n: n.counts().macs)
+MACS_AND_BIASES = Counting(
+    "MACs and 1 a bias", "macs", lambda n: n.counts().macs + n.counts().biases
+)

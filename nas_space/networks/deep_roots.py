@@ -15,9 +15,10 @@ from torch import nn
 
 from nas_space.networks._blocks import Sum, classify, conv_norm_relu
 from nas_space.networks.base import (
-    CONV_FC,
-    MACS_BIASES,
+    PARAMS_WITHOUT_NORM,
+    MACS_AND_BIASES,
     PARAMS,
+    Counting,
     Figure,
     Network,
     Shape,
@@ -160,7 +161,7 @@ class RootResNet50(Network):
 
     def figures(self) -> tuple[Figure, ...]:
         """Exact integers, parameters without BN."""
-        return _exact(_RESNET_50, self.root, CONV_FC)
+        return _exact(_RESNET_50, self.root, PARAMS_WITHOUT_NORM)
 
 
 def _bottleneck(c_in: int, mid: int, stride: int, groups: int) -> nn.Sequential:
@@ -180,13 +181,13 @@ def _bottleneck(c_in: int, mid: int, stride: int, groups: int) -> nn.Sequential:
     return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
 
 
-def _exact(table: Mapping[int, tuple[int, int]], root: int, counted: str) -> tuple[Figure, ...]:
+def _exact(table: Mapping[int, tuple[int, int]], root: int, counted: Counting) -> tuple[Figure, ...]:
     if root not in table:
         return ()
     params, macs = map(str, table[root])
     return (
         Figure(printed=params, counted=counted, source=_SOURCE),
-        Figure(printed=macs, counted=MACS_BIASES, source=_SOURCE),
+        Figure(printed=macs, counted=MACS_AND_BIASES, source=_SOURCE),
     )
 
 

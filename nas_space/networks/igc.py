@@ -22,7 +22,7 @@ from nas_space.convs.igc import IGC
 from nas_space.convs.regular import Regular
 from nas_space.convs.xception import Xception
 from nas_space.networks._blocks import Sum
-from nas_space.networks.base import CONV_FC, Figure, Network, Shape, UnknownNetworkError
+from nas_space.networks.base import PARAMS_WITHOUT_NORM, Figure, Network, Shape, UnknownNetworkError
 
 CIFAR_TAIL = r"-d(?P<depth>\d{1,4})(?P<ident>-ident)?(?:-c(?P<classes>\d{1,6}))?"
 _DEPTHS = (20, 38, 62)
@@ -242,7 +242,7 @@ class IGCNetwork(Partitioned, ChosenCifarNetwork):
         printed = _PRINTED.get((self.L, self.M))
         if printed is None or (self.depth, self.ident, self.classes) != (20, False, 100):
             return ()
-        return (Figure(printed=printed, counted=CONV_FC, source=_TABLE_7),)
+        return (Figure(printed=printed, counted=PARAMS_WITHOUT_NORM, source=_TABLE_7),)
 
 
 _PRINTED = {(16, 32): "17.7M", (450, 2): "19.3M", (32, 26): "24.1M"}

@@ -19,9 +19,10 @@ from nas_space.convs.igc import IGC
 from nas_space.convs.regular import Regular
 from nas_space.networks._blocks import Sum, classify, conv_norm_relu
 from nas_space.networks.base import (
-    CONV_FC,
+    PARAMS_WITHOUT_NORM,
     MACS,
     PARAMS,
+    Counting,
     Figure,
     Network,
     Shape,
@@ -41,7 +42,7 @@ class _Published:
     params_gap: str = _NO_SUBSET
     macs_gap: str = ""
 
-    def figures(self, counted: str = PARAMS) -> tuple[Figure, ...]:
+    def figures(self, counted: Counting = PARAMS) -> tuple[Figure, ...]:
         return (
             Figure(printed=self.params, counted=counted, source=_SOURCE, gap=self.params_gap),
             Figure(printed=self.macs, counted=MACS, source=_SOURCE, gap=self.macs_gap),
@@ -210,4 +211,4 @@ class IGCImageNet(Network):
     def figures(self) -> tuple[Figure, ...]:
         """The paper's parameters and FLOPs; those of L100M2 are without BN."""
         published = _IGC.get((self.L, self.M))
-        return published.figures(CONV_FC) if published is not None else ()
+        return published.figures(PARAMS_WITHOUT_NORM) if published is not None else ()

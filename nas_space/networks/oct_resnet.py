@@ -1,0 +1,421 @@
+"""ResNets, ResNeXts and SE-ResNets of octave convolutions, and their vanilla counterparts.
+
+Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, and the authors' code.
+
+All convolutions of the bottlenecks are octave ones but for the last stage, whose first block takes
+the low frequencies back: with its first 1×1 convolution and with its shortcut. So α acts in the first
+three stages. The stem is vanilla.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor, nn
+
+from nas_space.convs.octave import Octaves, Widths
+from nas_space.networks._calflops import GLUON_COUNTER
+from nas_space.networks._pairs import (
+    ALPHA,
+    OCT,
+    Alpha,
+    Both,
+    Each,
+    OctNet,
+    SqueezeExcite,
+    add,
+    alpha_of,
+    check_alpha,
+    conv,
+    shares,
+    spell,
+)
+from nas_space.networks.base import (
+    MACS,
+    PARAMS,
+    Counting,
+    Figure,
+    Network,
+    Shape,
+    UnknownNetworkError,
+)
+
+_BLOCKS = {
+    26: (2, 2, 2, 2),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the forms of a bottleneck network differ in.
+
+    Attributes:
+        preactivated: BN and ReLU before each convolution (He et al., arXiv 1603.05027), not after.
+        strided: which convolution of a bottleneck takes the stride.
+        stem: channels and stride of each 3×3 convolution; empty for one 7×7 of stride 2.
+        residual_pool: a residual bottleneck in the place of the max pooling.
+        norm_before_se: a BN without parameters before SE blocks ("SE seems not to converge well").
+        biased_shortcut: biases in the convolutions of shortcuts.
+        eps: of BN.
+        momentum: of BN.
+    """
+
+    preactivated: bool = False
+    strided: int = 2
+    stem: tuple[tuple[int, int], ...] = ()
+    residual_pool: bool = False
+    norm_before_se: bool = False
+    biased_shortcut: bool = False
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def norm(self, channels: int) -> nn.BatchNorm2d:
+        """BN with the form's constants."""
+        return nn.BatchNorm2d(channels, eps=self.eps, momentum=self.momentum)
+
+
+_FORMS = {
+    "v1b": Form(),
+    "v2": Form(preactivated=True, eps=1e-4, momentum=0.08),
+    "v2b": Form(preactivated=True, biased_shortcut=True),
+    "v1e": Form(strided=3, stem=((32, 2), (32, 1), (64, 1)), norm_before_se=True),
+    "v1f": Form(
+        strided=3, stem=((8, 1), (32, 2), (64, 1)), residual_pool=True, norm_before_se=True
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OctResNet(Network):
+    """A bottleneck network; α = None is vanilla, α = 0 pools where the vanilla one strides.
+
+    Attributes:
+        depth: 26, 50, 101, 152 or 200.
+        form: ``v1b`` (stride in the 3×3 convolution), ``v2`` (pre-activation, the paper's ablation),
+            ``v2b`` (the same in the authors' other library: shortcuts have biases), ``v1e`` and
+            ``v1f`` (deep stems, stride in the last 1×1 convolution).
+        alpha: share of low-frequency channels.
+        groups: of the 3×3 convolutions; with 32 they are twice as wide (ResNeXt 32×4d).
+        se: with squeeze-and-excitation.
+        size: of the images, a multiple of 32.
+    """
+
+    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
+    pattern: ClassVar[str] = (
+        OCT + r"(?P<se>se-)?resne(?P<kind>t|xt)-(?P<depth>26|50|101|152|200)"
+        r"-(?P<form>v1b|v1e|v1f|v2b|v2)" + ALPHA + r"(?:@(?P<size>\d{2,4}))?"
+    )
+
+    depth: int
+    form: str = "v1b"
+    alpha: Alpha = None
+    groups: int = 1
+    se: bool = False
+    size: int = 224
+
+    def __post_init__(self) -> None:
+        """Refuse shares and sizes that the network cannot have."""
+        check_alpha(self.alpha)
+        if self.size < 32 or self.size % 32:  # noqa: PLR2004 - five halvings
+            raise UnknownNetworkError(f"the image size must be a multiple of 32, not {self.size}")
+        uneven = [c for c in shares(64 * self._wider, self.alpha) if c % self.groups]
+        if uneven:
+            raise UnknownNetworkError(
+                f"alpha = {self.alpha} gives a map of {uneven[0]} channels, which {self.groups} "
+                "groups do not divide"
+            )
+
+    @property
+    def name(self) -> str:
+        """E.g. ``oct-se-resnet-50-v2-a0.25``, ``resnext-50-v1b``, ``…@320``."""
+        size = "" if self.size == 224 else f"@{self.size}"  # noqa: PLR2004 - the usual size
+        return spell(f"{self._kind}-{self.depth}-{self.form}", self.alpha) + size
+
+    @property
+    def _kind(self) -> str:
+        return ("se-" if self.se else "") + ("resnext" if self.groups > 1 else "resnet")
+
+    @property
+    def shape(self) -> Shape:
+        """Of the images."""
+        return 3, self.size, self.size
+
+    @classmethod
+    def catalogue(cls) -> Iterator[Self]:
+        """The networks of the paper's tables and figure, and of the authors' code."""
+        for depth in _BLOCKS:
+            for alpha in (None, 0.125, 0.25, 0.5, 0.75):
+                for form in ("v2", "v1b"):
+                    yield cls(depth=depth, form=form, alpha=alpha)
+        for depth in (50, 101):
+            for alpha in (None, 0.25, 0.5, 0.75):
+                for form in ("v2", "v1b"):
+                    yield cls(depth=depth, form=form, alpha=alpha, groups=32)
+        for alpha in (None, 0.125, 0.25, 0.5, 0.75):
+            yield cls(depth=50, form="v2", alpha=alpha, se=True)
+        for alpha in (None, 0.5):
+            yield cls(depth=50, form="v2b", alpha=alpha)
+        for form in ("v1e", "v1f"):
+            for se in (False, True):
+                yield cls(depth=152, form=form, se=se)
+                for size in (224, 320):
+                    yield cls(depth=152, form=form, alpha=0.125, se=se, size=size)
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
+        """See `Network.from_parts`."""
+        return cls(
+            depth=int(parts["depth"] or 0),
+            form=parts["form"] or "",
+            alpha=alpha_of(parts),
+            groups=32 if parts["kind"] == "xt" else 1,
+            se=bool(parts["se"]),
+            size=int(parts["size"] or 224),
+        )
+
+    @property
+    def _wider(self) -> int:
+        return 2 if self.groups > 1 else 1
+
+    def module(self) -> nn.Module:
+        """Stem, four stages of bottlenecks, tail, classifier."""
+        form = _FORMS[self.form]
+        bottleneck = PreActivated if form.preactivated else PostActivated
+        body: OrderedDict[str, nn.Module] = OrderedDict()
+        before: Widths = (64, 0)
+        for stage, count in enumerate(_BLOCKS[self.depth]):
+            last = stage == len(_BLOCKS[self.depth]) - 1
+            alpha = 0.0 if last else self.alpha
+            mid = shares(64 * self._wider * 2**stage, alpha)
+            out = shares(256 * 2**stage, alpha)
+            for block in range(count):
+                body[f"L{stage + 1}_B{block}"] = bottleneck(
+                    Plan(
+                        widths=(before, mid, out),
+                        stride=2 if stage and not block else 1,
+                        projects=not block,
+                        alpha=self.alpha,
+                        groups=self.groups,
+                        se=self.se,
+                        form=form,
+                    )
+                )
+                before = out
+        features = sum(before)
+        tail: OrderedDict[str, nn.Module] = OrderedDict()
+        if form.preactivated:
+            tail = OrderedDict(bn=form.norm(features), relu=nn.ReLU())
+        return OctNet(_stem(form), nn.Sequential(body), nn.Sequential(tail), features)
+
+    def figures(self) -> tuple[Figure, ...]:
+        """What the paper's tables, the authors' README and a careful port print."""
+        return _FIGURES.get((self._kind, self.depth, self.form, self.alpha, self.size), ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a bottleneck is made of.
+
+    Attributes:
+        widths: (high, low) channels of input, middle and output.
+        stride: of the block.
+        projects: whether its shortcut is a convolution.
+        alpha: None makes all convolutions vanilla.
+        groups: of the 3×3 convolution.
+        se: with squeeze-and-excitation.
+        form: of the network.
+    """
+
+    widths: tuple[Widths, Widths, Widths]
+    stride: int
+    projects: bool
+    alpha: Alpha
+    groups: int
+    se: bool
+    form: Form
+
+    def convs(self) -> Iterator[nn.Module]:
+        """The three convolutions of the residual branch."""
+        before, mid, out = self.widths
+        second, third = (self.stride if self.form.strided == at else 1 for at in (2, 3))
+        yield conv(before, mid, 1, alpha=self.alpha)
+        yield conv(mid, mid, 3, alpha=self.alpha, stride=second, groups=self.groups)
+        yield conv(mid, out, 1, alpha=self.alpha, stride=third)
+
+    def shortcut(self) -> nn.Module | None:
+        """The 1×1 convolution of the shortcut, if it has one."""
+        if not self.projects:
+            return None
+        return conv(
+            self.widths[0],
+            self.widths[2],
+            1,
+            alpha=self.alpha,
+            stride=self.stride,
+            bias=self.form.biased_shortcut,
+        )
+
+    def extra_norm(self, *, needed: bool = True) -> nn.Module | None:
+        """BN without parameters, where the form has it."""
+        if not (self.se and self.form.norm_before_se and needed):
+            return None
+        return Each(self.widths[0], lambda width: nn.BatchNorm2d(width, affine=False))
+
+
+class PostActivated(nn.Module):
+    """conv - BN - ReLU, twice; conv - BN (- SE), plus the shortcut; ReLU (arXiv 1512.03385)."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        _, mid, out = plan.widths
+        self.pre1 = plan.extra_norm()
+        self.conv1, self.conv2, self.conv3 = plan.convs()
+        self.bn1, self.bn2 = Each(mid, plan.form.norm), Each(mid, plan.form.norm)
+        self.bn3 = Each(out, plan.form.norm)
+        self.se = SqueezeExcite(out) if plan.se else None
+        self.pre4 = plan.extra_norm(needed=plan.projects)
+        self.conv4 = plan.shortcut()
+        self.bn4 = Each(out, plan.form.norm) if plan.projects else None
+        self.relu = Both(nn.ReLU())
+
+    def forward(self, x: Octaves) -> Octaves:
+        """Map a pair to a pair."""
+        y = x if self.pre1 is None else self.pre1(x)
+        y = self.relu(self.bn1(self.conv1(y)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        if self.se is not None:
+            y = self.se(y)
+        if self.conv4 is not None and self.bn4 is not None:
+            x = x if self.pre4 is None else self.pre4(x)
+            x = self.bn4(self.conv4(x))
+        summed: Octaves = self.relu(add(y, x))
+        return summed
+
+
+class PreActivated(nn.Module):
+    """BN - ReLU - conv, three times (- SE), plus the shortcut (He et al., arXiv 1603.05027).
+
+    A shortcut that is a convolution has a BN and ReLU of its own before it.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        before, mid, out = plan.widths
+        self.bn1 = Each(before, plan.form.norm)
+        self.bn2, self.bn3 = Each(mid, plan.form.norm), Each(mid, plan.form.norm)
+        self.conv1, self.conv2, self.conv3 = plan.convs()
+        self.se = SqueezeExcite(out) if plan.se else None
+        self.bn4 = Each(before, plan.form.norm) if plan.projects else None
+        self.conv4 = plan.shortcut()
+        self.relu = Both(nn.ReLU())
+
+    def forward(self, x: Octaves) -> Octaves:
+        """Map a pair to a pair."""
+        y = self.conv1(self.relu(self.bn1(x)))
+        y = self.conv2(self.relu(self.bn2(y)))
+        y = self.conv3(self.relu(self.bn3(y)))
+        if self.se is not None:
+            y = self.se(y)
+        if self.conv4 is not None and self.bn4 is not None:
+            x = self.conv4(self.relu(self.bn4(x)))
+        return add(y, x)
+
+
+def _stem(form: Form) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    if not form.stem:
+        layers["conv"] = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        layers |= OrderedDict(bn=form.norm(64), relu=nn.ReLU())
+    c_in = 3
+    for number, (width, stride) in enumerate(form.stem):
+        layers[str(number)] = nn.Sequential(
+            OrderedDict(
+                conv=nn.Conv2d(c_in, width, 3, stride, 1, bias=False),
+                bn=form.norm(width),
+                relu=nn.ReLU(),
+            )
+        )
+        c_in = width
+    layers["pool"] = _ResidualPool(form) if form.residual_pool else nn.MaxPool2d(3, 2, 1)
+    return nn.Sequential(layers)
+
+
+class _ResidualPool(nn.Module):
+    """The residual bottleneck 64-32-64 of stride 2 that v1f has where others pool."""
+
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        for number, (c_in, c_out, kernel, stride) in enumerate(
+            ((64, 32, 1, 1), (32, 32, 3, 2), (32, 64, 1, 1), (64, 64, 1, 2)), 1
+        ):
+            layer = OrderedDict[str, nn.Module](
+                conv=nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False),
+                bn=form.norm(c_out),
+            )
+            if number < 3:  # noqa: PLR2004 - before the sum
+                layer["relu"] = nn.ReLU()
+            self.add_module(f"c{number}", nn.Sequential(layer))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 64, H, W) to (N, 64, H/2, W/2)."""
+        deep = self.c3(self.c2(self.c1(x)))
+        pooled: Tensor = self.relu(deep + self.c4(x))
+        return pooled
+
+
+_TABLE_2 = "OctConv paper (arXiv 1904.05049), Table 2"
+_TABLE_6 = "OctConv paper, Table 6"
+_TABLE_7 = "OctConv paper, Table 7"
+_README = "README of the OctConv authors' code"
+_PORT = "README of d-li14/octconv.pytorch"
+_V1F = "the authors' counter gives {} for v1f; the figure is that of v1e, or of counting every ReLU"
+
+
+def _params(printed: str, source: str) -> Figure:
+    return Figure(printed=printed, counted=PARAMS, source=source)
+
+
+def _macs(printed: str, source: str, counted: Counting = MACS, gap: str = "") -> Figure:
+    return Figure(printed=printed, counted=counted, source=source, gap=gap)
+
+
+_FIGURES = {
+    ("resnet", 50, "v2", None, 224): (_macs("4.1G", _TABLE_2),),
+    ("resnet", 50, "v2", 0.125, 224): (_macs("3.6G", _TABLE_2),),
+    ("resnet", 50, "v2", 0.25, 224): (_macs("3.1G", _TABLE_2),),
+    ("resnet", 50, "v2", 0.5, 224): (_params("25.6M", _TABLE_6), _macs("2.4G", _TABLE_2)),
+    ("resnet", 50, "v2", 0.75, 224): (_macs("1.9G", _TABLE_2),),
+    ("resnet", 26, "v2", 0.25, 224): (_params("16.0M", _TABLE_6), _macs("1.9G", _TABLE_6)),
+    ("resnext", 50, "v2", 0.25, 224): (_params("25.0M", _TABLE_6), _macs("3.2G", _TABLE_6)),
+    ("resnext", 50, "v2", 0.5, 224): (_params("25.0M", _TABLE_6), _macs("2.4G", _TABLE_6)),
+    ("resnext", 101, "v2", 0.25, 224): (_params("44.2M", _TABLE_6), _macs("5.7G", _TABLE_6)),
+    ("resnext", 101, "v2", 0.5, 224): (_params("44.2M", _TABLE_6), _macs("4.0G", _TABLE_6)),
+    ("resnet", 50, "v1b", None, 224): (_params("25.557M", _PORT), _macs("4.089G", _PORT)),
+    ("resnet", 50, "v1b", 0.5, 224): (_params("25.557M", _PORT), _macs("2.367G", _PORT)),
+    ("resnet", 101, "v1b", None, 224): (_params("44.549M", _PORT), _macs("7.801G", _PORT)),
+    ("resnet", 101, "v1b", 0.5, 224): (_params("44.549M", _PORT), _macs("3.991G", _PORT)),
+    ("resnet", 152, "v1b", None, 224): (_params("60.193M", _PORT), _macs("11.514G", _PORT)),
+    ("resnet", 152, "v1b", 0.5, 224): (_params("60.193M", _PORT), _macs("5.615G", _PORT)),
+    ("resnet", 152, "v1e", 0.125, 224): (
+        _params("60.2M", _TABLE_7),
+        _macs("10.9G", _TABLE_7, GLUON_COUNTER),
+    ),
+    ("resnet", 152, "v1e", 0.125, 320): (_macs("22.2G", _TABLE_7, GLUON_COUNTER),),
+    ("se-resnet", 152, "v1e", 0.125, 224): (
+        _params("66.8M", _TABLE_7),
+        _macs("10.9G", _TABLE_7, GLUON_COUNTER),
+    ),
+    ("se-resnet", 152, "v1e", 0.125, 320): (_macs("22.2G", _TABLE_7, GLUON_COUNTER),),
+    ("resnet", 152, "v1f", 0.125, 224): (
+        _params("60.2M", _README),
+        _macs("10.9G", _README, GLUON_COUNTER, _V1F.format("10.84G")),
+    ),
+}
+"""Kind, depth, form, alpha, image size: what is printed."""
