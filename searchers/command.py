@@ -11,6 +11,7 @@ from pathlib import Path
 
 import optuna
 
+from nas_space.cli import INTERRUPTED, Parser, console
 from nas_space.spaces import spaces
 from searchers import samplers
 from searchers.progress import Progress
@@ -18,7 +19,7 @@ from searchers.proposals import ImpossibleLimitError, Limits
 from searchers.samplers import UnknownSamplerError
 from searchers.scheduling import INTERRUPT, ClusterError, Wishes
 from searchers.search import Finding, Settings, Start, search
-from studies.cli import INTERRUPTED, Parser, add_storage_argument, console, positive, quantity, run
+from studies.cli import add_storage_argument, positive, quantity, run
 from studies.front import front
 from studies.pareto import table
 from studies.store import DEFAULT_URL, parse_url

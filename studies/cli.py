@@ -1,14 +1,10 @@
-"""What all commands share: arguments, numbers as people write them, and errors in one line."""
+"""What the commands on studies share: their arguments, and what is bad input to them."""
 
 import argparse
-import os
 import re
-import sys
 from collections.abc import Callable
-from typing import NoReturn
 
-from rich.console import Console
-
+from nas_space import cli
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.convs import InvalidChoiceError
 from nas_space.spaces import UnknownSpaceError
@@ -16,11 +12,8 @@ from studies.store import DEFAULT_URL, Store, StoreError
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
 
-USAGE_ERROR = 2
-INTERRUPTED = 130
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
-_WIDE = 150
 
 
 class CommandError(ValueError):
@@ -38,36 +31,14 @@ BAD_INPUT: tuple[type[ValueError], ...] = (
 )
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message and where help is, and exit with code 2."""
-        self.exit(USAGE_ERROR, f"error: {message} (see {self.prog} --help)\n")
-
-
 def run(command: Callable[[], int], *more: type[ValueError]) -> int:
-    """Run a command; bad input and what the system refuses is one line and exit code 2.
+    """Run a command; what is bad input to any command is one line and exit code 2.
 
     Args:
         command: gives the exit code.
         more: errors that are bad input to this command, beside those of `BAD_INPUT`.
     """
-    try:
-        return command()
-    except (*BAD_INPUT, *more) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line
-        return USAGE_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader, `head` perhaps, has seen enough. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}", file=sys.stderr)  # noqa: T201
-        return USAGE_ERROR
+    return cli.run(command, *BAD_INPUT, *more)
 
 
 def add_study_arguments(parser: argparse._ActionsContainer) -> None:
@@ -109,14 +80,6 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def short(number: float) -> str:
-    """Write a count as people do: 831k, 12.3M."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size:
-            return f"{number / size:.3g}{unit}" if number < 1000 * size else f"{number:.3g}"
-    return f"{number:.0f}"
-
-
 def duration(seconds: float) -> str:
     """Seconds as people say them: 45 s, 6:05 min, 2:30 h."""
     whole = round(seconds)
@@ -125,10 +88,3 @@ def duration(seconds: float) -> str:
     if whole < 3600:  # noqa: PLR2004 - an hour
         return f"{whole // 60}:{whole % 60:02} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02} h"
-
-
-def console() -> Console:
-    """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
-    plain = not sys.stdout.isatty()
-    # Names are the user's own: square brackets in them are no markup.
-    return Console(width=_WIDE if plain else None, highlight=False, markup=False)

@@ -13,15 +13,14 @@ from safetensors.torch import save as save_weights
 from torch import Tensor
 
 from nas_space.architecture import Architecture
+from nas_space.cli import Parser, console
 from nas_space.network import build
 from studies.bundle import Bundle, BundleError, Preprocessing, prepare
 from studies.card import Card
 from studies.choose import NoSuchNetworkError, Rule, choose
 from studies.cli import (
     CommandError,
-    Parser,
     add_study_arguments,
-    console,
     duration,
     open_store,
     positive,

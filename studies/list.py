@@ -4,7 +4,8 @@ import json
 
 from rich.table import Table
 
-from studies.cli import Parser, add_storage_argument, console, open_store, run
+from nas_space.cli import Parser, console
+from studies.cli import add_storage_argument, open_store, run
 from studies.front import front
 
 

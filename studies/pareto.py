@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from nas_space.architecture import Architecture
-from studies.cli import Parser, add_study_arguments, console, open_store, run, short
+from nas_space.cli import Parser, console, short
+from studies.cli import add_study_arguments, open_store, run
 from studies.front import front
 from studies.records import Evaluation
 

@@ -49,7 +49,8 @@ def _tally(network: Network, *, symbol: bool) -> int:
 
 
 def _elements(_part: nn.Module, maps: Tensor | Octaves) -> int:
-    maps = maps if isinstance(maps, tuple) else (maps,)
+    if isinstance(maps, Tensor):
+        return maps.numel()
     return sum(x.numel() for x in maps if x is not None)
 
 

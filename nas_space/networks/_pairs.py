@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from nas_space.convs.octave import OctConv2d, Octaves, Widths, split
+from nas_space.convs.octave import Octaves, OctConv2d, Widths, split
 from nas_space.networks.base import UnknownNetworkError
 
 Alpha = float | None
 """Share of low-frequency channels; None is the vanilla network, whose convolutions stride."""
 
 OCT = r"(?:oct-(?=.*-a0))?"
-"""Begins the pattern of a name: only a name with a share, like ``…-a0.25``, is an octave network's."""
+"""Begins the pattern of a name: only one with a share, like ``…-a0.25``, is an octave network's."""
 ALPHA = r"(?:-a(?P<alpha>0(?:\.\d{1,6})?))?"
 """Ends the pattern of a name."""
 
@@ -104,7 +104,7 @@ class Both(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Squeeze-and-excitation of a pair (Hu et al., arXiv 1709.01507): both frequencies, one squeeze.
+    """Squeeze-and-excitation of a pair (Hu et al., arXiv 1709.01507): one squeeze for both maps.
 
     Args:
         widths: channels of the (high, low) maps.

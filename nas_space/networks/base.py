@@ -13,10 +13,9 @@ from nas_space.network import initialise
 from nas_space.networks.counts import Counts, measure
 
 Shape = tuple[int, ...]
-"""Of one input, without the batch: (channels, height, width) or (channels, frames, height, width)."""
+"""Of one input, without the batch: (channels, height, width), for clips (channels, frames, …)."""
 
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
-
 
 
 class UnknownNetworkError(ValueError):

@@ -3,8 +3,8 @@
 Source: Ioannou, Robertson, Cipolla, Criminisi, *Deep Roots: Improving CNN Efficiency with
 Hierarchical Filter Groups*, CVPR 2017, arXiv 1605.06489; figures from the first author's data.
 
-In root-g the first grouped convolution has g groups and each further one half as many, down to 1. The
-dense 1×1 convolutions that mix the groups are those that the networks have anyway.
+In root-g the first grouped convolution has g groups and each further one half as many, down to 1.
+The dense 1×1 convolutions that mix the groups are those that the networks have anyway.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from torch import nn
 
 from nas_space.networks._blocks import Sum, classify, conv_norm_relu
 from nas_space.networks.base import (
-    PARAMS_WITHOUT_NORM,
     MACS_AND_BIASES,
     PARAMS,
+    PARAMS_WITHOUT_NORM,
     Counting,
     Figure,
     Network,
@@ -181,7 +181,9 @@ def _bottleneck(c_in: int, mid: int, stride: int, groups: int) -> nn.Sequential:
     return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
 
 
-def _exact(table: Mapping[int, tuple[int, int]], root: int, counted: Counting) -> tuple[Figure, ...]:
+def _exact(
+    table: Mapping[int, tuple[int, int]], root: int, counted: Counting
+) -> tuple[Figure, ...]:
     if root not in table:
         return ()
     params, macs = map(str, table[root])

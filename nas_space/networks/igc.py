@@ -4,9 +4,9 @@ Source: Zhang, Qi, Xiao, Wang, *Interleaved Group Convolutions for Deep Neural N
 arXiv 1707.02725, and the authors' code (``network/plain*.py`` and ``network/resnet*.py``).
 
 Three stages of widths W, 2W, 4W on maps of 32, 16 and 8 pixels; the first convolution of stages 2
-and 3 has stride 2. Every convolution is without bias and followed by BN and ReLU; then global average
-pooling and a linear classifier. Depth D = 3n + 2 counts a block of any kind as one layer. With
-identity shortcuts (``-ident``) two blocks make a residual unit.
+and 3 has stride 2. Every convolution is without bias and followed by BN and ReLU; then global
+average pooling and a linear classifier. Depth D = 3n + 2 counts a block of any kind as one layer.
+With identity shortcuts (``-ident``) two blocks make a residual unit.
 """
 
 from abc import abstractmethod
@@ -104,9 +104,7 @@ class CifarNetwork(Network):
         return nn.Sequential(self.block(c_in, c_out), self._norm(c_out), nn.ReLU())
 
     def _unit(self, c_in: int, c_out: int) -> nn.Sequential:
-        deep = nn.Sequential(
-            self._layer(c_in, c_out), self.block(c_out, c_out), self._norm(c_out)
-        )
+        deep = nn.Sequential(self._layer(c_in, c_out), self.block(c_out, c_out), self._norm(c_out))
         shortcut: nn.Module = nn.Identity()
         if c_in != c_out:
             line = nn.Conv2d(c_in, c_out, 1, 2, groups=self.shortcut_groups, bias=False)
@@ -410,4 +408,6 @@ class GPC(ChosenCifarNetwork):
 
 def _members() -> Iterator[tuple[int, bool, int]]:
     """The paper's depths, without and with shortcuts, for CIFAR-10 and CIFAR-100."""
-    return ((d, ident, classes) for classes in (10, 100) for ident in (False, True) for d in _DEPTHS)
+    return (
+        (d, ident, classes) for classes in (10, 100) for ident in (False, True) for d in _DEPTHS
+    )

@@ -19,9 +19,9 @@ from nas_space.convs.igc import IGC
 from nas_space.convs.regular import Regular
 from nas_space.networks._blocks import Sum, classify, conv_norm_relu
 from nas_space.networks.base import (
-    PARAMS_WITHOUT_NORM,
     MACS,
     PARAMS,
+    PARAMS_WITHOUT_NORM,
     Counting,
     Figure,
     Network,

@@ -1,7 +1,7 @@
 """IGCV3-D: MobileNetV2 with both 1×1 convolutions of a block in two interleaved groups.
 
-Source: Sun, Li, Liu, Wang, *IGCV3: Interleaved Low-Rank Group Convolutions for Efficient Deep Neural
-Networks*, BMVC 2018, arXiv 1806.00178, and the authors' code.
+Source: Sun, Li, Liu, Wang, *IGCV3: Interleaved Low-Rank Group Convolutions for Efficient Deep
+Neural Networks*, BMVC 2018, arXiv 1806.00178, and the authors' code.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,17 +12,24 @@ from torch import nn
 
 from nas_space.networks._blocks import Sum, classify
 from nas_space.networks.base import (
-    PARAMS_WITHOUT_CLASSIFIER,
     MACS,
     PARAMS,
+    PARAMS_WITHOUT_CLASSIFIER,
     Figure,
     Network,
     Shape,
     UnknownNetworkError,
 )
 
-_PLAN = ((1, 16, 1, 1), (6, 24, 4, 2), (6, 32, 6, 2), (6, 64, 8, 2), (6, 96, 6, 1), (6, 160, 6, 2))
-_PLAN = (*_PLAN, (6, 320, 1, 1))
+_PLAN = (
+    (1, 16, 1, 1),
+    (6, 24, 4, 2),
+    (6, 32, 6, 2),
+    (6, 64, 8, 2),
+    (6, 96, 6, 1),
+    (6, 160, 6, 2),
+    (6, 320, 1, 1),
+)
 """Of each stage: expansion, output channels, blocks, stride of the first block."""
 _TABLE_3 = "IGCV3 paper (arXiv 1806.00178), Table 3"
 _MULTIPLIER = "neither the authors' code nor a uniform multiplier gives the printed size"

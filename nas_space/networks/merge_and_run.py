@@ -113,7 +113,9 @@ class MergeAndRunCifar(Network):
     """
 
     paper: ClassVar[str] = _PAPER
-    pattern: ClassVar[str] = r"dfn-mr-d(?P<depth>\d{1,4})w(?P<widen>\d{1,3})(?:-c(?P<classes>\d{1,6}))?"
+    pattern: ClassVar[str] = (
+        r"dfn-mr-d(?P<depth>\d{1,4})w(?P<widen>\d{1,3})(?:-c(?P<classes>\d{1,6}))?"
+    )
 
     plain_depth: int
     widen: int = 1
@@ -204,8 +206,8 @@ _CIFAR = {
 class MergeAndRunImageNet(Network):
     """DFN-MR for ImageNet, as the authors' ``symbol_cross.py`` builds it.
 
-    Bottlenecks, 1, 2, 11 and 2 of them a stage. The first block of a stage has no shortcut, the stem
-    neither BN nor ReLU, and the two branches are concatenated before the classifier.
+    Bottlenecks, 1, 2, 11 and 2 of them a stage. The first block of a stage has no shortcut, the
+    stem neither BN nor ReLU, and the two branches are concatenated before the classifier.
     """
 
     paper: ClassVar[str] = _PAPER

@@ -1,10 +1,10 @@
 """DenseNet-121 of octave convolutions, and the vanilla one.
 
-Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, and the authors' code; the network
-is Huang et al.'s, arXiv 1608.06993: growth 32, bottlenecks of 128, compression ½.
+Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, and the authors' code; the
+network is Huang et al.'s, arXiv 1608.06993: growth 32, bottlenecks of 128, compression ½.
 
-A dense layer's two convolutions are octave ones, so the concatenated maps hold the sums of the layers'
-shares. The last transition takes the low frequencies back; the last dense block is vanilla.
+A dense layer's two convolutions are octave ones, so the concatenated maps hold the sums of the
+layers' shares. The last transition takes the low frequencies back; the last dense block is vanilla.
 """
 
 from collections import OrderedDict
@@ -46,9 +46,7 @@ class OctDenseNet(Network):
     """
 
     paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
-    pattern: ClassVar[str] = (
-        OCT + r"densenet-121(?P<gluon>-gluon)?" + ALPHA
-    )
+    pattern: ClassVar[str] = OCT + r"densenet-121(?P<gluon>-gluon)?" + ALPHA
 
     alpha: Alpha = None
     octave_stem: bool = False
@@ -93,9 +91,7 @@ class OctDenseNet(Network):
             widths = (_STEM, 0)
             first = nn.Conv2d(3, _STEM, 7, 2, 3, bias=False)
             stem = nn.Sequential(
-                OrderedDict(
-                    conv=first, bn=_norm(_STEM), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1)
-                )
+                OrderedDict(conv=first, bn=_norm(_STEM), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))
             )
         for stage, count in enumerate(_LAYERS, 1):
             alpha = 0.0 if stage == len(_LAYERS) else self.alpha

@@ -1,11 +1,12 @@
 """MobileNets of octave convolutions, and the vanilla ones.
 
-Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, Table 5, and the authors' code; the
-networks are Howard et al.'s (arXiv 1704.04861) and Sandler et al.'s (arXiv 1801.04381).
+Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, Table 5, and the authors' code;
+the networks are Howard et al.'s (arXiv 1704.04861) and Sandler et al.'s (arXiv 1801.04381).
 
 Depthwise convolutions keep the frequencies apart; the 1×1 ones exchange between them.
 """
 
+import itertools
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -109,9 +110,7 @@ class OctMobileNet(Network):
         tail, features = self.tail()
         first = nn.Conv2d(3, width, 3, 2, 1, bias=False)
         stem = OrderedDict(conv=first, bn=nn.BatchNorm2d(width), relu=self.activation())
-        return OctNet(
-            nn.Sequential(stem), nn.Sequential(body), tail, features, pool=self.pool()
-        )
+        return OctNet(nn.Sequential(stem), nn.Sequential(body), tail, features, pool=self.pool())
 
     def pool(self) -> nn.Module:
         """Global average pooling."""
@@ -143,9 +142,7 @@ class OctMobileNetV1(OctMobileNet):
         (0.75, None): _figures("2.6M", "325M", MACS),
         (0.75, 0.375): _figures("2.6M", "213M", GLUON_COUNTER),
         (1.0, None): (
-            Figure(
-                printed="568.7M", counted=MACS, source="README of d-li14/octconv.pytorch"
-            ),
+            Figure(printed="568.7M", counted=MACS, source="README of d-li14/octconv.pytorch"),
         ),
         (1.0, 0.5): _figures("4.2M", "321M", GLUON_COUNTER),
     }
@@ -188,8 +185,8 @@ class Separable(nn.Module):
     def forward(self, x: Octaves) -> Octaves:
         """Map a pair to a pair."""
         y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        return y
+        separable: Octaves = self.relu(self.bn2(self.conv2(y)))
+        return separable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +214,7 @@ class OctMobileNetV2(OctMobileNet):
         """The low frequencies end with the stage of 14×14 maps."""
         widths = [32, 16, *[24] * 2, *[32] * 3, *[64] * 4, *[96] * 3, *[160] * 3, 320]
         halvings = {2, 4, 7, 14}
-        for number, (a, b) in enumerate(zip(widths, widths[1:], strict=False), 1):
+        for number, (a, b) in enumerate(itertools.pairwise(widths), 1):
             c_in, c_out = self._scaled(a), self._scaled(b)
             expansion = 1 if number == 1 else 6
             mid = shares(expansion * c_in, self.alpha if number <= 13 else 0.0)  # noqa: PLR2004

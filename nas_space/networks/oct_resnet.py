@@ -3,10 +3,11 @@
 Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, and the authors' code.
 
 All convolutions of the bottlenecks are octave ones but for the last stage, whose first block takes
-the low frequencies back: with its first 1×1 convolution and with its shortcut. So α acts in the first
-three stages. The stem is vanilla.
+the low frequencies back: with its first 1×1 convolution and with its shortcut. So α acts in the
+first three stages. The stem is vanilla.
 """
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -96,9 +97,9 @@ class OctResNet(Network):
 
     Attributes:
         depth: 26, 50, 101, 152 or 200.
-        form: ``v1b`` (stride in the 3×3 convolution), ``v2`` (pre-activation, the paper's ablation),
-            ``v2b`` (the same in the authors' other library: shortcuts have biases), ``v1e`` and
-            ``v1f`` (deep stems, stride in the last 1×1 convolution).
+        form: ``v1b`` (stride in the 3×3 convolution), ``v2`` (pre-activation, the paper's
+            ablation), ``v2b`` (the same in the authors' other library: shortcuts have biases),
+            ``v1e`` and ``v1f`` (deep stems, stride in the last 1×1 convolution).
         alpha: share of low-frequency channels.
         groups: of the 3×3 convolutions; with 32 they are twice as wide (ResNeXt 32×4d).
         se: with squeeze-and-excitation.
@@ -148,23 +149,20 @@ class OctResNet(Network):
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
         """The networks of the paper's tables and figure, and of the authors' code."""
-        for depth in _BLOCKS:
-            for alpha in (None, 0.125, 0.25, 0.5, 0.75):
-                for form in ("v2", "v1b"):
-                    yield cls(depth=depth, form=form, alpha=alpha)
-        for depth in (50, 101):
-            for alpha in (None, 0.25, 0.5, 0.75):
-                for form in ("v2", "v1b"):
-                    yield cls(depth=depth, form=form, alpha=alpha, groups=32)
-        for alpha in (None, 0.125, 0.25, 0.5, 0.75):
+        alphas = (None, 0.125, 0.25, 0.5, 0.75)
+        for form, depth, alpha in itertools.product(("v2", "v1b"), _BLOCKS, alphas):
+            yield cls(depth=depth, form=form, alpha=alpha)
+        for form, depth, alpha in itertools.product(("v2", "v1b"), (50, 101), alphas):
+            if alpha != 0.125:  # noqa: PLR2004 - 32 groups do not divide 16 low channels
+                yield cls(depth=depth, form=form, alpha=alpha, groups=32)
+        for alpha in alphas:
             yield cls(depth=50, form="v2", alpha=alpha, se=True)
         for alpha in (None, 0.5):
             yield cls(depth=50, form="v2b", alpha=alpha)
-        for form in ("v1e", "v1f"):
-            for se in (False, True):
-                yield cls(depth=152, form=form, se=se)
-                for size in (224, 320):
-                    yield cls(depth=152, form=form, alpha=0.125, se=se, size=size)
+        for form, se in itertools.product(("v1e", "v1f"), (False, True)):
+            yield cls(depth=152, form=form, se=se)
+            for size in (224, 320):
+                yield cls(depth=152, form=form, alpha=0.125, se=se, size=size)
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
@@ -351,16 +349,15 @@ class _ResidualPool(nn.Module):
 
     def __init__(self, form: Form) -> None:
         super().__init__()
-        for number, (c_in, c_out, kernel, stride) in enumerate(
-            ((64, 32, 1, 1), (32, 32, 3, 2), (32, 64, 1, 1), (64, 64, 1, 2)), 1
-        ):
-            layer = OrderedDict[str, nn.Module](
-                conv=nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False),
-                bn=form.norm(c_out),
-            )
-            if number < 3:  # noqa: PLR2004 - before the sum
-                layer["relu"] = nn.ReLU()
-            self.add_module(f"c{number}", nn.Sequential(layer))
+
+        def layer(c_in: int, c_out: int, kernel: int, stride: int, **more: nn.Module) -> nn.Module:
+            conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+            return nn.Sequential(OrderedDict(conv=conv, bn=form.norm(c_out), **more))
+
+        self.c1 = layer(64, 32, 1, 1, relu=nn.ReLU())
+        self.c2 = layer(32, 32, 3, 2, relu=nn.ReLU())
+        self.c3 = layer(32, 64, 1, 1)
+        self.c4 = layer(64, 64, 1, 2)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Video networks of octave convolutions: C2D and I3D with a ResNet-50, and the vanilla ones.
 
-Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, Table 8; the networks are those of
-Wang et al., *Non-local Neural Networks*, arXiv 1711.07971. Their octave code is not public.
+Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, Table 8; the networks are those
+of Wang et al., *Non-local Neural Networks*, arXiv 1711.07971. Their octave code is not public.
 
 Only height and width are halved, never time. Clips have 8 frames; a temporal max pooling after the
 first stage leaves 4. The stem and the last stage are vanilla, as in the image networks.
@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 from torch import nn
 
-from nas_space.convs.octave import OctConv3d, Octaves, Widths
+from nas_space.convs.octave import Octaves, OctConv3d, Widths
 from nas_space.networks._pairs import (
     ALPHA,
     OCT,
@@ -178,9 +178,7 @@ def _conv(
         return OctConv3d(widths_in, widths_out, kernel, stride=stride)
     frames, height, width = (side // 2 for side in kernel)
     strides, padding = (1, stride, stride), (frames, height, width)
-    return Vanilla(
-        nn.Conv3d(widths_in[0], widths_out[0], kernel, strides, padding, bias=False)
-    )
+    return Vanilla(nn.Conv3d(widths_in[0], widths_out[0], kernel, strides, padding, bias=False))
 
 
 _FIGURES = {

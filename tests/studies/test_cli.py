@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from studies.cli import duration, quantity, short
+from nas_space.cli import short
+from studies.cli import duration, quantity
 
 
 @pytest.mark.parametrize(
