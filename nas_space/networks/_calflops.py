@@ -1,13 +1,14 @@
 """Operations as the counter of the OctConv authors has them, for figures that were counted so.
 
 The counter that their README names (Ldpe2g/CalFlops) reads an MXNet graph: multiply-adds of
-convolutions and linear layers, one operation a bias, k² operations an output of pooling, and one an
-element of every ``Activation`` node. Two things depend on which of their two libraries built the
-network. The symbol library pools high maps once for both paths of a strided octave convolution, and
-every ReLU is an ``Activation`` node; the gluon library pools 4×4 for the path to the low map, and
-only ReLUs outside of octave layers are such nodes.
+convolutions and linear layers, one operation an output that has a bias, k² an output of pooling,
+and one an element of every ``Activation`` node. Two things depend on which of their two libraries
+built the network. The symbol library pools high maps once for both paths of a strided octave
+convolution, and every ReLU is an ``Activation`` node; the gluon library pools 4×4 for the path to
+the low map, and only ReLUs outside of octave layers are such nodes.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -45,7 +46,8 @@ def _tally(network: Network, *, symbol: bool) -> int:
             part.register_forward_hook(add(_elements))
     with torch.no_grad():
         module(torch.zeros(1, *network.shape, device="meta"))
-    return network.counts().macs + network.counts().biases + total
+    layers = network.counts().layers
+    return total + sum(layer.macs + layer.biases * math.prod(layer.size) for layer in layers)
 
 
 def _elements(_part: nn.Module, maps: Tensor | Octaves) -> int:

@@ -1,5 +1,8 @@
 """Identities of interleaved group convolutions (arXiv 1707.02725)."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +15,7 @@ from nas_space.convs.regular import Regular
 from nas_space.convs.xception import Xception
 
 Double = torch.double
+FIGURE_3 = json.loads((Path(__file__).parents[1] / "data" / "papers.json").read_text())["figure_3"]
 small = st.integers(1, 6)
 
 
@@ -114,15 +118,32 @@ def test_it_is_wider_than_regular_at_equal_cost_when_the_paper_says_so(
         assert (width > regular_width) == claim
 
 
-def test_width_at_equal_cost_is_largest_at_nine_times_as_many_partitions_as_channels() -> None:
-    # Figure 3 of the paper: block costs of 4,620 to 4,784, of which (28, 3) is widest.
-    pairs = [(64, 1), (40, 2), (28, 3), (19, 4), (14, 5), (6, 8), (2, 15)]
-    widths = {pair: pair[0] * pair[1] for pair in pairs}
-    costs = {(a, b): IGC(L=a, M=b).params(a * b, a * b) for a, b in pairs}
-    assert costs[64, 1] == 4672
-    assert costs[28, 3] == 4620
-    near = {pair: width for pair, width in widths.items() if 4600 <= costs[pair] <= 4800}
-    assert max(near, key=lambda pair: near[pair]) == (28, 3)
+@pytest.mark.parametrize(("partitions", "channels", "width", "params"), FIGURE_3)
+def test_blocks_of_the_papers_figure_3_cost_what_they_should(
+    partitions: int, channels: int, width: int, params: int
+) -> None:
+    assert partitions * channels == width
+    assert IGC(L=partitions, M=channels).params(width, width) == params
+
+
+def test_the_widest_blocks_of_figure_3_are_those_nearest_to_nine_partitions_a_channel() -> None:
+    for costs, widest in ((range(4620, 4785), (28, 3)), (range(17280, 17837), (41, 5))):
+        blocks = [(width, (a, b)) for a, b, width, params in FIGURE_3 if params in costs]
+        assert max(blocks)[1] == widest
+
+
+@given(partitions=st.integers(1, 60), channels=st.integers(1, 20))
+def test_no_width_exceeds_the_papers_bound_which_nine_partitions_a_channel_meet(
+    partitions: int, channels: int
+) -> None:
+    def bound(params: int) -> float:
+        return float((params / (2 * 9**0.5)) ** (2 / 3))
+
+    width = partitions * channels
+    assert width <= bound(IGC(L=partitions, M=channels).params(width, width)) + 1e-9
+    widest = 9 * channels * channels
+    params = IGC(L=9 * channels, M=channels).params(widest, widest)
+    assert widest == pytest.approx(bound(params))
 
 
 @pytest.mark.parametrize(("c_in", "c_out", "stride"), [(8, 16, 2), (16, 8, 1), (12, 24, 2)])
