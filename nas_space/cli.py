@@ -29,7 +29,8 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
         bad_input: errors whose message is the line.
     """
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
     except bad_input as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line
         return USAGE_ERROR
@@ -43,6 +44,7 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
         where = f": {error.filename}" if error.filename else ""
         print(f"error: {error.strerror or error}{where}", file=sys.stderr)  # noqa: T201
         return USAGE_ERROR
+    return code
 
 
 def short(number: float) -> str:
@@ -53,8 +55,16 @@ def short(number: float) -> str:
     return f"{number:.0f}"
 
 
+class _Console(Console):
+    """Leaves it to `run` what happens when the reader has seen enough."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise it again; rich would end the program with code 1."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
     plain = not sys.stdout.isatty()
     # Names are the user's own: square brackets in them are no markup.
-    return Console(width=_WIDE if plain else None, highlight=False, markup=False)
+    return _Console(width=_WIDE if plain else None, highlight=False, markup=False)

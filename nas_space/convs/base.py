@@ -88,10 +88,7 @@ class Conv(ABC):
     @classmethod
     @abstractmethod
     def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
-        """The settings that a search may try at these widths, densest first.
-
-        They need not fit: `settings` drops those that do not. Append only.
-        """
+        """The settings that a search may try at these widths; they need not fit. Append only."""
 
     @abstractmethod
     def misfit(self, c_in: int, c_out: int) -> str | None:
@@ -111,9 +108,10 @@ class Conv(ABC):
 
     @classmethod
     def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
-        """The distinct choices of this type that fit these widths, densest first."""
+        """The distinct choices of this type that fit these widths, those of most weights first."""
         fitting = (c for c in cls.candidates(c_in, c_out) if c.misfit(c_in, c_out) is None)
-        return tuple(dict.fromkeys(fitting))
+        distinct = dict.fromkeys(fitting)
+        return tuple(sorted(distinct, key=lambda conv: -conv.params(c_in, c_out)))
 
     def check(self, c_in: int, c_out: int) -> None:
         """Raise InvalidChoiceError, saying why, where this choice cannot serve these widths."""

@@ -19,9 +19,10 @@ class IGCV2(Conv):
     """A K×K group convolution, then two or three 1×1 ones, each across the groups before it.
 
     Stage i has groups of K_i channels and K1·K2·K3·K4 is the width: the complementary condition,
-    by which each pair of an input and an output channel is connected by exactly one path. A
-    permutation before each stage and after the last one gathers a group's channels from as many
-    groups; nothing else stands between the stages. With two stages it is IGC(L=K2, M=K1).
+    by which each pair of an input and an output channel is connected by exactly one path. The
+    permutation after each stage gathers the next one's groups from as many groups as they have
+    channels, and the last one restores the order; nothing else stands between the stages. With two
+    stages it is IGC(L=K2, M=K1).
 
     Where the width changes, the first convolution maps c_in·K1/c_out to K1 channels a group.
 

@@ -54,9 +54,7 @@ def get(name: str) -> Network:
         if match is not None:
             return family.from_parts(match.groupdict())
     near = difflib.get_close_matches(name.lower(), networks(), n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    hint = f"did you mean {', '.join(near)}? " if near else ""
     raise UnknownNetworkError(
-        f"unknown network {name[:80]!r}{hint} `python -m nas_space.networks` lists them"
-        if hint
-        else f"unknown network {name[:80]!r}; `python -m nas_space.networks` lists them"
+        f"unknown network {name[:80]!r}; {hint}`python -m nas_space.networks` lists them"
     )

@@ -3,7 +3,7 @@
 import fnmatch
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -37,18 +37,21 @@ def _main() -> int:
     parser.add_argument("--build", metavar="NAME", help="build that network and print its layers")
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     given = parser.parse_args()
+    if given.build is not None and given.patterns:
+        parser.error("--build takes one name, and no patterns")
     if given.build is not None:
         network = get(given.build)
         _print_json(_layers(network)) if given.json else _draw_layers(network, console())
         return 0
-    chosen = list(_matching(given.patterns))
+    chosen = dict.fromkeys(_matching(given.patterns))
     if given.json:
         _print_json([_facts(network) for network in chosen])
         return 0
-    output = console()
-    # A table for each family, drawn when it is counted: all of them take half a minute.
+    # Line by line as they are counted: all of them take half a minute.
     for paper, family in itertools.groupby(chosen, key=lambda network: network.paper):
-        output.print(_table(paper, family))
+        print(f"\n{paper}\n{_HEAD}")  # noqa: T201
+        for network in family:
+            print(*_lines(network), sep="\n", flush=True)  # noqa: T201
     return 0
 
 
@@ -57,33 +60,24 @@ def _matching(patterns: list[str]) -> Iterable[Network]:
         yield from networks().values()
     for pattern in patterns:
         names = fnmatch.filter(networks(), pattern.lower())
+        if not names and set(pattern) & set("*?["):
+            raise UnknownNetworkError(f"no network's name is like {pattern!r}")
         yield from (networks()[name] for name in names) if names else (get(pattern),)
 
 
-def _table(paper: str, family: Iterable[Network]) -> Table:
-    drawn = Table(title=paper, title_justify="left", title_style="bold")
-    for heading in ("network", "parameters", "MACs"):
-        drawn.add_column(heading, justify="left" if heading == "network" else "right", no_wrap=True)
-    drawn.add_column("authors' code", no_wrap=True)
-    drawn.add_column("published", no_wrap=True)
-    drawn.add_column("agrees, source", overflow="fold")
-    for network in family:
-        counts, known_exactly = network.counts(), exact().get(network.name)
-        equal = "–" if known_exactly is None else _yes(known_exactly.equals(counts))
-        known = (network.name, f"{counts.params:,}", f"{counts.macs:,}", equal)
-        for figure in network.figures():
-            agrees = figure.agrees(network)
-            ours = f"ours {figure.counted.count(network):,}"
-            reason = f": {figure.gap}" if figure.gap else ""
-            drawn.add_row(
-                *known,
-                f"{figure.printed} {figure.counted.label}",
-                f"{_yes(agrees)}{reason}; {ours}; {figure.source}",
-            )
-            known = ("", "", "", "")
-        if not network.figures():
-            drawn.add_row(*known, "–", "")
-    return drawn
+_HEAD = f"{'network':34}{'parameters':>11}{'MACs':>16}  exact counts"
+
+
+def _lines(network: Network) -> Iterator[str]:
+    """A line for a network, and one for each published figure, in 80 columns if they can be."""
+    counts, known = network.counts(), exact().get(network.name)
+    equal = "–" if known is None else f"{_yes(known.equals(counts))} ({known.how})"
+    yield f"{network.name:34}{counts.params:>11,}{counts.macs:>16,}  {equal}"
+    for figure in network.figures():
+        figures = f"{figure.printed} {figure.counted.label}"
+        yield f"    printed {figures}: {_yes(figure.agrees(network))} ({figure.source})"
+        if figure.gap:
+            yield f"      ours {figure.counted.count(network):,}: {figure.gap}"
 
 
 def _yes(answer: bool) -> str:
@@ -98,12 +92,13 @@ def _facts(network: Network) -> dict[str, Any]:
         "input": network.shape,
         "params": counts.params,
         "macs": counts.macs,
-        "authors_code": None
+        "exact": None
         if known is None
         else {
             "params": known.params,
             "macs": known.macs,
             "agrees": known.equals(counts),
+            "how": known.how,
             "source": known.source,
         },
         "published": [

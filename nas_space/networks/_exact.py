@@ -1,4 +1,4 @@
-"""What the authors' own code counts, to the last integer."""
+"""Exact numbers that are not ours: from the authors' code, executed, or from what is said of it."""
 
 import json
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from nas_space.networks.counts import Counts
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """Numbers of one network, as code that is not ours counted them.
+    """Exact numbers of one network.
 
     Attributes:
-        source: whose code.
+        how: ``executed``: code of others gave them; ``asserted``: it states them; ``derived``: they
+            were counted from a description.
+        source: whose.
         params: trainable numbers.
         macs: multiply-adds of convolutions and classifier.
         params_without_norm: without BN, where the source tells them apart.
@@ -21,6 +23,7 @@ class Exact:
         counter: operations as the counter of the OctConv authors has them, for their networks.
     """
 
+    how: str
     source: str
     params: int
     macs: int
@@ -40,6 +43,6 @@ def exact() -> dict[str, Exact]:
     data = json.loads(file.read_text(encoding="utf-8"))
     sources = data["sources"]
     return {
-        name: Exact(**(numbers | {"source": sources[numbers["source"]]}))
+        name: Exact(**(numbers | sources[numbers["source"]]))
         for name, numbers in data["networks"].items()
     }

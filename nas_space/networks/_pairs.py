@@ -14,9 +14,9 @@ from nas_space.networks.base import UnknownNetworkError
 Alpha = float | None
 """Share of low-frequency channels; None is the vanilla network, whose convolutions stride."""
 
-OCT = r"(?:oct-(?=.*-a0))?"
-"""Begins the pattern of a name: only one with a share, like ``…-a0.25``, is an octave network's."""
-ALPHA = r"(?:-a(?P<alpha>0(?:\.\d{1,6})?))?"
+OCT = r"(?:oct-(?=.*-a0)|(?!.*-a0))"
+"""Begins the pattern of a name: only those with a share have it, like ``oct-…-a0.25``."""
+ALPHA = r"(?:-a(?P<alpha>0(?:\.[0-9]{1,6})?))?"
 """Ends the pattern of a name."""
 
 
@@ -27,7 +27,10 @@ def alpha_of(parts: Mapping[str, str | None]) -> Alpha:
 
 def spell(kind: str, alpha: Alpha) -> str:
     """The name of an octave or vanilla network of that kind."""
-    return kind if alpha is None else f"oct-{kind}-a{alpha:g}"
+    if alpha is None:
+        return kind
+    digits = f"{alpha:.6f}".rstrip("0").rstrip(".")
+    return f"oct-{kind}-a{digits}"
 
 
 def shares(width: int, alpha: Alpha) -> Widths:

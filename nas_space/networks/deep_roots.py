@@ -47,7 +47,7 @@ class RootNIN(Network):
     """
 
     paper: ClassVar[str] = _PAPER
-    pattern: ClassVar[str] = r"nin(?:-root-(?P<root>\d{1,3}))?"
+    pattern: ClassVar[str] = r"nin(?:-root-(?P<root>[0-9]{1,3}))?"
 
     root: int = 1
 
@@ -115,7 +115,7 @@ class RootResNet50(Network):
     """
 
     paper: ClassVar[str] = _PAPER
-    pattern: ClassVar[str] = r"resnet-50-root-(?P<root>\d{1,3})"
+    pattern: ClassVar[str] = r"resnet-50-root-(?P<root>[0-9]{1,3})"
 
     root: int = 1
 

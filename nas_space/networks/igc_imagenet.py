@@ -1,7 +1,7 @@
 """The ImageNet networks of interleaved group convolutions, on the skeleton of ResNet-18.
 
 Source: Zhang, Qi, Xiao, Wang, *Interleaved Group Convolutions for Deep Neural Networks*, ICCV 2017,
-arXiv 1707.02725, Table 8, and the authors' ``models/*-symbol.json``.
+arXiv 1707.02725, and the authors' ``models/*-symbol.json``.
 
 A 7×7 convolution of stride 2, 3×3 max pooling of stride 2, four stages of two residual units of two
 blocks, global average pooling, a linear classifier. A shortcut that changes the width is a 1×1
@@ -54,9 +54,9 @@ _RESNET = {
     69: _Published("11.333M", "2.1G", "69 channels have 13.5M parameters by any convention"),
 }
 _IGC = {
-    (4, 32): _Published("11.205M", "1.9G"),
-    (16, 16): _Published("11.329M", "2.2G", macs_gap="2.266G multiply-adds round to 2.3G"),
-    (100, 2): _Published("8.61M", "1.3G", params_gap=""),
+    (4, 32, False): _Published("11.205M", "1.9G"),
+    (16, 16, False): _Published("11.329M", "2.2G", macs_gap="2.266G multiply-adds round to 2.3G"),
+    (100, 2, True): _Published("8.61M", "1.3G", params_gap=""),
 }
 
 
@@ -112,7 +112,7 @@ class ResNet18(Network):
     """
 
     paper: ClassVar[str] = "Zhang et al., Interleaved Group Convolutions, arXiv 1707.02725"
-    pattern: ClassVar[str] = r"resnet-18-w(?P<width>\d{1,4})"
+    pattern: ClassVar[str] = r"resnet-18-w(?P<width>[0-9]{1,4})"
 
     width: int
 
@@ -156,7 +156,7 @@ class IGCImageNet(Network):
     """IGC-L·M+Ident. for ImageNet: M doubles from stage to stage, or L does.
 
     With ``widen_l`` the stem has L channels and stage 1 already doubles them, as in the authors'
-    L100M2; a primary convolution then has the new number of groups.
+    L100M2; a primary convolution then has the new number of groups, of M/2 channels in and M out.
 
     Attributes:
         L: primary partitions in stage 1.
@@ -165,16 +165,22 @@ class IGCImageNet(Network):
     """
 
     paper: ClassVar[str] = "Zhang et al., Interleaved Group Convolutions, arXiv 1707.02725"
-    pattern: ClassVar[str] = r"igc-l(?P<L>\d{1,4})m(?P<M>\d{1,4})-imagenet(?P<widen_l>-widen-l)?"
+    pattern: ClassVar[str] = (
+        r"igc-l(?P<L>[0-9]{1,4})m(?P<M>[0-9]{1,4})-imagenet(?P<widen_l>-widen-l)?"
+    )
 
     L: int
     M: int
     widen_l: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse partitions that are none."""
+        """Refuse partitions that are none, or that a widened L does not divide."""
         if min(self.L, self.M) < 1:
             raise UnknownNetworkError("L and M must be at least 1")
+        if self.widen_l and self.M % 2:
+            raise UnknownNetworkError(
+                f"L can double from stage to stage where M is even, not {self.M}"
+            )
 
     @property
     def name(self) -> str:
@@ -189,8 +195,8 @@ class IGCImageNet(Network):
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
         """L4M32, L16M16 and L100M2."""
-        for partitions, channels in _IGC:
-            yield cls(L=partitions, M=channels, widen_l=partitions == 100)  # noqa: PLR2004
+        for partitions, channels, widen_l in _IGC:
+            yield cls(L=partitions, M=channels, widen_l=widen_l)
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
@@ -210,5 +216,5 @@ class IGCImageNet(Network):
 
     def figures(self) -> tuple[Figure, ...]:
         """The paper's parameters and FLOPs; those of L100M2 are without BN."""
-        published = _IGC.get((self.L, self.M))
+        published = _IGC.get((self.L, self.M, self.widen_l))
         return published.figures(PARAMS_WITHOUT_NORM) if published is not None else ()

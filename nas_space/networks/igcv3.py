@@ -53,7 +53,7 @@ class IGCV3(Network):
     """
 
     paper: ClassVar[str] = "Sun et al., IGCV3, arXiv 1806.00178"
-    pattern: ClassVar[str] = r"igcv3-d(?:-(?P<widen>\d\.\d{1,3}))?"
+    pattern: ClassVar[str] = r"igcv3-d(?:-(?P<widen>[0-9](?:\.[0-9]{1,3})?))?"
 
     widen: float = 1.0
 

@@ -114,7 +114,7 @@ class MergeAndRunCifar(Network):
 
     paper: ClassVar[str] = _PAPER
     pattern: ClassVar[str] = (
-        r"dfn-mr-d(?P<depth>\d{1,4})w(?P<widen>\d{1,3})(?:-c(?P<classes>\d{1,6}))?"
+        r"dfn-mr-d(?P<depth>[0-9]{1,3})w(?P<widen>[0-9]{1,3})(?:-c(?P<classes>[0-9]{1,6}))?"
     )
 
     plain_depth: int
@@ -149,8 +149,8 @@ class MergeAndRunCifar(Network):
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
         """See `Network.from_parts`."""
-        depth, widen, classes = (int(parts[key] or 0) for key in ("depth", "widen", "classes"))
-        return cls(plain_depth=depth, widen=widen, classes=classes or 10)
+        depth, widen, classes = (int(parts[key] or 10) for key in ("depth", "widen", "classes"))
+        return cls(plain_depth=depth, widen=widen, classes=classes)
 
     def module(self) -> nn.Module:
         """Three stages of widths 16, 32 and 64 times `widen`."""

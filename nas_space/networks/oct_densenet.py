@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 from torch import nn
 
 from nas_space.convs.octave import Octaves, Widths
+from nas_space.networks._blocks import Normalise
 from nas_space.networks._pairs import (
     ALPHA,
     OCT,
@@ -80,46 +81,51 @@ class OctDenseNet(Network):
 
     def module(self) -> nn.Module:
         """Stem, four dense blocks with transitions between, BN-ReLU, classifier."""
+        # The two libraries have their own constants of BN.
+        norm: Normalise = nn.BatchNorm2d if self.octave_stem else _symbol_norm
         body: OrderedDict[str, nn.Module] = OrderedDict()
         stem: nn.Module = nn.Identity()
         if self.octave_stem:
             widths = shares(_STEM, self.alpha)
             body["conv0"] = conv((3, 0), widths, 7, alpha=self.alpha, stride=2)
-            body["bn0"] = Each(widths, _norm)
+            body["bn0"] = Each(widths, norm)
             body["relu0"], body["pool0"] = Both(nn.ReLU()), Both(nn.MaxPool2d(3, 2, 1))
         else:
             widths = (_STEM, 0)
             first = nn.Conv2d(3, _STEM, 7, 2, 3, bias=False)
             stem = nn.Sequential(
-                OrderedDict(conv=first, bn=_norm(_STEM), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))
+                OrderedDict(conv=first, bn=norm(_STEM), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))
             )
         for stage, count in enumerate(_LAYERS, 1):
             alpha = 0.0 if stage == len(_LAYERS) else self.alpha
             if stage > 1:
                 halved = shares(sum(widths) // 2, alpha)
-                body[f"T{stage}"] = Transition(widths, halved, self.alpha)
+                body[f"T{stage}"] = Transition(widths, halved, self.alpha, norm)
                 widths = halved
             grown = shares(_GROWTH, alpha)
             for layer in range(count):
                 body[f"L{stage}_B{layer}"] = DenseLayer(
-                    widths, shares(_MID, alpha), grown, self.alpha
+                    (widths, shares(_MID, alpha), grown), self.alpha, norm
                 )
                 widths = widths[0] + grown[0], widths[1] + grown[1]
         features = sum(widths)
-        tail = nn.Sequential(OrderedDict(bn=_norm(features), relu=nn.ReLU()))
+        tail = nn.Sequential(OrderedDict(bn=norm(features), relu=nn.ReLU()))
         return OctNet(stem, nn.Sequential(body), tail, features)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
+def _symbol_norm(channels: int) -> nn.Module:
     return nn.BatchNorm2d(channels, eps=1e-4, momentum=0.08)
 
 
 class DenseLayer(nn.Module):
     """BN - ReLU - 1×1 convolution, BN - ReLU - 3×3 convolution; its input stays in front."""
 
-    def __init__(self, before: Widths, mid: Widths, grown: Widths, alpha: Alpha) -> None:
+    def __init__(
+        self, widths: tuple[Widths, Widths, Widths], alpha: Alpha, norm: Normalise
+    ) -> None:
         super().__init__()
-        self.bn1, self.bn2 = Each(before, _norm), Each(mid, _norm)
+        before, mid, grown = widths
+        self.bn1, self.bn2 = Each(before, norm), Each(mid, norm)
         self.conv1 = conv(before, mid, 1, alpha=alpha)
         self.conv2 = conv(mid, grown, 3, alpha=alpha)
         self.relu = Both(nn.ReLU())
@@ -134,9 +140,9 @@ class DenseLayer(nn.Module):
 class Transition(nn.Module):
     """BN - ReLU - 1×1 convolution - average pooling of each frequency."""
 
-    def __init__(self, before: Widths, after: Widths, alpha: Alpha) -> None:
+    def __init__(self, before: Widths, after: Widths, alpha: Alpha, norm: Normalise) -> None:
         super().__init__()
-        self.bn = Each(before, _norm)
+        self.bn = Each(before, norm)
         self.relu = Both(nn.ReLU())
         self.conv = conv(before, after, 1, alpha=alpha)
         self.pool = Both(nn.AvgPool2d(2, 2))

@@ -42,7 +42,7 @@ from nas_space.networks.base import (
     UnknownNetworkError,
 )
 
-_NAME = r"(?P<multiplier>\d(?:\.\d{1,3})?)" + ALPHA
+_NAME = r"(?P<multiplier>[0-9](?:\.[0-9]{1,3})?)" + ALPHA
 _TABLE_5 = "OctConv paper (arXiv 1904.05049), Table 5"
 
 
