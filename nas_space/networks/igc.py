@@ -95,9 +95,7 @@ class OfficialIGCNetwork(Partitioned):
         """Refuse networks without shortcuts, which the authors build as `IGCNetwork` does."""
         super().__post_init__()
         if not self.ident:
-            raise UnknownNetworkError(
-                "…-official-… differs with identity shortcuts only: add -ident"
-            )
+            raise UnknownNetworkError("-official differs with identity shortcuts only: add -ident")
 
     def block(self, c_in: int, c_out: int) -> nn.Module:
         """The steps of `IGC.build`, with c_in/L secondary groups."""
