@@ -36,7 +36,7 @@ _INFLATED = ((3, 3, 3), (3, 1, 3, 1), (3, 1, 3, 1, 3, 1), (1, 3, 1))
 _CLASSES = 400
 _TABLE_8 = "OctConv paper (arXiv 1904.05049), Table 8"
 _ONE_PERCENT = "ours is 1 % higher; the ratio to the vanilla network is the printed one"
-_NO_FIT = "the stem and the last stage vanilla do not give this; 22.1G is what alpha = .25 gives"
+_NO_FIT = "not met with stem and last stage vanilla; 22.1G is what alpha = 0.25 gives"
 
 Kernel = tuple[int, int, int]
 """Frames, height, width."""

@@ -120,6 +120,8 @@ def test_offered_settings_fit_and_are_distinct(kind: type[Conv], c_in: int, c_ou
     offered = kind.settings(c_in, c_out)
     assert len(set(offered)) == len(offered)
     assert all(conv.misfit(c_in, c_out) is None for conv in offered)
+    weights = [conv.params(c_in, c_out) for conv in offered]
+    assert weights == sorted(weights, reverse=True)
 
 
 @every_kind

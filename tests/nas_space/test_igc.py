@@ -126,7 +126,7 @@ def test_blocks_of_the_papers_figure_3_cost_what_they_should(
     assert IGC(L=partitions, M=channels).params(width, width) == params
 
 
-def test_the_widest_blocks_of_figure_3_are_those_nearest_to_nine_partitions_a_channel() -> None:
+def test_the_widest_blocks_of_figure_3_are_the_papers() -> None:
     for costs, widest in ((range(4620, 4785), (28, 3)), (range(17280, 17837), (41, 5))):
         blocks = [(width, (a, b)) for a, b, width, params in FIGURE_3 if params in costs]
         assert max(blocks)[1] == widest

@@ -32,7 +32,7 @@ def test_parameters_and_macs_are_those_of_the_authors_code(name: str, known: Exa
     if known.params_without_classifier is not None:
         assert counts.params - counts.classifier_params == known.params_without_classifier
     if known.counter is not None:
-        symbol = known.source.startswith("symbol")
+        symbol = known.source.startswith("symbol library")
         assert (SYMBOL_COUNTER if symbol else GLUON_COUNTER).count(get(name)) == known.counter
 
 
@@ -54,7 +54,7 @@ def test_octave_costs_lie_where_the_papers_figure_4_has_its_markers(name: str, g
 
 
 @pytest.mark.parametrize(("name", "giga"), PAPERS["video"])
-def test_video_costs_are_those_of_the_description(name: str, giga: float) -> None:
+def test_video_costs_are_those_of_an_independent_count(name: str, giga: float) -> None:
     assert round(get(name).counts().macs / 1e9, 3) == giga
 
 
@@ -62,16 +62,6 @@ def test_octave_video_saves_the_share_that_is_printed() -> None:
     for kind, percent in (("c2d", 90), ("i3d", 91)):
         octave, vanilla = get(f"oct-{kind}-resnet-50-a0.1"), get(f"{kind}-resnet-50")
         assert round(100 * octave.counts().macs / vanilla.counts().macs) == percent
-
-
-@pytest.mark.parametrize("kind", ["resnet-50-v1b", "resnext-101-v2", "densenet-121"])
-def test_an_octave_network_has_the_parameters_of_the_vanilla_one(kind: str) -> None:
-    assert get(f"oct-{kind}-a0.25").counts().params == get(kind).counts().params
-
-
-def test_with_alpha_0_an_octave_network_costs_what_the_vanilla_one_does() -> None:
-    octave, vanilla = get("oct-resnet-50-v1b-a0").counts(), get("resnet-50-v1b").counts()
-    assert (octave.params, octave.macs) == (vanilla.params, vanilla.macs)
 
 
 def test_igc_on_imagenet_keeps_the_primary_weights_of_resnet_18() -> None:
