@@ -116,8 +116,8 @@ class OctConv2d(nn.Module):
     Args:
         widths_in: channels of the (high, low) input; 0 for an absent frequency.
         widths_out: channels of the (high, low) output; 0 for an absent frequency.
-        kernel: side of the kernel, odd.
-        stride: 1 or 2.
+        kernel: side of the kernel, odd; in three dimensions (time, height, width).
+        stride: 1 or 2, of height and width.
         groups: groups of every path; with as many groups as channels the convolution is
             depthwise and the frequencies do not mix.
         bias: whether the outputs have biases.
@@ -196,6 +196,6 @@ def pool(x: Tensor) -> Tensor:
 
 def upsample(x: Tensor, size: Size) -> Tensor:
     """Repeat every pixel 2×2, cut to that height and width (which may be odd)."""
-    scale = (1.0, 2.0, 2.0)[5 - x.dim() :]
+    scale = (2.0, 2.0) if x.dim() == 4 else (1.0, 2.0, 2.0)  # noqa: PLR2004 - (N, C, H, W)
     y = F.interpolate(x, scale_factor=scale, mode="nearest")
     return y[..., : size[0], : size[1]]
