@@ -86,8 +86,13 @@ class OctResNet(Network):
     size: int = 224
 
     def __post_init__(self) -> None:
-        """Refuse shares and sizes that the network cannot have."""
+        """Refuse depths, forms, shares and sizes that the network cannot have."""
         check_alpha(self.alpha)
+        if self.depth not in _BLOCKS or self.form not in _FORMS:
+            raise UnknownNetworkError(
+                f"no {self.form} of depth {self.depth}; forms: {', '.join(_FORMS)}; "
+                f"depths: {', '.join(map(str, _BLOCKS))}"
+            )
         if self.size < 32 or self.size % 32:  # noqa: PLR2004 - five halvings
             raise UnknownNetworkError(f"the image size must be a multiple of 32, not {self.size}")
         # The last stage is vanilla.
