@@ -14,8 +14,8 @@ from nas_space.spaces import get
 from studies.mirror import Mirror
 from studies.store import Store
 
-# Small tensors gain nothing from a second thread, and on a busy machine they wait for it: Optuna's GP
-# for minutes.
+# Small tensors gain nothing from a second thread, and on a busy machine they wait for it, Optuna's
+# GP for minutes.
 torch.set_num_threads(1)
 
 POSTGRES = os.environ.get("CONVNAS_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
