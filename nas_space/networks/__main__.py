@@ -47,7 +47,7 @@ def _main() -> int:
     if given.json:
         _print_json([_facts(network) for network in chosen])
         return 0
-    # Line by line as they are counted: all of them take half a minute.
+    # Line by line as they are counted: all of them take most of a minute.
     for paper, family in itertools.groupby(chosen, key=lambda network: network.paper):
         print(f"\n{paper}\n{_HEAD}")  # noqa: T201
         for network in family:

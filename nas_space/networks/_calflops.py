@@ -101,5 +101,5 @@ def _gluon(network: Network) -> int:
 
 
 _LABEL = "MACs, biases, pooling, ReLU"
-SYMBOL_COUNTER = Counting(_LABEL, "macs", _symbol)
-GLUON_COUNTER = Counting(_LABEL, "macs", _gluon)
+SYMBOL_COUNTER = Counting(_LABEL, _symbol)
+GLUON_COUNTER = Counting(_LABEL, _gluon)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import nn
@@ -121,25 +121,20 @@ class Counting:
 
     Attributes:
         label: what is counted, as people write it.
-        of: the column of a table that it belongs to.
         count: our number for a network under this convention.
     """
 
     label: str
-    of: Literal["params", "macs"]
     count: Callable[[Network], int]
 
 
-PARAMS = Counting("parameters", "params", lambda n: n.counts().params)
+PARAMS = Counting("parameters", lambda n: n.counts().params)
 PARAMS_WITHOUT_NORM = Counting(
-    "parameters without BN", "params", lambda n: n.counts().params - n.counts().norm_params
+    "parameters without BN", lambda n: n.counts().params - n.counts().norm_params
 )
 PARAMS_WITHOUT_CLASSIFIER = Counting(
     "parameters without classifier",
-    "params",
     lambda n: n.counts().params - n.counts().classifier_params,
 )
-MACS = Counting("MACs", "macs", lambda n: n.counts().macs)
-MACS_AND_BIASES = Counting(
-    "MACs and 1 a bias", "macs", lambda n: n.counts().macs + n.counts().biases
-)
+MACS = Counting("MACs", lambda n: n.counts().macs)
+MACS_AND_BIASES = Counting("MACs and 1 a bias", lambda n: n.counts().macs + n.counts().biases)
