@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
-from typing import Any, ClassVar, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 Size = tuple[int, int]
 """Height and width of a feature map, in pixels."""
@@ -95,8 +96,12 @@ class Conv(ABC):
         """Why this choice cannot serve these widths, as one clause; None where it can."""
 
     @abstractmethod
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
-        """Make the module. Call `check` first: misfits are not looked for again here."""
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
+        """Make the module. Call `check` first: misfits are not looked for again here.
+
+        The types of this package import torch here, not above: who chooses and counts, as the
+        driver of a search does, needs no torch, which takes seconds to import.
+        """
 
     @abstractmethod
     def params(self, c_in: int, c_out: int) -> int:

@@ -5,11 +5,12 @@ the supplement of the IGC paper (arXiv 1707.02725) names the block GPC.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,10 @@ class DeepRoots(Conv):
                 return f"{self.groups} groups do not divide {width} channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """Group convolution, then pointwise."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+
         padding = self.kernel // 2
         return nn.Sequential(
             nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),

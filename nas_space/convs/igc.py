@@ -5,11 +5,12 @@ ICCV 2017, arXiv 1707.02725: x' = P W^d P^T W^p x.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,10 @@ class IGC(Conv):
             return f"L = {self.L} must divide the {c_in} input channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """The four steps of the paper; ChannelShuffle(L) is P^T and ChannelShuffle(M) is P."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+
         padding = self.kernel // 2
         return nn.Sequential(
             nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.L, bias=False),

@@ -7,11 +7,12 @@ Networks*, CVPR 2018, arXiv 1804.06202: y = P_n W_n … P_2 W_2 P_1 W_1 x.
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +86,14 @@ class IGCV2(Conv):
             return f"{groups} groups must divide the {c_in} input channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """Each stage mixes the fastest-running digit of the channel, then makes it the slowest.
 
         Channel c is a number with digits of radices K1, K2, …; after all stages each digit is
         where it was, so the last permutation brings the channels back into order.
         """
+        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+
         groups, padding = c_out // self.K1, self.kernel // 2
         parts: list[nn.Module] = [
             nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=groups, bias=False),

@@ -5,21 +5,15 @@ rounding and biases as in the authors' MXNet code.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
 
-Widths = tuple[int, int]
-"""Channels of the (high, low) frequency maps; 0 where a frequency is absent."""
-Octaves = tuple[Tensor | None, Tensor | None]
-"""High map (N, high, H, W) and low map (N, low, ceil(H/2), ceil(W/2)); None where absent."""
+if TYPE_CHECKING:
+    from torch import nn
 
 
-def split(channels: int, alpha: float) -> Widths:
+def split(channels: int, alpha: float) -> tuple[int, int]:
     """Channels of the (high, low) maps: low is α·channels rounded down, as in the paper's code."""
     low = int(alpha * channels)
     return channels - low, low
@@ -65,8 +59,10 @@ class Octave(Conv):
                 return f"alpha = {self.alpha} of {width} channels leaves no {missing} ones"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """An `OctConv2d` between a pool and an upsampling."""
+        from nas_space.octaves import OctConv2d, OneTensor  # noqa: PLC0415 - see `Conv.build`
+
         conv = OctConv2d(
             split(c_in, self.alpha), split(c_out, self.alpha), self.kernel, stride=stride
         )
@@ -83,119 +79,3 @@ class Octave(Conv):
         coarse = area(out_size(out_size(size, stride), 2))
         from_low = low_in * (high * (fine if stride > 1 else coarse) + low * coarse)
         return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
-
-
-class OneTensor(nn.Module):
-    """Wraps an `OctConv2d` so that one full-resolution tensor goes in and comes out."""
-
-    def __init__(self, conv: "OctConv2d") -> None:
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        high_in, low_in = self.conv.widths_in
-        size = out_size((x.shape[2], x.shape[3]), self.conv.stride)
-        x_high = x[:, :high_in] if high_in else None
-        x_low = pool(x[:, high_in:]) if low_in else None
-        high, low = self.conv((x_high, x_low))
-        maps = [high] if low is None else [high, upsample(low, size)]
-        return torch.cat([y for y in maps if y is not None], dim=1)
-
-
-class OctConv2d(nn.Module):
-    """The four-path octave convolution of equation 4, on a (high, low) pair of maps.
-
-    A frequency that is absent is None, and so are the paths to and from it.
-
-    Every path is a stride-1 convolution at the resolution where it runs, with its own zero
-    padding. High to low pools *before* the convolution, low to high upsamples *after* it. A
-    stride of 2 pools the inputs first, and then low to high needs no upsampling. A bias stands
-    once for each output frequency, on the path that comes from the high map if there is one.
-
-    Args:
-        widths_in: channels of the (high, low) input; 0 for an absent frequency.
-        widths_out: channels of the (high, low) output; 0 for an absent frequency.
-        kernel: side of the kernel, odd; in three dimensions (time, height, width).
-        stride: 1 or 2, of height and width.
-        groups: groups of every path; with as many groups as channels the convolution is
-            depthwise and the frequencies do not mix.
-        bias: whether the outputs have biases.
-    """
-
-    _convolution: ClassVar[type[nn.Conv2d | nn.Conv3d]] = nn.Conv2d
-
-    def __init__(
-        self,
-        widths_in: Widths,
-        widths_out: Widths,
-        kernel: int | tuple[int, ...],
-        *,
-        stride: int = 1,
-        groups: int = 1,
-        bias: bool = False,
-    ) -> None:
-        super().__init__()
-        self.widths_in = widths_in
-        self.stride = stride
-        depthwise = groups > 1 and groups == sum(widths_in) == sum(widths_out)
-        padding: Any = tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
-
-        def path(c_in: int, c_out: int, *, biased: bool, mixes: bool) -> nn.Module | None:
-            if not (c_in and c_out) or (depthwise and mixes):
-                return None
-            count = c_in if depthwise else groups
-            sides: Any = kernel
-            return self._convolution(c_in, c_out, sides, 1, padding, groups=count, bias=biased)
-
-        (high_in, low_in), (high, low) = widths_in, widths_out
-        from_high = high_in > 0 and not depthwise
-        self.h2h = path(high_in, high, biased=bias, mixes=False)
-        self.h2l = path(high_in, low, biased=bias, mixes=True)
-        self.l2h = path(low_in, high, biased=bias and not high_in, mixes=True)
-        self.l2l = path(low_in, low, biased=bias and not from_high, mixes=False)
-
-    def forward(self, x: Octaves) -> Octaves:
-        """Map (N, high_in, H, W) and its low half to (N, high, ceil(H/s), ceil(W/s)) and its."""
-        x_high, x_low = x
-        strided = self.stride > 1
-        low_to_high = x_low
-        if strided:
-            x_high = pool(x_high) if x_high is not None else None
-            x_low = pool(x_low) if x_low is not None and self.l2l is not None else None
-        high = self.h2h(x_high) if self.h2h is not None else None
-        low = self.l2l(x_low) if self.l2l is not None else None
-        if self.l2h is not None:
-            y = self.l2h(low_to_high)
-            if not strided and x_high is not None:
-                y = upsample(y, (x_high.shape[-2], x_high.shape[-1]))
-            elif not strided:
-                y = upsample(y, (2 * y.shape[-2], 2 * y.shape[-1]))
-            high = y if high is None else high + y
-        if self.h2l is not None and x_high is not None:
-            y = self.h2l(pool(x_high))
-            low = y if low is None else low + y
-        return high, low
-
-
-class OctConv3d(OctConv2d):
-    """The octave convolution of video, on maps (N, C, T, H, W): time is never halved.
-
-    Paper, section 4.4; the four paths are `torch.nn.Conv3d` with a kernel (time, height, width).
-    """
-
-    _convolution = nn.Conv3d
-
-
-def pool(x: Tensor) -> Tensor:
-    """Average 2×2 blocks of the last two axes; an odd last row or column averages what it has."""
-    if x.dim() == 5:  # noqa: PLR2004 - (N, C, T, H, W)
-        return F.avg_pool3d(x, (1, 2, 2), ceil_mode=True)
-    return F.avg_pool2d(x, 2, ceil_mode=True)
-
-
-def upsample(x: Tensor, size: Size) -> Tensor:
-    """Repeat every pixel 2×2, cut to that height and width (which may be odd)."""
-    scale = (2.0, 2.0) if x.dim() == 4 else (1.0, 2.0, 2.0)  # noqa: PLR2004 - (N, C, H, W)
-    y = F.interpolate(x, scale_factor=scale, mode="nearest")
-    return y[..., : size[0], : size[1]]

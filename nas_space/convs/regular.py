@@ -1,11 +1,12 @@
 """The regular convolution: every output channel sees every input channel."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,10 @@ class Regular(Conv):
         """None: a regular convolution serves any widths."""
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """A `torch.nn.Conv2d`."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+
         padding = self.kernel // 2
         return nn.Conv2d(c_in, c_out, self.kernel, stride, padding, bias=False)
 

@@ -5,11 +5,12 @@ arXiv 1610.02357.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
-
-from torch import nn
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,10 @@ class Xception(Conv):
         """None: a separable convolution serves any widths."""
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
         """Depthwise, then pointwise."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+
         padding = self.kernel // 2
         return nn.Sequential(
             nn.Conv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),

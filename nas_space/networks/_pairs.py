@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from nas_space.convs.octave import Octaves, OctConv2d, Widths, split
+from nas_space.convs.octave import split
 from nas_space.networks.base import UnknownNetworkError
+from nas_space.octaves import Octaves, OctConv2d, Widths
 
 Alpha = float | None
 """Share of low-frequency channels; None is the vanilla network, whose convolutions stride."""

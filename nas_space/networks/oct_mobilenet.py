@@ -15,7 +15,6 @@ from typing import ClassVar, Self
 
 from torch import nn
 
-from nas_space.convs.octave import Octaves, Widths
 from nas_space.networks._calflops import GLUON_COUNTER
 from nas_space.networks._pairs import (
     ALPHA,
@@ -41,6 +40,7 @@ from nas_space.networks.base import (
     Shape,
     UnknownNetworkError,
 )
+from nas_space.octaves import Octaves, Widths
 
 _NAME = r"(?P<multiplier>[0-9](?:\.[0-9]{1,3})?)" + ALPHA
 _TABLE_5 = "OctConv paper (arXiv 1904.05049), Table 5"

@@ -14,7 +14,6 @@ from typing import ClassVar, Self
 
 from torch import nn
 
-from nas_space.convs.octave import Octaves, OctConv3d, Widths
 from nas_space.networks._pairs import (
     ALPHA,
     OCT,
@@ -30,6 +29,7 @@ from nas_space.networks._pairs import (
     spell,
 )
 from nas_space.networks.base import MACS, Figure, Network, Shape
+from nas_space.octaves import Octaves, OctConv3d, Widths
 
 _INFLATED = ((3, 3, 3), (3, 1, 3, 1), (3, 1, 3, 1, 3, 1), (1, 3, 1))
 """Frames of the kernel of the first convolution of each block of I3D."""

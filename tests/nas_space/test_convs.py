@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
-from nas_space.cost import count
+from nas_space.counting import count
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
 SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]

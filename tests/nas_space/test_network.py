@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.architecture import Architecture
 from nas_space.convs import InvalidChoiceError
-from nas_space.cost import Cost, Task, count, predict
+from nas_space.cost import Cost, Task, predict
+from nas_space.counting import count
 from nas_space.network import build
 from nas_space.spaces import get, spaces
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from nas_space.convs.octave import Octave, OctConv2d, OctConv3d, OneTensor, pool, split, upsample
+from nas_space.convs.octave import Octave, split
 from nas_space.convs.regular import Regular
+from nas_space.octaves import OctConv2d, OctConv3d, OneTensor, pool, upsample
 
 GOLDEN = Path(__file__).parents[1] / "data" / "oct_golden_ops.npz"
 TABLE_1 = json.loads(GOLDEN.with_name("papers.json").read_text())["table_1"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas_space.cost import count
+from nas_space.counting import count
 from nas_space.networks import Network, get, networks
 from nas_space.networks._calflops import GLUON_COUNTER, SYMBOL_COUNTER
 from nas_space.networks._exact import Exact, exact
