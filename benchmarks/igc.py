@@ -32,9 +32,8 @@ from typing import Any
 import torch
 from scipy import stats
 
-from nas_space.cli import Parser, run
+from nas_space.cli import Parser, positive, run
 from nas_space.networks import Network, UnknownNetworkError, get
-from studies.cli import positive
 from trainers import devices, recipes
 from trainers.data import Dataset, DatasetError
 from trainers.datasets import load

@@ -25,7 +25,8 @@ from nas_space.cost import Task, predict
 from nas_space.network import build
 from nas_space.spaces import get
 from searchers import samplers
-from searchers.proposals import Limits, Proposer
+from searchers.limits import Limits
+from searchers.proposals import Proposer
 from studies.front import hypervolume
 from trainers import devices, recipes
 from trainers.datasets import load

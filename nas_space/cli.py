@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -11,6 +12,8 @@ from rich.console import Console
 USAGE_ERROR = 2
 INTERRUPTED = 130
 _WIDE = 150
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,3 +71,29 @@ def console() -> Console:
     plain = not sys.stdout.isatty()
     # Names are the user's own: square brackets in them are no markup.
     return _Console(width=_WIDE if plain else None, highlight=False, markup=False)
+
+
+def quantity(text: str) -> int:
+    """Read 5M, 1.2G, 500k or 80000 as a positive whole number."""
+    match = _QUANTITY.fullmatch(text.strip())
+    value = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not 0 < value < 10**18:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number like 500k, 5M or 1.2G")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 6:05 min, 2:30 h."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{whole} s"
+    if whole < 3600:  # noqa: PLR2004 - an hour
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02} h"

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from nas_space.cli import duration
 from searchers.campaign import Snapshot
-from studies.cli import duration
 
 _PLAIN_SECONDS = 15.0
 _BAR = 24

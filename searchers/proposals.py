@@ -16,33 +16,12 @@ from optuna.trial import TrialState
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
-from nas_space.spaces import Measure, Space
+from nas_space.spaces import Space
+from searchers.limits import Limits
 from studies.records import Evaluation
 
 _MUTATIONS = 2000
 """So many steps without an unseen architecture within the limits end the search."""
-
-
-class ImpossibleLimitError(ValueError):
-    """Limits that no architecture of the space keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What every proposal keeps; None is no limit.
-
-    Attributes:
-        macs: most multiply-adds per image.
-        params: most parameters.
-    """
-
-    macs: int | None = None
-    params: int | None = None
-
-    def excess(self, cost: Cost) -> float:
-        """How far a cost is beyond the limits, as the sum of logarithms of ratios; 0 within."""
-        pairs = ((cost.macs, self.macs), (cost.params, self.params))
-        return sum(math.log(max(1.0, have / most)) for have, most in pairs if most is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +125,3 @@ class Proposer:
 def _values(val_accuracy: float, macs: int) -> list[float]:
     # Samplers weigh volumes, and a factor of two in MACs is worth as much anywhere on the front.
     return [val_accuracy, math.log10(macs)]
-
-
-def check_limits(space: Space, task: Task, limits: Limits) -> None:
-    """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
-    measures: tuple[Measure, ...] = ("macs", "params")
-    for what in measures:
-        most = getattr(limits, what)
-        least = getattr(predict(space.smallest(task, what), task), what)
-        if most is not None and least > most:
-            raise ImpossibleLimitError(
-                f"--max-{what} {most} cannot be kept: the smallest network of the space "
-                f"{space.name} has {least}"
-            )

@@ -1,18 +1,15 @@
 """Optuna's samplers by the names that users type."""
 
+import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import (
-    BaseSampler,
-    GPSampler,
-    NSGAIIISampler,
-    NSGAIISampler,
-    RandomSampler,
-    TPESampler,
-)
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 DEFAULT = "tpe"
 
@@ -25,12 +22,20 @@ class UnknownSamplerError(ValueError):
     """A name that belongs to no sampler."""
 
 
-_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed, n_startup_trials=_STARTUP, multivariate=True),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=_POPULATION),
-    "nsga3": lambda seed: NSGAIIISampler(seed=seed, population_size=_POPULATION),
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=_STARTUP),
-    "random": lambda seed: RandomSampler(seed=seed),
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A class of `optuna.samplers`, and what it is made with beside the seed."""
+
+    kind: str
+    options: Mapping[str, Any]
+
+
+_SAMPLERS = {
+    "tpe": _Choice("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
+    "nsga2": _Choice("NSGAIISampler", {"population_size": _POPULATION}),
+    "nsga3": _Choice("NSGAIIISampler", {"population_size": _POPULATION}),
+    "gp": _Choice("GPSampler", {"n_startup_trials": _STARTUP}),
+    "random": _Choice("RandomSampler", {}),
 }
 
 
@@ -45,7 +50,7 @@ def check(name: str) -> None:
         raise UnknownSamplerError(f"unknown sampler {name!r}; known samplers: {', '.join(names())}")
 
 
-def make(name: str, seed: int, done: int = 0) -> BaseSampler:
+def make(name: str, seed: int, done: int = 0) -> "BaseSampler":
     """A fresh sampler.
 
     Args:
@@ -58,7 +63,13 @@ def make(name: str, seed: int, done: int = 0) -> BaseSampler:
         UnknownSamplerError: there is none of that name.
     """
     check(name)
+    choice = _SAMPLERS[name]
     start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
+    # Optuna is half a second that reading a command line need not wait for.
+    samplers = importlib.import_module("optuna.samplers")
+    from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return _SAMPLERS[name](start)
+        sampler: BaseSampler = getattr(samplers, choice.kind)(seed=start, **choice.options)
+    return sampler

@@ -8,164 +8,27 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Any, cast
 
-import ray
-import torch
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-import nas_space
-import searchers
-import studies
-import trainers
 from searchers.campaign import Answer, Campaign
+from searchers.cluster import Resources
 from searchers.proposals import Proposal
-from searchers.worker import Worker
-from trainers.data import SearchData
-from trainers.recipes import Recipe
+from searchers.worker import Job, Worker
 
 INTERRUPT = "interrupted"
 """Why a campaign ended that the user stopped."""
-_GPU_SHARE = 0.25
-"""Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
 
 
-_SMALLEST_SHARE = 0.001
-"""Of a CPU or GPU; Ray counts in ten-thousandths."""
-_KNOCK_SECONDS = 10.0
-_PORTS = 2**16
-
-
-class ClusterError(ValueError):
-    """A Ray cluster that cannot be reached, or that cannot run a single trial."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the user says about where trials run; None leaves it to the cluster found.
-
-    Attributes:
-        address: of an existing Ray cluster; None starts one on this machine.
-        concurrency: trials at a time.
-        cpus: cores a trial; a fraction lets trials share a core.
-        gpus: GPUs a trial; a fraction lets trials share one.
-    """
-
-    address: str | None = None
-    concurrency: int | None = None
-    cpus: float | None = None
-    gpus: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What a trial gets, and how many trials run at a time."""
-
-    concurrency: int
-    cpus: float
-    gpus: float
-
-
-@contextlib.contextmanager
-def cluster(wishes: Wishes, *, verbose: bool) -> Iterator[Resources]:
-    """A Ray cluster: the one at the address, or one of our own that ends with the context.
-
-    Raises:
-        ClusterError: it cannot be reached, or is too small for a trial.
-    """
-    # Another machine has no checkout of ours: Ray ships the packages.
-    packages: list[ModuleType] = [nas_space, trainers, studies, searchers]
-    folders = [str(Path(str(package.__file__)).parent) for package in packages]
-    # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
-    local = {"address": "local", "num_cpus": _cores(), "include_dashboard": False}
-    remote = {"address": wishes.address, "runtime_env": {"py_modules": folders}}
-    try:
-        ray.init(
-            **(local if wishes.address is None else remote),
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.CRITICAL,
-        )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"at {wishes.address}" if wishes.address else "on this machine"
-        reason = str(error).strip().splitlines()[0]
-        raise ClusterError(f"no Ray cluster {where}: {reason}") from None
-    try:
-        yield plan(wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
-
-
-def check_address(address: str) -> None:
-    """Knock at a cluster's door: Ray itself would try a dead address for minutes.
-
-    Raises:
-        ClusterError: it is no HOST:PORT, or nobody answers there.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
-        raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
-    try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
-    except OSError as error:
-        raise ClusterError(
-            f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
-            "`ray start --head`, or leave --address out"
-        ) from None
-
-
-def check_local(wishes: Wishes) -> None:
-    """Raise ClusterError if this machine is too small for a single trial."""
-    plan(wishes, {"CPU": float(_cores()), "GPU": float(torch.cuda.device_count())})
-
-
-def _cores() -> int:
-    # Only Linux tells which cores this process may use.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-
-
-def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
-    """Fill in what the user left open, from the CPUs and GPUs that there are.
-
-    Raises:
-        ClusterError: not even one trial fits.
-    """
-    cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    gpus = wishes.gpus if wishes.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
-    cpus = wishes.cpus
-    if cpus is None:
-        crowded = wishes.concurrency is not None and wishes.concurrency > cpus_there
-        cpus = cpus_there / wishes.concurrency if crowded and wishes.concurrency else 1.0
-    if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
-        raise ClusterError(
-            f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
-            f"{_SMALLEST_SHARE}, and more than one GPU is a whole number of them"
-        )
-    for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
-        if wanted > there:
-            raise ClusterError(
-                f"a trial wants {wanted:g} {what}s but there are {there:g}; "
-                f"lower --{what.lower()}s-per-trial"
-            )
-    fitting = [
-        there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
-    ]
-    most = max(1, int(min(fitting) + 1e-9)) if fitting else wishes.concurrency or 1
-    return Resources(min(wishes.concurrency or most, most), cpus, gpus)
-
-
-def run_trials(
-    campaign: Campaign, data: SearchData, recipe: Recipe, resources: Resources, *, verbose: bool
-) -> None:
+def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: bool) -> None:
     """Run trials until the campaign is over.
 
     The first Ctrl-C lets the running trials finish, the second ends at once (KeyboardInterrupt).
@@ -174,10 +37,10 @@ def run_trials(
         StoreError: the database failed.
         KeyboardInterrupt: the user, or SIGTERM, wanted it to end now.
     """
-    threads = max(1, int(resources.cpus))
     # By default Ray Tune starts the workers one after another, seconds apart.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
-    shared = tune.with_parameters(Worker, data=data, recipe=recipe, threads=threads)
+    _let_trials_use_the_processes_there_are()
+    shared = tune.with_parameters(Worker, job=job)
     trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
     books = _Books(campaign)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
@@ -201,6 +64,18 @@ def run_trials(
             if books.error is not None:
                 raise books.error from None
             raise
+
+
+def _let_trials_use_the_processes_there_are() -> None:
+    """Give trials the environment that Ray's idle processes have.
+
+    Ray Tune sets a variable for PyTorch Lightning in that of every trial, so that each is a process
+    of its own, which has to import torch and Ray Tune anew. With another Ray this may do nothing.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray.tune.execution import class_cache  # noqa: PLC0415
+
+        class_cache.DEFAULT_ENV_VARS.clear()
 
 
 class _Books:

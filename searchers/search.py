@@ -7,62 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_space import spaces
-from nas_space.cost import Task, predict
-from nas_space.spaces import Space
+from nas_space.cost import predict
 from searchers import samplers
 from searchers.campaign import Campaign, Snapshot
-from searchers.proposals import Limits, Proposer, check_limits
-from searchers.scheduling import Resources, Wishes, check_address, check_local, cluster, run_trials
+from searchers.cluster import Cluster, Resources
+from searchers.proposals import Proposer
+from searchers.question import Question
+from searchers.scheduling import run_trials
+from searchers.settings import Settings
+from searchers.worker import Training
 from studies.mirror import Mirror
 from studies.records import Study
-from studies.store import DEFAULT_URL, Store, parse_url
-from trainers import recipes
-from trainers.data import Dataset
-from trainers.datasets import load
-from trainers.recipes import Recipe
-
-_NO_LIMITS = Limits()
-_ANYWHERE = Wishes()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Everything that a user may say about a search; the command line documents each.
-
-    Attributes:
-        study: its name; None makes one of the space, data set, recipe and seed.
-        flip: whether mirror images may be trained on, where the data set allows it.
-        epochs: of the recipe; None leaves the recipe's own.
-        command: how the user asked, for the record.
-    """
-
-    space: str
-    budget: int
-    dataset: str = "digits"
-    image_size: int | None = None
-    subset: int | None = None
-    flip: bool = True
-    data_dir: Path | None = None
-    recipe: str = "quick"
-    epochs: int | None = None
-    sampler: str = samplers.DEFAULT
-    seed: int = 0
-    study: str | None = None
-    storage: str = DEFAULT_URL
-    limits: Limits = _NO_LIMITS
-    wishes: Wishes = _ANYWHERE
-    verbose: bool = False
-    command: str = ""
+from studies.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
     """What is known when the trials are about to run: for the lines above the progress."""
 
-    space: Space
-    dataset: Dataset
-    recipe: Recipe
+    question: Question
     study: Study
     done_before: int
     resources: Resources
@@ -89,6 +52,8 @@ class Finding:
 
 def search(
     settings: Settings,
+    question: Question,
+    cluster: Cluster,
     on_start: Callable[[Start], None],
     watch: Callable[[Snapshot], None],
 ) -> Finding:
@@ -96,44 +61,25 @@ def search(
 
     Args:
         settings: see `Settings`.
+        question: what these settings ask, see `ask`.
+        cluster: where trials run; it may be starting still.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
 
     Raises:
-        ValueError: settings that cannot be met, as one of the errors of our packages; nothing has
-            been trained then.
-        StoreError: the database failed on the way; what was recorded stays.
+        ClusterError: the cluster cannot be used.
+        StoreError: the database cannot be used, or failed on the way; what was recorded stays.
         KeyboardInterrupt: it was told to stop at once.
     """
-    space = spaces.get(settings.space)
-    samplers.check(settings.sampler)
-    recipe = recipes.get(settings.recipe)
-    if settings.epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=settings.epochs)
-    parse_url(settings.storage)
-    if settings.wishes.address is None:
-        check_local(settings.wishes)
-    else:
-        check_address(settings.wishes.address)
-    dataset = load(
-        settings.dataset,
-        image_size=settings.image_size,
-        subset=settings.subset,
-        data_dir=settings.data_dir,
-        flip=settings.flip,
-    )
-    channels, height, width = dataset.search.shape
-    task = Task(channels, (height, width), len(dataset.search.classes))
-    check_limits(space, task, settings.limits)
-    # Only now is anything written: a slip of the finger leaves no empty database behind.
+    space, task = question.space, question.task
     store = Store(settings.storage, create=True)
-    study = store.enter(describe(settings, space, dataset, recipe))
+    study = store.enter(describe(settings, question))
     before = store.evaluations(study)
     sampler = samplers.make(settings.sampler, settings.seed, len(before))
     proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
-    mirror = Mirror(settings.storage, study.name, space.catalogue())
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
-    with closing(mirror), cluster(settings.wishes, verbose=settings.verbose) as resources:
+    with closing(Mirror(settings.storage, study.name, space.catalogue())) as mirror:
+        resources = cluster.resources()
         campaign = Campaign(
             study=study,
             store=store,
@@ -147,16 +93,19 @@ def search(
             watch=watch,
         )
         done = campaign.snapshot().finished
-        on_start(Start(space, dataset, recipe, study, done, resources))
+        on_start(Start(question, study, done, resources))
         if not campaign.done:
-            run_trials(campaign, dataset.search, recipe, resources, verbose=settings.verbose)
+            threads = max(1, int(resources.cpus))
+            job = Training(question.dataset.search, question.recipe, threads)
+            run_trials(campaign, job, resources, verbose=settings.verbose)
     end = campaign.snapshot()
     watch(end)
     return Finding(study, store, end, campaign.over_because, mirror.trouble)
 
 
-def describe(settings: Settings, space: Space, dataset: Dataset, recipe: Recipe) -> Study:
+def describe(settings: Settings, question: Question) -> Study:
     """The study that these settings ask for, as it is stored."""
+    space, recipe, dataset = question.space, question.recipe, question.dataset
     data = dataset.search
     name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
     sizes = f"-n{settings.subset}" * bool(settings.subset)

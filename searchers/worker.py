@@ -1,41 +1,54 @@
 """What runs in Ray's worker processes: one warm trainable that evaluates one network a trial."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-import torch
 from ray.tune import Trainable
-from safetensors.torch import save
 
-from nas_space.architecture import Architecture
-from nas_space.network import build
-from trainers import devices
 from trainers.data import SearchData
 from trainers.recipes import Recipe
-from trainers.training import Trainer
+
+Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Maps a trial's configuration to its result: numbers, or an ``error``."""
+
+
+class Job(Protocol):
+    """The work of all trials; travels to each worker once."""
+
+    def start(self) -> Evaluate:
+        """Set up what trials share, in the worker's process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A job that trains the trial's architecture.
+
+    Attributes:
+        data: the train and validation splits.
+        recipe: how to train.
+        threads: CPU threads of a worker.
+    """
+
+    data: SearchData
+    recipe: Recipe
+    threads: int
+
+    def start(self) -> Evaluate:
+        """Put the data on the device."""
+        # The driver, which makes this value, never needs torch.
+        from searchers.evaluator import Evaluator  # noqa: PLC0415
+
+        return Evaluator(self.data, self.recipe, self.threads)
 
 
 class Worker(Trainable):
-    """Trains the architecture of its trial; the process and the data stay for the next trial.
+    """Evaluates the configuration of its trial; the process and the data stay for the next."""
 
-    A training that fails is a result like any other, so that the worker lives on.
-    """
-
-    def setup(  # type: ignore[override]
-        self, config: dict[str, Any], *, data: SearchData, recipe: Recipe, threads: int
-    ) -> None:
-        """Take in what all trials share.
-
-        Args:
-            config: of the first trial; see `step`.
-            data: the train and validation splits.
-            recipe: how to train.
-            threads: CPU threads of this worker.
-        """
-        torch.set_num_threads(threads)
+    def setup(self, config: dict[str, Any], *, job: Job) -> None:  # type: ignore[override]
+        """Take in the job that all trials share."""
         self.config = config
-        self._data = data
-        self._device = devices.best()
-        self._trainer = Trainer(data, recipe, self._device)
+        self._evaluate = job.start()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""
@@ -43,32 +56,5 @@ class Worker(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``: the whole trial."""
-        device = self._device.name
-        try:
-            return self._evaluate() | {"device": device, "done": True}
-        except torch.AcceleratorError:
-            # The device's context is broken for good: let this process go, with the trial.
-            raise
-        except Exception as error:  # noqa: BLE001 - a failing trial is a row, not an end
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            if self._device.where.type == "cuda":
-                torch.cuda.empty_cache()
-            return {"error": reason, "device": device, "done": True}
-
-    def _evaluate(self) -> dict[str, Any]:
-        channels = self._data.shape[0]
-        architecture = Architecture.from_json(self.config["architecture"])
-        seed = self.config["seed"]
-        network = build(architecture, channels, len(self._data.classes), seed=seed)
-        outcome = self._trainer.train(network, seed=seed)
-        tensors = {
-            name: tensor.detach().cpu().contiguous()
-            for name, tensor in network.state_dict().items()
-        }
-        return {
-            "val_accuracy": outcome.val_accuracy,
-            "train_loss": outcome.train_loss,
-            "seconds": outcome.seconds,
-            "weights": save(tensors),
-        }
+        """The whole trial: Ray Tune need not call again."""
+        return self._evaluate(self.config) | {"done": True}

@@ -13,20 +13,13 @@ from safetensors.torch import save as save_weights
 from torch import Tensor
 
 from nas_space.architecture import Architecture
-from nas_space.cli import Parser, console
+from nas_space.cli import Parser, console, duration, positive, quantity
 from nas_space.network import build
+from studies.arguments import add_study_arguments
 from studies.bundle import Bundle, BundleError, Preprocessing, prepare
 from studies.card import Card
 from studies.choose import NoSuchNetworkError, Rule, choose
-from studies.cli import (
-    CommandError,
-    add_study_arguments,
-    duration,
-    open_store,
-    positive,
-    quantity,
-    run,
-)
+from studies.cli import CommandError, open_store, run
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Export, Study

@@ -5,7 +5,8 @@ import json
 from rich.table import Table
 
 from nas_space.cli import Parser, console
-from studies.cli import add_storage_argument, open_store, run
+from studies.arguments import add_storage_argument
+from studies.cli import open_store, run
 from studies.front import front
 
 

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
-from studies.cli import add_study_arguments, open_store, run
+from studies.arguments import add_study_arguments
+from studies.cli import open_store, run
 from studies.front import front
 from studies.records import Evaluation
 

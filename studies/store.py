@@ -26,7 +26,6 @@ from sqlalchemy.orm import Session, defer
 from studies.front import front
 from studies.records import Evaluation, Export, Status, Study, Weights
 
-DEFAULT_URL = "sqlite:///convnas.db"
 _VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
 _ATTEMPTS = 6

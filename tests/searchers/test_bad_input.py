@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from nas_space import spaces
 from searchers.command import command
-from searchers.search import Settings, describe
+from searchers.question import ask
+from searchers.search import describe
+from searchers.settings import Settings
 from studies import export, pareto
 from studies import list as listing
 from studies.store import Store
 from tests.examples import evaluation, study
-from trainers import recipes
-from trainers.datasets import load
 
 SEARCH = ["--space", "mixed", "--budget", "2"]
 
@@ -140,7 +139,7 @@ def test_a_study_of_another_question_is_refused(
 ) -> None:
     # Store what this very search would store, but for one part.
     settings = Settings(space="mixed", budget=2, study="mine")
-    other = describe(settings, spaces.get("mixed"), load("digits"), recipes.get("quick"))
+    other = describe(settings, ask(settings))
     setattr(other, part, getattr(other, part) | changes)
     store = Store(settings.storage, create=True)
     store.enter(other)

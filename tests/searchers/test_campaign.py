@@ -9,7 +9,8 @@ from nas_space.cost import Task, predict
 from nas_space.spaces import get
 from searchers import samplers
 from searchers.campaign import Answer, Campaign, Snapshot
-from searchers.proposals import Limits, Proposal, Proposer
+from searchers.limits import Limits
+from searchers.proposals import Proposal, Proposer
 from studies.mirror import Mirror
 from studies.records import Status
 from studies.store import Store

@@ -9,7 +9,8 @@ import pytest
 from nas_space.cost import Task, predict
 from nas_space.spaces import Measure, Space, get
 from searchers import samplers
-from searchers.proposals import ImpossibleLimitError, Limits, Proposal, Proposer, check_limits
+from searchers.limits import ImpossibleLimitError, Limits, check_limits
+from searchers.proposals import Proposal, Proposer
 from searchers.samplers import UnknownSamplerError
 from studies.records import Evaluation
 from tests.examples import evaluation, study

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from trainers.data import Dataset, DatasetError, SearchData, make_dataset, split_positions
-from trainers.datasets import load
+from trainers.datasets import digits, load
 
 
 def numbered(
@@ -79,6 +79,10 @@ def test_mean_and_deviation_are_those_of_the_training_images() -> None:
     pixels = data.train.pixels / 255
     assert data.mean == pytest.approx([pixels.mean()])
     assert data.std == pytest.approx([pixels.std()])
+
+
+def test_digits_are_read_as_scikit_learn_reads_them() -> None:
+    assert np.array_equal(digits._table(), digits._table_by_sklearn())
 
 
 def test_digits_are_real_and_their_splits_known() -> None:

@@ -1,15 +1,15 @@
-"""What the command line says and records."""
+"""What the command line means, and what of it is recorded."""
 
 import pytest
 
-from searchers import command
+from searchers.arguments import read
 
 
 @pytest.mark.parametrize("form", [["--storage", "{}"], ["--storage={}"]], ids=str)
 def test_a_password_is_not_recorded_with_the_command(form: list[str]) -> None:
     url = "postgresql+psycopg://me:secret@db.example/nas"
     argv = ["--space", "igc", "--budget", "5", *(word.format(url) for word in form)]
-    settings = command._settings(argv)
+    settings = read(argv)
     assert settings.storage == url
     assert "secret" not in settings.command
     assert "me:***@db.example/nas" in settings.command
@@ -19,6 +19,6 @@ def test_a_password_is_not_recorded_with_the_command(form: list[str]) -> None:
 def test_commands_to_type_start_as_the_users_own_did(monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ["--space", "igc", "--budget", "5"]
     monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)
-    assert command._settings(argv).command == "python -m searchers.run --space igc --budget 5"
+    assert read(argv).command == "python -m searchers.run --space igc --budget 5"
     monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")
-    assert command._settings(argv).command.startswith("uv run python -m searchers.run")
+    assert read(argv).command.startswith("uv run python -m searchers.run")

@@ -2,9 +2,8 @@
 
 import pytest
 
-from searchers.campaign import Snapshot
-from searchers.progress import line
-from searchers.scheduling import ClusterError, Resources, Wishes, plan
+from searchers.cluster import ClusterError, Resources, plan
+from searchers.settings import Wishes
 
 LAPTOP = {"CPU": 2.0}
 SERVER = {"CPU": 16.0, "GPU": 2.0}
@@ -53,14 +52,3 @@ def test_a_trial_that_fits_nowhere_is_refused(wishes: Wishes, reason: str) -> No
 def test_shares_that_ray_cannot_give_are_refused(wishes: Wishes) -> None:
     with pytest.raises(ClusterError, match=r"shares are at least 0\.001"):
         plan(wishes, SERVER)
-
-
-def test_progress_is_one_line_that_says_all() -> None:
-    snapshot = Snapshot(12, 1, 2, 48, 0.9123, 0.456, 75.0)
-    said = line(snapshot)
-    assert (
-        said == "12/48 done, 2 running, 1 failed · best 91.23% · hypervolume 0.456 · 1:15 min left"
-    )
-    assert line(snapshot, bar=True).startswith("━━━━━━──────────────────")
-    start = Snapshot(0, 0, 1, 48, None, 0.0, None)
-    assert line(start) == "0/48 done, 1 running · best – · hypervolume 0.000 · – left"

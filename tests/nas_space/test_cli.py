@@ -4,8 +4,7 @@ import argparse
 
 import pytest
 
-from nas_space.cli import short
-from studies.cli import duration, quantity
+from nas_space.cli import duration, quantity, short
 
 
 @pytest.mark.parametrize(

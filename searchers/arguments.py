@@ -1,0 +1,180 @@
+"""The command line of a search, as `Settings`."""
+
+import argparse
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from nas_space.cli import Parser, positive, quantity
+from nas_space.spaces import spaces
+from searchers import samplers
+from searchers.limits import Limits
+from searchers.settings import Settings, Wishes
+from studies.arguments import add_storage_argument
+from trainers.datasets import names
+from trainers.recipes import recipes
+
+_EXAMPLES = """\
+examples:
+  python -m searchers.run --space mixed --budget 200
+      the default: handwritten digits that come with the install
+  python -m searchers.run --space mixed --budget 100 --dataset ~/photos --max-macs 20M
+      your own images: a folder with a sub-folder for each class
+  python -m searchers.run --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
+      a quick look at one type of convolution on a part of CIFAR-10
+
+The same command goes on where it was stopped. MACs are multiply-adds per image, which the papers
+call FLOPs.
+"""
+
+
+def read(argv: Sequence[str]) -> Settings:
+    """The settings that a command line asks for; exits with code 2 where it is malformed."""
+    given = _parser().parse_args(argv)
+    return Settings(
+        space=given.space,
+        budget=given.budget,
+        dataset=given.dataset,
+        image_size=given.image_size,
+        subset=given.subset,
+        flip=not given.no_flip,
+        data_dir=given.data_dir,
+        recipe=given.recipe,
+        epochs=given.epochs,
+        sampler=given.sampler,
+        seed=given.seed,
+        study=given.study,
+        storage=given.storage,
+        limits=Limits(given.max_macs, given.max_params),
+        wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
+        verbose=given.verbose,
+        command=_spoken(argv, given.storage),
+    )
+
+
+def runner() -> str:
+    """What a user who started us through uv has to type before a command."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+
+
+def _spoken(argv: Sequence[str], storage: str) -> str:
+    """The command line as it is recorded and repeated to the user: without a password."""
+    words = [word.replace(storage, _without_password(storage)) for word in argv]
+    return f"{runner()}python -m searchers.run {shlex.join(words)}"
+
+
+def _without_password(url: str) -> str:
+    try:
+        password = urlsplit(url).password
+    except ValueError:  # it is no URL, and will be refused
+        return url
+    return url.replace(f":{password}@", ":***@", 1) if password else url
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m searchers.run",
+        description="Search the networks that trade validation accuracy against MACs best: which "
+        "convolution belongs in which layer?",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to search")
+    what.add_argument(
+        "--space", required=True, help=f"the networks to choose from: {', '.join(spaces())}"
+    )
+    what.add_argument(
+        "--budget", required=True, type=positive, metavar="N", help="evaluations to finish"
+    )
+    what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
+    what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
+    data = parser.add_argument_group("on which images")
+    data.add_argument(
+        "--dataset",
+        default="digits",
+        metavar="NAME|PATH",
+        help=f"{', '.join(names())}, or a folder with a sub-folder of images for each class, with "
+        "or without train, val and test folders above them (default: %(default)s)",
+    )
+    data.add_argument(
+        "--image-size",
+        type=positive,
+        metavar="N",
+        help="resize a folder's images to N×N pixels (default: at most 64)",
+    )
+    data.add_argument(
+        "--subset", type=positive, metavar="N", help="train on N of the images, to look quickly"
+    )
+    data.add_argument(
+        "--no-flip", action="store_true", help="train on no mirror images, as of letters or signs"
+    )
+    data.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--recipe",
+        default="quick",
+        help=f"how each network is trained: {', '.join(recipes())} (default: %(default)s)",
+    )
+    how.add_argument(
+        "--epochs",
+        type=positive,
+        metavar="N",
+        help="passes over the images, instead of the recipe's",
+    )
+    how.add_argument(
+        "--sampler",
+        default=samplers.DEFAULT,
+        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s; gp "
+        "takes about a second a proposal in the space mixed)",
+    )
+    how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--study", type=_name, metavar="NAME", help="default: made of space, data, recipe and seed"
+    )
+    add_storage_argument(where)
+    where.add_argument(
+        "--concurrency", type=positive, metavar="N", help="trials at a time (default: what fits)"
+    )
+    where.add_argument(
+        "--cpus-per-trial", type=_share, metavar="X", help="cores a trial, like 0.5 (default: 1)"
+    )
+    where.add_argument(
+        "--gpus-per-trial",
+        type=_share,
+        metavar="X",
+        help="GPUs a trial, like 0.5 (default: 0.25 if there is one)",
+    )
+    where.add_argument(
+        "--address", metavar="HOST:PORT", help="an existing Ray cluster (default: this machine)"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="let Ray and Optuna say what they have to say"
+    )
+    return parser
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - fits 32 bits
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 to 999999999")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not (text.strip() == text and text.isprintable() and 0 < len(text) <= 200):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError("a study's name has 1 to 200 printable characters")
+    return text
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1024:  # noqa: PLR2004 - more is a slip of the finger; also refuses nan
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of CPUs or GPUs like 1 or 0.25")
+    return share

@@ -1,0 +1,42 @@
+"""Hard limits on what a proposed network may cost."""
+
+import math
+from dataclasses import dataclass
+
+from nas_space.cost import Cost, Task, predict
+from nas_space.spaces import Measure, Space
+
+
+class ImpossibleLimitError(ValueError):
+    """Limits that no architecture of the space keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What every proposal keeps; None is no limit.
+
+    Attributes:
+        macs: most multiply-adds per image.
+        params: most parameters.
+    """
+
+    macs: int | None = None
+    params: int | None = None
+
+    def excess(self, cost: Cost) -> float:
+        """How far a cost is beyond the limits, as the sum of logarithms of ratios; 0 within."""
+        pairs = ((cost.macs, self.macs), (cost.params, self.params))
+        return sum(math.log(max(1.0, have / most)) for have, most in pairs if most is not None)
+
+
+def check_limits(space: Space, task: Task, limits: Limits) -> None:
+    """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
+    measures: tuple[Measure, ...] = ("macs", "params")
+    for what in measures:
+        most = getattr(limits, what)
+        least = getattr(predict(space.smallest(task, what), task), what)
+        if most is not None and least > most:
+            raise ImpossibleLimitError(
+                f"--max-{what} {most} cannot be kept: the smallest network of the space "
+                f"{space.name} has {least}"
+            )

@@ -1,0 +1,102 @@
+"""A search as its user sees it: what is said before, the progress, the result."""
+
+import logging
+import shlex
+import sys
+import warnings
+
+import optuna
+
+from nas_space.cli import INTERRUPTED, console
+from searchers.arguments import runner
+from searchers.cluster import Cluster
+from searchers.progress import Progress
+from searchers.question import Question
+from searchers.scheduling import INTERRUPT
+from searchers.search import Finding, Start, search
+from searchers.settings import Settings
+from studies.arguments import DEFAULT_URL
+from studies.front import front
+from studies.pareto import table
+from studies.store import StoreError
+
+BAD_INPUT = (StoreError,)
+"""What can be wrong with the settings still, once the question was read."""
+
+
+def session(settings: Settings, question: Question, cluster: Cluster) -> int:
+    """Run the search and talk about it; the exit code."""
+    if not settings.verbose:
+        _hush()
+    with Progress() as progress:
+        try:
+            finding = search(settings, question, cluster, _announce, progress.show)
+        except KeyboardInterrupt:
+            finding = None
+    if finding is None:
+        print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
+        return INTERRUPTED
+    return _conclude(settings, finding)
+
+
+def _announce(start: Start) -> None:
+    question = start.question
+    data, recipe = question.dataset.search, question.recipe
+    size = "×".join(map(str, data.shape))
+    resized = f" (resized to {question.dataset.image_size})" * bool(question.dataset.image_size)
+    done = f", {start.done_before} done" * bool(start.done_before)
+    gpus = f" and {start.resources.gpus:g} GPU" * bool(start.resources.gpus)
+    lines = {
+        "space": f"{question.space.name}: {question.space.size():.1e} architectures of "
+        f"{', '.join(question.space.kinds)}",
+        "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
+        f"images of {size}{resized}, {len(data.classes)} classes",
+        "recipe": f"{recipe.name}, {recipe.epochs} epochs",
+        "study": f"{start.study.name}{done}",
+        "workers": f"{start.resources.concurrency} at a time, "
+        f"{start.resources.cpus:g} CPU{gpus} each",
+    }
+    for name, line in lines.items():
+        print(f"{name:8} {line}", flush=True)  # noqa: T201
+
+
+def _conclude(settings: Settings, finding: Finding) -> int:
+    end, store = finding.end, finding.store
+    members = front(store.evaluations(finding.study))
+    failed = f", {end.failed} failed" if end.failed else ""
+    if members:
+        console().print(table(members))
+    print(f"{end.finished} evaluations{failed} in study {finding.study.name} of {store.shown_url}")  # noqa: T201
+    if members:
+        print("\nnext:\n" + "\n".join(f"  {runner()}{step}" for step in _next_steps(finding)))  # noqa: T201
+    if finding.trouble is not None:
+        _say(f"optuna-dashboard does not show everything yet ({finding.trouble})")
+    if finding.over_because is None:
+        return 0
+    _say(f"ended before its budget of {end.budget}: {finding.over_because}")
+    if finding.over_because != INTERRUPT:
+        return 1
+    _say(f"go on with: {settings.command}")
+    return INTERRUPTED
+
+
+def _next_steps(finding: Finding) -> list[str]:
+    url = shlex.quote(finding.store.shown_url)
+    where = "" if finding.store.shown_url == DEFAULT_URL else f" --storage {url}"
+    study = f"--study {shlex.quote(finding.study.name)}{where}"
+    return [
+        f"optuna-dashboard {url}",
+        f"python -m studies.pareto {study}",
+        f"python -m studies.export {study} --knee --retrain --output exported",
+    ]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def _hush() -> None:
+    """Silence the libraries: what matters of their messages is said by us."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray(\\..*)?|optuna(\\..*)?")
+    logging.getLogger("ray").setLevel(logging.CRITICAL)

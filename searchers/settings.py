@@ -1,0 +1,59 @@
+"""Everything that a user may say about a search, as values."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchers.limits import Limits
+from searchers.samplers import DEFAULT as DEFAULT_SAMPLER
+from studies.arguments import DEFAULT_URL
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says about where trials run; None leaves it to the cluster found.
+
+    Attributes:
+        address: of an existing Ray cluster; None starts one on this machine.
+        concurrency: trials at a time.
+        cpus: cores a trial; a fraction lets trials share a core.
+        gpus: GPUs a trial; a fraction lets trials share one.
+    """
+
+    address: str | None = None
+    concurrency: int | None = None
+    cpus: float | None = None
+    gpus: float | None = None
+
+
+_NO_LIMITS = Limits()
+_ANYWHERE = Wishes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a user may say about a search; the command line documents each.
+
+    Attributes:
+        study: its name; None makes one of the space, data set, recipe and seed.
+        flip: whether mirror images may be trained on, where the data set allows it.
+        epochs: of the recipe; None leaves the recipe's own.
+        command: how the user asked, for the record.
+    """
+
+    space: str
+    budget: int
+    dataset: str = "digits"
+    image_size: int | None = None
+    subset: int | None = None
+    flip: bool = True
+    data_dir: Path | None = None
+    recipe: str = "quick"
+    epochs: int | None = None
+    sampler: str = DEFAULT_SAMPLER
+    seed: int = 0
+    study: str | None = None
+    storage: str = DEFAULT_URL
+    limits: Limits = _NO_LIMITS
+    wishes: Wishes = _ANYWHERE
+    verbose: bool = False
+    command: str = ""
