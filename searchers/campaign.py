@@ -10,7 +10,7 @@ from typing import Any
 
 from searchers.proposals import Proposal, Proposer
 from studies.front import front, hypervolume
-from studies.mirror import Mirror
+from studies.mirror import BackgroundMirror, Mirror
 from studies.records import Evaluation, Status, Study
 from studies.store import Store
 
@@ -80,7 +80,7 @@ class Campaign:
 
     study: Study
     store: Store
-    mirror: Mirror
+    mirror: Mirror | BackgroundMirror
     proposer: Proposer
     evaluations: Sequence[Evaluation]
     budget: int

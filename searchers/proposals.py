@@ -6,31 +6,50 @@ works on a study in memory that is filled from our own rows.
 
 import math
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Space
 from searchers.limits import Limits
+from studies.front import front
 from studies.records import Evaluation
 
 _MUTATIONS = 2000
 """So many steps without an unseen architecture within the limits end the search."""
+_MEMORY = 600
+"""Most evaluations that a sampler looks at: the time of a proposal grows with them."""
+_KEPT = 400
+"""What is left of them when it has to forget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An architecture to evaluate, what it costs, and the sampler's number for it."""
+    """An architecture to evaluate, and what it costs."""
 
     architecture: Architecture
     cost: Cost
-    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a sampler learns from an evaluation: the labels it would have had to choose."""
+
+    labels: dict[str, str]
+    val_accuracy: float
+    macs: int
+
+    @property
+    def values(self) -> list[float]:
+        """The objectives, as the sampler sees them."""
+        # Samplers weigh volumes: a factor of two in MACs is worth as much anywhere on the front.
+        return [self.val_accuracy, math.log10(self.macs)]
 
 
 class Proposer:
@@ -57,19 +76,24 @@ class Proposer:
         self._distributions: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(labels) for name, labels in self._labels.items()
         }
-        self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        self._study = _new_study(sampler)
         self._random = random.Random(seed)
         self._seen: set[str] = set()
+        self._lessons: list[Lesson] = []
+        self._open: dict[str, _Open] = {}
 
     def learn(self, evaluations: Iterable[Evaluation]) -> None:
         """Take in evaluations of an earlier run."""
         for evaluation in evaluations:
             self._seen.add(evaluation.key)
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
-            if labels is None or evaluation.val_accuracy is None:
-                continue
-            trial = self._ask(labels)
-            self._study.tell(trial, _values(evaluation.val_accuracy, evaluation.macs))
+            if labels is not None and evaluation.val_accuracy is not None:
+                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.macs)
+                self._lessons.append(lesson)
+        if len(self._lessons) > _MEMORY:
+            self._lessons = memorable(self._lessons, _KEPT)
+        for lesson in self._lessons:
+            self._add(lesson)
 
     def propose(self) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found."""
@@ -79,31 +103,52 @@ class Proposer:
         if labels is None:
             self._study.tell(trial, state=TrialState.FAIL)
             return None
+        number = trial.number
         if labels != wanted:
             self._study.tell(trial, state=TrialState.FAIL)
-            trial = self._ask(labels)
+            number = self._start(labels)
         architecture = self._space.decode(labels)
         self._seen.add(architecture.key)
-        return Proposal(architecture, predict(architecture, self._task), trial.number)
+        self._open[architecture.key] = _Open(labels, number)
+        return Proposal(architecture, predict(architecture, self._task))
 
     def tell(self, proposal: Proposal, val_accuracy: float | None) -> None:
         """Report how a proposal fared; None means that it failed."""
+        told = self._open.pop(proposal.architecture.key)
         if val_accuracy is None:
-            self._study.tell(proposal.ticket, state=TrialState.FAIL)
-        else:
-            self._study.tell(proposal.ticket, _values(val_accuracy, proposal.cost.macs))
+            self._study.tell(told.number, state=TrialState.FAIL)
+            return
+        lesson = Lesson(told.labels, val_accuracy, proposal.cost.macs)
+        self._study.tell(told.number, lesson.values)
+        self._lessons.append(lesson)
+        if len(self._lessons) > _MEMORY:
+            self._forget()
 
-    def _ask(self, labels: dict[str, str]) -> optuna.Trial:
-        """A trial with these labels, as if the sampler had proposed them."""
-        self._study.enqueue_trial(labels)
-        trial = self._study.ask(self._distributions)
+    def _forget(self) -> None:
+        """Begin a new study of what is worth remembering, with the trials that are out."""
+        self._lessons = memorable(self._lessons, _KEPT)
+        self._study = _new_study(self._study.sampler)
+        for lesson in self._lessons:
+            self._add(lesson)
+        for key, out in self._open.items():
+            self._open[key] = replace(out, number=self._start(out.labels))
+
+    def _add(self, lesson: Lesson) -> None:
+        """A finished trial, as if the sampler had proposed it."""
+        self._study.tell(self._start(lesson.labels), lesson.values)
+
+    def _start(self, labels: dict[str, str]) -> int:
+        """The number of a running trial with these labels, as if the sampler had proposed them."""
+        self._study.add_trial(
+            create_trial(state=TrialState.RUNNING, params=labels, distributions=self._distributions)
+        )
+        trial = self._study.get_trials(deepcopy=False)[-1]
         sampler = self._study.sampler
         if isinstance(sampler, BaseGASampler):
-            # Genetic samplers breed only from trials marked with a generation, and mark none whose
-            # parameters are all given.
-            frozen = self._study.get_trials(deepcopy=False)[trial.number]
-            sampler.get_trial_generation(self._study, frozen)
-        return trial
+            # Genetic samplers breed only from trials marked with a generation, and mark none that
+            # they did not propose.
+            sampler.get_trial_generation(self._study, trial)
+        return trial.number
 
     def _admissible(self, labels: dict[str, str]) -> dict[str, str] | None:
         """The nearest labels, by a random walk, of an unseen architecture within the limits."""
@@ -122,6 +167,37 @@ class Proposer:
         return self._limits.excess(predict(self._space.decode(labels), self._task))
 
 
-def _values(val_accuracy: float, macs: int) -> list[float]:
-    # Samplers weigh volumes, and a factor of two in MACs is worth as much anywhere on the front.
-    return [val_accuracy, math.log10(macs)]
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A proposal that is out: its labels, and its number in the sampler's study."""
+
+    labels: dict[str, str]
+    number: int
+
+
+def _new_study(sampler: BaseSampler) -> optuna.Study:
+    return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+
+def memorable(lessons: Sequence[Lesson], count: int) -> list[Lesson]:
+    """That many lessons, in order: half of them the fronts, then the next ones; half the latest.
+
+    Samplers tell good trials from the others, and need all of the good but few of the others.
+    """
+    latest = len(lessons) - count // 2
+    rest, best = list(range(latest)), list[int]()
+    while rest and len(best) < count - count // 2:
+        members = front(_Position(at, lessons[at].val_accuracy, lessons[at].macs) for at in rest)
+        best += [member.at for member in members]
+        rest = sorted(set(rest) - set(best))
+    kept = sorted(best[: count - count // 2]) + list(range(latest, len(lessons)))
+    return [lessons[at] for at in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """A lesson by its place in a list, as `front` wants it."""
+
+    at: int
+    val_accuracy: float
+    macs: int

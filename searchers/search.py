@@ -15,10 +15,16 @@ from searchers.proposals import Proposer
 from searchers.question import Question
 from searchers.scheduling import run_trials
 from searchers.settings import Settings
-from searchers.worker import Training
-from studies.mirror import Mirror
+from searchers.worker import Job, Training
+from studies.mirror import BackgroundMirror, Mirror
 from studies.records import Study
 from studies.store import Store
+
+
+def training(question: Question, resources: Resources) -> Job:
+    """The job of a search: to train each architecture."""
+    threads = max(1, int(resources.cpus))
+    return Training(question.dataset.search, question.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ def search(
     cluster: Cluster,
     on_start: Callable[[Start], None],
     watch: Callable[[Snapshot], None],
+    make_job: Callable[[Question, Resources], Job] = training,
 ) -> Finding:
     """Run a search, or go on with it, until its budget of finished evaluations is reached.
 
@@ -65,6 +72,7 @@ def search(
         cluster: where trials run; it may be starting still.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
+        make_job: what trials do.
 
     Raises:
         ClusterError: the cluster cannot be used.
@@ -78,7 +86,8 @@ def search(
     sampler = samplers.make(settings.sampler, settings.seed, len(before))
     proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
-    with closing(Mirror(settings.storage, study.name, space.catalogue())) as mirror:
+    shown = Mirror(settings.storage, study.name, space.catalogue())
+    with closing(BackgroundMirror(shown)) as mirror:
         resources = cluster.resources()
         campaign = Campaign(
             study=study,
@@ -95,8 +104,7 @@ def search(
         done = campaign.snapshot().finished
         on_start(Start(question, study, done, resources))
         if not campaign.done:
-            threads = max(1, int(resources.cpus))
-            job = Training(question.dataset.search, question.recipe, threads)
+            job = make_job(question, resources)
             run_trials(campaign, job, resources, verbose=settings.verbose)
     end = campaign.snapshot()
     watch(end)

@@ -5,13 +5,16 @@ import random
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nas_space.cost import Task, predict
 from nas_space.spaces import Measure, Space, get
-from searchers import samplers
+from searchers import proposals, samplers
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
-from searchers.proposals import Proposal, Proposer
+from searchers.proposals import Lesson, Proposal, Proposer, memorable
 from searchers.samplers import UnknownSamplerError
+from studies.front import front
 from studies.records import Evaluation
 from tests.examples import evaluation, study
 
@@ -118,7 +121,7 @@ def drawn(count: int, **fixed: str) -> list[Proposal]:
     chance, space = random.Random(0), get("mixed")
     labels = [{p.name: chance.choice(p.labels) for p in space.parameters} for _ in range(count)]
     architectures = [space.decode(found | fixed) for found in labels]
-    return [Proposal(a, predict(a, TASK), 0) for a in architectures]
+    return [Proposal(a, predict(a, TASK)) for a in architectures]
 
 
 def test_tpe_prefers_what_did_well_in_earlier_evaluations() -> None:
@@ -138,6 +141,47 @@ def test_nsga2_breeds_from_earlier_evaluations() -> None:
     source.learn(as_evaluations(drawn(40, **{"stage1.width": "64"})))
     children = [p.architecture.stages[0].width for p in proposed(source, 20)]
     assert children.count(64) > 15
+
+
+@every_sampler
+def test_a_sampler_that_forgets_repeats_nothing_and_loses_no_proposal(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposals, "_MEMORY", 12)
+    monkeypatch.setattr(proposals, "_KEPT", 8)
+    source = proposer(name)
+    out = [source.propose() for _ in range(3)]
+    found = proposed(source, 40)
+    assert 8 <= len(source._lessons) <= 12
+    assert len(source._study.trials) < 30
+    for proposal in out:
+        assert proposal is not None
+        source.tell(proposal, 0.5)
+    keys = [p.architecture.key for p in (*out, *found) if p is not None]
+    assert len(set(keys)) == 43
+
+
+lessons = st.lists(
+    st.builds(
+        Lesson,
+        st.just({"stage1.width": "8"}),
+        st.floats(0, 1, width=16),
+        st.integers(1, 50),
+    ),
+    min_size=12,
+    max_size=40,
+)
+
+
+@given(lessons)
+def test_what_is_remembered_is_the_front_and_the_latest_in_order(found: list[Lesson]) -> None:
+    kept = memorable(found, 12)
+    places = [next(i for i, lesson in enumerate(found) if lesson is k) for k in kept]
+    assert len(kept) == 12
+    assert places == sorted(set(places))
+    assert kept[-6:] == found[-6:]
+    best = front(found[:-6])
+    assert all(any(k is member for k in kept) for member in best) or len(best) > 6
 
 
 def test_learning_takes_no_notice_of_another_spaces_architectures() -> None:
