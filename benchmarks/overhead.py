@@ -5,8 +5,8 @@
 Trials of known length (they sleep) run in three ways, one after another, round by round: by our
 search with all its parts (Ray, the sampler, SQLite, Optuna's view), by what a competent user would
 write with the same libraries (`tune.Tuner` on a function, `OptunaSearch` on SQLite), and in a bare
-loop. The overhead is what a worker spends from one trial's end to the next one's begin: makespan ×
-workers / trials - seconds. Medians over rounds, with the range.
+loop. The overhead is how long a worker's place stays empty from one trial's end to the next one's
+begin, the median of a search. Medians over rounds, with the range.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.tables import spread
 
 STACKS = ("convnas", "plain", "loop")
 _WEIGHTS = 400_000
@@ -91,8 +93,9 @@ def by_plain(log: str, trials: int, seconds: float, workers: int) -> None:
         tune.report({"accuracy": sum(map(len, config.values())) / 1000, "macs": 1.0})
 
     ray.init(include_dashboard=False, log_to_driver=False)
-    labels = {
-        parameter.name: tune.choice(parameter.labels) for parameter in get("mixed").parameters
+    labels: dict[str, optuna.distributions.BaseDistribution] = {
+        parameter.name: optuna.distributions.CategoricalDistribution(parameter.labels)
+        for parameter in get("mixed").parameters
     }
     sampler = OptunaSearch(
         labels,
@@ -135,17 +138,10 @@ def measure(stack: str, trials: int, seconds: float, workers: int) -> Measured:
             environment |= {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
         subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         times = [tuple(map(float, line.split())) for line in log.read_text().splitlines()]
-    used = 1 if stack == "loop" else workers
-    makespan = max(end for _, end in times) - min(begin for begin, _ in times)
-    return Measured(
-        min(begin for begin, _ in times) - start, makespan * used / len(times) - seconds
-    )
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Median and range."""
-    middle = statistics.median(values)
-    return f"{middle:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+    begins, ends = sorted(begin for begin, _ in times), sorted(end for _, end in times)
+    places = 1 if stack == "loop" else workers
+    gaps = [begin - end for begin, end in zip(begins[places:], ends, strict=False)]
+    return Measured(begins[0] - start, statistics.median(gaps))
 
 
 def main() -> None:
@@ -161,9 +157,8 @@ def main() -> None:
     if given.stack:
         name, arguments = given.stack
         with contextlib.redirect_stdout(sys.stderr):
-            {"convnas": by_convnas, "plain": by_plain, "loop": by_loop}[name](
-                *json.loads(arguments)
-            )
+            stacks = {"convnas": by_convnas, "plain": by_plain, "loop": by_loop}
+            stacks[name](*json.loads(arguments))
         return
     found: dict[str, list[Measured]] = {stack: [] for stack in given.stacks}
     for number in range(given.rounds):

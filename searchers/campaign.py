@@ -114,6 +114,11 @@ class Campaign:
         """Whether the budget is spent."""
         return self._finished >= self.budget
 
+    @property
+    def first_trials(self) -> int:
+        """How many trials begin together."""
+        return min(self.concurrency, self.budget - self._finished)
+
     def stop(self, reason: str) -> None:
         """Propose nothing more; what runs may finish."""
         self.over_because = self.over_because or reason

@@ -49,11 +49,12 @@ class ClusterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a trial gets, and how many trials run at a time."""
+    """What a trial gets, how many trials run at a time, and whether all on this machine."""
 
     concurrency: int
     cpus: float
     gpus: float
+    here: bool = True
 
 
 class Cluster:
@@ -191,4 +192,4 @@ def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
         there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
     ]
     most = max(1, int(min(fitting) + 1e-9)) if fitting else wishes.concurrency or 1
-    return Resources(min(wishes.concurrency or most, most), cpus, gpus)
+    return Resources(min(wishes.concurrency or most, most), cpus, gpus, wishes.address is None)

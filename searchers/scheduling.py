@@ -22,7 +22,7 @@ from ray.tune.search import Searcher
 from searchers.campaign import Answer, Campaign
 from searchers.cluster import Resources
 from searchers.proposals import Proposal
-from searchers.worker import Job, Worker
+from searchers.worker import Job, StartingLine, Worker
 
 INTERRUPT = "interrupted"
 """Why a campaign ended that the user stopped."""
@@ -40,12 +40,14 @@ def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: b
     # By default Ray Tune starts the workers one after another, seconds apart.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     _let_trials_use_the_processes_there_are()
-    shared = tune.with_parameters(Worker, job=job)
-    trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
     books = _Books(campaign)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     # What Ray Tune writes is not the record: it goes when the search ends.
     with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(campaign):
+        line = StartingLine(Path(scratch, "line"), campaign.first_trials)
+        line.folder.mkdir()
+        shared = tune.with_parameters(Worker, job=job, line=line if resources.here else None)
+        trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

@@ -1,13 +1,19 @@
 """What runs in Ray's worker processes: one warm trainable that evaluates one network a trial."""
 
+import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from ray.tune import Trainable
 
 from trainers.data import SearchData
 from trainers.recipes import Recipe
+
+_LATEST_SECONDS = 20.0
+_LOOK_SECONDS = 0.02
 
 Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Maps a trial's configuration to its result: numbers, or an ``error``."""
@@ -42,13 +48,40 @@ class Training:
         return Evaluator(self.data, self.recipe, self.threads)
 
 
+@dataclass(frozen=True, slots=True)
+class StartingLine:
+    """Lets the workers of one machine begin together.
+
+    Ray Tune gives the worker that is first to finish a trial to any trial whose own worker is still
+    starting, and drops that one. Where trials are shorter than a start, one worker would do all.
+
+    Attributes:
+        folder: empty at first.
+        workers: how many begin together.
+    """
+
+    folder: Path
+    workers: int
+
+    def wait(self) -> None:
+        """Return once that many workers have come here, or one of them seems lost."""
+        (self.folder / str(os.getpid())).touch()
+        late = time.monotonic() + _LATEST_SECONDS
+        while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < late:
+            time.sleep(_LOOK_SECONDS)
+
+
 class Worker(Trainable):
     """Evaluates the configuration of its trial; the process and the data stay for the next."""
 
-    def setup(self, config: dict[str, Any], *, job: Job) -> None:  # type: ignore[override]
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], *, job: Job, line: StartingLine | None
+    ) -> None:
         """Take in the job that all trials share."""
         self.config = config
         self._evaluate = job.start()
+        if line is not None:
+            line.wait()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""

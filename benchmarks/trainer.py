@@ -1,0 +1,152 @@
+"""Images a second of our training loop against the usual DataLoader loop.
+
+    uv run python -m benchmarks.trainer --rounds 5
+    uv run python -m benchmarks.trainer --rounds 3 --dataset ~/cifar --images 4000 --accuracy
+
+Each measurement is a process of its own on one core with one thread, as a search's trials are; the
+two loops and the networks take turns. Images are random unless a folder is given: the speed does
+not depend on them. With --accuracy both train to the end of the recipe, and the table has the
+validation accuracy that they reach, and the seconds it took.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.tables import circumstances, spread
+from nas_space.architecture import Architecture, Stage
+from nas_space.convs import parse
+from nas_space.cost import Task, predict
+from trainers import recipes
+from trainers.data import SearchData
+
+LOOPS = ("convnas", "plain")
+_RESNET = tuple(Stage(width, ((parse("regular"),) * 2,) * 3) for width in (16, 32, 64))
+_MIXED = (
+    Stage(16, ((parse("octave(alpha=0.25)"), parse("xception")),)),
+    Stage(32, ((parse("igc(L=8,M=4)"), parse("deep_roots(groups=4)")),)),
+    Stage(64, ((parse("regular"), parse("igcv2(K1=1,K2=8,K3=8)")),)),
+)
+NETWORKS = {"ResNet-20": Architecture(_RESNET), "small mixed": Architecture(_MIXED)}
+
+
+def read(dataset: str | None, images: int) -> SearchData:
+    """The folder's images, or random ones of CIFAR's size."""
+    import numpy as np  # noqa: PLC0415 - threads are set before
+
+    from trainers.data import make_dataset  # noqa: PLC0415
+    from trainers.datasets import load  # noqa: PLC0415
+
+    if dataset is not None:
+        return load(dataset, subset=images).search
+    chance = np.random.default_rng(0)
+    pixels = chance.integers(0, 256, (images * 2, 32, 32, 3), dtype=np.uint8)
+    labels = {"train": np.arange(images * 2) % 10}
+    names = tuple(map(str, range(10)))
+    made = make_dataset(
+        "random", names, labels, lambda _, positions: pixels[positions], flip=True, subset=images
+    )
+    return made.search
+
+
+def measure(loop: str, network: str, dataset: str | None, images: int, epochs: int) -> None:
+    """Train, and print the seconds of each epoch but the first, and the accuracy, as JSON."""
+    import torch  # noqa: PLC0415
+
+    from nas_space.network import build  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    data = read(dataset, images)
+    recipe = dataclasses.replace(recipes.get("quick"), epochs=epochs)
+    module = build(NETWORKS[network], data.shape[0], len(data.classes))
+    if loop == "plain":
+        from benchmarks import plain  # noqa: PLC0415
+
+        trained = plain.train(module, data, recipe)
+        seconds, accuracy = list(trained.epoch_seconds), trained.val_accuracy
+    else:
+        import time  # noqa: PLC0415
+
+        from trainers import devices  # noqa: PLC0415
+        from trainers.training import Trainer  # noqa: PLC0415
+
+        marks = [time.perf_counter()]
+        trainer = Trainer(data, recipe, devices.best())
+        outcome = trainer.train(
+            module, seed=0, on_epoch=lambda *_: marks.append(time.perf_counter())
+        )
+        seconds = [after - before for before, after in itertools.pairwise(marks)]
+        accuracy = outcome.val_accuracy
+    steps = len(data.train) // recipe.batch(len(data.train))
+    trained_images = steps * recipe.batch(len(data.train))
+    rest = seconds[1:] or seconds
+    speed = trained_images / statistics.median(rest)
+    print(json.dumps({"speed": speed, "seconds": sum(seconds), "accuracy": accuracy}))
+
+
+def run(loop: str, network: str, given: argparse.Namespace) -> dict[str, float]:
+    """Measure in a process on one core."""
+    arguments = [loop, network, given.dataset, given.images, given.epochs]
+    command = [sys.executable, "-m", "benchmarks.trainer", "--measure", json.dumps(arguments)]
+    core = given.core
+
+    def pin() -> None:
+        os.sched_setaffinity(0, {core})
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, preexec_fn=pin
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dataset", help="a folder of images; random ones if left out")
+    parser.add_argument("--images", type=int, default=1024)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.measure:
+        measure(*json.loads(given.measure))
+        return
+    if given.dataset:
+        given.dataset = str(Path(given.dataset).expanduser().resolve())
+    print(circumstances(given.rounds) + f", {given.images} images, {given.epochs} epochs\n")
+    print("| network | MACs | plain, images/s | convnas, images/s | convnas : plain |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in given.networks:
+        found: dict[str, list[dict[str, float]]] = {loop: [] for loop in LOOPS}
+        for _ in range(given.rounds):
+            for loop in LOOPS:
+                found[loop].append(run(loop, name, given))
+        speeds = {loop: [each["speed"] for each in rounds] for loop, rounds in found.items()}
+        ratios = [a / b for a, b in zip(speeds["convnas"], speeds["plain"], strict=True)]
+        macs = predict(NETWORKS[name], Task(3, (32, 32), 10)).macs / 1e6
+        print(
+            f"| {name} | {macs:.1f}M | {spread(speeds['plain'], 0)} "
+            f"| {spread(speeds['convnas'], 0)} | {spread(ratios, 2)} |",
+            flush=True,
+        )
+        if given.accuracy:
+            for loop, rounds in found.items():
+                accuracy = spread([100 * each["accuracy"] for each in rounds], 1)
+                seconds = spread([each["seconds"] for each in rounds], 1)
+                print(f"{name}, {loop}: validation {accuracy} % in {seconds} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
