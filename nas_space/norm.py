@@ -47,6 +47,7 @@ class NormAct(nn.BatchNorm2d):
         return (
             self.training
             and _unobserved()
+            and (self.relu or residual is None)
             and _suits(x, residual)
             and all(_belongs(part, x.shape[1]) for part in parts)
             and kernels() is not None

@@ -14,7 +14,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-_FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
+_FLAGS = ("-O2", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
 _PATIENCE = 120
 """Seconds that a compiler may take; it needs three."""

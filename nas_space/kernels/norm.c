@@ -18,17 +18,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 16, STRIP = 4, BLOCK = 8192 }; /* lanes a vector, vectors a strip, values a block */
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+enum {
+    LANES = 16,    /* of a vector */
+    STRIP = 16,    /* vectors of a strip, at most */
+    BLOCK = 32768, /* values of a block */
+};
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
+typedef double doubles __attribute__((vector_size(8 * LANES)));
 
 /* Inlined with constant arguments, so that every kind of call is compiled by itself. */
 #define INLINE static inline __attribute__((always_inline))
+#define EACH_VECTOR(j) _Pragma("GCC unroll 8") for (int j = 0; j < t.vectors; j++)
 
 /* ---- vectors in memory ---- */
+
+INLINE lanes widen(halves h)
+{
+#ifdef __AVX512BF16__ /* one instruction, where compilers take five */
+    words w = (words)_mm512_cvtepu16_epi32((__m256i)h);
+#else
+    words w = __builtin_convertvector(h, words);
+#endif
+    return (lanes)(w << 16);
+}
+
+/* To the nearest bfloat16, ties to even; what is not a number stays so. */
+INLINE halves narrow(lanes v)
+{
+#ifdef __AVX512BF16__
+    return (halves)_mm512_cvtneps_pbh((__m512)v);
+#else
+    words w = (words)v;
+    words nan = (words)((w & 0x7fffffff) > 0x7f800000);
+    words near = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
+    return __builtin_convertvector((near & ~nan) | (0x7fc0 & nan), halves);
+#endif
+}
 
 /* `count` values from index i on; the lanes behind them are 0. */
 INLINE lanes load(const void *from, long i, int count, int half)
@@ -36,20 +69,11 @@ INLINE lanes load(const void *from, long i, int count, int half)
     if (half) {
         halves h = {0};
         memcpy(&h, (const uint16_t *)from + i, 2 * count);
-        return (lanes)(__builtin_convertvector(h, words) << 16);
+        return widen(h);
     }
     lanes v = {0};
     memcpy(&v, (const float *)from + i, 4 * count);
     return v;
-}
-
-/* To the nearest bfloat16, ties to even; what is not a number stays so. */
-INLINE halves narrow(lanes v)
-{
-    words w = (words)v;
-    words nan = (words)((w & 0x7fffffff) > 0x7f800000);
-    words near = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
-    return __builtin_convertvector((near & ~nan) | (0x7fc0 & nan), halves);
 }
 
 INLINE void store(void *to, long i, lanes v, int count, int half)
@@ -71,12 +95,21 @@ INLINE lanes first(lanes v, int count)
     return count == LANES ? v : keep(v, index < count);
 }
 
+INLINE void add(double *to, lanes v)
+{
+    doubles sums;
+    memcpy(&sums, to, sizeof sums);
+    sums += __builtin_convertvector(v, doubles);
+    memcpy(to, &sums, sizeof sums);
+}
+
 /* ---- a call ---- */
 
 typedef struct {
     long channels, rows;
     long width;                /* values of a wide row: a multiple of LANES and of channels */
     long wide;                 /* whole wide rows */
+    int strip;                 /* vectors of a strip */
     const void *x, *residual;  /* read forward */
     const void *y, *dy;        /* read backward; y only with a residual */
     void *to, *masked;         /* written: y or dx, and the residual's gradient */
@@ -102,33 +135,32 @@ typedef struct {
 INLINE void moments(const call *a, tile t, kind k)
 {
     lanes centre[STRIP], sum[STRIP] = {0}, square[STRIP] = {0};
-    for (int j = 0; j < t.vectors; j++)
+    EACH_VECTOR(j)
         centre[j] = load(a->centre, t.column + j * LANES, LANES, 0);
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
-        for (int j = 0; j < t.vectors; j++) {
+        EACH_VECTOR(j) {
             lanes d = load(a->x, i + j * LANES, t.count, k.half) - centre[j];
             d = first(d, t.count);
             sum[j] += d;
             square[j] += d * d;
         }
-    for (int j = 0; j < t.vectors; j++)
-        for (int l = 0; l < LANES; l++) {
-            a->sum[t.column + j * LANES + l] += sum[j][l];
-            a->product[t.column + j * LANES + l] += square[j][l];
-        }
+    EACH_VECTOR(j) {
+        add(a->sum + t.column + j * LANES, sum[j]);
+        add(a->product + t.column + j * LANES, square[j]);
+    }
 }
 
 /* y = relu((x - mean) * scale + bias + residual). */
 INLINE void normalise(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP];
-    for (int j = 0; j < t.vectors; j++) {
+    EACH_VECTOR(j) {
         mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
         scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
         bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
     }
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
-        for (int j = 0; j < t.vectors; j++) {
+        EACH_VECTOR(j) {
             lanes v = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
             v = v * scale[j] + bias[j];
             if (k.residual)
@@ -143,13 +175,13 @@ INLINE void normalise(const call *a, tile t, kind k)
 INLINE void reduce(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP], sum[STRIP] = {0}, product[STRIP] = {0};
-    for (int j = 0; j < t.vectors; j++) {
+    EACH_VECTOR(j) {
         mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
         scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
         bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
     }
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
-        for (int j = 0; j < t.vectors; j++) {
+        EACH_VECTOR(j) {
             lanes g = load(a->dy, i + j * LANES, t.count, k.half);
             lanes d = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
             if (k.residual) {
@@ -161,18 +193,17 @@ INLINE void reduce(const call *a, tile t, kind k)
             sum[j] += g;
             product[j] += g * d;
         }
-    for (int j = 0; j < t.vectors; j++)
-        for (int l = 0; l < LANES; l++) {
-            a->sum[t.column + j * LANES + l] += sum[j][l];
-            a->product[t.column + j * LANES + l] += product[j][l];
-        }
+    EACH_VECTOR(j) {
+        add(a->sum + t.column + j * LANES, sum[j]);
+        add(a->product + t.column + j * LANES, product[j]);
+    }
 }
 
 /* dx from the masked dy, or, without a residual, from dy and its mask. */
 INLINE void gradient(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP], slope[STRIP], constant[STRIP];
-    for (int j = 0; j < t.vectors; j++) {
+    EACH_VECTOR(j) {
         mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
         scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
         bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
@@ -181,7 +212,7 @@ INLINE void gradient(const call *a, tile t, kind k)
     }
     const void *dy = k.residual ? a->masked : a->dy;
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
-        for (int j = 0; j < t.vectors; j++) {
+        EACH_VECTOR(j) {
             lanes g = load(dy, i + j * LANES, t.count, k.half);
             lanes d = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
             if (k.relu && !k.residual)
@@ -201,17 +232,25 @@ INLINE void work(const call *a, tile t, kind k)
     }
 }
 
+/* A block of whole wide rows, in strips that divide the width. */
+INLINE void block(const call *a, long start, long rows, int vectors, kind k)
+{
+    for (long c = 0; c < a->width; c += vectors * LANES)
+        work(a, (tile){start + c, a->width, rows, c, vectors, LANES}, k);
+}
+
 /* One pass over the tensor. */
 INLINE void pass(const call *a, kind k)
 {
-    long block = a->width < BLOCK ? BLOCK / a->width : 1;
-    for (long row = 0; row < a->wide; row += block) {
-        long rows = a->wide - row < block ? a->wide - row : block;
-        long c = 0, start = row * a->width;
-        for (; c + STRIP * LANES <= a->width; c += STRIP * LANES)
-            work(a, (tile){start + c, a->width, rows, c, STRIP, LANES}, k);
-        for (; c < a->width; c += LANES)
-            work(a, (tile){start + c, a->width, rows, c, 1, LANES}, k);
+    long most = a->width < BLOCK ? BLOCK / a->width : 1;
+    for (long row = 0; row < a->wide; row += most) {
+        long rows = a->wide - row < most ? a->wide - row : most;
+        switch (a->strip) {
+        case 8: block(a, row * a->width, rows, 8, k); break;
+        case 6: block(a, row * a->width, rows, 6, k); break;
+        case 4: block(a, row * a->width, rows, 4, k); break;
+        default: block(a, row * a->width, rows, a->strip, k); break;
+        }
     }
     long c = 0, start = a->wide * a->width, rest = a->rows * a->channels - start;
     for (; c + LANES <= rest; c += LANES)
@@ -226,17 +265,25 @@ INLINE void pass(const call *a, kind k)
 
 /* ---- what belongs to a channel ---- */
 
+/* Vectors of the strips that a wide row falls into: the whole of it, if it can be. */
+static int strip_of(long width)
+{
+    int vectors = STRIP;
+    while (width % (vectors * LANES))
+        vectors--;
+    return vectors;
+}
+
 static int prepare(call *a, long rows, long channels)
 {
     long width = channels;
-    while (width % LANES)
-        width *= 2;
-    while (width % (STRIP * LANES) && width < 512)
+    while (width % LANES || width < 4 * LANES)
         width *= 2;
     char *memory = calloc(width, 2 * sizeof(double) + 5 * sizeof(float));
     if (!memory)
         return 0;
-    a->rows = rows, a->channels = channels, a->width = width, a->wide = rows * channels / width;
+    a->rows = rows, a->channels = channels;
+    a->width = width, a->wide = rows * channels / width, a->strip = strip_of(width);
     a->sum = (double *)memory, a->product = a->sum + width;
     a->centre = (float *)(a->product + width), a->scale = a->centre + width;
     a->bias = a->scale + width, a->slope = a->bias + width, a->constant = a->slope + width;
@@ -306,7 +353,7 @@ static void slopes(call *a, const float *saved, float *dweight, float *dbias)
 
 /* ---- entry points: 0, or -1 where memory is short ---- */
 
-/* y = relu(bn(x) + residual), with or without the ReLU, with or without a residual (NULL).
+/* y = relu(bn(x) + residual); without a residual (NULL) also without the ReLU.
  * x, residual, y: (rows, channels); saved: (4, channels), written; the others: (channels). */
 int norm_forward(const void *x, const void *residual, const float *weight, const float *bias,
                  float *running_mean, float *running_var, void *y, float *saved, long rows,
@@ -320,10 +367,8 @@ int norm_forward(const void *x, const void *residual, const float *weight, const
     repeat(&a, a.centre);
     RUN(&a, MOMENTS, half, 0, 0);
     statistics(&a, weight, bias, running_mean, running_var, momentum, eps, saved);
-    if (residual && relu)
+    if (residual)
         RUN(&a, NORMALISE, half, 1, 1);
-    else if (residual)
-        RUN(&a, NORMALISE, half, 0, 1);
     else if (relu)
         RUN(&a, NORMALISE, half, 1, 0);
     else
@@ -332,8 +377,8 @@ int norm_forward(const void *x, const void *residual, const float *weight, const
     return 0;
 }
 
-/* Gradients of what norm_forward computed. y and masked, the residual's gradient, only where a
- * ReLU followed a residual, otherwise NULL; without a ReLU the residual's gradient is dy. */
+/* Gradients of what norm_forward computed; y and masked, the residual's gradient, are NULL where
+ * there was none. */
 int norm_backward(const void *dy, const void *x, const void *y, const float *saved, void *dx,
                   void *masked, float *dweight, float *dbias, long rows, long channels, int half,
                   int relu)

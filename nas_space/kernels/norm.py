@@ -47,7 +47,7 @@ class Running:
 
 
 class NormActFunction(torch.autograd.Function):
-    """``relu(batch_norm(x) + residual)`` in training, the ReLU and the residual as asked for.
+    """``relu(batch_norm(x) + residual)`` in training; without a residual also without the ReLU.
 
     C is given bare pointers, so who calls `apply` vouches for them: all on the CPU; x and residual
     (N, C, H, W) of one shape in channels_last, both float32 or both bfloat16, with more than one
@@ -89,9 +89,9 @@ class NormActFunction(torch.autograd.Function):
             x.dtype is torch.bfloat16,
             relu,
         )
-        ctx.relu, ctx.residual = relu, residual is not None
+        ctx.relu = relu
         # Without a residual backward finds the ReLU's mask from x, which it reads anyway.
-        ctx.save_for_backward(x, saved, y if relu and ctx.residual else None)
+        ctx.save_for_backward(x, saved, y if residual is not None else None)
         return y
 
     @staticmethod
@@ -105,7 +105,7 @@ class NormActFunction(torch.autograd.Function):
         channels = x.shape[1]
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx = torch.empty_like(x)
-        masked = torch.empty_like(x) if y is not None else None
+        dresidual = torch.empty_like(x) if y is not None else None
         parameters = torch.empty(2, channels, dtype=torch.float32, device="cpu")
         dweight, dbias = parameters.unbind()
         _call(
@@ -115,7 +115,7 @@ class NormActFunction(torch.autograd.Function):
             y.data_ptr() if y is not None else None,
             saved.data_ptr(),
             dx.data_ptr(),
-            masked.data_ptr() if masked is not None else None,
+            dresidual.data_ptr() if dresidual is not None else None,
             dweight.data_ptr(),
             dbias.data_ptr(),
             x.numel() // channels,
@@ -123,7 +123,6 @@ class NormActFunction(torch.autograd.Function):
             x.dtype is torch.bfloat16,
             ctx.relu,
         )
-        dresidual = (masked if masked is not None else dy) if ctx.residual else None
         return dx, dresidual, dweight, dbias, None, None
 
 
