@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.architecture import Architecture, Layer
 from nas_space.convs.base import InvalidChoiceError
+from nas_space.norm import NormAct
 
 
 def build(architecture: Architecture, channels: int, classes: int, *, seed: int = 0) -> nn.Module:
@@ -34,7 +34,7 @@ class Network(nn.Module):
         super().__init__()
         stem, *layers = architecture.layers()
         shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}
-        self.stem = nn.Sequential(stem.conv.build(channels, stem.c_out), nn.BatchNorm2d(stem.c_out))
+        self.stem = nn.Sequential(stem.conv.build(channels, stem.c_out), NormAct(stem.c_out))
         pairs = zip(layers[::2], layers[1::2], strict=True)
         self.blocks = nn.Sequential(
             *(Residual(a, b, shortcuts.get(a.name.replace("conv1", "shortcut"))) for a, b in pairs)
@@ -43,7 +43,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to logits (N, classes)."""
-        x = self.blocks(F.relu(self.stem(x)))
+        x = self.blocks(self.stem(x))
         logits: Tensor = self.classifier(x.mean(dim=(2, 3)))
         return logits
 
@@ -54,19 +54,20 @@ class Residual(nn.Module):
     def __init__(self, first: Layer, second: Layer, shortcut: Layer | None) -> None:
         super().__init__()
         self.conv1 = _make(first)
-        self.bn1 = nn.BatchNorm2d(first.c_out)
+        self.bn1 = NormAct(first.c_out)
         self.conv2 = _make(second)
-        self.bn2 = nn.BatchNorm2d(second.c_out)
+        self.bn2 = NormAct(second.c_out)
         self.shortcut: nn.Module = (
-            nn.Sequential(_make(shortcut), nn.BatchNorm2d(shortcut.c_out))
+            nn.Sequential(_make(shortcut), NormAct(shortcut.c_out, relu=False))
             if shortcut is not None
             else nn.Identity()
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        y = self.bn1(self.conv1(x))
+        out: Tensor = self.bn2(self.conv2(y), self.shortcut(x))
+        return out
 
 
 def _make(layer: Layer) -> nn.Module:

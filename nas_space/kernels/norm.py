@@ -1,0 +1,137 @@
+"""Batch normalisation in training with its ReLU and residual, on the kernels of ``norm.c``."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nas_space.kernels import library
+
+_POINTERS, _SIZES, _FLAGS = [ctypes.c_void_p] * 8, [ctypes.c_long] * 2, [ctypes.c_int] * 2
+_FORWARD = ctypes.CFUNCTYPE(
+    ctypes.c_int, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, *_FLAGS
+)
+_BACKWARD = ctypes.CFUNCTYPE(ctypes.c_int, *_POINTERS, *_SIZES, *_FLAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """``norm_forward`` and ``norm_backward`` of ``norm.c``, which says what they take."""
+
+    forward: Callable[..., int]
+    backward: Callable[..., int]
+
+
+@cache
+def kernels() -> Kernels | None:
+    """The compiled kernels, or None where they cannot be had."""
+    compiled = library("norm")
+    if compiled is None:
+        return None
+    return Kernels(_FORWARD(("norm_forward", compiled)), _BACKWARD(("norm_backward", compiled)))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Statistics (C,) that move with every batch, by a share of `momentum`; eps of the variance."""
+
+    mean: Tensor
+    var: Tensor
+    momentum: float
+    eps: float
+
+
+class NormActFunction(torch.autograd.Function):
+    """``relu(batch_norm(x) + residual)`` in training; without a residual also without the ReLU.
+
+    C is given bare pointers, so who calls `apply` vouches for them: all on the CPU; x and residual
+    (N, C, H, W) of one shape in channels_last, both float32 or both bfloat16, with more than one
+    value a channel; weight, bias and running statistics (C,) float32 and contiguous.
+
+    Statistics and the parameters' gradients are float32. There is no second derivative.
+
+    Source: Ioffe and Szegedy, arXiv 1502.03167.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own, untyped
+        x: Tensor,
+        residual: Tensor | None,
+        weight: Tensor,
+        bias: Tensor,
+        running: Running,
+        relu: bool,
+    ) -> Tensor:
+        """Map x (N, C, H, W) and the residual to y of the same shape and type."""
+        channels = x.shape[1]
+        y = torch.empty_like(x)
+        saved = torch.empty(4, channels, dtype=torch.float32, device="cpu")
+        _call(
+            _kernels().forward,
+            x.data_ptr(),
+            residual.data_ptr() if residual is not None else None,
+            weight.data_ptr(),
+            bias.data_ptr(),
+            running.mean.data_ptr(),
+            running.var.data_ptr(),
+            y.data_ptr(),
+            saved.data_ptr(),
+            x.numel() // channels,
+            channels,
+            running.momentum,
+            running.eps,
+            x.dtype is torch.bfloat16,
+            relu,
+        )
+        ctx.relu = relu
+        # Without a residual backward finds the ReLU's mask from x, which it reads anyway.
+        ctx.save_for_backward(x, saved, y if residual is not None else None)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        dy: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of x, residual, weight and bias from y's."""
+        x, saved, y = ctx.saved_tensors
+        channels = x.shape[1]
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        dx = torch.empty_like(x)
+        dresidual = torch.empty_like(x) if y is not None else None
+        parameters = torch.empty(2, channels, dtype=torch.float32, device="cpu")
+        dweight, dbias = parameters.unbind()
+        _call(
+            _kernels().backward,
+            dy.data_ptr(),
+            x.data_ptr(),
+            y.data_ptr() if y is not None else None,
+            saved.data_ptr(),
+            dx.data_ptr(),
+            dresidual.data_ptr() if dresidual is not None else None,
+            dweight.data_ptr(),
+            dbias.data_ptr(),
+            x.numel() // channels,
+            channels,
+            x.dtype is torch.bfloat16,
+            ctx.relu,
+        )
+        return dx, dresidual, dweight, dbias, None, None
+
+
+def _kernels() -> Kernels:
+    found = kernels()
+    assert found is not None  # noqa: S101 - who calls the function has asked
+    return found
+
+
+def _call(kernel: Callable[..., int], *arguments: float | None) -> None:
+    if kernel(*arguments) != 0:
+        raise MemoryError("no memory for a kernel's sums")

@@ -1,0 +1,132 @@
+"""Batch normalisation with the addition and the ReLU that follow it, as one module.
+
+In the training of a small network on a CPU these three read and write the activations so often
+that they take a quarter to half of a step.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from nas_space.kernels.norm import NormActFunction, Running, kernels
+
+
+class NormAct(nn.BatchNorm2d):
+    """``relu(batch_norm(x) + residual)``; parameters and buffers are `torch.nn.BatchNorm2d`'s.
+
+    It is computed in one of two ways, equal up to rounding: by torch's operations, or, where they
+    serve (training on one thread of a CPU, in channels_last), by the kernels of this package.
+
+    ``num_batches_tracked`` stays as it is, unless a ``momentum`` of None asks for it.
+
+    Args:
+        channels: C.
+        relu: whether the ReLU is there.
+
+    Source: Ioffe and Szegedy, arXiv 1502.03167.
+    """
+
+    def __init__(self, channels: int, *, relu: bool = True) -> None:
+        super().__init__(channels)
+        self.relu = relu
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map x (N, C, H, W), and a residual of the same shape, to y of that shape.
+
+        Raises:
+            ValueError: x has another number of axes or, in training, one value a channel.
+        """
+        running = self._running()
+        if running is None or not self._fusable(x, residual):
+            return self._plain(x, residual)
+        y: Tensor = NormActFunction.apply(x, residual, self.weight, self.bias, running, self.relu)
+        return y
+
+    def _fusable(self, x: Tensor, residual: Tensor | None) -> bool:
+        parts = (self.weight, self.bias, self.running_mean, self.running_var)
+        return (
+            self.training
+            and _unobserved()
+            and (self.relu or residual is None)
+            and _suits(x, residual)
+            and all(_belongs(part, x.shape[1]) for part in parts)
+            and kernels() is not None
+        )
+
+    def _running(self) -> Running | None:
+        """What the kernels need to move the statistics; None where that is asked for otherwise."""
+        mean, var, momentum = self.running_mean, self.running_var, self.momentum
+        if mean is None or var is None or momentum is None or not self.track_running_stats:
+            return None
+        return Running(mean, var, momentum, self.eps)
+
+    def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
+        y = self._normalised(x)
+        if residual is not None:
+            y = y + residual
+        return F.relu(y) if self.relu else y
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        if self.momentum is None or not self.track_running_stats:
+            return super().forward(x)
+        self._check_input_dim(x)
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+
+def _suits(x: Tensor, residual: Tensor | None) -> bool:
+    """Whether the kernels take these activations: rows of channels, plain ones in memory."""
+    return (
+        _is_plain(x)
+        and (x.dtype is torch.float32 or x.dtype is torch.bfloat16)
+        and x.is_contiguous(memory_format=torch.channels_last)
+        # Of one value a channel torch's operation says what is wrong.
+        and x.numel() > x.shape[1]
+        and (
+            residual is None
+            or (
+                _is_plain(residual)
+                and residual.dtype is x.dtype
+                and residual.shape == x.shape
+                and residual.is_contiguous(memory_format=torch.channels_last)
+            )
+        )
+    )
+
+
+def _belongs(part: Tensor | None, channels: int) -> bool:
+    """Whether the kernels take this parameter or statistic of so many channels."""
+    return (
+        part is not None
+        and _is_plain(part)
+        and part.dtype is torch.float32
+        and part.numel() == channels
+        and part.is_contiguous()
+    )
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether it has memory of the CPU behind it, and no class of its own."""
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.is_cpu
+
+
+def _unobserved() -> bool:
+    """Whether one thread computes and nobody looks on who has to see torch's own operations.
+
+    That is a compiler, a tracer, a function transform or a dispatch mode.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and torch.get_num_threads() == 1
+        and not torch._C._are_functorch_transforms_active()  # noqa: SLF001 - has no public name
+        and not torch._C._len_torch_dispatch_stack()  # noqa: SLF001 - has no public name
+    )
