@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from nas_space.eager import eager
 from nas_space.kernels.norm import NormActFunction, Running, kernels
 
 
@@ -46,9 +47,9 @@ class NormAct(nn.BatchNorm2d):
         parts = (self.weight, self.bias, self.running_mean, self.running_var)
         return (
             self.training
-            and _unobserved()
             and (self.relu or residual is None)
             and _suits(x, residual)
+            and torch.get_num_threads() == 1
             and all(_belongs(part, x.shape[1]) for part in parts)
             and kernels() is not None
         )
@@ -85,7 +86,7 @@ class NormAct(nn.BatchNorm2d):
 def _suits(x: Tensor, residual: Tensor | None) -> bool:
     """Whether the kernels take these activations: rows of channels, plain ones in memory."""
     return (
-        _is_plain(x)
+        eager(x)
         and (x.dtype is torch.float32 or x.dtype is torch.bfloat16)
         and x.is_contiguous(memory_format=torch.channels_last)
         # Of one value a channel torch's operation says what is wrong.
@@ -93,7 +94,7 @@ def _suits(x: Tensor, residual: Tensor | None) -> bool:
         and (
             residual is None
             or (
-                _is_plain(residual)
+                eager(residual)
                 and residual.dtype is x.dtype
                 and residual.shape == x.shape
                 and residual.is_contiguous(memory_format=torch.channels_last)
@@ -106,27 +107,8 @@ def _belongs(part: Tensor | None, channels: int) -> bool:
     """Whether the kernels take this parameter or statistic of so many channels."""
     return (
         part is not None
-        and _is_plain(part)
+        and part.is_cpu
         and part.dtype is torch.float32
         and part.numel() == channels
         and part.is_contiguous()
-    )
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether it has memory of the CPU behind it, and no class of its own."""
-    return type(tensor) in (Tensor, nn.Parameter) and tensor.is_cpu
-
-
-def _unobserved() -> bool:
-    """Whether one thread computes and nobody looks on who has to see torch's own operations.
-
-    That is a compiler, a tracer, a function transform or a dispatch mode.
-    """
-    return (
-        not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        and torch.get_num_threads() == 1
-        and not torch._C._are_functorch_transforms_active()  # noqa: SLF001 - has no public name
-        and not torch._C._len_torch_dispatch_stack()  # noqa: SLF001 - has no public name
     )

@@ -52,9 +52,11 @@ class DeepRoots(Conv):
         """Group convolution, then pointwise."""
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
+        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
+
         padding = self.kernel // 2
         return nn.Sequential(
-            nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),
+            GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),
             nn.Conv2d(c_out, c_out, 1, bias=False),
         )
 

@@ -69,11 +69,13 @@ class IGC(Conv):
         """The four steps of the paper; ChannelShuffle(L) is P^T and ChannelShuffle(M) is P."""
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
+        from nas_space.grouped import GroupConv2d, Interleaved  # noqa: PLC0415
+
         padding = self.kernel // 2
-        return nn.Sequential(
-            nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.L, bias=False),
+        return Interleaved(
+            GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=self.L, bias=False),
             nn.ChannelShuffle(self.L),
-            nn.Conv2d(c_out, c_out, 1, groups=self.M, bias=False),
+            GroupConv2d(c_out, c_out, 1, groups=self.M, bias=False),
             nn.ChannelShuffle(self.M),
         )
 

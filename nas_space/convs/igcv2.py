@@ -94,17 +94,17 @@ class IGCV2(Conv):
         """
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
+        from nas_space.grouped import GroupConv2d, Interleaved  # noqa: PLC0415
+
         groups, padding = c_out // self.K1, self.kernel // 2
-        parts: list[nn.Module] = [
-            nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=groups, bias=False),
-            nn.ChannelShuffle(groups),
-        ]
+        first = GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=groups, bias=False)
+        rest: list[nn.Module] = [nn.ChannelShuffle(groups)]
         for k in self.pointwise:
-            parts += [
-                nn.Conv2d(c_out, c_out, 1, groups=c_out // k, bias=False),
+            rest += [
+                GroupConv2d(c_out, c_out, 1, groups=c_out // k, bias=False),
                 nn.ChannelShuffle(c_out // k),
             ]
-        return nn.Sequential(*parts)
+        return Interleaved(first, *rest)
 
     def params(self, c_in: int, c_out: int) -> int:
         """K² · c_in/groups · c_out, and K_i · c_out for each 1×1 stage."""

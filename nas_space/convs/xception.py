@@ -38,9 +38,11 @@ class Xception(Conv):
         """Depthwise, then pointwise."""
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
+        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
+
         padding = self.kernel // 2
         return nn.Sequential(
-            nn.Conv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
+            GroupConv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
             nn.Conv2d(c_in, c_out, 1, bias=False),
         )
 
