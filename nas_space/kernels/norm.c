@@ -3,10 +3,11 @@
  * Activations are rows of channels (channels_last), float or bfloat16; what belongs to a channel is
  * float. Source: Ioffe and Szegedy, arXiv 1502.03167.
  *
- * A vector has 16 lanes and there may be 8 or 3 channels, so several rows are taken as one wide
- * row, a whole number of vectors, along which what belongs to a channel is repeated. Wide rows are
- * walked in blocks that fit the first cache, and a block in strips of a few vectors, whose
- * constants and sums stay in registers. The last rows, too few for a wide one, are its beginning.
+ * A vector has up to 16 lanes and there may be 8 or 3 channels, so several rows are taken as one
+ * wide row, a whole number of vectors, along which what belongs to a channel is repeated. A wide
+ * row is cut into strips, one if that is short enough, whose constants and sums stay in registers
+ * while a strip walks down a block of rows. The last rows, too few for a wide one, are its
+ * beginning.
  *
  * Sums are float within a block and double across blocks. Those of the statistics are of
  * differences to the first row, so a mean that is large beside the deviation costs no digits.
@@ -22,8 +23,15 @@
 #include <immintrin.h>
 #endif
 
+#if defined __AVX512F__
+#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
+#elif defined __AVX2__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
 enum {
-    LANES = 16,    /* of a vector */
     STRIP = 16,    /* vectors of a strip, at most */
     BLOCK = 32768, /* values of a block */
 };
@@ -86,13 +94,21 @@ INLINE void store(void *to, long i, lanes v, int count, int half)
     }
 }
 
-INLINE lanes keep(lanes v, mask where) { return (lanes)((mask)v & where); }
+/* v, and 0 where not. */
+INLINE lanes keep(lanes v, mask where)
+{
+#ifdef __AVX512F__ /* or the compiler loads v under the mask, which then waits for the mask */
+    __asm__("" : "+v"(v));
+#endif
+    return (lanes)((mask)v & where);
+}
 
 /* The first `count` lanes of v; the others 0. */
 INLINE lanes first(lanes v, int count)
 {
-    const mask index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return count == LANES ? v : keep(v, index < count);
+    for (int l = count; l < LANES; l++)
+        v[l] = 0;
+    return v;
 }
 
 INLINE void add(double *to, lanes v)
