@@ -10,7 +10,7 @@
  * beginning.
  *
  * Sums are float within a block and double across blocks. Those of the statistics are of
- * differences to the first row, so a mean that is large beside the deviation costs no digits.
+ * differences to the mean of a few rows, so a mean far above the deviation costs no digits.
  * Whatever is infinite or not a number goes through, the ReLU included.
  */
 
@@ -34,6 +34,7 @@
 enum {
     STRIP = 16,    /* vectors of a strip, at most */
     BLOCK = 32768, /* values of a block */
+    SAMPLES = 32,  /* rows that tell where the mean may be */
 };
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
@@ -129,7 +130,7 @@ typedef struct {
     const void *x, *residual;  /* read forward */
     const void *y, *dy;        /* read backward; y only with a residual */
     void *to, *masked;         /* written: y or dx, and the residual's gradient */
-    float *centre;             /* width; subtracted from x */
+    float *centre;             /* width; a guess at the mean, then the mean */
     float *scale, *bias;       /* width */
     float *slope, *constant;   /* width; dx = dy * scale + (x - mean) * slope + constant */
     double *sum, *product;     /* width */
@@ -147,7 +148,7 @@ typedef struct {
     int vectors, count;
 } tile;
 
-/* Sum and sum of squares of x - centre. */
+/* Sum and sum of squares of x - centre, which is only near the mean. */
 INLINE void moments(const call *a, tile t, kind k)
 {
     lanes centre[STRIP], sum[STRIP] = {0}, square[STRIP] = {0};
@@ -315,6 +316,18 @@ static void repeat(const call *a, float *values)
         values[i] = values[i - a->channels];
 }
 
+/* A number near the mean of each channel: the mean of some rows, of which one may be far off. */
+static void guess(const call *a, int half)
+{
+    long step = a->rows < SAMPLES ? 1 : a->rows / SAMPLES, taken = (a->rows + step - 1) / step;
+    for (long i = 0; i < a->rows * a->channels; i += step * a->channels)
+        for (long c = 0; c < a->channels; c++)
+            a->centre[c] += half ? load(a->x, i + c, 1, 1)[0] : load(a->x, i + c, 1, 0)[0];
+    for (long c = 0; c < a->channels; c++)
+        a->centre[c] /= taken;
+    repeat(a, a->centre);
+}
+
 static double total(const call *a, const double *sums, long channel)
 {
     double whole = 0;
@@ -378,9 +391,7 @@ int norm_forward(const void *x, const void *residual, const float *weight, const
     call a = {.x = x, .residual = residual, .to = y};
     if (!prepare(&a, rows, channels))
         return -1;
-    for (long c = 0; c < channels; c++)
-        a.centre[c] = half ? load(x, c, 1, 1)[0] : load(x, c, 1, 0)[0];
-    repeat(&a, a.centre);
+    guess(&a, half);
     RUN(&a, MOMENTS, half, 0, 0);
     statistics(&a, weight, bias, running_mean, running_var, momentum, eps, saved);
     if (residual)
