@@ -3,13 +3,14 @@
  * Activations are rows of channels (channels_last), float or bfloat16; what belongs to a channel is
  * float. Source: Ioffe and Szegedy, arXiv 1502.03167.
  *
- * A vector has 16 lanes and there may be 8 or 3 channels, so several rows are taken as one wide
- * row, a whole number of vectors, along which what belongs to a channel is repeated. Wide rows are
- * walked in blocks that fit the first cache, and a block in strips of a few vectors, whose
- * constants and sums stay in registers. The last rows, too few for a wide one, are its beginning.
+ * A vector has up to 16 lanes and there may be 8 or 3 channels, so several rows are taken as one
+ * wide row, a whole number of vectors, along which what belongs to a channel is repeated. A wide
+ * row is cut into strips, one if that is short enough, whose constants and sums stay in registers
+ * while a strip walks down a block of rows. The last rows, too few for a wide one, are its
+ * beginning.
  *
  * Sums are float within a block and double across blocks. Those of the statistics are of
- * differences to the first row, so a mean that is large beside the deviation costs no digits.
+ * differences to the mean of a few rows, so a mean far above the deviation costs no digits.
  * Whatever is infinite or not a number goes through, the ReLU included.
  */
 
@@ -22,10 +23,18 @@
 #include <immintrin.h>
 #endif
 
+#if defined __AVX512F__
+#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
+#elif defined __AVX2__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
 enum {
-    LANES = 16,    /* of a vector */
     STRIP = 16,    /* vectors of a strip, at most */
     BLOCK = 32768, /* values of a block */
+    SAMPLES = 32,  /* rows that tell where the mean may be */
 };
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
@@ -86,13 +95,21 @@ INLINE void store(void *to, long i, lanes v, int count, int half)
     }
 }
 
-INLINE lanes keep(lanes v, mask where) { return (lanes)((mask)v & where); }
+/* v, and 0 where not. */
+INLINE lanes keep(lanes v, mask where)
+{
+#ifdef __AVX512F__ /* or the compiler loads v under the mask, which then waits for the mask */
+    __asm__("" : "+v"(v));
+#endif
+    return (lanes)((mask)v & where);
+}
 
 /* The first `count` lanes of v; the others 0. */
 INLINE lanes first(lanes v, int count)
 {
-    const mask index = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return count == LANES ? v : keep(v, index < count);
+    for (int l = count; l < LANES; l++)
+        v[l] = 0;
+    return v;
 }
 
 INLINE void add(double *to, lanes v)
@@ -113,7 +130,7 @@ typedef struct {
     const void *x, *residual;  /* read forward */
     const void *y, *dy;        /* read backward; y only with a residual */
     void *to, *masked;         /* written: y or dx, and the residual's gradient */
-    float *centre;             /* width; subtracted from x */
+    float *centre;             /* width; a guess at the mean, then the mean */
     float *scale, *bias;       /* width */
     float *slope, *constant;   /* width; dx = dy * scale + (x - mean) * slope + constant */
     double *sum, *product;     /* width */
@@ -131,7 +148,7 @@ typedef struct {
     int vectors, count;
 } tile;
 
-/* Sum and sum of squares of x - centre. */
+/* Sum and sum of squares of x - centre, which is only near the mean. */
 INLINE void moments(const call *a, tile t, kind k)
 {
     lanes centre[STRIP], sum[STRIP] = {0}, square[STRIP] = {0};
@@ -299,6 +316,18 @@ static void repeat(const call *a, float *values)
         values[i] = values[i - a->channels];
 }
 
+/* A number near the mean of each channel: the mean of some rows, of which one may be far off. */
+static void guess(const call *a, int half)
+{
+    long step = a->rows < SAMPLES ? 1 : a->rows / SAMPLES, taken = (a->rows + step - 1) / step;
+    for (long i = 0; i < a->rows * a->channels; i += step * a->channels)
+        for (long c = 0; c < a->channels; c++)
+            a->centre[c] += half ? load(a->x, i + c, 1, 1)[0] : load(a->x, i + c, 1, 0)[0];
+    for (long c = 0; c < a->channels; c++)
+        a->centre[c] /= taken;
+    repeat(a, a->centre);
+}
+
 static double total(const call *a, const double *sums, long channel)
 {
     double whole = 0;
@@ -362,9 +391,7 @@ int norm_forward(const void *x, const void *residual, const float *weight, const
     call a = {.x = x, .residual = residual, .to = y};
     if (!prepare(&a, rows, channels))
         return -1;
-    for (long c = 0; c < channels; c++)
-        a.centre[c] = half ? load(x, c, 1, 1)[0] : load(x, c, 1, 0)[0];
-    repeat(&a, a.centre);
+    guess(&a, half);
     RUN(&a, MOMENTS, half, 0, 0);
     statistics(&a, weight, bias, running_mean, running_var, momentum, eps, saved);
     if (residual)

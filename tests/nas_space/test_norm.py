@@ -154,6 +154,16 @@ def test_a_mean_far_above_the_deviation_costs_no_accuracy(dtype: torch.dtype) ->
 
 
 @compiled
+def test_a_first_pixel_far_off_costs_no_accuracy() -> None:
+    x = images(64, 16, 16, 16)
+    x[0, :, 0, 0] = 100
+    made = module(16)
+    dy = gradient(made, x, None)
+    found, expected = (f(made, x, None, dy) for f in (results, exact))
+    assert worst(found, expected) < 1e-5
+
+
+@compiled
 def test_the_same_inputs_give_the_same_bits() -> None:
     x, r, dy = (images(7, 24, 9, 11, seed=seed) for seed in range(3))
     first, second = (results(module(24), x, r, dy) for _ in range(2))
