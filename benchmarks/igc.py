@@ -68,7 +68,7 @@ def train(run: Run) -> dict[str, Any]:
     torch.set_num_threads(1)
     dataset = opened(run.dataset, run.subset)
     recipe = dataclasses.replace(recipes.get("full"), epochs=run.epochs)
-    device = devices.best()
+    device = devices.best(min(dataset.search.shape[1:]))
     module = get(run.network).build(seed=run.seed)
     try:
         outcome = Trainer(dataset.search, recipe, device).train(module, seed=run.seed)

@@ -70,7 +70,7 @@ def search(run: Run) -> Course:
     task = Task(channels, (height, width), len(data.classes))
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
     recipe = dataclasses.replace(recipes.get("quick"), epochs=run.epochs)
-    trainer = Trainer(data, recipe, devices.best())
+    trainer = Trainer(data, recipe, devices.best(min(data.shape[1:])))
     sampler = samplers.make(run.sampler, run.seed)
     proposer = Proposer(space, task, sampler, Limits(), run.seed)
     points: list[Point] = []

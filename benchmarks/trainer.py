@@ -78,7 +78,7 @@ def measure(loop: str, network: str, dataset: str | None, images: int, epochs: i
         from trainers.training import Trainer  # noqa: PLC0415
 
         marks = [time.perf_counter()]
-        trainer = Trainer(data, recipe, devices.best())
+        trainer = Trainer(data, recipe, devices.best(min(data.shape[1:])))
         outcome = trainer.train(
             module, seed=0, on_epoch=lambda *_: marks.append(time.perf_counter())
         )

@@ -26,7 +26,7 @@ class Evaluator:
     def __init__(self, data: SearchData, recipe: Recipe, threads: int) -> None:
         torch.set_num_threads(threads)
         self._data = data
-        self._device = devices.best()
+        self._device = devices.best(min(data.shape[1:]))
         self._trainer = Trainer(data, recipe, self._device)
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,9 +63,9 @@ class StartingLine:
     folder: Path
     workers: int
 
-    def wait(self) -> None:
-        """Return once that many workers have come here, or one of them seems lost."""
-        (self.folder / str(os.getpid())).touch()
+    def wait(self, name: str) -> None:
+        """Return once that many workers of different names are here, or one seems lost."""
+        (self.folder / name).touch()
         late = time.monotonic() + _LATEST_SECONDS
         while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < late:
             time.sleep(_LOOK_SECONDS)
@@ -81,7 +81,7 @@ class Worker(Trainable):
         self.config = config
         self._evaluate = job.start()
         if line is not None:
-            line.wait()
+            line.wait(str(os.getpid()))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""

@@ -213,7 +213,9 @@ def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
             )
             print(said, flush=True)  # noqa: T201
 
-    outcome = Trainer(data, recipe, devices.best()).train(network, seed=seed, on_epoch=show)
+    outcome = Trainer(data, recipe, devices.best(min(data.shape[1:]))).train(
+        network, seed=seed, on_epoch=show
+    )
     weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
     return _Trained(weights, recipe.name, recipe.epochs, seed, outcome.val_accuracy, anew=True)
 
@@ -239,7 +241,8 @@ def _test_accuracy(
     for export in store.exports(study):
         if export.weights == digest:
             return export.test_accuracy
-    accuracy = evaluate(bundle.network.network, test, dataset.search, device=devices.best())
+    device = devices.best(min(dataset.search.shape[1:]))
+    accuracy = evaluate(bundle.network.network, test, dataset.search, device=device)
     bundle.network.to("cpu")
     store.record_export(
         Export(

@@ -132,7 +132,8 @@ def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Dev
 def _accuracy(module: nn.Module, batches: Batches, device: Device) -> float:
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=device.where)
-    with torch.inference_mode(), device.autocast():
+    # In fp32, whatever it was trained in: so is the network that a user exports.
+    with torch.inference_mode():
         for pixels, labels in batches.plain(max(1, _EVALUATION_PIXELS // batches.area)):
             right += (module(pixels).argmax(dim=1) == labels).sum()
     return int(right.item()) / len(batches)

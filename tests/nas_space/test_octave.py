@@ -166,3 +166,14 @@ def test_in_three_dimensions_frames_are_convolved_alike_and_never_halved() -> No
         for clip, image in zip(clips, flat((high[:, :, frame], low[:, :, frame])), strict=True):
             assert clip is not None
             assert torch.allclose(clip[:, :, frame], image, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 6), (1, 1)])
+def test_pooling_has_the_gradient_of_torchs_own(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size, dtype=torch.double, requires_grad=True)
+    theirs = F.avg_pool2d(x, 2, ceil_mode=True)
+    dy = torch.randn_like(theirs)
+    assert torch.equal(pool(x), theirs)
+    (ours,), (expected,) = (torch.autograd.grad(y, x, dy) for y in (pool(x), theirs))
+    assert torch.allclose(ours, expected, atol=1e-12)
