@@ -4,13 +4,12 @@ import enum
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from searchers.proposals import Proposal, Proposer
 from studies.front import front, hypervolume
-from studies.mirror import BackgroundMirror, Mirror
 from studies.records import Evaluation, Status, Study
 from studies.store import Store
 
@@ -58,6 +57,19 @@ class Snapshot:
     seconds_left: float | None
 
 
+class View(Protocol):
+    """Where others look at a study, such as `studies.mirror.Mirror`."""
+
+    def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
+        """Show the evaluations that are not there yet."""
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Show one more."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
 @dataclass(slots=True)
 class Campaign:
     """Hands out proposals and records what comes back, one transaction an evaluation.
@@ -80,7 +92,7 @@ class Campaign:
 
     study: Study
     store: Store
-    mirror: Mirror | BackgroundMirror
+    mirror: View
     proposer: Proposer
     evaluations: Sequence[Evaluation]
     budget: int

@@ -74,7 +74,7 @@ class Cluster:
     def __init__(self, wishes: Wishes, *, verbose: bool) -> None:
         if wishes.address is None:
             # Only Ray will tell what GPUs there are.
-            plan(wishes, {"CPU": float(_cores()), "GPU": wishes.gpus or 0.0})
+            plan(wishes, {"CPU": float(cores()), "GPU": wishes.gpus or 0.0})
         else:
             _knock(wishes.address)
         self._wishes = wishes
@@ -124,7 +124,7 @@ class Cluster:
 
         address = self._wishes.address
         # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
-        local = {"address": "local", "num_cpus": _cores(), "include_dashboard": False}
+        local = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
         # Another machine has no checkout of ours: Ray ships the packages.
         remote: dict[str, Any] = {"address": address, "runtime_env": {"py_modules": _packages()}}
         try:
@@ -159,7 +159,8 @@ def _knock(address: str) -> None:
         ) from None
 
 
-def _cores() -> int:
+def cores() -> int:
+    """CPU cores that this process may use."""
     # Only Linux tells which cores this process may use.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -23,9 +23,9 @@ from studies.records import Evaluation
 
 _MUTATIONS = 2000
 """So many steps without an unseen architecture within the limits end the search."""
-_MEMORY = 600
+_MEMORY = 450
 """Most evaluations that a sampler looks at: the time of a proposal grows with them."""
-_KEPT = 400
+_KEPT = 300
 """What is left of them when it has to forget."""
 
 
