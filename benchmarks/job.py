@@ -8,7 +8,6 @@ same recipe and as many workers. Start-up is the time from the command to the fi
 """
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 from benchmarks.tables import circumstances, spread
@@ -65,10 +65,7 @@ def by_convnas(folder: Path, budget: int) -> Measured:
     rows = store.evaluations(store.study(None))
     store.close()
     # A row is written when its training has just ended; SQLite forgets that the time is UTC.
-    began = [
-        row.created_at.replace(tzinfo=datetime.UTC).timestamp() - (row.seconds or 0.0)
-        for row in rows
-    ]
+    began = [row.created_at.replace(tzinfo=UTC).timestamp() - (row.seconds or 0.0) for row in rows]
     return Measured(min(began) - start, end - start)
 
 

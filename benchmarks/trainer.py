@@ -6,7 +6,8 @@
 Each measurement is a process of its own on one core with one thread, as a search's trials are; the
 two loops and the networks take turns. Images are random unless a folder is given: the speed does
 not depend on them. With --accuracy both train to the end of the recipe, and the table has the
-validation accuracy that they reach, and the seconds it took.
+validation accuracy that they reach, and the seconds it took. With --sharing the question is how to
+share two cores: two of our trainings with one thread each, or one with two.
 """
 
 import argparse
@@ -55,13 +56,15 @@ def read(dataset: str | None, images: int) -> SearchData:
     return made.search
 
 
-def measure(loop: str, network: str, dataset: str | None, images: int, epochs: int) -> None:
+def measure(
+    loop: str, network: str, dataset: str | None, images: int, epochs: int, threads: int
+) -> None:
     """Train, and print the seconds of each epoch but the first, and the accuracy, as JSON."""
     import torch  # noqa: PLC0415
 
     from nas_space.network import build  # noqa: PLC0415
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     data = read(dataset, images)
     recipe = dataclasses.replace(recipes.get("quick"), epochs=epochs)
@@ -91,21 +94,39 @@ def measure(loop: str, network: str, dataset: str | None, images: int, epochs: i
     print(json.dumps({"speed": speed, "seconds": sum(seconds), "accuracy": accuracy}))
 
 
-def run(loop: str, network: str, given: argparse.Namespace) -> dict[str, float]:
-    """Measure in a process on one core."""
-    arguments = [loop, network, given.dataset, given.images, given.epochs]
+def start(
+    loop: str, network: str, given: argparse.Namespace, cores: set[int]
+) -> subprocess.Popen[str]:
+    """Begin to measure in a process on these cores, a thread on each."""
+    arguments = [loop, network, given.dataset, given.images, given.epochs, len(cores)]
     command = [sys.executable, "-m", "benchmarks.trainer", "--measure", json.dumps(arguments)]
-    core = given.core
+    environment = os.environ | {"OMP_NUM_THREADS": str(len(cores))}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    os.sched_setaffinity(process.pid, cores)
+    return process
 
-    def pin() -> None:
-        os.sched_setaffinity(0, {core})
 
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True, preexec_fn=pin
-    )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+def result(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What a process has measured."""
+    out, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    found: dict[str, float] = json.loads(out.splitlines()[-1])
     return found
+
+
+def print_sharing(given: argparse.Namespace) -> None:
+    """The table of images a second of two cores, shared in two ways."""
+    print("| network | 1 training, 2 threads | 2 trainings, 1 thread each | 2 × 1 : 1 × 2 |")
+    print("| --- | --- | --- | --- |")
+    for name in given.networks:
+        one, two = list[float](), list[float]()
+        for _ in range(given.rounds):
+            one.append(result(start("convnas", name, given, {0, 1}))["speed"])
+            pair = [start("convnas", name, given, {core}) for core in (0, 1)]
+            two.append(sum(result(process)["speed"] for process in pair))
+        ratios = [b / a for a, b in zip(one, two, strict=True)]
+        print(f"| {name} | {spread(one, 0)} | {spread(two, 0)} | {spread(ratios, 2)} |", flush=True)
 
 
 def main() -> None:
@@ -118,6 +139,7 @@ def main() -> None:
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--accuracy", action="store_true")
+    parser.add_argument("--sharing", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -126,13 +148,16 @@ def main() -> None:
     if given.dataset:
         given.dataset = str(Path(given.dataset).expanduser().resolve())
     print(circumstances(given.rounds) + f", {given.images} images, {given.epochs} epochs\n")
+    if given.sharing:
+        print_sharing(given)
+        return
     print("| network | MACs | plain, images/s | convnas, images/s | convnas : plain |")
     print("| --- | --- | --- | --- | --- |")
     for name in given.networks:
         found: dict[str, list[dict[str, float]]] = {loop: [] for loop in LOOPS}
         for _ in range(given.rounds):
             for loop in LOOPS:
-                found[loop].append(run(loop, name, given))
+                found[loop].append(result(start(loop, name, given, {given.core})))
         speeds = {loop: [each["speed"] for each in rounds] for loop, rounds in found.items()}
         ratios = [a / b for a, b in zip(speeds["convnas"], speeds["plain"], strict=True)]
         macs = predict(NETWORKS[name], Task(3, (32, 32), 10)).macs / 1e6

@@ -1,5 +1,6 @@
 """Where trials run: a Ray cluster, and what a trial gets of it."""
 
+import importlib
 import logging
 import os
 import socket
@@ -87,6 +88,9 @@ class Cluster:
         """Begin to start it."""
         for name, value in _RAY_SETTINGS.items():
             os.environ.setdefault(name, value)
+        # Before the thread: two threads that import take turns at the interpreter, and its
+        # processes would start later.
+        importlib.import_module("ray")
         self._thread.start()
         return self
 
@@ -115,12 +119,12 @@ class Cluster:
             self._found.set_exception(error)
         # Linux ends Ray's processes with the thread that started them.
         self._over.wait()
-        import ray  # noqa: PLC0415 - as in `_start`
+        import ray  # noqa: PLC0415 - likewise
 
         ray.shutdown()
 
     def _start(self) -> Resources:
-        import ray  # noqa: PLC0415 - a second, in this thread
+        import ray  # noqa: PLC0415 - imported before, by `__enter__`
 
         address = self._wishes.address
         # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.

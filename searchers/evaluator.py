@@ -45,9 +45,11 @@ class Evaluator:
             raise
         except Exception as error:  # noqa: BLE001 - a failing trial is a row, not an end
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            if self._device.where.type == "cuda":
-                torch.cuda.empty_cache()
             return {"error": reason, "device": device}
+        finally:
+            if self._device.where.type == "cuda":
+                # Other workers share the GPU; what this one keeps they cannot have.
+                torch.cuda.empty_cache()
 
     def _evaluate(self, config: Mapping[str, Any]) -> dict[str, Any]:
         channels, classes = self._data.shape[0], len(self._data.classes)
