@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import math
 import os
 import socket
 import threading
@@ -128,7 +129,11 @@ class Cluster:
 
         address = self._wishes.address
         # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
-        local = {"address": "local", "num_cpus": cores(), "include_dashboard": False}
+        local = {
+            "address": "local",
+            "num_cpus": cpus_for(self._wishes, cores(), _gpus_in_sight()),
+            "include_dashboard": False,
+        }
         # Another machine has no checkout of ours: Ray ships the packages.
         remote: dict[str, Any] = {"address": address, "runtime_env": {"py_modules": _packages()}}
         try:
@@ -161,6 +166,22 @@ def _knock(address: str) -> None:
             f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
             "`ray start --head`, or leave --address out"
         ) from None
+
+
+def cpus_for(wishes: Wishes, cores: int, gpus: int) -> int:
+    """How many CPUs to tell Ray of: it prepares a process for each, of half a gigabyte.
+
+    On a machine with GPUs trials share these, and most cores have nothing to do.
+    """
+    try:
+        planned = plan(wishes, {"CPU": float(cores), "GPU": float(gpus)})
+    except ClusterError:  # Ray may find more GPUs, or will say the same
+        return cores
+    return max(1, min(cores, math.ceil(planned.concurrency * planned.cpus)))
+
+
+def _gpus_in_sight() -> int:
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def cores() -> int:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from searchers.cluster import ClusterError, Resources, plan
+from searchers.cluster import ClusterError, Resources, cpus_for, plan
 from searchers.settings import Wishes
 
 LAPTOP = {"CPU": 2.0}
@@ -52,3 +52,21 @@ def test_a_trial_that_fits_nowhere_is_refused(wishes: Wishes, reason: str) -> No
 def test_shares_that_ray_cannot_give_are_refused(wishes: Wishes) -> None:
     with pytest.raises(ClusterError, match=r"shares are at least 0\.001"):
         plan(wishes, SERVER)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "cores", "gpus", "told"),
+    [
+        (Wishes(), 16, 0, 16),
+        (Wishes(), 64, 2, 8),
+        (Wishes(concurrency=3), 16, 0, 3),
+        (Wishes(cpus=0.5), 2, 0, 2),
+        (Wishes(cpus=0.0, concurrency=4), 16, 1, 1),
+        (Wishes(gpus=1.0), 16, 0, 16),
+    ],
+    ids=str,
+)
+def test_ray_prepares_no_more_processes_than_trials_need(
+    wishes: Wishes, cores: int, gpus: int, told: int
+) -> None:
+    assert cpus_for(wishes, cores, gpus) == told
