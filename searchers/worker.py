@@ -50,22 +50,25 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class StartingLine:
-    """Lets the workers of one machine begin together.
+    """Keeps the workers of one machine from finishing a trial before all have begun one.
 
-    Ray Tune gives the worker that is first to finish a trial to any trial whose own worker is still
+    Ray Tune gives the worker that is first to finish to any trial whose own worker is still
     starting, and drops that one. Where trials are shorter than a start, one worker would do all.
 
     Attributes:
         folder: empty at first.
-        workers: how many begin together.
+        workers: how many begin.
     """
 
     folder: Path
     workers: int
 
-    def wait(self, name: str) -> None:
-        """Return once that many workers of different names are here, or one seems lost."""
+    def come(self, name: str) -> None:
+        """Say that the worker of that name has begun."""
         (self.folder / name).touch()
+
+    def wait(self) -> None:
+        """Return once all have begun, or one of them seems lost."""
         late = time.monotonic() + _LATEST_SECONDS
         while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < late:
             time.sleep(_LOOK_SECONDS)
@@ -79,9 +82,10 @@ class Worker(Trainable):
     ) -> None:
         """Take in the job that all trials share."""
         self.config = config
+        self._line = line
         self._evaluate = job.start()
         if line is not None:
-            line.wait(str(os.getpid()))
+            line.come(str(os.getpid()))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""
@@ -90,4 +94,8 @@ class Worker(Trainable):
 
     def step(self) -> dict[str, Any]:
         """The whole trial: Ray Tune need not call again."""
-        return self._evaluate(self.config) | {"done": True}
+        result = self._evaluate(self.config)
+        if self._line is not None:
+            self._line.wait()
+            self._line = None
+        return result | {"done": True}
