@@ -7,7 +7,8 @@ from datetime import timedelta
 import optuna
 import pytest
 
-from studies.mirror import Mirror, readable
+from nas_space.spaces import get
+from studies.mirror import BackgroundMirror, Mirror, readable
 from studies.store import Store, StoreError
 from tests.examples import architecture, evaluation, study
 
@@ -87,3 +88,24 @@ def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store
     with closing(Mirror(url, owner.name, {"stage1.width": ("8",)})) as narrow:
         narrow.add(evaluation(owner, 1, 0.5))  # its width is 16
         assert narrow.trouble is not None
+
+
+def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store, url: str) -> None:
+    owner = store.enter(study())
+    entries = [evaluation(owner, number, 0.5 + number / 20) for number in range(5)]
+    shown = Mirror(url, owner.name, get("mixed").catalogue())
+    with closing(BackgroundMirror(shown)) as behind:
+        behind.catch_up(entries[:2])
+        for entry in entries[2:]:
+            behind.add(entry)
+    assert behind.trouble is None
+    with as_optuna_sees_it(url, owner.name) as seen:
+        assert [trial.user_attrs["evaluation"] for trial in seen.trials] == [0, 1, 2, 3, 4]
+
+
+def test_trouble_in_the_background_is_told(store: Store, url: str) -> None:
+    owner = store.enter(study())
+    narrow = Mirror(url, owner.name, {"stage1.width": ("8",)})
+    with closing(BackgroundMirror(narrow)) as behind:
+        behind.add(evaluation(owner, 1, 0.5))  # its width is 16
+    assert behind.trouble is not None
