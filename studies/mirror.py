@@ -82,8 +82,12 @@ class Mirror:
         return study
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
-        """Add the evaluations that are not there yet."""
-        trials = self._study.get_trials(deepcopy=False)
+        """Add the evaluations that are not there yet; `trouble` says why one could not be."""
+        try:
+            trials = self._study.get_trials(deepcopy=False)
+        except _REFUSALS as error:
+            self.trouble = _line(error)
+            return
         present = {trial.user_attrs.get(_NUMBER) for trial in trials}
         for evaluation in evaluations:
             if evaluation.number not in present:
