@@ -5,9 +5,9 @@
 
 Each measurement is a process of its own on one core with one thread, as a search's trials are; the
 two loops and the networks take turns. Images are random unless a folder is given: the speed does
-not depend on them. With --accuracy both train to the end of the recipe, and the table has the
-validation accuracy that they reach, and the seconds it took. With --sharing the question is how to
-share two cores: two of our trainings with one thread each, or one with two.
+not depend on them. With --accuracy the validation accuracy after so many --epochs is told as well
+(on standard error), and the seconds it took. With --sharing the question is how to share two cores:
+two of our trainings with one thread each, or one with two.
 """
 
 import argparse

@@ -177,7 +177,8 @@ def cpus_for(wishes: Wishes, cores: int, gpus: int) -> int:
         planned = plan(wishes, {"CPU": float(cores), "GPU": float(gpus)})
     except ClusterError:  # Ray may find more GPUs, or will say the same
         return cores
-    return max(1, min(cores, math.ceil(planned.concurrency * planned.cpus)))
+    wanted = max(planned.concurrency, math.ceil(planned.concurrency * planned.cpus))
+    return min(cores, wanted)
 
 
 def _gpus_in_sight() -> int:
