@@ -4,8 +4,9 @@
     uv run python -m benchmarks.growth --workers 1 2 4 8 --seconds 1
 
 The first fills a study with evaluations (random architectures of `mixed`, pretended accuracies)
-and times what happens around a trial at each size: opening the study again, a proposal, writing
-the row with its weights, and an update of the progress; Optuna's view is written in the background.
+and times what happens around a trial at each size: opening the study again, a proposal with its
+claim, writing the row with its weights, an update of the progress, and what `studies.pareto` reads;
+Optuna's view is written in the background.
 The second lets trials sleep on more and more workers of one Ray cluster: how near the throughput
 comes to workers / seconds is the scheduler's limit.
 """
@@ -19,6 +20,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import optuna
 
@@ -30,7 +32,11 @@ from searchers import samplers
 from searchers.campaign import Campaign
 from searchers.limits import Limits
 from searchers.proposals import Proposal, Proposer
+from searchers.timelimits import TimeLimit
+from studies.front import front
+from studies.ledger import Ledger
 from studies.mirror import Mirror
+from studies.outbox import Outbox
 from studies.records import Evaluation, Study
 from studies.store import Store
 
@@ -67,7 +73,8 @@ class TimedMirror:
             self._mirror.close()
 
 
-def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Campaign:
+@contextlib.contextmanager
+def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator[Campaign]:
     """The books of a search of `mixed` on a database, taken up where it stands."""
     space = get("mixed")
     store = Store(url, create=True)
@@ -75,20 +82,22 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Campaign
     study = store.enter(
         Study(name="growth", space={"name": space.name}, dataset={}, recipe=recipe, command="")
     )
-    mirror = Mirror(url, study.name, space.catalogue()) if mirrored else None
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
-    return Campaign(
-        study=study,
-        store=store,
-        mirror=TimedMirror(mirror),
-        proposer=Proposer(space, _TASK, samplers.make(sampler, 0, stored), Limits(), stored),
-        evaluations=store.evaluations(study),
-        budget=10**9,
-        concurrency=1,
-        seed=0,
-        bounds=bounds,
-        watch=lambda _: None,
-    )
+    mirror = TimedMirror(Mirror(url, study.name, space.catalogue()) if mirrored else None)
+    with closing(store), closing(mirror), Ledger(store, study) as ledger:
+        yield Campaign(
+            study=study,
+            ledger=ledger,
+            outbox=Outbox.of(store.database.url, study.name),
+            mirror=mirror,
+            proposer=Proposer(space, _TASK, samplers.make(sampler, 0, stored), Limits(), stored),
+            limit=TimeLimit(None, 1.0),
+            budget=10**9,
+            concurrency=1,
+            seed=0,
+            bounds=bounds,
+            watch=lambda _: None,
+        )
 
 
 @contextlib.contextmanager
@@ -120,39 +129,37 @@ def evaluate(books: Campaign, times: Times) -> None:
 
 def grow(url: str, sampler: str, target: int, *, mirrored: bool) -> dict[str, float]:
     """Fill the study to that size, open it anew, and time what surrounds a trial there, in ms."""
-    filler = campaign(url, "random", target, mirrored=mirrored)
     unseen: Times = defaultdict(list)
-    while filler.snapshot().finished < target:
-        evaluate(filler, unseen)
-    close(filler)
+    with campaign(url, "random", target, mirrored=mirrored) as filler:
+        while filler.snapshot().finished < target:
+            evaluate(filler, unseen)
     times: Times = defaultdict(list)
-    with clock(times["open"]):
-        books = campaign(url, sampler, target, mirrored=mirrored)
-    for _ in range(_SAMPLES):
-        evaluate(books, times)
-    assert isinstance(books.mirror, TimedMirror)  # noqa: S101 - made above
+    with contextlib.ExitStack() as opened:
+        with clock(times["open"]):
+            books = opened.enter_context(campaign(url, sampler, target, mirrored=mirrored))
+        for _ in range(_SAMPLES):
+            evaluate(books, times)
+        with clock(times["front"]):
+            reader = opened.enter_context(closing(Store(url)))
+            front(reader.evaluations(reader.study(books.study.name)))
+        assert isinstance(books.mirror, TimedMirror)  # noqa: S101 - made above
+        times["mirror"] = books.mirror.milliseconds
     middle = {part: statistics.median(values) for part, values in times.items()}
-    middle["mirror"] = statistics.median(books.mirror.milliseconds)
     middle["record"] -= middle["mirror"]
     middle["sum"] = middle["propose"] + middle["record"] + middle["progress"]
-    close(books)
     return middle
 
 
-def close(books: Campaign) -> None:
-    """Close a campaign's connections."""
-    books.mirror.close()
-    books.store.close()
-
-
-def print_growth(sizes: list[int], sampler: str, *, mirrored: bool) -> None:
+def print_growth(sizes: list[int], sampler: str, storage: str | None, *, mirrored: bool) -> None:
     """The table of milliseconds at each size."""
-    parts = ["open", "propose", "record", "progress", "sum", *(["mirror"] * mirrored)]
+    parts = ["open", "propose", "record", "progress", "sum", "front", *(["mirror"] * mirrored)]
     print(f"sampler {sampler}, milliseconds; sum is of propose, record and progress\n")
     print(f"| evaluations | {' | '.join(parts)} |\n{'| --- ' * (len(parts) + 1)}|")
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            found = grow(f"sqlite:///{folder}/growth.db", sampler, size, mirrored=mirrored)
+            found = grow(
+                storage or f"sqlite:///{folder}/growth.db", sampler, size, mirrored=mirrored
+            )
             cells = [f"{found[part]:.1f}" for part in parts]
             print(f"| {size:,} | {' | '.join(cells)} |", flush=True)
 
@@ -171,6 +178,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 1000, 10000])
+    parser.add_argument("--storage", metavar="URL", help="an empty database (default: SQLite)")
     parser.add_argument("--sampler", default=samplers.DEFAULT, choices=samplers.names())
     parser.add_argument("--mirror", action="store_true", help="fill and time Optuna's view as well")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8])
@@ -180,7 +188,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     print(circumstances(1) + "\n")
     if given.sizes:
-        print_growth(given.sizes, given.sampler, mirrored=given.mirror)
+        print_growth(given.sizes, given.sampler, given.storage, mirrored=given.mirror)
         print()
     if given.workers:
         print_throughput(given.workers, given.seconds)

@@ -75,6 +75,7 @@ def by_convnas(log: str, trials: int, seconds: float, workers: int) -> None:
             cluster,
             lambda _: None,
             lambda _: None,
+            lambda _: None,
             lambda *_: Sleep(log, seconds),
         )
 

@@ -49,6 +49,7 @@ def read(argv: Sequence[str]) -> Settings:
         storage=given.storage,
         limits=Limits(given.max_macs, given.max_params),
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
+        trial_timeout=given.trial_timeout,
         verbose=given.verbose,
         command=_spoken(argv, given.storage),
     )
@@ -148,6 +149,12 @@ def _parser() -> Parser:
         type=_share,
         metavar="X",
         help="GPUs a trial, like 0.5 (default: 0.25 if there is one)",
+    )
+    where.add_argument(
+        "--trial-timeout",
+        type=positive,
+        metavar="SECONDS",
+        help="a trial that takes longer has failed (default: ten times what the first ones took)",
     )
     where.add_argument(
         "--address", metavar="HOST:PORT", help="an existing Ray cluster (default: this machine)"

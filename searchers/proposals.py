@@ -6,8 +6,9 @@ works on a study in memory that is filled from our own rows.
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -18,7 +19,7 @@ from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Space
 from searchers.limits import Limits
-from studies.front import front
+from studies.front import Scored, front
 from studies.records import Evaluation
 
 _MUTATIONS = 2000
@@ -27,6 +28,9 @@ _MEMORY = 450
 """Most evaluations that a sampler looks at: the time of a proposal grows with them."""
 _KEPT = 300
 """What is left of them when it has to forget."""
+
+
+S = TypeVar("S", bound=Scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +86,28 @@ class Proposer:
         self._lessons: list[Lesson] = []
         self._open: dict[str, _Open] = {}
 
-    def learn(self, evaluations: Iterable[Evaluation]) -> None:
-        """Take in evaluations of an earlier run."""
-        for evaluation in evaluations:
-            self._seen.add(evaluation.key)
+    def learn(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take in evaluations that others made: an earlier run, or another search at work."""
+        self._seen.update(evaluation.key for evaluation in evaluations)
+        finished = [e for e in evaluations if e.val_accuracy is not None]
+        if len(finished) > _MEMORY:
+            finished = memorable(finished, _KEPT)
+        for evaluation in finished:
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
             if labels is not None and evaluation.val_accuracy is not None:
                 lesson = Lesson(labels, evaluation.val_accuracy, evaluation.macs)
                 self._lessons.append(lesson)
+                self._add(lesson)
         if len(self._lessons) > _MEMORY:
-            self._lessons = memorable(self._lessons, _KEPT)
-        for lesson in self._lessons:
-            self._add(lesson)
+            self._forget()
+
+    def resume(self, architecture: Architecture) -> Proposal:
+        """An architecture that was proposed by an earlier run, as a proposal of this one."""
+        labels = self._space.encode(architecture)
+        self._seen.add(architecture.key)
+        if labels is not None:
+            self._open[architecture.key] = _Open(labels, self._start(labels))
+        return Proposal(architecture, predict(architecture, self._task))
 
     def propose(self) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found."""
@@ -114,7 +128,9 @@ class Proposer:
 
     def tell(self, proposal: Proposal, val_accuracy: float | None) -> None:
         """Report how a proposal fared; None means that it failed."""
-        told = self._open.pop(proposal.architecture.key)
+        told = self._open.pop(proposal.architecture.key, None)
+        if told is None:  # of another space, which the sampler cannot learn from
+            return
         if val_accuracy is None:
             self._study.tell(told.number, state=TrialState.FAIL)
             return
@@ -179,7 +195,7 @@ def _new_study(sampler: BaseSampler) -> optuna.Study:
     return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
 
 
-def memorable(lessons: Sequence[Lesson], count: int) -> list[Lesson]:
+def memorable(lessons: Sequence[S], count: int) -> list[S]:
     """That many lessons, in order: half of them the fronts, then the next ones; half the latest.
 
     Samplers tell good trials from the others, and need all of the good but few of the others.
@@ -187,7 +203,7 @@ def memorable(lessons: Sequence[Lesson], count: int) -> list[Lesson]:
     latest = len(lessons) - count // 2
     rest, best = list(range(latest)), list[int]()
     while rest and len(best) < count - count // 2:
-        members = front(_Position(at, lessons[at].val_accuracy, lessons[at].macs) for at in rest)
+        members = front(_Position(at, lessons[at]) for at in rest)
         best += [member.at for member in members]
         rest = sorted(set(rest) - set(best))
     kept = sorted(best[: count - count // 2]) + list(range(latest, len(lessons)))
@@ -199,5 +215,12 @@ class _Position:
     """A lesson by its place in a list, as `front` wants it."""
 
     at: int
-    val_accuracy: float
-    macs: int
+    lesson: Scored
+
+    @property
+    def val_accuracy(self) -> float | None:
+        return self.lesson.val_accuracy
+
+    @property
+    def macs(self) -> int:
+        return self.lesson.macs

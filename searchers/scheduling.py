@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -136,6 +137,33 @@ class _Records(tune.Callback):
 
     def __init__(self, books: _Books) -> None:
         self._books = books
+        self._killed: dict[str, str] = {}
+
+    def on_step_begin(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],
+        **_: object,
+    ) -> None:
+        """Kill the workers of trials that take too long: Ray then reports them as dead."""
+        with self._books.open() as campaign:
+            overdue = campaign.overdue()
+        for trial in trials if overdue.keys() - self._killed.keys() else ():
+            actor = trial.temporary_state.ray_actor
+            if trial.trial_id in overdue and trial.trial_id not in self._killed and actor:
+                self._killed[trial.trial_id] = overdue[trial.trial_id]
+                ray.kill(actor)
+
+    def on_trial_start(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],  # noqa: ARG002
+        trial: Trial,
+        **_: object,
+    ) -> None:
+        """Note when a worker takes up a trial."""
+        with self._books.open() as campaign:
+            campaign.begin(trial.trial_id)
 
     def on_trial_result(
         self,
@@ -159,7 +187,8 @@ class _Records(tune.Callback):
     ) -> None:
         """Record a trial whose worker died."""
         with self._books.open() as campaign:
-            campaign.fail(trial.trial_id, _reason(trial))
+            reason = self._killed.get(trial.trial_id) or _reason(trial)
+            campaign.fail(trial.trial_id, reason)
 
 
 def _reason(trial: Trial) -> str:

@@ -1,7 +1,7 @@
 """A whole search from its settings: data, study, cluster, trials."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,17 @@ from searchers.proposals import Proposer
 from searchers.question import Question
 from searchers.scheduling import run_trials
 from searchers.settings import Settings
+from searchers.timelimits import TimeLimit
 from searchers.worker import Job, Training
+from studies.database import StoreError
+from studies.ledger import Ledger
 from studies.mirror import BackgroundMirror, Mirror
-from studies.records import Study
+from studies.outbox import Outbox
+from studies.records import Driver, Study
 from studies.store import Store
+
+_PATIENCE = 180.0
+"""Seconds that a search waits for its database before it stops."""
 
 
 def training(question: Question, resources: Resources) -> Job:
@@ -29,12 +36,22 @@ def training(question: Question, resources: Resources) -> Job:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known when the trials are about to run: for the lines above the progress."""
+    """What is known when the trials are about to run: for the lines above the progress.
+
+    Attributes:
+        done_before: evaluations that earlier runs finished.
+        delivered: results of earlier runs that the database took only now.
+        inherited: trainings of earlier runs that were cut off, and begin anew.
+        others: searches that work on the same study now.
+    """
 
     question: Question
     study: Study
     done_before: int
     resources: Resources
+    delivered: int
+    inherited: int
+    others: Sequence[Driver]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +79,7 @@ def search(
     cluster: Cluster,
     on_start: Callable[[Start], None],
     watch: Callable[[Snapshot], None],
+    on_wait: Callable[[str], None],
     make_job: Callable[[Question, Resources], Job] = training,
 ) -> Finding:
     """Run a search, or go on with it, until its budget of finished evaluations is reached.
@@ -72,6 +90,7 @@ def search(
         cluster: where trials run; it may be starting still.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
+        on_wait: called with the reason when the database has to be waited for.
         make_job: what trials do.
 
     Raises:
@@ -79,36 +98,63 @@ def search(
         StoreError: the database cannot be used, or failed on the way; what was recorded stays.
         KeyboardInterrupt: it was told to stop at once.
     """
-    space, task = question.space, question.task
-    store = Store(settings.storage, create=True)
+    store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, question))
-    before = store.evaluations(study)
-    sampler = samplers.make(settings.sampler, settings.seed, len(before))
-    proposer = Proposer(space, task, sampler, settings.limits, settings.seed + len(before))
-    bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
-    shown = Mirror(settings.storage, study.name, space.catalogue())
-    with closing(BackgroundMirror(shown)) as mirror:
+    shown = Mirror(settings.storage, study.name, question.space.catalogue())
+    with closing(BackgroundMirror(shown)) as mirror, Ledger(store, study, _PATIENCE) as ledger:
+        outbox = Outbox.of(store.database.url, study.name)
+        delivered = outbox.deliver(study.id, ledger.record)
+        done = store.count(study)
         resources = cluster.resources()
         campaign = Campaign(
             study=study,
-            store=store,
+            ledger=ledger,
+            outbox=outbox,
             mirror=mirror,
-            proposer=proposer,
-            evaluations=before,
+            proposer=_proposer(settings, question, done),
+            limit=_time_limit(settings, question),
             budget=settings.budget,
             concurrency=resources.concurrency,
             seed=settings.seed,
-            bounds=bounds,
+            bounds=_bounds(question),
             watch=watch,
         )
-        done = campaign.snapshot().finished
-        on_start(Start(question, study, done, resources))
+        before = campaign.snapshot().finished
+        others = ledger.others()
+        on_start(Start(question, study, before, resources, delivered, campaign.inherited, others))
         if not campaign.done:
             job = make_job(question, resources)
             run_trials(campaign, job, resources, verbose=settings.verbose)
+    if campaign.trouble is not None:
+        raise StoreError(_last_words(campaign))
     end = campaign.snapshot()
     watch(end)
     return Finding(study, store, end, campaign.over_because, mirror.trouble)
+
+
+def _proposer(settings: Settings, question: Question, done: int) -> Proposer:
+    sampler = samplers.make(settings.sampler, settings.seed, done)
+    return Proposer(question.space, question.task, sampler, settings.limits, settings.seed + done)
+
+
+def _time_limit(settings: Settings, question: Question) -> TimeLimit:
+    images = len(question.dataset.search.train)
+    return TimeLimit(settings.trial_timeout, float(images * question.recipe.epochs))
+
+
+def _bounds(question: Question) -> tuple[int, int]:
+    """MACs of the smallest and the largest network of the space."""
+    space, task = question.space, question.task
+    return predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
+
+
+def _last_words(campaign: Campaign) -> str:
+    """What to say of a database that failed on the way."""
+    kept = ""
+    if campaign.kept:
+        results = "1 result" if campaign.kept == 1 else f"{campaign.kept} results"
+        kept = f"; {results} kept in {campaign.outbox.folder} until the same command goes on"
+    return f"{campaign.trouble}{kept}"
 
 
 def describe(settings: Settings, question: Question) -> Study:

@@ -16,9 +16,9 @@ from searchers.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from studies.arguments import DEFAULT_URL
+from studies.database import StoreError
 from studies.front import front
 from studies.pareto import table
-from studies.store import StoreError
 
 BAD_INPUT = (StoreError,)
 """What can be wrong with the settings still, once the question was read."""
@@ -30,7 +30,7 @@ def session(settings: Settings, question: Question, cluster: Cluster) -> int:
         _hush()
     with Progress() as progress:
         try:
-            finding = search(settings, question, cluster, _announce, progress.show)
+            finding = search(settings, question, cluster, _announce, progress.show, _say_waiting)
         except KeyboardInterrupt:
             finding = None
     if finding is None:
@@ -56,8 +56,25 @@ def _announce(start: Start) -> None:
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
-    for name, line in lines.items():
+    for name, line in (lines | _history(start)).items():
         print(f"{name:8} {line}", flush=True)  # noqa: T201
+
+
+def _history(start: Start) -> dict[str, str]:
+    """What earlier searches left of this study, and who works on it now."""
+    lines = {}
+    if start.delivered:
+        lines["recovered"] = f"{start.delivered} results that the database had not taken"
+    if start.inherited:
+        lines["resumed"] = f"{start.inherited} trainings that were cut off begin anew"
+    if start.others:
+        where = ", ".join(f"process {d.process} on {d.machine.split()[0]}" for d in start.others)
+        lines["shared"] = f"the budget is shared with the search at work in {where}"
+    return lines
+
+
+def _say_waiting(reason: str) -> None:
+    _say(f"waiting for the database ({reason})")
 
 
 def _conclude(settings: Settings, finding: Finding) -> int:

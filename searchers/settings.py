@@ -37,6 +37,7 @@ class Settings:
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether mirror images may be trained on, where the data set allows it.
         epochs: of the recipe; None leaves the recipe's own.
+        trial_timeout: seconds that a trial may take; None derives them from the first trials.
         command: how the user asked, for the record.
     """
 
@@ -55,5 +56,6 @@ class Settings:
     storage: str = DEFAULT_URL
     limits: Limits = _NO_LIMITS
     wishes: Wishes = _ANYWHERE
+    trial_timeout: float | None = None
     verbose: bool = False
     command: str = ""

@@ -7,7 +7,8 @@ from nas_space import cli
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.convs import InvalidChoiceError
 from nas_space.spaces import UnknownSpaceError
-from studies.store import Store, StoreError
+from studies.database import StoreError
+from studies.store import Store
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
 

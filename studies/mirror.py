@@ -16,12 +16,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.architecture import Architecture
+from studies.database import SQLITE_BUSY_SECONDS, StoreError
 from studies.records import Evaluation, Status
-from studies.store import SQLITE_BUSY_SECONDS, StoreError
 
 OBJECTIVES = ("val_accuracy", "macs")
 _ABSENT = "-"
 _NUMBER = "evaluation"
+_AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
 
@@ -42,9 +43,12 @@ class Mirror:
 
     def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
         self.trouble: str | None = None
+        self._missed: list[Evaluation] = []
         waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
         try:
-            self._storage = RDBStorage(url, engine_kwargs={"connect_args": waiting})
+            self._storage = RDBStorage(
+                url, engine_kwargs={"connect_args": waiting, "pool_pre_ping": True}
+            )
         except (*_REFUSALS, RuntimeError) as error:
             raise StoreError(
                 f"Optuna cannot use the database of study {name!r} ({_line(error)}); give this "
@@ -96,13 +100,21 @@ class Mirror:
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, with the choice of every layer as a parameter.
 
-        If Optuna refuses it, `trouble` says why, and `catch_up` can be tried later: our own row
-        stands already.
+        If Optuna refuses it, `trouble` says why: our own row stands already. Where the database is
+        to blame it is tried again with the next one, else by `catch_up`.
         """
-        try:
-            self._study.add_trial(self._trial(evaluation))
-        except _REFUSALS as error:
-            self.trouble = _line(error)
+        self._missed.append(evaluation)
+        while self._missed:
+            try:
+                self._study.add_trial(self._trial(self._missed[0]))
+            except _AWAY as error:
+                self.trouble = _line(error)
+                return
+            except _REFUSALS as error:
+                self.trouble = _line(error)
+            else:
+                self.trouble = None
+            self._missed.pop(0)
 
     def close(self) -> None:
         """Close all connections."""

@@ -137,3 +137,50 @@ class Export(Base):
     test_accuracy: Mapped[float] = mapped_column(Double)
     weights: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Driver(Base):
+    """A search that works on a study, or that did.
+
+    Attributes:
+        machine: see `studies.processes.Process`; likewise `process` and `began`.
+        beats: grows while it lives. Others watch it grow, and need compare no clocks.
+        ended: whether it ended in order. One that did not, and lives no more, was killed.
+    """
+
+    __tablename__ = "nas_drivers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"), index=True)
+    machine: Mapped[str] = mapped_column(String(255))
+    process: Mapped[int] = mapped_column(BigInteger)
+    began: Mapped[str] = mapped_column(String(32))
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
+    ended: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Claim(Base):
+    """An architecture that is being trained; no evaluation yet, and no other search's to train.
+
+    It goes in the transaction that writes the evaluation. Where its driver ended before, it waits
+    for the next one.
+
+    Attributes:
+        key: of the architecture.
+        epochs: of the training, which with the key say what no two searches do.
+        driver_id: who trains it, or did when the search ended.
+        losses: how many drivers were killed while they trained it.
+    """
+
+    __tablename__ = "nas_claims"
+    __table_args__ = (UniqueConstraint("study_id", "key", "epochs"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"))
+    key: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
+    driver_id: Mapped[int] = mapped_column(ForeignKey("nas_drivers.id"), index=True)
+    losses: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -1,38 +1,14 @@
-"""The database: opened, brought to the current schema, read and written."""
+"""What is stored: studies, evaluations, weights and looks at the test split."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, delete, event, func, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.orm import Session, defer
+from sqlalchemy import ColumnElement, case, delete, func, select
+from sqlalchemy.orm import Session, defer, make_transient
 
+from studies.database import Database, StoreError
 from studies.front import front
-from studies.records import Evaluation, Export, Status, Study, Weights
-
-_VERSION_TABLE = "nas_alembic_version"
-SQLITE_BUSY_SECONDS = 60
-_ATTEMPTS = 6
-
-
-class StoreError(ValueError):
-    """A database that cannot be used as asked; the message says what to do about it."""
+from studies.records import Claim, Evaluation, Export, Status, Study, Weights
 
 
 class Store:
@@ -40,29 +16,29 @@ class Store:
 
     Args:
         url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
-        create: whether this is the search, which starts databases, or a reader.
+        create: whether this is a search, which starts databases, or a reader.
+        on_wait: see `Database`.
 
     Raises:
         StoreError: the URL is malformed, or the database cannot be opened.
     """
 
-    def __init__(self, url: str, *, create: bool = False) -> None:
-        self.url = parse_url(url)
-        self.shown_url = self.url.render_as_string(hide_password=True)
-        if not create:
-            self._check_exists()
-        with self._errors():
-            self._engine = _engine(self.url, create=create)
-            try:
-                self._migrate(create=create)
-            except BaseException:
-                self._engine.dispose()
-                raise
+    def __init__(
+        self, url: str, *, create: bool = False, on_wait: Callable[[str], None] | None = None
+    ) -> None:
+        self.database = Database(url, create=create, on_wait=on_wait)
+
+    @property
+    def shown_url(self) -> str:
+        """Where the database is, without a password."""
+        return self.database.shown_url
 
     def studies(self) -> list[tuple[Study, int, int]]:
         """Every study with its numbers of finished and failed evaluations, oldest first."""
-        finished = func.count().filter(Evaluation.status == Status.FINISHED)
-        failed = func.count().filter(Evaluation.status == Status.FAILED)
+        finished, failed = (
+            func.count(case((Evaluation.status == status, 1)))  # MariaDB has no FILTER
+            for status in (Status.FINISHED, Status.FAILED)
+        )
         # JSON columns cannot be grouped by on every database: group by the key alone.
         counts = (
             select(Evaluation.study_id, finished.label("finished"), failed.label("failed"))
@@ -74,7 +50,7 @@ class Store:
             .outerjoin(counts, counts.c.study_id == Study.id)
             .order_by(Study.id)
         )
-        with self._session() as session:
+        with self.database.reading() as session:
             return [(study, done, bad) for study, done, bad in session.execute(query)]
 
     def study(self, name: str | None) -> Study:
@@ -102,12 +78,7 @@ class Store:
         Raises:
             StoreError: the stored one asks another question (space, data set or recipe).
         """
-        with self._session() as session:
-            stored = session.scalar(select(Study).where(Study.name == study.name))
-            if stored is None:
-                session.add(study)
-                session.commit()
-                return study
+        stored = self.database.write(lambda session: _entered(session, study))
         parts = {
             "space": (stored.space, study.space),
             "data set": (_identity(stored.dataset), _identity(study.dataset)),
@@ -121,171 +92,148 @@ class Store:
                 )
         return stored
 
-    def evaluations(self, study: Study) -> list[Evaluation]:
-        """All evaluations of a study, by number."""
-        query = select(Evaluation).where(Evaluation.study_id == study.id)
-        with self._session() as session:
+    def count(self, study: Study) -> int:
+        """How many evaluations a study has, failed ones too."""
+        query = select(func.count()).where(Evaluation.study_id == study.id)
+        with self.database.reading() as session:
+            return session.scalar(query) or 0
+
+    def evaluations(self, study: Study, after: int = 0) -> list[Evaluation]:
+        """All evaluations of a study, by number.
+
+        Args:
+            study: as stored.
+            after: leaves out those whose id is not above this.
+        """
+        query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
+        with self.database.reading() as session:
             return list(session.scalars(query.order_by(Evaluation.number)))
 
-    def record(self, evaluation: Evaluation, weights: Callable[[], bytes] | None = None) -> None:
+    def record(
+        self,
+        evaluation: Evaluation,
+        weights: Callable[[], bytes] | None = None,
+        patience: float = 0.0,
+    ) -> bool:
         """Write one evaluation, and its weights if it is on the front, in one transaction.
 
-        It gets the study's next number. Weights of evaluations that it pushes off the front are
-        dropped.
+        It gets the study's next number, the claim on its architecture goes, and so do weights of
+        evaluations that it pushes off the front.
+
+        Args:
+            evaluation: to be written.
+            weights: gives its weights in safetensors form.
+            patience: see `Database.write`.
+
+        Returns:
+            False if nothing was written, because the architecture has finished at this fidelity
+            already: a driver that was taken for dead may come back with a result that another
+            has meanwhile.
+
+        Raises:
+            StoreError: it could not be written; nothing was.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                with Session(self._engine, expire_on_commit=False) as session:
-                    self._record(session, evaluation, weights)
-            except SQLAlchemyError as error:
-                # Another driver on this study took the number meanwhile, or the server is away.
-                if attempt == _ATTEMPTS or not isinstance(error, IntegrityError | OperationalError):
-                    raise self._said(error) from None
-                time.sleep(0.05 * 2**attempt)
-            else:
-                return
+        first = True
+
+        def work(session: Session) -> bool:
+            nonlocal first
+            again, first = not first, False
+            lock(session, evaluation.study_id)
+            there = session.scalars(
+                select(Evaluation.status).where(
+                    Evaluation.study_id == evaluation.study_id,
+                    Evaluation.key == evaluation.key,
+                    Evaluation.epochs == evaluation.epochs,
+                )
+            ).all()
+            session.execute(delete(Claim).where(*_same_work(evaluation)))
+            if again and evaluation.status in there:
+                return True  # the first attempt was committed, only nobody said so
+            if Status.FINISHED in there:
+                return False
+            _add(session, evaluation, weights)
+            return True
+
+        return self.database.write(work, patience)
 
     def weights(self, evaluation: Evaluation) -> bytes | None:
         """The trained weights in safetensors form; None if they were not kept."""
-        with self._session() as session:
+        with self.database.reading() as session:
             return session.scalar(
                 select(Weights.data).where(Weights.evaluation_id == evaluation.id)
             )
 
     def record_export(self, export: Export) -> None:
         """Write down one look at the test split."""
-        with self._session() as session:
-            session.add(export)
-            session.commit()
+        self.database.write(lambda session: session.add(export))
 
     def exports(self, study: Study) -> list[Export]:
         """All looks at the test split that a study has had, oldest first."""
         query = select(Export).join(Evaluation).where(Evaluation.study_id == study.id)
-        with self._session() as session:
+        with self.database.reading() as session:
             return list(session.scalars(query.order_by(Export.id)))
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
-
-    def _record(
-        self, session: Session, evaluation: Evaluation, weights: Callable[[], bytes] | None
-    ) -> None:
-        taken = select(func.max(Evaluation.number)).where(
-            Evaluation.study_id == evaluation.study_id
-        )
-        last = session.scalar(taken)
-        evaluation.number = 0 if last is None else last + 1
-        session.add(evaluation)
-        if weights is not None:
-            session.flush()
-            self._keep_weights(session, evaluation, weights)
-        session.commit()
-
-    def _keep_weights(
-        self, session: Session, evaluation: Evaluation, weights: Callable[[], bytes]
-    ) -> None:
-        kept = session.scalars(
-            select(Evaluation)
-            .join(Weights, Weights.evaluation_id == Evaluation.id)
-            .where(Evaluation.study_id == evaluation.study_id)
-            .options(defer(Evaluation.architecture), defer(Evaluation.versions))
-        )
-        best = front([*kept, evaluation])
-        if evaluation not in best:
-            return
-        session.add(Weights(evaluation_id=evaluation.id, data=weights()))
-        keep = [member.id for member in best]
-        mine = select(Evaluation.id).where(Evaluation.study_id == evaluation.study_id)
-        session.execute(
-            delete(Weights).where(
-                Weights.evaluation_id.in_(mine), Weights.evaluation_id.not_in(keep)
-            )
-        )
-
-    def _check_exists(self) -> None:
-        if self.url.get_backend_name() == "sqlite" and not Path(str(self.url.database)).is_file():
-            raise StoreError(
-                f"no database at {self.url.database}: run a search first, or say --storage"
-            )
-
-    def _migrate(self, *, create: bool) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        head = ScriptDirectory.from_config(config).get_current_head()
-        with self._engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
-            current = context.get_current_revision()
-            if current == head:
-                return
-            if current is None and not create:
-                raise StoreError(f"no study in {self.shown_url} yet: run a search first")
-            connection.rollback()
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError:
-                raise StoreError(
-                    f"{self.shown_url} was written by a newer convnas: upgrade this one"
-                ) from None
-            connection.commit()
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        with self._errors(), Session(self._engine, expire_on_commit=False) as session:
-            yield session
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Say database errors in one line, without the password."""
-        try:
-            yield
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
-            raise StoreError(f"no driver for {self.shown_url}: {error}") from None
-        except SQLAlchemyError as error:
-            raise self._said(error) from None
-
-    def _said(self, error: SQLAlchemyError) -> StoreError:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
-        return StoreError(f"cannot use the database {self.shown_url}: {reason}")
+        self.database.close()
 
 
-def parse_url(url: str) -> URL:
-    """Read an SQLAlchemy URL.
-
-    Raises:
-        StoreError: it is malformed, or its database would not outlive the process.
-    """
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise StoreError(
-            "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
-            "postgresql+psycopg://user:password@host/database"
-        ) from None
-    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise StoreError(
-            "a database in memory would be lost with the search: say sqlite:///FILE instead"
-        )
-    return parsed
+def _entered(session: Session, study: Study) -> Study:
+    """The study of that name, which may be this one from now on."""
+    stored = session.scalar(select(Study).where(Study.name == study.name))
+    if stored is None:
+        _insert(session, study)
+    return stored or study
 
 
-def _engine(url: URL, *, create: bool) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+def _insert(session: Session, row: Study | Evaluation) -> None:
+    """Add a row, whatever marks an earlier attempt, which was rolled back, has left on it."""
+    make_transient(row)
+    row.id = None  # type: ignore[assignment] # the database gives it
+    session.add(row)
+    session.flush()
 
-    def tune(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-        if create:
-            # Readers (a dashboard) and the writer do not wait for each other. The file remembers.
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA foreign_keys=ON")
 
-    event.listen(engine, "connect", tune)
-    return engine
+def lock(session: Session, study_id: int) -> None:
+    """Let nobody else write evaluations and claims of a study until the transaction ends."""
+    # SQLite has one writer at a time anyway, and knows no FOR UPDATE.
+    session.execute(select(Study.id).where(Study.id == study_id).with_for_update())
+
+
+def _same_work(evaluation: Evaluation) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Claim.study_id == evaluation.study_id,
+        Claim.key == evaluation.key,
+        Claim.epochs == evaluation.epochs,
+    )
+
+
+def _add(session: Session, evaluation: Evaluation, weights: Callable[[], bytes] | None) -> None:
+    last = session.scalar(
+        select(func.max(Evaluation.number)).where(Evaluation.study_id == evaluation.study_id)
+    )
+    evaluation.number = 0 if last is None else last + 1
+    _insert(session, evaluation)
+    if weights is not None:
+        _keep_weights(session, evaluation, weights)
+
+
+def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[], bytes]) -> None:
+    kept = session.scalars(
+        select(Evaluation)
+        .join(Weights, Weights.evaluation_id == Evaluation.id)
+        .where(Evaluation.study_id == evaluation.study_id)
+        .options(defer(Evaluation.architecture), defer(Evaluation.versions))
+    )
+    best = front([*kept, evaluation])
+    if evaluation not in best:
+        return
+    session.add(Weights(evaluation_id=evaluation.id, data=weights()))
+    keep = [member.id for member in best]
+    mine = select(Evaluation.id).where(Evaluation.study_id == evaluation.study_id)
+    session.execute(
+        delete(Weights).where(Weights.evaluation_id.in_(mine), Weights.evaluation_id.not_in(keep))
+    )
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:

@@ -13,31 +13,49 @@ import torch
 from nas_space.spaces import get
 from studies.mirror import Mirror
 from studies.store import Store
+from tests.servers import Postgres
 
 # Small tensors gain nothing from a second thread, and on a busy machine they wait for it, Optuna's
 # GP for minutes.
 torch.set_num_threads(1)
 
-POSTGRES = os.environ.get("CONVNAS_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/test")
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server: the one that CONVNAS_TEST_POSTGRES names, or our own."""
+    named = os.environ.get("CONVNAS_TEST_POSTGRES")
+    if named:
+        yield named
+        return
+    with Postgres() as server:
+        yield server.url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def mariadb() -> str:
+    """The URL of a MariaDB or MySQL server, if there is one."""
+    url = os.environ.get("CONVNAS_TEST_MARIADB", "mysql+pymysql://root@127.0.0.1:3306/mysql")
+    try:
+        with closing(sa.create_engine(url).connect()):
+            return url
+    except sa.exc.OperationalError:
+        pytest.skip("no MariaDB server: set CONVNAS_TEST_MARIADB to the URL of one")
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database of its own, on each kind of server; the server's is dropped afterwards."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'test.db'}"
         return
-    server = sa.make_url(POSTGRES)
+    server = sa.make_url(request.getfixturevalue(request.param))
     name = f"convnas_{uuid.uuid4().hex[:12]}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    try:
-        with engine.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    except sa.exc.OperationalError:
-        pytest.skip("no PostgreSQL server: set CONVNAS_TEST_POSTGRES to the URL of one")
-    yield server.set(database=name).render_as_string(hide_password=False)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        yield server.set(database=name).render_as_string(hide_password=False)
+        force = " WITH (FORCE)" if request.param == "postgres" else ""
+        connection.execute(sa.text(f"DROP DATABASE {name}{force}"))
     engine.dispose()
 
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `studies.store` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `studies.database` hands over."""
 
 from alembic import context
 

@@ -1,18 +1,26 @@
 """The books of a search, on real databases: what is counted, recorded, and when it ends."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text, update
 
 from nas_space.cost import Task, predict
 from nas_space.spaces import get
+from searchers import campaign as module
 from searchers import samplers
 from searchers.campaign import Answer, Campaign, Snapshot
 from searchers.limits import Limits
 from searchers.proposals import Proposal, Proposer
+from searchers.timelimits import TimeLimit
+from studies.ledger import MOST_LOSSES, Ledger
 from studies.mirror import Mirror
-from studies.records import Status
+from studies.outbox import Outbox
+from studies.records import Claim, Status
 from studies.store import Store
 from tests.examples import study
 
@@ -22,26 +30,32 @@ Make = Callable[..., Campaign]
 
 
 @pytest.fixture
-def make(store: Store, mirror: Callable[[str], Mirror]) -> Make:
-    def campaign(budget: int = 4, concurrency: int = 2, **options: object) -> Campaign:
-        entered = store.enter(study())
-        evaluations = store.evaluations(entered)
-        sampler = samplers.make("random", 0, len(evaluations))
-        bounds = predict(SPACE.smallest(TASK), TASK).macs, predict(SPACE.largest(TASK), TASK).macs
-        parts: dict[str, Any] = {"bounds": bounds, "watch": lambda _: None}
-        return Campaign(
-            study=entered,
-            store=store,
-            mirror=mirror(entered.name),
-            proposer=Proposer(SPACE, TASK, sampler, Limits(), 0),
-            evaluations=evaluations,
-            budget=budget,
-            concurrency=concurrency,
-            seed=7,
-            **(parts | options),
-        )
+def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as opened:
 
-    return campaign
+        def campaign(budget: int = 4, concurrency: int = 2, **options: object) -> Campaign:
+            entered = store.enter(study())
+            sampler = samplers.make("random", 0, store.count(entered))
+            parts: dict[str, Any] = {
+                "ledger": opened.enter_context(Ledger(store, entered)),
+                "limit": TimeLimit(None, 1.0),
+                "bounds": tuple(
+                    predict(end(TASK), TASK).macs for end in (SPACE.smallest, SPACE.largest)
+                ),
+                "watch": lambda _: None,
+            }
+            return Campaign(
+                study=entered,
+                outbox=Outbox((tmp_path / "outbox",)),
+                mirror=mirror(entered.name),
+                proposer=Proposer(SPACE, TASK, sampler, Limits(), 0),
+                budget=budget,
+                concurrency=concurrency,
+                seed=7,
+                **(parts | options),
+            )
+
+        yield campaign
 
 
 def result(accuracy: float = 0.5) -> dict[str, Any]:
@@ -90,11 +104,13 @@ def test_a_new_campaign_goes_on_where_the_last_one_ended(make: Make, store: Stor
     for trial in "abc":
         first.next(trial)
         first.finish(trial, result())
-    first.next("d")  # its driver dies here: nothing was written, nothing lingers
+    cut_off = first.next("d")
+    first.ledger.__exit__(None, None, None)  # it ends here, with a trial that has not
     second = make(budget=4)
-    assert second.snapshot().finished == 3
+    assert (second.snapshot().finished, second.inherited) == (3, 1)
     proposal = second.next("e")
     assert isinstance(proposal, Proposal)
+    assert proposal == cut_off, "which is trained now, before anything new"
     assert second.next("f") is Answer.WAIT
     second.finish("e", result())
     assert second.done
@@ -102,9 +118,90 @@ def test_a_new_campaign_goes_on_where_the_last_one_ended(make: Make, store: Stor
     assert len(set(keys)) == 4
 
 
+def test_what_two_searches_died_of_is_a_failed_row(make: Make, store: Store) -> None:
+    first = make(budget=2)
+    first.next("a")
+    died = update(Claim).values(losses=MOST_LOSSES)
+    store.database.write(lambda session: session.execute(died))
+    first.ledger.__exit__(None, None, None)
+    second = make(budget=2)
+    (row,) = store.evaluations(second.study)
+    assert row.status is Status.FAILED
+    assert row.error == "DriverLost: 2 searches died while they trained it"
+    assert second.inherited == 0
+    assert isinstance(second.next("b"), Proposal)
+
+
+def test_two_campaigns_share_the_budget_and_train_nothing_twice(
+    make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+    # The same seeds: each would propose what the other does.
+    campaigns = make(budget=7, concurrency=2), make(budget=7, concurrency=2)
+    running: list[tuple[Campaign, str]] = []
+    for step in range(40):
+        campaign, trial = campaigns[step % 2], str(step)
+        if isinstance(campaign.next(trial), Proposal):
+            running.append((campaign, trial))
+        if step % 3 == 0 and running:
+            finisher, ended = running.pop(0)
+            finisher.finish(ended, result())
+    assert all(campaign.next("x") is Answer.OVER for campaign in campaigns)
+    rows = store.evaluations(campaigns[0].study)
+    assert len({row.key for row in rows}) == len(rows) == 7
+    assert {campaign.snapshot().finished for campaign in campaigns} == {7}
+
+
+def test_a_search_waits_for_another_that_trains_the_last_ones(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+    first, second = make(budget=1), make(budget=1)
+    first.next("a")
+    assert second.next("b") is Answer.WAIT
+    first.ledger.__exit__(None, None, None)  # its search ends without a result
+    assert isinstance(second.next("b"), Proposal)
+    second.finish("b", result())
+    assert second.done
+
+
+def test_a_result_that_the_database_does_not_take_is_kept_and_recorded_later(
+    make: Make, store: Store
+) -> None:
+    campaign = make(budget=5)
+    campaign.next("a")
+    campaign.next("b")
+    engine = store.database._engine
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE nas_evaluations RENAME TO elsewhere"))
+    campaign.finish("a", result(0.25))
+    campaign.finish("b", result(0.75))
+    assert campaign.next("c") is Answer.OVER
+    assert campaign.trouble is not None
+    assert campaign.kept == 2
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO nas_evaluations"))
+    assert campaign.outbox.deliver(campaign.study.id, campaign.ledger.record) == 2
+    rows = store.evaluations(campaign.study)
+    assert [row.val_accuracy for row in rows] == [0.25, 0.75]
+    assert store.weights(rows[1]) == b"weights"
+
+
+def test_a_trial_is_overdue_only_once_a_worker_has_had_it_for_too_long(make: Make) -> None:
+    campaign = make(budget=5, limit=TimeLimit(0.05, 1.0))
+    campaign.next("a")
+    time.sleep(0.1)
+    assert campaign.overdue() == {}, "no worker has begun it"
+    campaign.begin("a")
+    assert campaign.overdue() == {}
+    time.sleep(0.1)
+    (reason,) = campaign.overdue().values()
+    assert reason == "TimeLimit: no result after 0 s; --trial-timeout allows more"
+
+
 def test_the_same_failure_over_and_over_ends_the_search_with_its_reason(make: Make) -> None:
     campaign = make(budget=50, concurrency=1)
-    answers = []
+    answers: list[object] = []
     for number in range(20):
         answers.append(campaign.next(str(number)))
         if answers[-1] is Answer.OVER:
