@@ -2,12 +2,17 @@
 
 import sys
 
-from searchers.command import command
+from nas_space.cli import INTERRUPTED
 
 
 def main() -> int:
     """Run a search from the command line."""
-    return command(sys.argv[1:])
+    try:
+        from searchers.command import command  # noqa: PLC0415 - Ctrl-C may come meanwhile
+
+        return command(sys.argv[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""Kills drivers, workers and databases of real searches at random, and checks what is left.
+
+    uv run python -m tests.faults.chaos --kills 100 --seed 1
+    uv run python -m tests.faults.chaos --kills 100 --seed 1 --storage postgres
+
+A search of a few dozen evaluations is started, hurt at random moments (also while it starts and
+while it ends), and started again with the same command until its budget is reached; then the next
+one. What is recorded must stay; at the end there are exactly as many finished evaluations as the
+budget says, none doubled, no claim and no running trial left, the front is that of the rows, and
+Optuna shows the same.
+"""
+
+import argparse
+import contextlib
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from tests.faults import invariants
+from tests.faults.searching import Search, pause
+from tests.servers import Postgres
+
+_ENDS = {0, 130, -signal.SIGKILL, -signal.SIGTERM, 143}
+_LONGEST = 30.0
+"""Seconds from a start within which something happens: about as long as a whole run takes."""
+
+Harm = Callable[[], None]
+
+
+@dataclass
+class Chaos:
+    """Searches on one kind of database, and what happened to them.
+
+    Attributes:
+        chance: decides what happens when.
+        budget: of each search.
+        done: how often each kind of harm was done.
+        reached: searches that reached their budget.
+    """
+
+    chance: random.Random
+    budget: int
+    done: Counter[str] = field(default_factory=Counter)
+    reached: int = 0
+
+    def live(self, search: Search, more: dict[str, Harm], kills: int) -> None:
+        """Start a search again and again until it is through; harm it so many times at the most."""
+        before: list[invariants.Row] = []
+        hurt = 0
+        while True:
+            search.start()
+            while search.running and hurt < kills:
+                pause(self.chance.uniform(0.0, _LONGEST), search)
+                hurt += self._harm(search, more)
+            code = search.wait(600)
+            assert code in _ENDS, f"exit code {code}: {search.said}"
+            assert "Traceback" not in search.said, search.said
+            after = invariants.rows(search.url)
+            invariants.check_kept(before, after)
+            before = after
+            if code == 0:
+                break
+        invariants.check(search.url, search.folder, search.budget)
+        self.reached += 1
+
+    def _harm(self, search: Search, more: dict[str, Harm]) -> bool:
+        """Do something bad to a search that runs; whether anything was done."""
+        harms: dict[str, Harm] = {
+            "driver killed": search.kill,
+            "driver terminated": lambda: search.send(signal.SIGTERM),
+            "driver interrupted": lambda: search.send(signal.SIGINT),
+            "worker killed": lambda: self._kill_a_worker(search),
+        } | more
+        if not search.running:
+            return False
+        # The driver's death is the worst of all, and comes most often.
+        names = [*harms, "driver killed", "driver killed", "worker killed"]
+        name = self.chance.choice(names)
+        if name == "worker killed" and not search.workers():
+            return False
+        harms[name]()
+        self.done[name] += 1
+        print(f"  {sum(self.done.values()):4} {name}", flush=True)
+        return True
+
+    def _kill_a_worker(self, search: Search) -> None:
+        for worker in self.chance.sample(search.workers(), 1):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+
+
+@contextlib.contextmanager
+def sqlite(chance: random.Random) -> Iterator[tuple[str, dict[str, Harm]]]:
+    """A new file, and somebody who locks it for a while."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        path = Path(folder, "study.db")
+
+        def lock() -> None:
+            if path.exists():
+                with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as stranger:
+                    with contextlib.suppress(sqlite3.OperationalError):
+                        stranger.execute("BEGIN EXCLUSIVE")
+                    time.sleep(chance.uniform(0.5, 8.0))
+
+        yield f"sqlite:///{path}", {"database locked": lock}
+
+
+@contextlib.contextmanager
+def postgres(chance: random.Random) -> Iterator[tuple[str, dict[str, Harm]]]:
+    """A new database on a server of our own, which dies and comes back."""
+    with Postgres() as server:
+
+        def crash() -> None:
+            server.stop(chance.choice([signal.SIGQUIT, signal.SIGKILL]))
+            time.sleep(chance.uniform(0.2, 20.0))
+            server.start()
+
+        yield server.url, {"database killed": crash}
+
+
+STORAGES = {"sqlite": sqlite, "postgres": postgres}
+
+
+def run(storage: str, seed: int, kills: int, budget: int, kills_each: int) -> Chaos:
+    """Harm searches until so much harm was done; raises AssertionError if one does not stand it."""
+    chance = random.Random(seed)
+    chaos = Chaos(chance, budget)
+    while (left := kills - sum(chaos.done.values())) > 0:
+        print(f"search {chaos.reached + 1}", flush=True)
+        with (
+            STORAGES[storage](chance) as (url, more),
+            tempfile.TemporaryDirectory(prefix="faults-") as folder,
+        ):
+            chaos.live(Search(Path(folder), url, budget), more, min(left, kills_each))
+    return chaos
+
+
+def main(argv: Sequence[str]) -> int:
+    """Harm searches, and print how often."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--budget", type=int, default=24, help="of each search")
+    parser.add_argument("--kills-each", type=int, default=8, help="most harm to one search")
+    parser.add_argument("--storage", choices=sorted(STORAGES), default="sqlite")
+    given = parser.parse_args(argv)
+    start = time.monotonic()
+    print(f"seed {given.seed}, {given.storage}, SQLAlchemy {sa.__version__}", flush=True)
+    chaos = run(given.storage, given.seed, given.kills, given.budget, given.kills_each)
+    minutes = (time.monotonic() - start) / 60
+    total = sum(chaos.done.values())
+    print(f"\n{total} times harmed in {minutes:.0f} min: {dict(chaos.done)}")
+    print(f"{chaos.reached} searches reached their budget of {given.budget}, none lost anything")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

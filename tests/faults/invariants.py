@@ -1,0 +1,96 @@
+"""What must be true of a study whatever has happened to its searches."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+from optuna.trial import TrialState
+from sqlalchemy import func, select
+
+from studies.database import StoreError
+from studies.records import Claim, Evaluation, Status, Study
+from studies.store import Store
+
+Row = tuple[str, float | None]
+"""The key of an architecture and its accuracy."""
+
+
+def rows(url: str) -> list[Row]:
+    """What the database holds now; nothing if there is no study yet."""
+    try:
+        with closing(Store(url)) as store:
+            return [(entry.key, entry.val_accuracy) for entry in _evaluations(store)]
+    except StoreError:
+        return []
+
+
+def _evaluations(store: Store) -> list[Evaluation]:
+    studies = [study for study, _, _ in store.studies()]
+    return store.evaluations(studies[0]) if studies else []
+
+
+def check_kept(before: Sequence[Row], after: Sequence[Row]) -> None:
+    """Raise unless all that was there is there still, in the same place."""
+    assert list(after[: len(before)]) == list(before), "a recorded result is gone or has changed"
+
+
+def check(url: str, folder: Path, budget: int) -> None:
+    """Raise unless a study that has reached its budget is whole."""
+    with closing(Store(url)) as store:
+        study = store.study(None)
+        found = store.evaluations(study)
+        kept = [entry.number for entry in found if store.weights(entry) is not None]
+        with store.database.reading() as session:
+            claims = session.scalar(select(func.count()).select_from(Claim))
+    finished = [entry for entry in found if entry.status is Status.FINISHED]
+    assert len(finished) == budget, f"{len(finished)} of {budget} evaluations"
+    assert [entry.number for entry in found] == list(range(len(found))), "numbers have gaps"
+    keys = [entry.key for entry in found]
+    assert len(set(keys)) == len(keys), "an architecture was trained twice"
+    assert claims == 0, f"{claims} trials are still said to run"
+    _check_failures(found)
+    best = _front(finished)
+    assert kept == sorted(best), "weights are not those of the front"
+    assert _printed_front(url, folder) == best, "the printed front is another"
+    _check_optunas_view(url, study, found)
+    assert not list(folder.glob("convnas-unrecorded-*")), "results were not recorded"
+
+
+def _check_failures(found: Sequence[Evaluation]) -> None:
+    reasons = {entry.error for entry in found if entry.status is Status.FAILED}
+    for reason in reasons:
+        assert reason, "a trial failed without a reason"
+        assert reason.partition(":")[0] in {"WorkerDied", "DriverLost", "TimeLimit"}, reason
+
+
+def _front(finished: Sequence[Evaluation]) -> list[int]:
+    """Numbers of those that none dominates, by ascending MACs; the definition, spelled out."""
+
+    def dominated(entry: Evaluation, other: Evaluation) -> bool:
+        mine, theirs = (entry.val_accuracy or 0.0), (other.val_accuracy or 0.0)
+        better = theirs > mine or other.macs < entry.macs
+        equal = (theirs, other.macs) == (mine, entry.macs) and other.number < entry.number
+        return theirs >= mine and other.macs <= entry.macs and (better or equal)
+
+    best = [e for e in finished if not any(dominated(e, other) for other in finished)]
+    return [entry.number for entry in sorted(best, key=lambda entry: entry.macs)]
+
+
+def _printed_front(url: str, folder: Path) -> list[int]:
+    command = [sys.executable, "-m", "studies.pareto", "--json", "--storage", url]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return [member["trial"] for member in json.loads(ran.stdout)]
+
+
+def _check_optunas_view(url: str, study: Study, found: Sequence[Evaluation]) -> None:
+    storage = optuna.storages.RDBStorage(url)
+    trials = optuna.load_study(study_name=study.name, storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
+    shown = sorted(trial.user_attrs["evaluation"] for trial in trials)
+    assert shown == [entry.number for entry in found], "Optuna shows something else"
+    assert all(trial.state in {TrialState.COMPLETE, TrialState.FAIL} for trial in trials)
