@@ -37,6 +37,8 @@ _RAY_SETTINGS = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+# What Ray says of dead workers it prints whatever its logging says; their rows say it, too.
+_SILENCE = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 _GPU_SHARE = 0.25
 """Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
 _SMALLEST_SHARE = 0.001
@@ -87,7 +89,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Begin to start it."""
-        for name, value in _RAY_SETTINGS.items():
+        for name, value in (_RAY_SETTINGS | ({} if self._verbose else _SILENCE)).items():
             os.environ.setdefault(name, value)
         # Before the thread: two threads that import take turns at the interpreter, and its
         # processes would start later.

@@ -7,6 +7,7 @@ The stock `OptunaSearch` tells early-stopped and NaN trials wrongly and pays sec
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from searchers.cluster import Resources
 from searchers.proposals import Proposal
 from searchers.worker import Job, StartingLine, Worker
 
+_RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
+"""The last line of a traceback."""
 INTERRUPT = "interrupted"
 """Why a campaign ended that the user stopped."""
 
@@ -200,7 +203,7 @@ def _reason(trial: Trial) -> str:
     lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]
     if not lines:
         return "WorkerDied: no reason is known"
-    if "Error: " in lines[-1]:
+    if _RAISED.match(lines[-1]):
         return lines[-1][:500]
     return f"WorkerDied: {lines[0][:480]}"
 

@@ -227,35 +227,3 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
     assert err.count("\n") == 1
     assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == recorded
     connection.close()
-
-
-def workers() -> list[int]:
-    """The processes of trials, by the title that Ray gives them."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if b"ray::ResourceTrainable" in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            pass  # it has ended meanwhile
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
-def test_a_killed_worker_costs_one_trial_which_is_a_row(tmp_path: Path) -> None:
-    strangers = set(workers())
-    # Long enough trials to be in the middle of one
-    options = ["--space", "regular", "--budget", "3", "--epochs", "8", "--concurrency", "1"]
-    process = start(tmp_path, "searchers.run", *options)
-    wait_for_rows(tmp_path, 1)
-    time.sleep(0.3)
-    for pid in set(workers()) - strangers:
-        os.kill(pid, signal.SIGKILL)
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, out + err
-    statuses = [row["status"] for row in rows(tmp_path)]
-    assert statuses.count("finished") == 3
-    assert statuses.count("failed") == 1
-    (failed,) = [row for row in rows(tmp_path) if row["status"] == "failed"]
-    assert failed["error"].startswith("WorkerDied: The actor died")
-    assert failed["val_accuracy"] is None

@@ -1,0 +1,135 @@
+"""Real searches that are killed, or whose database or machine goes away."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from studies.records import Status
+from studies.store import Store
+from tests.faults import invariants
+from tests.faults.searching import QUICK, Search
+from tests.servers import Postgres
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc")
+
+
+def wait_for_rows(search: Search, count: int, seconds: float = 120.0) -> None:
+    latest = time.monotonic() + seconds
+    while len(invariants.rows(search.url)) < count:
+        assert search.running, search.said
+        assert time.monotonic() < latest, search.said
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Iterator[Search]:
+    made = Search(tmp_path, f"sqlite:///{tmp_path / 'study.db'}", budget=8)
+    yield made
+    if made.running:
+        made.kill()
+
+
+def test_a_search_outlives_its_database_a_worker_and_its_own_driver(tmp_path: Path) -> None:
+    with Postgres() as server:
+        search = Search(tmp_path, server.url, budget=500)
+        search.start()
+        wait_for_rows(search, 2)
+        server.stop(signal.SIGKILL)
+        time.sleep(8)
+        assert search.running, search.said
+        server.start()
+        wait_for_rows(search, 5)
+        assert "waiting for the database" in search.said
+        assert "secret" not in search.said
+        search.workers()[0].kill()
+        wait_for_rows(search, 7)
+        search.kill()
+        before = invariants.rows(search.url)
+        with closing(Store(search.url)) as store:
+            assert invariants.claims(store), "something was being trained"
+        search.budget = sum(accuracy is not None for _, accuracy in before) + 3
+        search.start()
+        assert search.wait() == 0, search.said
+        assert "that were cut off begin anew" in search.said
+        invariants.check_kept(before, invariants.rows(search.url))
+        invariants.check(search.url, search.folder, search.budget)
+
+
+def test_of_two_drivers_on_one_study_one_is_killed_and_the_other_reaches_the_budget(
+    tmp_path: Path,
+) -> None:
+    url, budget = f"sqlite:///{tmp_path / 'study.db'}", 14
+    drivers = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        drivers.append(Search(tmp_path / name, url, budget))
+        drivers[-1].start()
+    first, second = drivers
+    wait_for_rows(first, 3)
+    first.kill()
+    assert second.wait() == 0, second.said
+    invariants.check(url, tmp_path, budget)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    folder.mkdir()
+    size = ["-o", "size=16m"]
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", *size, "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        search = Search(tmp_path, f"sqlite:///{disk / 'study.db'}", budget=12)
+        search.start()
+        wait_for_rows(search, 2)
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        latest = time.monotonic() + 120
+        while "waiting for the database" not in search.said:
+            assert search.running, search.said
+            assert time.monotonic() < latest, search.said
+            time.sleep(0.2)
+        assert "disk is full" in search.said
+        (disk / "filler").unlink()
+        assert search.wait() == 0, search.said
+        invariants.check(search.url, search.folder, search.budget)
+
+
+def test_a_node_that_is_lost_costs_the_trials_on_it(tmp_path: Path) -> None:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        node = cluster.add_node(num_cpus=1)
+        options = [*QUICK, "--address", cluster.address, "--epochs", "20"]
+        search = Search(tmp_path, f"sqlite:///{tmp_path / 'study.db'}", 4, options)
+        search.start()
+        wait_for_rows(search, 2)
+        cluster.remove_node(node, allow_graceful=False)
+        assert search.wait() == 0, search.said
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+    with closing(Store(search.url)) as store:
+        found = store.evaluations(store.study(None))
+    failed = [row for row in found if row.status is Status.FAILED]
+    assert len(found) - len(failed) == 4
+    assert len(failed) <= 1
+    assert all((row.error or "").startswith("WorkerDied: ") for row in failed)

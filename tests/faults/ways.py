@@ -1,0 +1,160 @@
+"""A search whose first trials die in every way that a trial may; the others finish.
+
+`python -m tests.faults.ways FOLDER` runs it on FOLDER/ways.db.
+"""
+
+import ctypes
+import dataclasses
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchers.question import Question
+from searchers.worker import Evaluate
+from trainers.data import SearchData
+from trainers.recipes import Recipe
+
+BUDGET = 4
+TIMEOUT = 15
+
+Config = Mapping[str, Any]
+
+
+def raise_an_error(_: Config) -> None:
+    """As a bug of a network would."""
+    raise IndexError("index 3 is out of bounds")
+
+
+def diverge(config: Config, data: SearchData, recipe: Recipe) -> dict[str, Any]:
+    """A real training whose loss becomes infinite."""
+    from searchers.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
+
+    return Evaluator(data, dataclasses.replace(recipe, peak_lr=1e30), 1)(config)
+
+
+def want_too_much_memory(_: Config) -> None:
+    """More than any machine has."""
+    bytearray(2**62)
+
+
+def exit_at_once(_: Config) -> None:
+    """As a crash in C code would end the process."""
+    os._exit(3)
+
+
+def be_killed(_: Config) -> None:
+    """As the kernel kills a process when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_for_ever(_: Config) -> None:
+    """A deadlock."""
+    time.sleep(1e6)
+
+
+def keep_the_interpreter(_: Config) -> None:
+    """A call into C that never returns and lets no other thread run."""
+    ctypes.PyDLL(None).sleep(10**6)
+
+
+def stop(_: Config) -> None:
+    """A process that the kernel does not run any more."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+WAYS: tuple[tuple[Callable[..., Any], str], ...] = (
+    (raise_an_error, "IndexError: index 3 is out of bounds"),
+    (sleep_for_ever, f"TimeLimit: no result after {TIMEOUT} s"),
+    (diverge, "TrainingDivergedError: the loss became"),
+    (want_too_much_memory, "MemoryError"),
+    (exit_at_once, "WorkerDied: "),
+    (keep_the_interpreter, f"TimeLimit: no result after {TIMEOUT} s"),
+    (be_killed, "WorkerDied: "),
+    (stop, f"TimeLimit: no result after {TIMEOUT} s"),
+)
+"""Each way to die, and how the reason in its row begins."""
+
+
+@dataclass(frozen=True)
+class Dying:
+    """A job of which each of the first trials dies in its own way.
+
+    Attributes:
+        folder: in which the trials of all workers are counted.
+        data: what a trial that does not die at once trains on.
+        recipe: likewise.
+    """
+
+    folder: Path
+    data: SearchData
+    recipe: Recipe
+
+    def start(self) -> Evaluate:
+        """The real evaluator, but for what it evaluates."""
+        from searchers.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
+
+        class Dying(Evaluator):
+            def _evaluate(self, config: "Config") -> "dict[str, Any]":
+                return outcome(config)
+
+        outcome = self._outcome
+        return Dying(self.data, self.recipe, 1)
+
+    def _outcome(self, config: Config) -> dict[str, Any]:
+        number = self._count()
+        if number < len(WAYS):
+            way, _ = WAYS[number]
+            extra = (self.data, self.recipe) if way is diverge else ()
+            outcome: dict[str, Any] = way(config, *extra)
+            return outcome
+        return {"val_accuracy": 0.5, "train_loss": 0.0, "seconds": 0.1, "weights": b""}
+
+    def _count(self) -> int:
+        number = 0
+        while True:
+            try:
+                (self.folder / f"trial-{number}").touch(exist_ok=False)
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+
+def main(folder: Path) -> None:
+    """Run the search."""
+    from searchers.cluster import Cluster  # noqa: PLC0415 - this module travels to the workers
+    from searchers.limits import Limits  # noqa: PLC0415
+    from searchers.question import ask  # noqa: PLC0415
+    from searchers.settings import Settings  # noqa: PLC0415
+
+    settings = Settings(
+        space="mixed",
+        budget=BUDGET,
+        subset=300,
+        epochs=1,
+        limits=Limits(macs=1_000_000),
+        storage=f"sqlite:///{folder / 'ways.db'}",
+        trial_timeout=TIMEOUT,
+    )
+    question = ask(settings)
+
+    def job(question: Question, _: object) -> Dying:
+        return Dying(folder, question.dataset.search, question.recipe)
+
+    with Cluster(settings.wishes, verbose=False) as cluster:
+        from searchers.search import search  # noqa: PLC0415
+
+        def ignore(_: object) -> None:
+            """Nobody looks."""
+
+        finding = search(settings, question, cluster, ignore, ignore, ignore, job)
+    print(finding.over_because)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
