@@ -4,6 +4,7 @@ import importlib
 import logging
 import math
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Mapping
@@ -28,7 +29,6 @@ _RAY_SETTINGS = {
     # convnas is not installed; Ray says so in a log of its own and imports the rest.
     "RAY_preload_python_modules": "torch,ray.tune,searchers.worker,searchers.evaluator",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AUTH_MODE": "disabled",
     # The database is the record: no CSV, JSON and TensorBoard files, no frequent checkpoints.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
@@ -87,7 +87,8 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Begin to start it."""
-        for name, value in _RAY_SETTINGS.items():
+        settings = _RAY_SETTINGS | (_secluded() if self._wishes.address is None else {})
+        for name, value in settings.items():
             os.environ.setdefault(name, value)
         # Before the thread: two threads that import take turns at the interpreter, and its
         # processes would start later.
@@ -147,6 +148,20 @@ class Cluster:
             reason = str(error).strip().splitlines()[0]
             raise ClusterError(f"no Ray cluster {where}: {reason}") from None
         return plan(self._wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def _secluded() -> dict[str, str]:
+    """Settings of a cluster for us alone: Ray executes whatever code reaches it.
+
+    Left to itself it listens on all addresses of a Linux machine. Told, as it tells itself on a
+    Mac, that no other machine will come, it listens on the loopback address. The token, which Ray
+    asks for since 2.60, keeps out the other users of this machine; given here, it is written
+    nowhere.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
 
 
 def _packages() -> list[str]:
