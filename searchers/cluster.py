@@ -176,6 +176,8 @@ def _knock(address: str) -> None:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    except UnicodeError:  # of a host's name that cannot be one
+        raise ClusterError(f"--address must be HOST:PORT, not {address!r}") from None
     except OSError as error:
         raise ClusterError(
             f"no Ray cluster at {address}: {error.strerror or error}; start one there with "

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError as MigrationError
 from sqlalchemy import Engine, create_engine, delete, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -25,6 +25,8 @@ from sqlalchemy.orm import Session, defer
 
 from studies.front import front
 from studies.records import Evaluation, Export, Status, Study, Weights
+from studies.soundness import sound
+from studies.urls import shown, without_secrets
 
 _VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
@@ -48,7 +50,7 @@ class Store:
 
     def __init__(self, url: str, *, create: bool = False) -> None:
         self.url = parse_url(url)
-        self.shown_url = self.url.render_as_string(hide_password=True)
+        self.shown_url = shown(self.url)
         if not create:
             self._check_exists()
         with self._errors():
@@ -75,7 +77,7 @@ class Store:
             .order_by(Study.id)
         )
         with self._session() as session:
-            return [(study, done, bad) for study, done, bad in session.execute(query)]
+            return [(sound(study), done, bad) for study, done, bad in session.execute(query)]
 
     def study(self, name: str | None) -> Study:
         """The study of that name; without one, the only study there is.
@@ -108,6 +110,7 @@ class Store:
                 session.add(study)
                 session.commit()
                 return study
+            sound(stored)
         parts = {
             "space": (stored.space, study.space),
             "data set": (_identity(stored.dataset), _identity(study.dataset)),
@@ -125,7 +128,7 @@ class Store:
         """All evaluations of a study, by number."""
         query = select(Evaluation).where(Evaluation.study_id == study.id)
         with self._session() as session:
-            return list(session.scalars(query.order_by(Evaluation.number)))
+            return [sound(row) for row in session.scalars(query.order_by(Evaluation.number))]
 
     def record(self, evaluation: Evaluation, weights: Callable[[], bytes] | None = None) -> None:
         """Write one evaluation, and its weights if it is on the front, in one transaction.
@@ -162,7 +165,7 @@ class Store:
         """All looks at the test split that a study has had, oldest first."""
         query = select(Export).join(Evaluation).where(Evaluation.study_id == study.id)
         with self._session() as session:
-            return list(session.scalars(query.order_by(Export.id)))
+            return [sound(row) for row in session.scalars(query.order_by(Export.id))]
 
     def close(self) -> None:
         """Close all connections."""
@@ -224,7 +227,7 @@ class Store:
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
-            except CommandError:
+            except MigrationError:
                 raise StoreError(
                     f"{self.shown_url} was written by a newer convnas: upgrade this one"
                 ) from None
@@ -233,21 +236,31 @@ class Store:
     @contextmanager
     def _session(self) -> Iterator[Session]:
         with self._errors(), Session(self._engine, expire_on_commit=False) as session:
-            yield session
+            try:
+                yield session
+            except (LookupError, RecursionError, TypeError, ValueError) as error:
+                # What is no JSON, no date and no status, and what `sound` refuses.
+                raise StoreError(
+                    f"{self.shown_url} was not written by convnas alone, or is damaged: {error}"
+                ) from None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Say database errors in one line, without the password."""
         try:
             yield
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
+        except StoreError:
+            raise
+        except (NoSuchModuleError, ImportError) as error:
             raise StoreError(f"no driver for {self.shown_url}: {error}") from None
-        except SQLAlchemyError as error:
+        # Drivers refuse some settings with Python's own errors.
+        except (SQLAlchemyError, MigrationError, TypeError, ValueError) as error:
             raise self._said(error) from None
 
-    def _said(self, error: SQLAlchemyError) -> StoreError:
+    def _said(self, error: Exception) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+        reason = without_secrets(reason, self.url)
         return StoreError(f"cannot use the database {self.shown_url}: {reason}")
 
 
@@ -265,6 +278,12 @@ def parse_url(url: str) -> URL:
             "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
             "postgresql+psycopg://user:password@host/database"
         ) from None
+    if not (url.isprintable() and (parsed.database or "").isprintable()):
+        raise StoreError("--storage must be printable text")
+    if "@" in (parsed.host or ""):
+        raise StoreError("--storage has two @: write one that belongs to the password as %40")
+    if backend == "sqlite" and parsed.query:
+        raise StoreError("an SQLite database takes no parameters: say sqlite:///FILE")
     if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise StoreError(
             "a database in memory would be lost with the search: say sqlite:///FILE instead"
@@ -273,6 +292,8 @@ def parse_url(url: str) -> URL:
 
 
 def _engine(url: URL, *, create: bool) -> Engine:
+    if url.get_dialect().is_async:
+        raise StoreError(f"{url.drivername} is asynchronous: name another driver, like psycopg")
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
