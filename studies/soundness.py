@@ -22,17 +22,25 @@ def sound(row: Row) -> Row:
     """The row itself.
 
     Raises:
-        UnsoundRowError: a column holds what it never should.
+        UnsoundRowError: it holds what no search writes.
     """
-    for column, check in _CHECKS[type(row)].items():
-        value = getattr(row, column)
+    table = row.__tablename__
+    for place, check in _CHECKS[type(row)].items():
+        value = _value(row, place)
         if not check(value):
-            raise UnsoundRowError(
-                f"{row.__tablename__} has a row whose {column} is {_short(value)}"
-            )
+            raise UnsoundRowError(f"a row of {table} has {_short(value)} as its {place}")
     if isinstance(row, Evaluation) and row.status is Status.FINISHED and row.val_accuracy is None:
-        raise UnsoundRowError(f"{row.__tablename__} has a finished row without val_accuracy")
+        raise UnsoundRowError(f"a row of {table} has finished without a val_accuracy")
     return row
+
+
+def _value(row: Base, place: str) -> object:
+    """What stands in a column, or in a field of the JSON object in it; None where there is none."""
+    column, _, field = place.partition(".")
+    value: object = getattr(row, column)
+    if not field:
+        return value
+    return value.get(field) if isinstance(value, dict) else None
 
 
 def _short(value: object) -> str:
@@ -76,28 +84,19 @@ def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def _fields(**checks: Check) -> Check:
-    """A JSON object with these fields, at least."""
-    return lambda value: (
-        isinstance(value, dict)
-        and all(field in value and check(value[field]) for field, check in checks.items())
-    )
-
-
 _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
     Study: {
         "name": _text,
-        "space": _fields(name=_text),
-        "dataset": _fields(
-            name=_text,
-            fingerprint=_text,
-            image_size=_maybe(_positive),
-            subset=_maybe(_positive),
-            flip=_flag,
-            data_dir=_maybe(_any_text),
-            shape=_shape,
-        ),
-        "recipe": _fields(name=_text, epochs=_positive),
+        "space.name": _text,
+        "dataset.name": _text,
+        "dataset.fingerprint": _text,
+        "dataset.image_size": _maybe(_positive),
+        "dataset.subset": _maybe(_positive),
+        "dataset.flip": _flag,
+        "dataset.data_dir": _maybe(_any_text),
+        "dataset.shape": _shape,
+        "recipe.name": _text,
+        "recipe.epochs": _positive,
         "command": _any_text,
     },
     Evaluation: {

@@ -215,7 +215,9 @@ class Store:
     def _migrate(self, *, create: bool) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        head = ScriptDirectory.from_config(config).get_current_head()
+        scripts = ScriptDirectory.from_config(config)
+        head = scripts.get_current_head()
+        known = {script.revision for script in scripts.walk_revisions()}
         with self._engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
             current = context.get_current_revision()
@@ -223,14 +225,13 @@ class Store:
                 return
             if current is None and not create:
                 raise StoreError(f"no study in {self.shown_url} yet: run a search first")
-            connection.rollback()
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except MigrationError:
+            if current is not None and current not in known:
                 raise StoreError(
                     f"{self.shown_url} was written by a newer convnas: upgrade this one"
-                ) from None
+                )
+            connection.rollback()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
             connection.commit()
 
     @contextmanager
@@ -241,7 +242,8 @@ class Store:
             except (LookupError, RecursionError, TypeError, ValueError) as error:
                 # What is no JSON, no date and no status, and what `sound` refuses.
                 raise StoreError(
-                    f"{self.shown_url} was not written by convnas alone, or is damaged: {error}"
+                    f"{self.shown_url} is damaged, or not from convnas ({error}): restore a copy "
+                    "of it, or say another --storage"
                 ) from None
 
     @contextmanager
