@@ -36,6 +36,8 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
         command: gives the exit code.
         bad_input: errors whose message is the line.
     """
+    if sys.stdout is None:  # closed by who called us
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that has no sign for a name's letter shows a question mark.
         sys.stdout.reconfigure(errors="replace")

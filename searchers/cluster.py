@@ -43,6 +43,11 @@ _SMALLEST_SHARE = 0.001
 """Of a CPU or GPU; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
 _PORTS = 2**16
+# HTTP/2, RFC 9113: a client opens with this text and an empty SETTINGS frame (3 bytes of length,
+# the type, the flags, 4 of stream), and the server's first frame is one of SETTINGS, too.
+_SETTINGS = 4
+_FRAME_HEAD, _FRAME_TYPE = 9, 3
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
 
 
 class ClusterError(ValueError):
@@ -175,7 +180,9 @@ def _knock(address: str) -> None:
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+        with socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS) as door:
+            # Encrypted, a cluster does not answer strangers.
+            known = "RAY_USE_TLS" in os.environ or _speaks_grpc(door)
     except UnicodeError:  # of a host's name that cannot be one
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}") from None
     except OSError as error:
@@ -183,6 +190,15 @@ def _knock(address: str) -> None:
             f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
             "`ray start --head`, or leave --address out"
         ) from None
+    if not known:
+        raise ClusterError(f"what listens at {address} is no Ray cluster; see `ray status` there")
+
+
+def _speaks_grpc(door: socket.socket) -> bool:
+    """Whether the other side opens an HTTP/2 conversation, as Ray's head does by gRPC."""
+    door.sendall(_GREETING)
+    head = door.makefile("rb").read(_FRAME_HEAD)
+    return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
 
 
 def cpus_for(wishes: Wishes, cores: int, gpus: int) -> int:
