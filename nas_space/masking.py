@@ -4,7 +4,7 @@ import re
 
 MASK = "***"
 _PASSWORD = re.compile(r"(://[^:/?@]*:).*@", re.DOTALL)
-_SETTING = re.compile(r"([?&]([^=&\s]+)=)[^&\s'\"]*")
+_SETTING = re.compile(r"([?&]([^=& ]+)=)[^& ]*")
 _PLAIN = frozenset(
     ("charset", "connect_timeout", "dbname", "host", "mode", "port", "sslmode", "timeout", "user")
 )

@@ -231,6 +231,9 @@ class Store:
                 )
             connection.rollback()
             config.attributes["connection"] = connection
+            if self.url.get_backend_name() == "sqlite":
+                # Its driver begins no transaction for new tables: half a schema would stay.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             command.upgrade(config, "head")
             connection.commit()
 
