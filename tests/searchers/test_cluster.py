@@ -107,7 +107,7 @@ def server() -> Iterator[Callable[[bytes], str]]:
         b"\0\0",
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         b"-ERR unknown command 'PRI'\r\n",
-        b"\4" * 9,
+        bytes(9),
     ],
     ids=ascii,
 )
