@@ -13,6 +13,11 @@ import pytest
 
 _LISTENS = "0A"
 _WORDS = 4
+_STRANGER = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=f"127.0.0.1:{sys.argv[1]}").internal_kv_keys(b"", b"")
+"""
 _SEARCH = ("--space", "mixed", "--budget", "2", "--subset", "300", "--epochs", "1")
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="looks into /proc")
@@ -50,14 +55,15 @@ def title(process: Path) -> str:
         return ""
 
 
-def listening(processes: list[Path]) -> Iterator[str]:
-    """The addresses at which these processes wait for connections."""
+def listening(processes: list[Path]) -> Iterator[tuple[str, int]]:
+    """The addresses and ports at which these processes wait for connections."""
     held = sockets(processes)
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENS and fields[9] in held:
-                yield readable(fields[1].partition(":")[0])
+                address, _, port = fields[1].partition(":")
+                yield readable(address), int(port, 16)
 
 
 def readable(digits: str) -> str:
@@ -71,25 +77,37 @@ def readable(digits: str) -> str:
     return str(mapped or address)
 
 
-def test_a_search_listens_to_this_machine_only(tmp_path: Path) -> None:
-    mark = uuid.uuid4().hex
-    search = subprocess.Popen(
-        [sys.executable, "-m", "searchers.run", *_SEARCH],
-        cwd=tmp_path,
-        env=os.environ | {"CONVNAS_TEST": mark},
+def start(*command: str, **more: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if "RAY" not in name}
+    return subprocess.Popen(
+        [sys.executable, *command],
+        env=environment | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_a_search_listens_to_this_machine_only_and_to_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mark = uuid.uuid4().hex
+    search = start("-m", "searchers.run", *_SEARCH, CONVNAS_TEST=mark)
+    stranger = None
     heard: set[str] = set()
-    seen: set[str] = set()
     while search.poll() is None:
         family = offspring(mark)
-        heard |= set(listening(family))
-        seen |= {title(process) for process in family}
+        heard |= {address for address, _ in listening(family)}
+        heads = [process for process in family if title(process) == "gcs_server"]
+        for _, port in listening(heads):
+            stranger = stranger or start("-c", _STRANGER, str(port), HOME=str(tmp_path))
         time.sleep(0.2)
     out, err = search.communicate()
     assert search.returncode == 0, out + err
-    assert {"gcs_server", "raylet"} <= seen, "Ray's own processes were looked at"
     assert heard, "they do listen"
     assert all(ip_address(address).is_loopback for address in heard), heard
+    assert stranger is not None
+    out, err = stranger.communicate(timeout=60)
+    assert stranger.returncode == 1, out + err
+    assert "AuthenticationError" in err
