@@ -1,7 +1,6 @@
 """What all commands share: arguments, errors in one line, tables, counts as people write them."""
 
 import argparse
-import errno
 import io
 import os
 import re
@@ -50,11 +49,10 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader, `head` perhaps, has seen enough.
-        _close_output()
+        _finish_output()
         return 0
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            _close_output()
+        _finish_output()
         where = f": {error.filename}" if error.filename else ""
         return _refuse(f"{error.strerror or error}{where}")
     return code
@@ -70,9 +68,12 @@ def _line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _close_output() -> None:
-    """Keep Python from writing what is left at exit, and from complaining again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _finish_output() -> None:
+    """Write what is left; what cannot be written Python would try, and complain of, at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def short(number: float) -> str:
