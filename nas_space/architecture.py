@@ -16,6 +16,8 @@ FORMAT = 1
 _MAX_WIDTH = 8192
 _MAX_BLOCKS = 256
 _MAX_STAGES = 8
+_MAX_WEIGHTS = 10**8
+"""Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
 
 _STEM = Regular()
@@ -83,6 +85,7 @@ class Architecture:
                 raise InvalidArchitectureError(
                     f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
                 )
+        weights = 0
         for layer in self.layers():
             # The stem's input is the image, whose channels only regular-like choices can take;
             # `build` checks that one.
@@ -92,6 +95,11 @@ class Architecture:
                 layer.conv.check(layer.c_in, layer.c_out)
             except InvalidChoiceError as error:
                 raise InvalidArchitectureError(f"{layer.name}: {error}") from None
+            weights += layer.conv.params(layer.c_in, layer.c_out)
+        if weights > _MAX_WEIGHTS:
+            raise InvalidArchitectureError(
+                f"an architecture has at most {_MAX_WEIGHTS:,} weights, not {weights:,}"
+            )
 
     def layers(self) -> Iterator[Layer]:
         """The convolutions that can be chosen, from stem to head."""
@@ -159,46 +167,63 @@ class Architecture:
         """
         if isinstance(data, str | bytes):
             try:
-                data = json.loads(data)
+                data = json.loads(data, object_pairs_hook=_object)
+            except InvalidArchitectureError:
+                raise
             except (ValueError, RecursionError):
                 raise InvalidArchitectureError("an architecture must be valid JSON") from None
         if not isinstance(data, dict) or data.keys() != _FIELDS:
             raise InvalidArchitectureError(
                 f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
             )
-        if data["format"] != FORMAT or data["skeleton"] != "residual":
+        if not _whole(data["format"]) or (data["format"], data["skeleton"]) != (FORMAT, "residual"):
             raise InvalidArchitectureError(
-                f"this version reads format {FORMAT} of the residual skeleton, not "
-                f"{str(data['format'])[:20]!r} of {str(data['skeleton'])[:40]!r}"
+                f"this version reads format {FORMAT} of the residual skeleton, and nothing else"
             )
         try:
-            stages = tuple(_read_stage(stage) for stage in _listed(data["stages"], "stages"))
+            listed = _listed(data["stages"], "stages", _MAX_STAGES)
+            stages = tuple(_read_stage(stage) for stage in listed)
             return cls(stages, stem=parse(_string(data["stem"])))
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; one that gives a field twice means different things to different readers."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise InvalidArchitectureError("a JSON object of an architecture gives a field twice")
+    return found
+
+
 def _read_stage(data: object) -> Stage:
     if not isinstance(data, dict) or data.keys() != {"width", "blocks"}:
         raise InvalidArchitectureError("a stage is a JSON object with the fields width and blocks")
-    width = data["width"]
-    if not isinstance(width, int) or isinstance(width, bool):
+    if not _whole(data["width"]):
         raise InvalidArchitectureError("a stage's width must be a whole number")
-    return Stage(width, tuple(_read_block(block) for block in _listed(data["blocks"], "blocks")))
+    blocks = _listed(data["blocks"], "blocks", _MAX_BLOCKS)
+    return Stage(data["width"], tuple(_read_block(block) for block in blocks))
 
 
 def _read_block(data: object) -> Block:
-    match [parse(_string(label)) for label in _listed(data, "a block")]:
-        case [first, second]:
-            return first, second
+    match _listed(data, "a block", 2):
+        case [str(first), str(second)]:
+            return parse(first), parse(second)
         case _:
-            raise InvalidArchitectureError("a block is a list of two convolutions")
+            raise InvalidArchitectureError(
+                "a block is a list of two convolutions like igc(L=4,M=16)"
+            )
 
 
-def _listed(data: object, what: str) -> list[object]:
-    if not isinstance(data, list):
-        raise InvalidArchitectureError(f"{what} must be a JSON list")
+def _listed(data: object, what: str, most: int) -> list[object]:
+    """A JSON list that is not so long that reading it would take its time."""
+    if not isinstance(data, list) or len(data) > most:
+        raise InvalidArchitectureError(f"{what} must be a JSON list of at most {most}")
     return data
+
+
+def _whole(data: object) -> bool:
+    return isinstance(data, int) and not isinstance(data, bool)
 
 
 def _string(data: object) -> str:

@@ -1,6 +1,7 @@
 """What all commands share: arguments, errors in one line, tables, counts as people write them."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from rich.console import Console
+
+from nas_space.masking import masked
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -21,7 +24,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message and where help is, and exit with code 2."""
-        self.exit(USAGE_ERROR, f"error: {message} (see {self.prog} --help)\n")
+        # It may repeat a URL that came after a misspelt option.
+        self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
 
 
 def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
@@ -31,23 +35,45 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
         command: gives the exit code.
         bad_input: errors whose message is the line.
     """
+    if sys.stdout is None:  # closed by who called us
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that has no sign for a name's letter shows a question mark.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = command()
         sys.stdout.flush()
     except bad_input as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line
-        return USAGE_ERROR
+        return _refuse(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader, `head` perhaps, has seen enough. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, `head` perhaps, has seen enough.
+        _finish_output()
         return 0
     except OSError as error:
+        _finish_output()
         where = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}", file=sys.stderr)  # noqa: T201
-        return USAGE_ERROR
+        return _refuse(f"{error.strerror or error}{where}")
     return code
+
+
+def _refuse(reason: str) -> int:
+    print(f"error: {_line(reason)}", file=sys.stderr)  # noqa: T201 - the one line
+    return USAGE_ERROR
+
+
+def _line(text: str) -> str:
+    """A text as one line: what names of files or studies hold beside letters is spelt out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _finish_output() -> None:
+    """Write what is left; what cannot be written Python would try, and complain of, at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def short(number: float) -> str:
@@ -76,10 +102,10 @@ def console() -> Console:
 def quantity(text: str) -> int:
     """Read 5M, 1.2G, 500k or 80000 as a positive whole number."""
     match = _QUANTITY.fullmatch(text.strip())
-    value = round(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-    if not 0 < value < 10**18:
+    value = float(match[1]) * _UNITS[match[2].lower()] if match else 0.0
+    if not 0.5 < value < 1e18:  # noqa: PLR2004 - rounds to 1; also refuses inf
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number like 500k, 5M or 1.2G")
-    return value
+    return round(value)
 
 
 def positive(text: str) -> int:

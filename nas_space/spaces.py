@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 from nas_space.architecture import Architecture, Stage
+from nas_space.cli import Parser, run
 from nas_space.convs import Conv, kinds
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
@@ -235,6 +236,14 @@ def get(name: str) -> Space:
 
 def main() -> int:
     """Print the spaces."""
+    return run(_main)
+
+
+def _main() -> int:
+    Parser(
+        prog="python -m nas_space.spaces",
+        description="The search spaces, with the number of architectures in each.",
+    ).parse_args()
     print(f"{'space':12} {'parameters':>10} {'architectures':>14}  types")  # noqa: T201
     for space in spaces().values():
         size = f"{space.size():.2e}"

@@ -5,9 +5,9 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from nas_space.cli import Parser, positive, quantity
+from nas_space.masking import masked
 from nas_space.spaces import spaces
 from searchers import samplers
 from searchers.limits import Limits
@@ -51,7 +51,7 @@ def read(argv: Sequence[str]) -> Settings:
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
-        command=_spoken(argv, given.storage),
+        command=_spoken(argv),
     )
 
 
@@ -60,18 +60,11 @@ def runner() -> str:
     return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
-def _spoken(argv: Sequence[str], storage: str) -> str:
+def _spoken(argv: Sequence[str]) -> str:
     """The command line as it is recorded and repeated to the user: without a password."""
-    words = [word.replace(storage, _without_password(storage)) for word in argv]
+    # A path may hold bytes that are no text; databases take text alone.
+    words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
     return f"{runner()}python -m searchers.run {shlex.join(words)}"
-
-
-def _without_password(url: str) -> str:
-    try:
-        password = urlsplit(url).password
-    except ValueError:  # it is no URL, and will be refused
-        return url
-    return url.replace(f":{password}@", ":***@", 1) if password else url
 
 
 def _parser() -> Parser:

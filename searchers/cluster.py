@@ -4,6 +4,7 @@ import importlib
 import logging
 import math
 import os
+import secrets
 import socket
 import threading
 from collections.abc import Mapping
@@ -28,7 +29,6 @@ _RAY_SETTINGS = {
     # convnas is not installed; Ray says so in a log of its own and imports the rest.
     "RAY_preload_python_modules": "torch,ray.tune,searchers.worker,searchers.evaluator",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_AUTH_MODE": "disabled",
     # The database is the record: no CSV, JSON and TensorBoard files, no frequent checkpoints.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
@@ -45,6 +45,11 @@ _SMALLEST_SHARE = 0.001
 """Of a CPU or GPU; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
 _PORTS = 2**16
+# HTTP/2, RFC 9113: a client opens with this text and an empty SETTINGS frame (3 bytes of length,
+# the type, the flags, 4 of stream), and the server's first frame is one of SETTINGS, too.
+_SETTINGS = 4
+_FRAME_HEAD, _FRAME_TYPE = 9, 3
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
 
 
 class ClusterError(ValueError):
@@ -89,7 +94,8 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Begin to start it."""
-        for name, value in (_RAY_SETTINGS | ({} if self._verbose else _SILENCE)).items():
+        settings = _RAY_SETTINGS | (_secluded() if self._wishes.address is None else {})
+        for name, value in (settings | ({} if self._verbose else _SILENCE)).items():
             os.environ.setdefault(name, value)
         # Before the thread: two threads that import take turns at the interpreter, and its
         # processes would start later.
@@ -151,6 +157,20 @@ class Cluster:
         return plan(self._wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
+def _secluded() -> dict[str, str]:
+    """Settings of a cluster for us alone: Ray executes whatever code reaches it.
+
+    Left to itself it listens on all addresses of a Linux machine. Told, as it tells itself on a
+    Mac, that no other machine will come, it listens on the loopback address. The token, which Ray
+    asks for since 2.60, keeps out the other users of this machine; given here, it is written
+    nowhere.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
 def _packages() -> list[str]:
     packages: list[ModuleType] = [nas_space, trainers, studies, searchers]
     return [str(Path(str(package.__file__)).parent) for package in packages]
@@ -162,12 +182,25 @@ def _knock(address: str) -> None:
     if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+        with socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS) as door:
+            # Encrypted, a cluster does not answer strangers.
+            known = "RAY_USE_TLS" in os.environ or _speaks_grpc(door)
+    except UnicodeError:  # of a host's name that cannot be one
+        raise ClusterError(f"--address must be HOST:PORT, not {address!r}") from None
     except OSError as error:
         raise ClusterError(
             f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
             "`ray start --head`, or leave --address out"
         ) from None
+    if not known:
+        raise ClusterError(f"what listens at {address} is no Ray cluster; see `ray status` there")
+
+
+def _speaks_grpc(door: socket.socket) -> bool:
+    """Whether the other side opens an HTTP/2 conversation, as Ray's head does by gRPC."""
+    door.sendall(_GREETING)
+    head = door.makefile("rb").read(_FRAME_HEAD)
+    return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
 
 
 def cpus_for(wishes: Wishes, cores: int, gpus: int) -> int:

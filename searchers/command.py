@@ -6,6 +6,7 @@ starts.
 
 from collections.abc import Sequence
 
+from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import run
 from nas_space.spaces import UnknownSpaceError
 from searchers.arguments import read
@@ -20,6 +21,7 @@ _BAD_INPUT = (
     ClusterError,
     DatasetError,
     ImpossibleLimitError,
+    InvalidArchitectureError,
     UnknownRecipeError,
     UnknownSamplerError,
     UnknownSpaceError,

@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nas_space.architecture import Architecture
+from nas_space.architecture import Architecture, InvalidArchitectureError
+from nas_space.convs import InvalidChoiceError
+from nas_space.cost import Task, predict
 from nas_space.network import build
 
 _WEIGHTS, _ARCHITECTURE, _TASK, _CARD = (
@@ -41,7 +43,7 @@ def load() -> nn.Module:
 '''
 
 
-_NOT_JSON = (json.JSONDecodeError, UnicodeDecodeError, RecursionError)
+_NOT_JSON = (ValueError, RecursionError)
 
 
 class BundleError(ValueError):
@@ -75,7 +77,7 @@ class Preprocessing:
             channels, height, width = (int(side) for side in data["shape"])
             mean, std = (tuple(float(x) for x in data[name]) for name in ("mean", "std"))
             classes = tuple(str(name) for name in data["classes"])
-        except (TypeError, KeyError, ValueError):
+        except (TypeError, KeyError, ValueError, OverflowError):
             raise BundleError(f"{_TASK} needs shape, mean, std and classes") from None
         if min(channels, height, width) < 1 or {len(mean), len(std)} != {channels}:
             raise BundleError(f"{_TASK}: mean and std need one number for each channel")
@@ -124,9 +126,15 @@ class Bundle:
             BundleError: the weights belong to another architecture.
         """
         channels, classes = preprocessing.shape[0], len(preprocessing.classes)
-        network = build(architecture, channels, classes)
+        task = Task(channels, preprocessing.shape[1:], classes)
+        # Before memory is taken for what the weights cannot fill.
+        if predict(architecture, task).params > sum(tensor.numel() for tensor in weights.values()):
+            raise BundleError("the weights do not belong to this architecture")
         try:
+            network = build(architecture, channels, classes)
             network.load_state_dict(weights)
+        except InvalidChoiceError as error:
+            raise BundleError(str(error)) from None
         except (RuntimeError, AttributeError):
             raise BundleError("the weights do not belong to this architecture") from None
         return cls(architecture, preprocessing, Classifier(network, preprocessing).eval())
@@ -162,12 +170,17 @@ class Bundle:
             BundleError: a file is missing or damaged.
             InvalidArchitectureError: the architecture is no valid one.
         """
+        for name in (_ARCHITECTURE, _TASK, _WEIGHTS):
+            if not (folder / name).is_file():  # to read a pipe or a device may take for ever
+                raise BundleError(f"{folder} is no exported network: it has no file {name}")
         try:
             architecture = Architecture.from_json(
                 (folder / _ARCHITECTURE).read_text(encoding="utf-8")
             )
             task = json.loads((folder / _TASK).read_text(encoding="utf-8"))
             weights = load_file(folder / _WEIGHTS)
+        except InvalidArchitectureError:
+            raise
         except (OSError, SafetensorError, *_NOT_JSON) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise BundleError(f"{folder} is no exported network: {reason}") from None

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from alembic.util import CommandError as MigrationError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -27,6 +27,8 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.orm import Session
+
+from studies.urls import shown, without_secrets
 
 _VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
@@ -63,7 +65,7 @@ class Database:
         self, url: str, *, create: bool, on_wait: Callable[[str], None] | None = None
     ) -> None:
         self.url = parse_url(url)
-        self.shown_url = self.url.render_as_string(hide_password=True)
+        self.shown_url = shown(self.url)
         self._on_wait = on_wait
         if not create:
             self._check_exists()
@@ -82,7 +84,11 @@ class Database:
         Raises:
             StoreError: the database cannot be read.
         """
-        with self._errors(), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            self._errors(),
+            Session(self._engine, expire_on_commit=False) as session,
+            self._damages(),
+        ):
             yield session
 
     def write(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
@@ -104,7 +110,8 @@ class Database:
             try:
                 with Session(self._engine, expire_on_commit=False) as session:
                     self._begin(session)
-                    done = work(session)
+                    with self._damages():
+                        done = work(session)
                     session.commit()
                     return done
             except SQLAlchemyError as error:
@@ -147,21 +154,22 @@ class Database:
     def _upgrade(self, connection: Connection, *, create: bool) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        head = ScriptDirectory.from_config(config).get_current_head()
+        scripts = ScriptDirectory.from_config(config)
+        head = scripts.get_current_head()
         context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
         current = context.get_current_revision()
         if current == head:
             return
         if current is None and not create:
             raise StoreError(f"no study in {self.shown_url} yet: run a search first")
+        if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
+            raise StoreError(f"{self.shown_url} was written by a newer convnas: upgrade this one")
         connection.rollback()
         config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, "head")
-        except CommandError:
-            raise StoreError(
-                f"{self.shown_url} was written by a newer convnas: upgrade this one"
-            ) from None
+        if self._engine.dialect.name == "sqlite":
+            # Its driver begins no transaction for new tables: half a schema would stay.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(config, "head")
         connection.commit()
 
     @contextmanager
@@ -169,19 +177,37 @@ class Database:
         """Say database errors in one line, without the password."""
         try:
             yield
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
+        except StoreError:
+            raise
+        except (NoSuchModuleError, ImportError) as error:
             raise StoreError(f"no driver for {self.shown_url}: {error}") from None
-        except SQLAlchemyError as error:
+        # Drivers refuse some settings with Python's own errors.
+        except (SQLAlchemyError, MigrationError, TypeError, ValueError) as error:
             raise self._said(error) from None
 
-    def _said(self, error: SQLAlchemyError) -> StoreError:
+    @contextmanager
+    def _damages(self) -> Iterator[None]:
+        """Say in one line that the database holds what no search has written."""
+        try:
+            yield
+        except StoreError:
+            raise
+        # What is no JSON, no date and no status, and what `studies.soundness` refuses.
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.shown_url} is damaged, or not from convnas ({error}): restore a copy "
+                "of it, or say another --storage"
+            ) from None
+
+    def _said(self, error: Exception) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+        reason = without_secrets(reason, self.url)
         kind = UnavailableError if _passes(error) else StoreError
         return kind(f"cannot use the database {self.shown_url}: {reason}")
 
 
-def _passes(error: SQLAlchemyError) -> bool:
+def _passes(error: Exception) -> bool:
     """Whether the database may be well again soon, and the same work succeed then."""
     if not isinstance(error, DBAPIError):
         return False
@@ -206,6 +232,12 @@ def parse_url(url: str) -> URL:
             "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
             "postgresql+psycopg://user:password@host/database"
         ) from None
+    if not (url.isprintable() and (parsed.database or "").isprintable()):
+        raise StoreError("--storage must be printable text")
+    if "@" in (parsed.host or ""):
+        raise StoreError("--storage has two @: write one that belongs to the password as %40")
+    if backend == "sqlite" and parsed.query:
+        raise StoreError("an SQLite database takes no parameters: say sqlite:///FILE")
     if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise StoreError(
             "a database in memory would be lost with the search: say sqlite:///FILE instead"
@@ -214,6 +246,8 @@ def parse_url(url: str) -> URL:
 
 
 def _engine(url: URL, *, create: bool) -> Engine:
+    if url.get_dialect().is_async:
+        raise StoreError(f"{url.drivername} is asynchronous: name another driver, like psycopg")
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})

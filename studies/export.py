@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 from torch import Tensor
@@ -161,15 +162,17 @@ def _parser() -> Parser:
 def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
     """The study's data set; all of it for retraining, though a part may have been searched on."""
     stored = study.dataset
-
-    kept = Path(stored["data_dir"]) if stored["data_dir"] else None
+    # A database says where downloads lie, but not where to write: it may be anyone's.
+    asked = arguments.data_dir is not None or not stored["data_dir"]
+    kept = None if asked else Path(stored["data_dir"])
 
     def part(subset: int | None) -> Dataset:
         return load(
             arguments.dataset or stored["name"],
             image_size=stored["image_size"],
             subset=subset,
-            data_dir=arguments.data_dir or kept,
+            data_dir=arguments.data_dir,
+            kept=kept,
             flip=stored["flip"],
         )
 
@@ -191,7 +194,12 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
 
 def _from_search(chosen: Evaluation, kept: bytes) -> _Trained:
     accuracy = chosen.val_accuracy or 0.0
-    weights = load_weights(kept)
+    try:
+        weights = load_weights(kept)
+    except SafetensorError as error:
+        raise CommandError(
+            f"the weights of trial {chosen.number} are damaged ({error}): add --retrain"
+        ) from None
     return _Trained(weights, chosen.recipe, chosen.epochs, chosen.seed, accuracy, anew=False)
 
 

@@ -35,6 +35,9 @@ MOST_LOSSES = 2
 Work = tuple[str, int]
 """The key of an architecture and its epochs: what is trained only once."""
 
+Inheritance = tuple[Architecture, int]
+"""An architecture, and how many drivers died while they trained it."""
+
 
 class Verdict(enum.Enum):
     """What becomes of a wish to train an architecture."""
@@ -125,16 +128,16 @@ class Ledger:
             self._held.add((architecture.key, epochs))
         return verdict
 
-    def inherit(self) -> list[tuple[Architecture, int]]:
+    def inherit(self) -> list[Inheritance]:
         """Take over what drivers left behind that are dead or have ended.
 
-        Returns:
-            Each architecture, with the number of drivers that died while they trained it.
+        Raises:
+            StoreError: the database failed.
         """
 
-        def work(session: Session) -> list[Claim]:
+        def work(session: Session) -> dict[Work, Inheritance]:
             lock(session, self._study.id)
-            found = []
+            found = {}
             for claim, driver in session.execute(self._claims()):
                 # What an earlier attempt took over is ours already, and not held yet.
                 left = driver.id != self._id and (driver.ended or self._watch.dead(driver))
@@ -142,12 +145,13 @@ class Ledger:
                     claim.driver_id = self._id
                     claim.losses += not driver.ended
                 if left or (driver.id == self._id and _work(claim) not in self._held):
-                    found.append(claim)
+                    architecture = Architecture.from_json(claim.architecture)
+                    found[_work(claim)] = architecture, claim.losses
             return found
 
         found = self._store.database.write(work, self._patience)
-        self._held.update(map(_work, found))
-        return [(Architecture.from_json(claim.architecture), claim.losses) for claim in found]
+        self._held.update(found)
+        return list(found.values())
 
     def record(
         self,

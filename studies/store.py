@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, defer, make_transient
 from studies.database import Database, StoreError
 from studies.front import front
 from studies.records import Claim, Evaluation, Export, Status, Study, Weights
+from studies.soundness import sound
 
 
 class Store:
@@ -51,7 +52,7 @@ class Store:
             .order_by(Study.id)
         )
         with self.database.reading() as session:
-            return [(study, done, bad) for study, done, bad in session.execute(query)]
+            return [(sound(study), done, bad) for study, done, bad in session.execute(query)]
 
     def study(self, name: str | None) -> Study:
         """The study of that name; without one, the only study there is.
@@ -107,7 +108,7 @@ class Store:
         """
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
         with self.database.reading() as session:
-            return list(session.scalars(query.order_by(Evaluation.number)))
+            return [sound(row) for row in session.scalars(query.order_by(Evaluation.number))]
 
     def record(
         self,
@@ -171,7 +172,7 @@ class Store:
         """All looks at the test split that a study has had, oldest first."""
         query = select(Export).join(Evaluation).where(Evaluation.study_id == study.id)
         with self.database.reading() as session:
-            return list(session.scalars(query.order_by(Export.id)))
+            return [sound(row) for row in session.scalars(query.order_by(Export.id))]
 
     def close(self) -> None:
         """Close all connections."""
@@ -181,9 +182,10 @@ class Store:
 def _entered(session: Session, study: Study) -> Study:
     """The study of that name, which may be this one from now on."""
     stored = session.scalar(select(Study).where(Study.name == study.name))
-    if stored is None:
-        _insert(session, study)
-    return stored or study
+    if stored is not None:
+        return sound(stored)
+    _insert(session, study)
+    return study
 
 
 def _insert(session: Session, row: Study | Evaluation) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width of a feature map, in pixels."""
 
-_LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[^()]{1,256})\))?")
+_LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[ -'*-~]{1,256})\))?")
 _MAX_KERNEL = 31
 
 

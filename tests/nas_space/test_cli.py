@@ -1,6 +1,8 @@
 """Numbers as people read and write them."""
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
@@ -28,7 +30,9 @@ def test_quantities_are_read_with_their_units(text: str, number: int) -> None:
     assert quantity(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5", "5T", "M", "1e", "0.1", "inf", "1e99", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5", "5T", "M", "1e", "0.1", "inf", "1e99", "1e999", "9" * 400, "٣"]
+)
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no positive number"):
         quantity(text)
@@ -40,3 +44,18 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 )
 def test_counts_are_written_short(number: float, said: str) -> None:
     assert short(number) == said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /dev/full")
+@pytest.mark.parametrize(
+    ("output", "code", "error"),
+    [
+        (">/dev/full", 2, "error: No space left on device\n"),
+        (">&-", 0, ""),
+        ("| head -c 1", 0, ""),
+    ],
+)
+def test_output_that_takes_nothing_is_no_traceback(output: str, code: int, error: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m nas_space.spaces {output}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
+    assert (ended.returncode, ended.stderr) == (code, error)

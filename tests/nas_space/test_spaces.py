@@ -100,7 +100,10 @@ def test_an_unknown_space_is_refused_with_those_there_are() -> None:
         get("mix")
 
 
-def test_the_command_prints_the_size_of_every_space(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_size_of_every_space(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["convnas-spaces"])
     assert main() == 0
     printed = capsys.readouterr().out
     for space in spaces().values():

@@ -16,6 +16,15 @@ def test_a_password_is_not_recorded_with_the_command(form: list[str]) -> None:
     assert "--space igc --budget 5" in settings.command
 
 
+def test_a_secret_in_a_parameter_is_not_recorded_either_and_bytes_that_are_no_text_can_be() -> None:
+    url = "postgresql+psycopg://db.example/nas?sslmode=require&password=secret"
+    argv = ["--space", "igc", "--budget", "5", "--storage", url, "--data-dir", "caf\udce9"]
+    settings = read(argv)
+    assert settings.storage == url
+    assert "sslmode=require&password=***" in settings.command
+    assert settings.command.encode().endswith(rb"--data-dir 'caf\udce9'")
+
+
 def test_commands_to_type_start_as_the_users_own_did(monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ["--space", "igc", "--budget", "5"]
     monkeypatch.delenv("UV_RUN_RECURSION_DEPTH", raising=False)

@@ -1,8 +1,13 @@
 """What a trial gets of a machine, and what is said where it is too small."""
 
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
 import pytest
 
-from searchers.cluster import ClusterError, Resources, cpus_for, plan
+from searchers.cluster import Cluster, ClusterError, Resources, cpus_for, plan
 from searchers.settings import Wishes
 
 LAPTOP = {"CPU": 2.0}
@@ -71,3 +76,49 @@ def test_ray_prepares_no_more_processes_than_trials_need(
     wishes: Wishes, cores: int, gpus: int, told: int
 ) -> None:
     assert cpus_for(wishes, cores, gpus) == told
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[bytes], str]]:
+    """Starts servers that give every caller one answer; gives their addresses."""
+    with ExitStack() as opened:
+
+        def start(answer: bytes) -> str:
+            listener = opened.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+
+            def serve() -> None:
+                caller, _ = listener.accept()
+                with caller:
+                    caller.recv(1000)
+                    caller.sendall(answer)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            opened.callback(thread.join)
+            return "127.0.0.1:" + str(listener.getsockname()[1])
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\0",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"-ERR unknown command 'PRI'\r\n",
+        bytes(9),
+    ],
+    ids=ascii,
+)
+def test_a_server_that_is_no_ray_cluster_is_told_at_once(
+    answer: bytes, server: Callable[[bytes], str]
+) -> None:
+    address = server(answer)
+    with pytest.raises(ClusterError, match=f"what listens at {address} is no Ray cluster"):
+        Cluster(Wishes(address=address), verbose=False)
+
+
+def test_a_server_that_speaks_grpc_may_be_a_cluster(server: Callable[[bytes], str]) -> None:
+    settings = b"\0\0\6" + b"\4" + b"\0" * 5 + b"\0\3\0\0\0\1"
+    Cluster(Wishes(address=server(settings)), verbose=False)

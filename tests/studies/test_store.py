@@ -272,13 +272,13 @@ def test_a_schema_that_grows_keeps_what_is_there(url: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        when = datetime.now(UTC).replace(microsecond=0)
-        json: dict[str, object] = {name: {} for name in ("space", "dataset", "recipe")}
-        values = {"id": 1, "name": "old", "command": "c", "created_at": when}
-        connection.execute(sa.insert(Base.metadata.tables["nas_studies"]).values(**values, **json))
+        old = study("old")
+        names = ("name", "space", "dataset", "recipe", "command")
+        values = {name: getattr(old, name) for name in names} | {"created_at": datetime.now(UTC)}
+        connection.execute(sa.insert(Base.metadata.tables["nas_studies"]).values(**values))
     engine.dispose()
     with closing(Store(url)) as opened:
-        assert opened.study("old").command == "c"
+        assert opened.study("old").dataset == study().dataset
 
 
 def test_searches_may_make_the_tables_at_once(url: str) -> None:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from trainers.data import Dataset, DatasetError, make_dataset
 
 _RGB = 3
+_BROKEN = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, tarfile.TarError)
+"""What torchvision raises without a network or space, and at files that are not what they were."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,17 @@ SOURCES = {
 }
 
 
-def load(name: str, subset: int | None, data_dir: Path) -> Dataset:
+def load(name: str, subset: int | None, data_dir: Path, kept: Path | None = None) -> Dataset:
     """One of `SOURCES`, from the folder or else from its authors' server.
+
+    CIFAR's files are pickles, which torchvision reads only after their MD5 sums have been found to
+    be its own.
+
+    Args:
+        name: one of `SOURCES`.
+        subset: see `trainers.data.make_dataset`.
+        data_dir: where a download is kept; made if need be.
+        kept: where the files may be found already, or not; nothing is ever written there.
 
     Raises:
         DatasetError: no network, no space, or a file that is damaged.
@@ -49,17 +60,10 @@ def load(name: str, subset: int | None, data_dir: Path) -> Dataset:
 
     source = SOURCES[name]
     make: Callable[..., Any] = getattr(torchvision.datasets, source.kind)
-    broken = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, tarfile.TarError)
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        # torchvision prints where it downloads to
-        with contextlib.redirect_stdout(None):
-            train, test = (make(root=data_dir, download=True, **split) for split in source.splits)
-    except broken as error:
-        raise DatasetError(
-            f"cannot get {name}: {str(error).splitlines()[0] if str(error) else error!r}; check "
-            f"the network, delete a damaged file in {data_dir}, or give --dataset a folder"
-        ) from None
+    # torchvision prints where it downloads to
+    with contextlib.redirect_stdout(None):
+        found = _found(source, make, kept) if kept is not None else None
+        train, test = found or _downloaded(name, source, make, data_dir)
     raw = {"train": train, "test": test}
     pixels = {split: _pixels(found) for split, found in raw.items()}
     return make_dataset(
@@ -70,6 +74,26 @@ def load(name: str, subset: int | None, data_dir: Path) -> Dataset:
         flip=source.flip,
         subset=subset,
     )
+
+
+def _found(source: Source, make: Callable[..., Any], folder: Path) -> tuple[Any, ...] | None:
+    try:
+        return tuple(make(root=folder, download=False, **split) for split in source.splits)
+    except _BROKEN:
+        return None
+
+
+def _downloaded(
+    name: str, source: Source, make: Callable[..., Any], folder: Path
+) -> tuple[Any, ...]:
+    try:
+        folder.expanduser().mkdir(parents=True, exist_ok=True)
+        return tuple(make(root=folder, download=True, **split) for split in source.splits)
+    except _BROKEN as error:
+        raise DatasetError(
+            f"cannot get {name}: {str(error).splitlines()[0] if str(error) else error!r}; check "
+            f"the network, delete a damaged file in {folder}, or give --dataset a folder"
+        ) from None
 
 
 def _pixels(raw: Any) -> NDArray[np.uint8]:  # noqa: ANN401 - torchvision is untyped

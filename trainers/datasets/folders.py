@@ -3,6 +3,7 @@
 import contextlib
 import os
 import statistics
+import struct
 import sys
 import warnings
 from collections.abc import Iterator
@@ -28,13 +29,25 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What Pillow may take a file for, whatever its name. It would hand PostScript to Ghostscript."""
 _GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIZE = 64
 """Larger images, and those of different sizes, are brought to at most this many pixels square."""
 
 _BIG = 256
 """Pixels of a side from which decoding is worth a thread."""
-_BROKEN = (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError)
+_BROKEN = (
+    OSError,
+    EOFError,
+    LookupError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombWarning,
+    Image.DecompressionBombError,
+)
 """What Pillow raises at files that are no images, cut off, or too large to be honest."""
 
 Size = tuple[int, int]
@@ -50,15 +63,18 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     Raises:
         DatasetError: no images, no classes, an image that cannot be decoded, or too many pixels.
     """
+    name = str(root.resolve())
+    if not name.isprintable():
+        raise DatasetError(f"the folder {name!r} needs a printable name: studies keep it")
     files = {split: _files(folder) for split, folder in _split_folders(root).items()}
     classes = tuple(sorted({path.parent.name for path in files["train"]}))
-    for name in classes:
-        if not name.isprintable():
-            raise DatasetError(f"the class folder {name!r} in {root} needs a printable name")
+    for label in classes:
+        if not label.isprintable():
+            raise DatasetError(f"the class folder {label!r} in {root} needs a printable name")
     for path in (path for paths in files.values() for path in paths):
         if path.parent.name not in classes:
             raise DatasetError(f"{path.parent} is a class that the train folder does not have")
-    numbers = {name: number for number, name in enumerate(classes)}
+    numbers = {label: number for number, label in enumerate(classes)}
     labels = {
         split: np.asarray([numbers[path.parent.name] for path in paths], dtype=np.int64)
         for split, paths in files.items()
@@ -67,7 +83,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     looked_at = [
         files[source][i] for split, (source, at) in used.items() if split != "test" for i in at
     ]
-    with _bombs_are_errors():
+    with _strict_about_bombs_alone():
         headers = [_header(path) for path in looked_at]
     image_size = image_size or _common_side(headers)
     size = (image_size, image_size) if image_size else headers[0].size
@@ -79,12 +95,12 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
 
     def decode(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [files[split][position] for position in positions]
-        with _bombs_are_errors(), ThreadPoolExecutor(threads) as pool:
+        with _strict_about_bombs_alone(), ThreadPoolExecutor(threads) as pool:
             decoded = map if threads == 1 else pool.map
             return np.stack(list(decoded(lambda path: _decode(path, size, mode), paths)))
 
     return make_dataset(
-        str(root.resolve()),
+        name,
         classes,
         labels,
         decode,
@@ -146,9 +162,15 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
+def _open(path: Path) -> Image.Image:
+    if not path.is_file():  # to read a pipe or a device may take for ever
+        raise OSError("it is no file")
+    return Image.open(path, formats=_FORMATS)
+
+
 def _header(path: Path) -> _Header:
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             return _Header(image.size, image.mode in _GREY)
     except _BROKEN as error:
         raise _unreadable(path, error) from None
@@ -156,7 +178,7 @@ def _header(path: Path) -> _Header:
 
 def _decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
         if upright.size != size:
             upright = ImageOps.fit(upright, size, Image.Resampling.BILINEAR)
@@ -176,9 +198,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _bombs_are_errors() -> Iterator[None]:
-    """Let an image that is suspiciously large raise instead of warn."""
+def _strict_about_bombs_alone() -> Iterator[None]:
+    """Let an image that is suspiciously large raise; of odd metadata Pillow need not tell."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
 
