@@ -78,9 +78,14 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
     """The books of a search of `mixed` on a database, taken up where it stands."""
     space = get("mixed")
     store = Store(url, create=True)
-    recipe = {"name": "quick", "epochs": 6}
     study = store.enter(
-        Study(name="growth", space={"name": space.name}, dataset={}, recipe=recipe, command="")
+        Study(
+            name="growth",
+            space={"name": space.name},
+            dataset={"name": "none", "fingerprint": "none", "flip": False, "shape": [1, 8, 8]},
+            recipe={"name": "quick", "epochs": 6},
+            command="",
+        )
     )
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
     mirror = TimedMirror(Mirror(url, study.name, space.catalogue()) if mirrored else None)
