@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from nas_space.architecture import Architecture
+from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
-from studies.bundle import Bundle
 
 QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
 

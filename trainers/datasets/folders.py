@@ -77,7 +77,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     # each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
     threads = os.cpu_count() if max(max(header.size) for header in headers) > _BIG else 1
 
-    def decode(split: str, positions: Positions) -> NDArray[np.uint8]:
+    def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [files[split][position] for position in positions]
         with _bombs_are_errors(), ThreadPoolExecutor(threads) as pool:
             decoded = map if threads == 1 else pool.map
@@ -87,11 +87,28 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
         str(root.resolve()),
         classes,
         labels,
-        decode,
+        decode_all,
         flip=True,
         subset=subset,
         image_size=image_size,
     )
+
+
+def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
+    """One image file as pixels (H, W, C): upright, its centre, at that size.
+
+    Args:
+        path: of the file.
+        size: width and height.
+        mode: Pillow's: ``L`` for grey, ``RGB``.
+
+    Raises:
+        DatasetError: it is missing, or no image that can be decoded.
+    """
+    if not path.is_file():
+        raise DatasetError(f"there is no image file {path}")
+    with _bombs_are_errors():
+        return _decode(path, size, mode)
 
 
 @dataclass(frozen=True, slots=True)

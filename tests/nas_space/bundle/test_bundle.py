@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from nas_space.architecture import InvalidArchitectureError
+from nas_space.bundle import Bundle, BundleError, Preprocessing, prepare
 from nas_space.network import build
 from nas_space.spaces import get, spaces
-from studies.bundle import Bundle, BundleError, Preprocessing, prepare
 
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))
 
