@@ -62,8 +62,9 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule, latency: Latency) -> E
     if not members:
         raise NoSuchNetworkError("the study has no finished evaluation yet")
     best = members[-1]
-    members = _small(members, rule.max_macs, lambda member: member.macs, "MACs")
-    members = _small(members, rule.max_params, lambda member: member.params, "parameters")
+    members = _small(members, rule.max_macs, lambda member: member.macs, "of the front", "MACs")
+    within = "of the front" if rule.max_macs is None else "within these MACs"
+    members = _small(members, rule.max_params, lambda member: member.params, within, "parameters")
     if rule.min_accuracy is not None:
         members = [m for m in members if (m.val_accuracy or 0) >= rule.min_accuracy]
         if not members:
@@ -79,14 +80,16 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule, latency: Latency) -> E
 
 
 def _small(
-    members: list[Evaluation], most: int | None, size: Callable[[Evaluation], int], unit: str
+    members: list[Evaluation],
+    most: int | None,
+    size: Callable[[Evaluation], int],
+    where: str,
+    unit: str,
 ) -> list[Evaluation]:
     small = [member for member in members if most is None or size(member) <= most]
     if not small:
         least = min(map(size, members))
-        raise NoSuchNetworkError(
-            f"the smallest network of the front has {least} {unit} (of those within other limits)"
-        )
+        raise NoSuchNetworkError(f"the smallest network {where} has {least} {unit}")
     return small
 
 

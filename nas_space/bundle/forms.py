@@ -19,7 +19,7 @@ def write_forms(folder: Path, preprocessing: Preprocessing, task: str) -> None:
     task (input size, normalisation, names of the classes) as JSON text: the program as the extra
     file ``task.json``, ONNX as the metadata property ``task``.
     """
-    network = _imported(folder / MODEL).load()
+    network = imported(folder / MODEL).load()
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
     program = torch.export.export(network, (images,), dynamic_shapes=shapes)
@@ -37,7 +37,7 @@ def write_forms(folder: Path, preprocessing: Preprocessing, task: str) -> None:
     exported.save(folder / ONNX)
 
 
-def _imported(path: Path) -> ModuleType:
+def imported(path: Path) -> ModuleType:
     """The file that was just written, as a module that nobody else finds."""
     spec = importlib.util.spec_from_file_location("model", path)
     assert spec is not None  # noqa: S101 - it is a file with Python's suffix
