@@ -18,7 +18,7 @@ from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, lo
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Study
-from trainers import recipes
+from trainers import devices, recipes
 from trainers.checkpoints import CheckpointError
 from trainers.data import Dataset
 from trainers.datasets import load
@@ -49,6 +49,7 @@ def _main() -> int:
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
         )
+    devices.spare_threads(min(study.dataset["shape"][1:]))
     chosen = choose(evaluations, rule, lambda member: _seconds(member, study))
     _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
     kept = None if arguments.retrain else store.weights(chosen)
@@ -175,7 +176,11 @@ def _parser() -> Parser:
     )
     which.add_argument("--trial", type=_number, metavar="N", help="this trial, on the front or not")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
+        "--output",
+        default=Path("exported"),
+        type=Path,
+        metavar="DIR",
+        help="the folder to make (default: %(default)s)",
     )
     parser.add_argument(
         "--retrain", action="store_true", help="train it anew, by default with the full recipe"

@@ -2,8 +2,11 @@
 
 import argparse
 import dataclasses
+import hashlib
+import json
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas_space.architecture import InvalidArchitectureError
@@ -17,22 +20,22 @@ from trainers.datasets import load, names
 from trainers.intervals import around_mean, wilson
 from trainers.recipes import UnknownRecipeError
 from trainers.seeds import OutputError, Result, Seeds
-from trainers.subject import SubjectError, digest, find, starting_weights
+from trainers.subject import Subject, SubjectError, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
 
 _RECIPE = "full"
 _EXAMPLES = """\
 examples:
-  python -m trainers.run best/architecture.json --output run
+  python -m trainers.run best/architecture.json
       an architecture of the search, from scratch, on the digits
-  python -m trainers.run best --dataset ~/photos --seeds 3 --output run
+  python -m trainers.run best --dataset ~/photos --seeds 3
       an exported network, from scratch, three times
-  python -m trainers.run best --from best --epochs 20 --output further
+  python -m trainers.run best --from best --epochs 20
       the same network, onwards from its weights
-  python -m trainers.run igc-l24m2-d20 --dataset cifar10 --output igc
+  python -m trainers.run igc-l24m2-d20 --dataset cifar10
       a network of a paper; `python -m nas_space.networks` lists them
 
-The same command goes on where it was stopped or killed, to the same numbers.
+The same command goes on where it was stopped or killed, on a CPU to the same numbers.
 """
 
 
@@ -71,6 +74,7 @@ def _main() -> int:
     )
     data = dataset.search
     subject = find(arguments.network, data)
+    devices.spare_threads(min(data.shape[1:]))
     device = devices.best(min(data.shape[1:]))
     question = {
         "network": subject.identity,
@@ -80,7 +84,8 @@ def _main() -> int:
         "start": digest(start) if start is not None else None,
     }
     trainer = Trainer(data, recipe, device)
-    seeds = Seeds(arguments.output, subject, trainer, recipe, start, question)
+    output = arguments.output or _folder(subject, question)
+    seeds = Seeds(output, subject, trainer, recipe, start, question)
     seeds.open()
     beginning = f"onwards from {arguments.start}" if arguments.start else "from scratch"
     _say(f"network   {subject.name}, {subject.params:,} parameters")
@@ -89,9 +94,12 @@ def _main() -> int:
         f"images of {'×'.join(map(str, data.shape))}, {len(data.classes)} classes"
     )
     _say(f"training  {recipe.name}, {recipe.epochs} epochs, {beginning}, on {device.name}")
-    results = [
-        _trained(seeds, seed) for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-    ]
+    first: int = arguments.seed
+    try:
+        results = [_trained(seeds, seed) for seed in range(first, first + arguments.seeds)]
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on", file=sys.stderr)  # noqa: T201
+        raise
     if subject.record is not None:
         proxy = subject.record.search
         _say(
@@ -100,6 +108,12 @@ def _main() -> int:
         )
     _say(f"trained   {_conclusion(results, dataset)} ({recipe.name}, {recipe.epochs} epochs)")
     return 0
+
+
+def _folder(subject: Subject, question: Mapping[str, object]) -> Path:
+    """A folder of its own for every question: the same command finds it again."""
+    digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    return Path(f"trained-{subject.identity}-{digest[:6]}")
 
 
 def _trained(seeds: Seeds, seed: int) -> Result:
@@ -150,10 +164,9 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--output",
-        required=True,
         type=Path,
         metavar="DIR",
-        help="the folder of results, weights and checkpoints",
+        help="the folder of results, weights and checkpoints (default: named after the network)",
     )
     data = parser.add_argument_group("on which images")
     data.add_argument(

@@ -186,7 +186,7 @@ def _stored_study() -> None:
         (pareto.main, ["--storage", "sqlite:///none.db"], "no database at none.db"),
         (pareto.main, ["extra"], "unrecognized arguments: extra"),
         (listing.main, ["--storage", "sqlite:///none.db"], "no database at none.db"),
-        (export.main, [], "required: --output"),
+        (export.main, [], "which one? say --knee"),
         (export.main, ["--output", "."], "which one? say --knee"),
         (export.main, ["--output", ".", "--knee"], "exists already"),
         (export.main, ["--output", "o", "--trial", "7"], "no trial 7; the study has 0 to 1"),

@@ -116,6 +116,16 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(
     assert "mean of 2 seeds" in capsys.readouterr().out
 
 
+def test_every_question_has_a_folder_of_its_own_unless_one_is_named() -> None:
+    for _ in range(2):
+        call("a.json", *QUICK)
+        call("a.json", *QUICK, "--recipe", "quick")
+    folders = [path for path in Path().iterdir() if path.is_dir()]
+    assert len(folders) == 2
+    assert all(path.name.startswith(f"trained-{SMALL.key}-") for path in folders)
+    assert all((path / "seed-0.safetensors").is_file() for path in folders)
+
+
 def test_onwards_begins_with_the_weights_that_were_given(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -146,6 +156,15 @@ def test_killed_at_random_moments_it_ends_as_one_that_was_left_alone() -> None:
     assert last.returncode == 0, err
     assert results("killed") == results("alone")
     assert again.splitlines()[-1] == out.splitlines()[-1]
+
+
+def test_stopped_by_hand_it_says_how_to_go_on() -> None:
+    process = start("a.json", "--epochs", "1000")
+    wait_for_training(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "\nstopped; the same command goes on\n"
 
 
 def wait_for_training(process: subprocess.Popen[str]) -> None:
@@ -180,8 +199,7 @@ def photos(folder: str, classes: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "required: NETWORK, --output"),
-        (["a.json"], "required: --output"),
+        ([], "required: NETWORK"),
         (["none.json", "--output", "o"], "no file and no exported network at none.json"),
         (["no/where", "--output", "o"], "no file and no exported network at no/where"),
         (["resnet-1000000", "--output", "o"], "'resnet-1000000' is no file, and no paper's"),
