@@ -1,1 +1,1 @@
-"""What can exist: convolution types, architectures, search spaces, what they cost, and how they are shipped."""
+"""What can exist: convolution types, architectures, spaces, costs, and networks to be shipped."""

@@ -36,12 +36,12 @@ def _main() -> int:
     arguments = parser.parse_args()
     bundle = Bundle.read(arguments.bundle)
     rankings = predict(bundle, arguments.images)
-    shown = {path: ranking[: arguments.top] for path, ranking in rankings}
+    shown = [(path, ranking[: arguments.top]) for path, ranking in rankings]
     if arguments.json:
-        rows = [{"image": str(path), "classes": dict(top)} for path, top in shown.items()]
+        rows = [{"image": str(path), "classes": dict(top)} for path, top in shown]
         print(json.dumps(rows, indent=2, ensure_ascii=False))  # noqa: T201
         return 0
-    for path, top in shown.items():
+    for path, top in shown:
         told = ", ".join(f"{name} {share:.2%}" for name, share in top)
         print(f"{path}: {told}")  # noqa: T201
     return 0

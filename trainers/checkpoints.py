@@ -4,14 +4,15 @@ Nothing in the file is executed when it is read, and it is replaced whole or not
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
+
+from trainers.files import write_whole
 
 _MODULE, _MOMENTUM, _GENERATOR = "module/", "momentum/", "generator"
 
@@ -60,7 +61,11 @@ class Checkpoint:
     question: str
 
     def save(self, state: State, mark: Mark) -> None:
-        """Keep the state after an epoch."""
+        """Keep the state after an epoch.
+
+        Raises:
+            OSError: the file cannot be written; an older one stays as it was.
+        """
         tensors = {_GENERATOR: state.generator.get_state()}
         for name, tensor in state.module.state_dict().items():
             tensors[_MODULE + name] = tensor
@@ -76,9 +81,7 @@ class Checkpoint:
             "scaler": state.scaler.state_dict(),
         }
         contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        part = self.path.with_name(f"{self.path.name}.part")
-        save_file(contiguous, part, metadata={"training": json.dumps(told)})
-        part.replace(self.path)
+        write_whole(self.path, save(contiguous, metadata={"training": json.dumps(told)}))
 
     def restore(self, state: State) -> Mark | None:
         """Bring the state to what was kept; None, and no change, if nothing was.
@@ -124,10 +127,3 @@ def _restore(state: State, tensors: dict[str, Tensor]) -> None:
             # In the layout of the parameter: the fused kernel walks both in the order of memory.
             momentum = torch.empty_like(parameter, requires_grad=False).copy_(kept)
             state.optimizer.state[parameter]["momentum_buffer"] = momentum
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)  # noqa: PTH105 - says that it replaces

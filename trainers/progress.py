@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 _SECONDS = 10.0
 
@@ -26,6 +27,7 @@ class EpochLines:
         self._first = self._first or epoch
         if epoch in {self._first, self.epochs} or now - self._said > _SECONDS:
             left = (now - self._start) / (epoch - self._first + 1) * (self.epochs - epoch)
-            line = f"  epoch {epoch}/{self.epochs}: training loss {loss:.4f}, {left:.0f} s left"
+            told = timedelta(seconds=round(left))
+            line = f"  epoch {epoch}/{self.epochs}: training loss {loss:.4f}, {told} left"
             print(line, flush=True)  # noqa: T201 - that is what it is for
             self._said = now

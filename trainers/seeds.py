@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from trainers.checkpoints import Checkpoint, write_whole
+from trainers.checkpoints import Checkpoint
+from trainers.files import write_whole
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
 from trainers.subject import Subject, SubjectError
@@ -123,10 +124,7 @@ class Seeds:
         )
         result = Result(seed, outcome.val_accuracy, outcome.train_loss, outcome.seconds)
         weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
-        part = self._path(seed, "part")
-        save_file(weights, part)
-        part.chmod(0o644)
-        part.replace(self.weights(seed))
+        write_whole(self.weights(seed), save(weights))
         # The result is last: who finds it finds the weights as well.
         write_whole(self._path(seed, "json"), _text(asdict(result)))
         checkpoint.drop()
@@ -150,5 +148,5 @@ def _read(path: Path) -> dict[str, Any]:
     return data
 
 
-def _text(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+def _text(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()

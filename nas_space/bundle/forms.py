@@ -1,6 +1,7 @@
 """The forms of a network for those who run no Python of ours: a `torch.export` program and ONNX."""
 
 import importlib.util
+import io
 from pathlib import Path
 from types import ModuleType
 
@@ -18,13 +19,18 @@ def write_forms(folder: Path, preprocessing: Preprocessing, task: str) -> None:
     They take images (N, C, H, W) of any N, 0 to 1, and give logits (N, classes). Both hold the
     task (input size, normalisation, names of the classes) as JSON text: the program as the extra
     file ``task.json``, ONNX as the metadata property ``task``.
+
+    Raises:
+        OSError: a file cannot be written.
     """
     network = imported(folder / MODEL).load()
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
     program = torch.export.export(network, (images,), dynamic_shapes=shapes)
     _forget_this_machine(program)
-    torch.export.save(program, folder / PROGRAM, extra_files={"task.json": task})
+    written = io.BytesIO()
+    torch.export.save(program, written, extra_files={"task.json": task})
+    (folder / PROGRAM).write_bytes(written.getvalue())
     exported = torch.onnx.export(
         program,
         dynamo=True,
@@ -34,7 +40,7 @@ def write_forms(folder: Path, preprocessing: Preprocessing, task: str) -> None:
     )
     assert exported is not None  # noqa: S101 - only the old exporter gives nothing
     exported.model.metadata_props["task"] = task
-    exported.save(folder / ONNX)
+    (folder / ONNX).write_bytes(exported.model_proto.SerializeToString())
 
 
 def imported(path: Path) -> ModuleType:

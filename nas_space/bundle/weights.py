@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from nas_space.architecture import Architecture
@@ -16,9 +16,13 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write them so that others can read them."""
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path)
-    path.chmod(0o644)
+    """Write them.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    # By Python, whose error says why it failed.
+    path.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from trainers import devices, recipes
-from trainers.checkpoints import Checkpoint, CheckpointError, write_whole
+from trainers.checkpoints import Checkpoint, CheckpointError
 from trainers.data import SearchData
 from trainers.datasets import load
 from trainers.training import Outcome, Trainer
@@ -123,10 +123,3 @@ def test_a_checkpoint_of_another_training_is_refused(data: SearchData, tmp_path:
         train(trainer, Checkpoint(tmp_path / "c", "one"), stop=1)
     with pytest.raises(CheckpointError, match="is of another training: delete it"):
         train(trainer, Checkpoint(tmp_path / "c", "two"))
-
-
-def test_a_text_is_written_whole_over_an_older_one(tmp_path: Path) -> None:
-    for text in ("long " * 100, "short"):
-        write_whole(tmp_path / "t", text)
-        assert (tmp_path / "t").read_text() == text
-    assert [path.name for path in tmp_path.iterdir()] == ["t"]

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -265,6 +266,19 @@ def test_weights_of_another_network_are_refused(capsys: pytest.CaptureFixture[st
     weights = ["--from", "out/seed-0.safetensors"]
     call("b.json", *QUICK, *weights, "--output", "other", code=2)
     assert "the weights to go on from do not belong to" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_of_a_result(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, unlimited[1]))
+    try:
+        call("a.json", *QUICK, "--output", "out", code=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert capfd.readouterr().err == "error: File too large\n"
+    assert [path.name for path in Path("out").iterdir()] == ["training.json"]
 
 
 @pytest.mark.parametrize("name", ["seed-0.json", "training.json", "seed-0.checkpoint"])

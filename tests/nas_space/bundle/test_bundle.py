@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import resource
 import shutil
 import stat
 from collections.abc import Callable
@@ -285,6 +286,17 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     for folder in (tmp_path / "file" / "out", tmp_path / ("x" * 300)):
         with pytest.raises(BundleError, match="cannot write"):
             prepare(folder)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, unlimited[1]))
+    try:
+        with pytest.raises(BundleError, match=r"cannot write .*out: File too large"):
+            made().write(tmp_path / "out", "card")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_there_already_is_left_alone(written: Path) -> None:
