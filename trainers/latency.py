@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 _WARM_UP_SECONDS = 0.2
-_SECONDS = 1.0
+_SECONDS = 0.5
 _FEWEST, _MOST = 5, 200
 """Runs that are timed."""
 

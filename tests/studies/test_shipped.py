@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +143,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, environment: Path) -> Ship
     return Shipped(folder, printed, json.loads(done.stdout.splitlines()[-1]))
 
 
-def command(main: Any, arguments: list[str], folder: Path) -> str:  # noqa: ANN401 - a callable
+def command(main: Callable[[], int], arguments: list[str], folder: Path) -> str:
     """What a command prints that succeeds."""
-    from contextlib import redirect_stdout  # noqa: PLC0415
-    from io import StringIO  # noqa: PLC0415
-
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as printed:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["command", *arguments])
