@@ -52,8 +52,8 @@ def best(side: int) -> Device:
 def spare_threads(side: int) -> None:
     """Let torch compute on one thread where maps are so tiny that a second one mostly waits.
 
-    Twelve epochs of a small network on the 8×8 digits, start included, twice: 8 s on one thread
-    and 37 s on two, on two cores that others used as well (docs/log.md).
+    Six epochs of a small network on the 8×8 digits: 0.8 to 2 s on one thread, 1 to 16 s on two,
+    by how busy two cores were; of a larger one 2.2 and 1.9 s (docs/log.md).
 
     Args:
         side: pixels of an image's shorter side.

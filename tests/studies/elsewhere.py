@@ -21,6 +21,7 @@ import torch
 def main(bundles: Path, expected: Path, photos: Path) -> None:
     for name in ("nas_space", "trainers", "studies", "searchers", "safetensors"):
         assert importlib.util.find_spec(name) is None, name
+    torch.set_num_threads(1)  # single images, on a machine that may be busy
     wanted = torch.load(expected, weights_only=True)
     with torch.inference_mode():
         found = {name: opened(bundles / name, wanted[name], photos) for name in wanted}
