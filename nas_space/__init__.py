@@ -1,1 +1,1 @@
-"""What can exist: convolution types, architectures, search spaces, and what they cost."""
+"""What can exist: convolution types, architectures, spaces, costs, and networks to be shipped."""

@@ -1,10 +1,14 @@
 """The model card of an exported network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas_space.architecture import Architecture
+from nas_space.bundle import Measured, Record
 from studies.records import Evaluation, Study
 from trainers.data import Dataset
+from trainers.intervals import wilson
+from trainers.latency import Latency
 
 _NAMES = 20
 _TEMPLATE = """\
@@ -14,28 +18,60 @@ A convolutional network for {classes} classes, found by convnas in the space `{s
 
 | what | value |
 | --- | --- |
-| test accuracy | {test:.2%} |
-| validation accuracy | {val:.2%} |
-| validation accuracy in the search | {proxy:.2%} ({proxy_recipe}, {proxy_epochs} epochs) |
+| test accuracy | {test} |
+| validation accuracy | {val} |
+| validation accuracy in the search, a proxy | {proxy} |
 | MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
 | parameters | {params:,} |
+{latencies}
 | input | {shape} image, values 0 to 1 |
 | classes | {names} |
 
-The test images were looked at {looks} time(s) for networks of this study; a search sees only
-training and validation images.
+The intervals hold with 95 % confidence (Wilson). The test images were looked at {looks} time(s)
+for networks of this study; a search sees only training and validation images.
+
+Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
 
 ## Load
 
-In this folder, where convnas is installed:
+In this folder, with torch and nothing else:
 
 ```python
-from load import load
-network = load()
-logits = network(images)  # images: float tensor (N, {shape}), 0 to 1
+import torch
+from model import load
+logits = load()(torch.rand(1, {shape}))  # images (N, {shape}), values 0 to 1
 ```
 
-Normalisation is part of the network: mean {mean}, standard deviation {std}.
+Normalisation (mean {mean}, standard deviation {std}) is inside.
+
+## An image file
+
+With Pillow, which `read_image` uses: it turns the image upright, makes it {mode}, cuts out its
+centre at the right shape, resizes that to {height}×{width} pixels (bilinear), and divides by 255.
+
+```python
+from model import CLASSES, load, read_image
+probabilities = load()(read_image("photo.png")).softmax(dim=1)
+print(CLASSES[probabilities.argmax()], probabilities.max().item())
+```
+
+## The other forms
+
+All take images (N, {shape}), values 0 to 1, of any N, and all gave the same logits when this
+was written.
+
+```python
+import onnxruntime, torch
+images = torch.rand(7, {shape})
+logits = torch.export.load("program.pt2").module()(images)
+logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images.numpy()}})[0]
+```
+
+- `model.py` and `weights.safetensors`: plain PyTorch, to read, run and train onwards
+- `program.pt2`: a `torch.export` program; `model.onnx`: ONNX
+- `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
+  (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
+- `manifest.json`: sizes and SHA-256 of all of these
 
 ## How it was made
 
@@ -51,34 +87,32 @@ Normalisation is part of the network: mean {mean}, standard deviation {std}.
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model card tells, but for the accuracies.
+    """What a model card tells.
 
     Attributes:
         study: that it was found in.
         chosen: the evaluation that was exported.
         dataset: that the weights were trained on.
-        recipe: name of the recipe that trained the weights.
-        epochs: of that training.
-        seed: of that training.
+        record: the accuracies.
+        anew: whether the weights were trained for the export.
+        latencies: of the exported network.
+        hardware: that these were measured on.
+        looks: how often this study's test images were looked at.
     """
 
     study: Study
     chosen: Evaluation
     dataset: Dataset
-    recipe: str
-    epochs: int
-    seed: int
+    record: Record
+    anew: bool
+    latencies: Sequence[Latency]
+    hardware: str
+    looks: int
 
-    def text(self, val: float, test: float, looks: int, *, retrained: bool) -> str:
-        """The card as Markdown.
-
-        Args:
-            val: accuracy of the exported weights on the validation images.
-            test: their accuracy on the test images.
-            looks: how often this study's test images were looked at.
-            retrained: whether the weights were trained anew.
-        """
-        data, chosen = self.dataset.search, self.chosen
+    def text(self) -> str:
+        """The card as Markdown."""
+        data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
+        channels, height, width = data.shape
         architecture = Architecture.from_json(chosen.architecture)
         layers = (
             f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
@@ -90,23 +124,27 @@ class Card:
             classes=len(data.classes),
             names=", ".join(data.classes[:_NAMES]) + ", …" * (len(data.classes) > _NAMES),
             space=chosen.space,
-            test=test,
-            val=val,
-            proxy=chosen.val_accuracy,
-            proxy_recipe=chosen.recipe,
-            proxy_epochs=chosen.epochs,
+            test=_share(self.record.test),
+            val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",
+            proxy=f"{self.record.search.accuracy:.2%} "
+            f"({self.record.search.recipe}, {self.record.search.epochs} epochs)",
             macs=chosen.macs,
             params=chosen.params,
+            latencies="\n".join(map(_timed, self.latencies)),
+            hardware=self.hardware,
             shape=", ".join(map(str, data.shape)),
-            looks=looks,
+            height=height,
+            width=width,
+            mode="grey" if channels == 1 else "RGB",
+            looks=self.looks,
             mean=_numbers(data.mean),
             std=_numbers(data.std),
             dataset=data.name,
             fingerprint=self.dataset.fingerprint,
-            training="trained anew for the export" if retrained else "the search's own",
-            recipe=self.recipe,
-            epochs=self.epochs,
-            seed=self.seed,
+            training="trained anew for the export" if self.anew else "the search's own",
+            recipe=trained.recipe,
+            epochs=trained.epochs,
+            seed=trained.seed,
             images=len(data.train),
             study=self.study.name,
             trial=chosen.number,
@@ -114,6 +152,24 @@ class Card:
             command=self.study.command,
             layers="\n".join(layers),
         )
+
+
+def interval(measured: Measured) -> str:
+    """The 95 % interval of an accuracy, and how many images it is of."""
+    low, high = wilson(measured.accuracy, measured.images)
+    return f"{low:.2%} to {high:.2%}, {measured.images:,} images"
+
+
+def _share(measured: Measured) -> str:
+    return f"{measured.accuracy:.2%} ({interval(measured)})"
+
+
+def _timed(latency: Latency) -> str:
+    low, high = (1000 * seconds for seconds in latency.quartiles)
+    return (
+        f"| latency, batch of {latency.batch} | {1000 * latency.median:.3g} ms "
+        f"({low:.3g} to {high:.3g}, {latency.runs} runs) |"
+    )
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -1,10 +1,13 @@
 """Which evaluation of a study a user means: by number, or by a rule on the front."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from studies.front import front, knee
 from studies.records import Evaluation, Status
+
+Latency = Callable[[Evaluation], float]
+"""Seconds that a network takes for one image."""
 
 
 class NoSuchNetworkError(ValueError):
@@ -19,12 +22,16 @@ class Rule:
         trial: exactly this trial.
         knee: the member of the front, within the limits, where more MACs stop paying.
         max_macs: the most accurate within this many multiply-adds per image.
+        max_params: the most accurate within this many parameters.
+        max_latency: the most accurate that takes at most so many seconds for an image.
         min_accuracy: the cheapest with at least this validation accuracy, 0 to 1.
     """
 
     trial: int | None = None
     knee: bool = False
     max_macs: int | None = None
+    max_params: int | None = None
+    max_latency: float | None = None
     min_accuracy: float | None = None
 
     @property
@@ -38,8 +45,13 @@ class Rule:
         return self.trial is not None and self != Rule(self.trial)
 
 
-def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
+def choose(evaluations: Sequence[Evaluation], rule: Rule, latency: Latency) -> Evaluation:
     """The evaluation that a rule means.
+
+    Args:
+        evaluations: of the study.
+        rule: which one.
+        latency: asked only where the rule limits it, and only of members within the other limits.
 
     Raises:
         NoSuchNetworkError: there is none.
@@ -49,11 +61,10 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
     members = front(evaluations)
     if not members:
         raise NoSuchNetworkError("the study has no finished evaluation yet")
-    least, best = members[0], members[-1]
-    if rule.max_macs is not None:
-        members = [member for member in members if member.macs <= rule.max_macs]
-        if not members:
-            raise NoSuchNetworkError(f"the smallest network of the front has {least.macs} MACs")
+    best = members[-1]
+    members = _small(members, rule.max_macs, lambda member: member.macs, "of the front", "MACs")
+    within = "of the front" if rule.max_macs is None else "within these MACs"
+    members = _small(members, rule.max_params, lambda member: member.params, within, "parameters")
     if rule.min_accuracy is not None:
         members = [m for m in members if (m.val_accuracy or 0) >= rule.min_accuracy]
         if not members:
@@ -61,9 +72,36 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule) -> Evaluation:
                 f"no network within these limits reaches {rule.min_accuracy:.2%}; the best of the "
                 f"front has {best.val_accuracy:.2%}"
             )
+    if rule.max_latency is not None:
+        members = _fast(members, rule.max_latency, latency)
     if rule.knee:
         return knee(members)
     return members[0] if rule.min_accuracy is not None else members[-1]
+
+
+def _small(
+    members: list[Evaluation],
+    most: int | None,
+    size: Callable[[Evaluation], int],
+    where: str,
+    unit: str,
+) -> list[Evaluation]:
+    small = [member for member in members if most is None or size(member) <= most]
+    if not small:
+        least = min(map(size, members))
+        raise NoSuchNetworkError(f"the smallest network {where} has {least} {unit}")
+    return small
+
+
+def _fast(members: Sequence[Evaluation], most: float, latency: Latency) -> list[Evaluation]:
+    seconds = [latency(member) for member in members]
+    fast = [member for member, s in zip(members, seconds, strict=True) if s <= most]
+    if not fast:
+        raise NoSuchNetworkError(
+            f"no network within these limits takes at most {1000 * most:g} ms for an image; the "
+            f"fastest takes {1000 * min(seconds):.2g} ms on this machine"
+        )
+    return fast
 
 
 def _trial(evaluations: Sequence[Evaluation], number: int) -> Evaluation:

@@ -2,57 +2,39 @@
 
 import argparse
 import dataclasses
-import hashlib
-import time
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_weights
-from safetensors.torch import save as save_weights
-from torch import Tensor
-
 from nas_space.architecture import Architecture
-from nas_space.cli import Parser, console, duration, positive, quantity
+from nas_space.bundle import BundleError, Measured, Record, prepare
+from nas_space.bundle.verify import BATCHES, EQUAL
+from nas_space.cli import Parser, console, positive, quantity
 from nas_space.network import build
 from studies.arguments import add_study_arguments
-from studies.bundle import Bundle, BundleError, Preprocessing, prepare
-from studies.card import Card
+from studies.card import Card, interval
 from studies.choose import NoSuchNetworkError, Rule, choose
 from studies.cli import CommandError, open_store, run
+from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
 from studies.front import front
 from studies.pareto import table
-from studies.records import Evaluation, Export, Study
-from studies.store import Store
+from studies.records import Evaluation, Study
 from trainers import devices, recipes
-from trainers.data import Dataset, Images
+from trainers.checkpoints import CheckpointError
+from trainers.data import Dataset
 from trainers.datasets import load
+from trainers.latency import hardware, measure
 from trainers.recipes import Recipe
-from trainers.training import Trainer, evaluate
 
-_EQUAL = 1e-5
 _RECIPE = "full"
+_BATCHES = (1, 64)
+"""Images at a time of the latencies on the card."""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def main() -> int:
     """Export a network."""
-    return run(_main, BundleError, NoSuchNetworkError)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trained:
-    weights: dict[str, Tensor]
-    recipe: str
-    epochs: int
-    seed: int
-    val_accuracy: float
-    anew: bool
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the weights."""
-        return hashlib.sha256(save_weights(self.weights)).hexdigest()
+    return run(_main, BundleError, CheckpointError, NoSuchNetworkError)
 
 
 def _main() -> int:
@@ -63,9 +45,13 @@ def _main() -> int:
     evaluations = store.evaluations(study)
     if not rule.given:
         console().print(table(front(evaluations)))
-        raise CommandError("which one? say --knee, --max-macs, --min-accuracy or --trial")
-    chosen = choose(evaluations, rule)
-    print(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}", flush=True)  # noqa: T201
+        raise CommandError(
+            "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
+            "--trial"
+        )
+    devices.spare_threads(min(study.dataset["shape"][1:]))
+    chosen = choose(evaluations, rule, lambda member: _seconds(member, study))
+    _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
         raise CommandError(
@@ -73,31 +59,73 @@ def _main() -> int:
         )
     # Whatever could fail fails before the training, not after it.
     prepare(arguments.output)
-    dataset = _dataset(study, arguments)
+    searched, dataset = _datasets(study, arguments)
     test = dataset.open_test()
-    trained = _from_search(chosen, kept) if kept else _retrain(chosen, dataset, recipe)
-    bundle = _bundle(chosen, dataset, trained)
-    accuracy = _test_accuracy(store, study, chosen, trained, bundle, dataset, test)
+    proxy = Measured(
+        chosen.val_accuracy or 0.0,
+        len(searched.search.val),
+        chosen.recipe,
+        chosen.epochs,
+        chosen.seed,
+    )
+    output: Path = arguments.output
+    checkpoint = checkpoint_of(
+        output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
+    )
+    finalist = from_search(proxy, kept) if kept else retrained(chosen, dataset, recipe, checkpoint)
+    record = Record(proxy, finalist.validation, look(store, study, chosen, finalist, dataset, test))
+    bundle = bundle_of(chosen, dataset, finalist, record)
+    shape = dataset.search.shape
+    latencies = [measure(bundle.network, shape, batch) for batch in _BATCHES]
     looks = len(store.exports(study))
-    card = Card(study, chosen, dataset, trained.recipe, trained.epochs, trained.seed)
-    text = card.text(trained.val_accuracy, accuracy, looks, retrained=trained.anew)
-    bundle.write(arguments.output, text)
-    _verify(bundle, arguments.output)
-    images = len(dataset.search.train)
-    print(  # noqa: T201
-        f"search    {chosen.val_accuracy:.2%} validation accuracy "
-        f"({chosen.recipe}, {chosen.epochs} epochs)\n"
-        f"exported  {trained.val_accuracy:.2%} validation accuracy "
-        f"({trained.recipe}, {trained.epochs} epochs, {images:,} images)\n"
-        f"test      {accuracy:.2%} accuracy (look number {looks} at this study's test images)\n"
-        f"written   {arguments.output}, read back with outputs equal to {_EQUAL:g}\n\n"
-        f"{arguments.output / 'README.md'} says how to load it"
+    card = Card(study, chosen, dataset, record, finalist.anew, latencies, hardware(), looks)
+    bundle.write(output, card.text())
+    checkpoint.drop()
+    _say(_told(record, finalist, dataset, looks))
+    for latency in latencies:
+        _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
+    _say(
+        f"verified  model.py, program.pt2 and model.onnx give the same outputs to {EQUAL:g} for "
+        f"batches of {' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
+        f"written   {output}; {output / 'README.md'} says how to load it"
     )
     return 0
 
 
+def _told(record: Record, finalist: Finalist, dataset: Dataset, looks: int) -> str:
+    search, trained, test = record.search, finalist.validation, record.test
+    return (
+        f"search    {search.accuracy:.2%} validation accuracy, a proxy "
+        f"({search.recipe}, {search.epochs} epochs)\n"
+        f"exported  {trained.accuracy:.2%} validation accuracy "
+        f"({trained.recipe}, {trained.epochs} epochs, {len(dataset.search.train):,} images)\n"
+        f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
+        f"{looks} at this study's test images)"
+    )
+
+
+def _seconds(member: Evaluation, study: Study) -> float:
+    """How long a network of the front takes for one image on this machine."""
+    architecture, shape = Architecture.from_json(member.architecture), study.dataset["shape"]
+    network = build(architecture, shape[0], len(study.dataset["classes"]))
+    seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
+    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")
+    return seconds
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what the user sees
+
+
 def _rule(arguments: argparse.Namespace) -> Rule:
-    rule = Rule(arguments.trial, arguments.knee, arguments.max_macs, arguments.min_accuracy)
+    rule = Rule(
+        arguments.trial,
+        arguments.knee,
+        arguments.max_macs,
+        arguments.max_params,
+        arguments.max_latency,
+        arguments.min_accuracy,
+    )
     if rule.contradictory:
         raise CommandError("--trial says which network already: leave the other rules out")
     return rule
@@ -121,14 +149,24 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m studies.export",
-        description="Write a network of a study to a folder: safetensors weights, architecture, "
-        "model card, loader. Its test accuracy is measured once, here.",
+        description="Write a network of a study to a folder that needs torch and nothing of "
+        "convnas: model.py, safetensors weights, ONNX, a torch.export program, a model card. Its "
+        "test accuracy is measured once, here.",
     )
     add_study_arguments(parser)
     which = parser.add_argument_group("which network (of the Pareto front)")
     which.add_argument("--knee", action="store_true", help="where more MACs stop paying")
     which.add_argument(
         "--max-macs", type=quantity, metavar="N", help="the most accurate within N MACs, like 5M"
+    )
+    which.add_argument(
+        "--max-params", type=quantity, metavar="N", help="... within N parameters, like 200k"
+    )
+    which.add_argument(
+        "--max-latency",
+        type=_duration,
+        metavar="T",
+        help="... that takes at most T for an image on this machine, like 5ms: measured now",
     )
     which.add_argument(
         "--min-accuracy",
@@ -138,7 +176,11 @@ def _parser() -> Parser:
     )
     which.add_argument("--trial", type=_number, metavar="N", help="this trial, on the front or not")
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="the folder to make"
+        "--output",
+        default=Path("exported"),
+        type=Path,
+        metavar="DIR",
+        help="the folder to make (default: %(default)s)",
     )
     parser.add_argument(
         "--retrain", action="store_true", help="train it anew, by default with the full recipe"
@@ -159,8 +201,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
-    """The study's data set; all of it for retraining, though a part may have been searched on."""
+def _datasets(study: Study, arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
+    """What was searched on, and what the weights are of: retraining takes all of the images."""
     stored = study.dataset
     # A database says where downloads lie, but not where to write: it may be anyone's.
     asked = arguments.data_dir is not None or not stored["data_dir"]
@@ -176,7 +218,7 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
             flip=stored["flip"],
         )
 
-    dataset = part(stored["subset"])
+    searched = dataset = part(stored["subset"])
     if dataset.fingerprint != stored["fingerprint"]:
         raise CommandError(
             f"{dataset.search.name} is not what study {study.name} was searched on: images, "
@@ -189,92 +231,7 @@ def _dataset(study: Study, arguments: argparse.Namespace) -> Dataset:
             f"all of {dataset.search.name} has images of {dataset.search.shape}, the part that was "
             f"searched on {tuple(stored['shape'])}: say --subset {stored['subset']}"
         )
-    return dataset
-
-
-def _from_search(chosen: Evaluation, kept: bytes) -> _Trained:
-    accuracy = chosen.val_accuracy or 0.0
-    try:
-        weights = load_weights(kept)
-    except SafetensorError as error:
-        raise CommandError(
-            f"the weights of trial {chosen.number} are damaged ({error}): add --retrain"
-        ) from None
-    return _Trained(weights, chosen.recipe, chosen.epochs, chosen.seed, accuracy, anew=False)
-
-
-def _retrain(chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> _Trained:
-    data = dataset.search
-    # Not the search's seed: what was chosen for its luck is not to keep it.
-    seed = chosen.seed + 1
-    network = build(
-        Architecture.from_json(chosen.architecture), data.shape[0], len(data.classes), seed=seed
-    )
-
-    start = time.monotonic()
-
-    def show(epoch: int, loss: float) -> None:
-        if epoch == 1 or epoch % max(1, recipe.epochs // 10) == 0:
-            left = (time.monotonic() - start) / epoch * (recipe.epochs - epoch)
-            said = (
-                f"  epoch {epoch}/{recipe.epochs}: training loss {loss:.4f}, {duration(left)} left"
-            )
-            print(said, flush=True)  # noqa: T201
-
-    outcome = Trainer(data, recipe, devices.best(min(data.shape[1:]))).train(
-        network, seed=seed, on_epoch=show
-    )
-    weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
-    return _Trained(weights, recipe.name, recipe.epochs, seed, outcome.val_accuracy, anew=True)
-
-
-def _bundle(chosen: Evaluation, dataset: Dataset, trained: _Trained) -> Bundle:
-    data = dataset.search
-    preprocessing = Preprocessing(data.shape, data.mean, data.std, data.classes)
-    architecture = Architecture.from_json(chosen.architecture)
-    return Bundle.assemble(architecture, preprocessing, trained.weights)
-
-
-def _test_accuracy(
-    store: Store,
-    study: Study,
-    chosen: Evaluation,
-    trained: _Trained,
-    bundle: Bundle,
-    dataset: Dataset,
-    test: Images,
-) -> float:
-    """Accuracy on the test images: looked at once for the same weights, then remembered."""
-    digest = trained.digest
-    for export in store.exports(study):
-        if export.weights == digest:
-            return export.test_accuracy
-    device = devices.best(min(dataset.search.shape[1:]))
-    accuracy = evaluate(bundle.network.network, test, dataset.search, device=device)
-    bundle.network.to("cpu")
-    store.record_export(
-        Export(
-            evaluation_id=chosen.id,
-            retrained=trained.anew,
-            recipe=trained.recipe,
-            epochs=trained.epochs,
-            seed=trained.seed,
-            val_accuracy=trained.val_accuracy,
-            test_accuracy=accuracy,
-            weights=digest,
-        )
-    )
-    return accuracy
-
-
-def _verify(bundle: Bundle, folder: Path) -> None:
-    """Read the folder back and compare the outputs."""
-    images = torch.rand(4, *bundle.preprocessing.shape, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        before, after = bundle.network(images), Bundle.read(folder).network(images)
-    # Memory layouts differ, and with them the order of additions.
-    if not torch.allclose(before, after, rtol=_EQUAL, atol=_EQUAL * before.abs().max().item()):
-        raise BundleError(f"{folder} gives other outputs than the network that was exported")
+    return searched, dataset
 
 
 def _number(text: str) -> int:
@@ -291,6 +248,14 @@ def _accuracy(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no accuracy like 0.95 or 95%")
     return value
+
+
+def _duration(text: str) -> float:
+    match = _DURATION.fullmatch(text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < seconds < 1e6:  # noqa: PLR2004 - eleven days
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 5ms, 300us or 0.1s")
+    return seconds
 
 
 if __name__ == "__main__":

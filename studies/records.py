@@ -8,7 +8,7 @@ import enum
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, Double, Enum, String, Text
 
@@ -76,12 +76,15 @@ class Evaluation(Base):
     """
 
     __tablename__ = "nas_evaluations"
-    __table_args__ = (UniqueConstraint("study_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        Index("ix_nas_evaluations_study_id_key_epochs", "study_id", "key", "epochs"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"), index=True)
     number: Mapped[int]
-    key: Mapped[str] = mapped_column(String(64), index=True)
+    key: Mapped[str] = mapped_column(String(64))
     architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
     space: Mapped[str] = mapped_column(String(64))
     seed: Mapped[int]

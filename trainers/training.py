@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from trainers.batches import Batches, cross_entropy
+from trainers.checkpoints import Checkpoint, Mark, State
 from trainers.data import Images, SearchData
 from trainers.devices import Device
 from trainers.recipes import Recipe
 
+_BEGINNING = Mark(0, math.nan, 0.0)
 _EVALUATION_PIXELS = 2**20
 """Pixels of a batch without gradients: 1,024 images of 32×32, 20 of 224×224."""
 
@@ -57,6 +59,7 @@ class Trainer:
         *,
         seed: int,
         on_epoch: Callable[[int, float], None] | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Outcome:
         """Train a module in place and measure it on the validation split.
 
@@ -67,15 +70,19 @@ class Trainer:
             seed: of the order of images and their augmentation. The module's own weights are
                 seeded where it is built.
             on_epoch: called with the number of finished epochs and the mean loss of the last.
+            checkpoint: kept after every epoch; where there is one already, training goes on
+                from it, to the same numbers.
 
         Raises:
             TrainingDivergedError: the loss is infinite or not a number at the end of an epoch.
+            CheckpointError: the checkpoint is damaged, or of another training.
         """
         start = time.perf_counter()
         module.to(self._device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
         size = recipe.batch(len(self._train))
-        steps = recipe.epochs * (len(self._train) // size)
+        steps_an_epoch = len(self._train) // size
+        steps = recipe.epochs * steps_an_epoch
         optimizer = torch.optim.SGD(
             module.parameters(),
             lr=recipe.peak_lr,
@@ -86,24 +93,28 @@ class Trainer:
         )
         half = self._device.amp is torch.float16
         scaler = torch.amp.GradScaler(self._device.where.type, enabled=half)
-        step, loss = 0, math.nan
-        for epoch in range(1, recipe.epochs + 1):
+        state = State(module, optimizer, generator, scaler)
+        mark = (checkpoint.restore(state) if checkpoint is not None else None) or _BEGINNING
+        before, loss = mark.seconds, mark.loss
+        step = mark.epoch * steps_an_epoch
+        for epoch in range(mark.epoch + 1, recipe.epochs + 1):
             module.train()
             total = torch.zeros((), device=self._device.where)
-            first = step
             for images, labels in self._train.shuffled(size, generator):
                 for group in optimizer.param_groups:
                     group["lr"] = one_cycle(step / steps, recipe)
                 total += self._step(module, optimizer, scaler, images, labels)
                 step += 1
             # One look at the device an epoch: it may run ahead in between.
-            loss = total.item() / (step - first)
+            loss = total.item() / steps_an_epoch
             if not math.isfinite(loss):
                 raise TrainingDivergedError(f"the loss became {loss} in epoch {epoch}")
+            if checkpoint is not None:
+                checkpoint.save(state, Mark(epoch, loss, before + time.perf_counter() - start))
             if on_epoch is not None:
                 on_epoch(epoch, loss)
         accuracy = _accuracy(module, self._val, self._device)
-        return Outcome(accuracy, loss, time.perf_counter() - start)
+        return Outcome(accuracy, loss, before + time.perf_counter() - start)
 
     def _step(
         self,

@@ -65,10 +65,16 @@ class Conv(ABC):
         kernel: side K of the spatial kernel, odd.
         kind: the type's name, as users type it.
         paper: where the type is defined.
+        plain: Python text of a class for exported networks: a `torch.nn.Module` of the name of
+            the subclass that needs torch alone (``nn`` and ``F`` are imported), takes
+            ``(c_in, c_out, *, stride=1, kernel=3)`` and the settings by name, and gives its
+            parameters the names that those of `build` have. A type whose module is a row of
+            torch's own layers needs none.
     """
 
     kind: ClassVar[str]
     paper: ClassVar[str]
+    plain: ClassVar[str] = ""
 
     kernel: int = 3
 
@@ -110,6 +116,26 @@ class Conv(ABC):
     @abstractmethod
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Multiply-adds for one image whose *input* map has that size, in closed form."""
+
+    def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
+        """Python text that makes the module of `build` where torch is, and `plain`, but not we.
+
+        Raises:
+            InvalidChoiceError: there is no `plain`, and the module is no row of torch's layers.
+        """
+        if not self.plain:
+            from nas_space.spelling import spelled  # noqa: PLC0415 - see `build`
+
+            return spelled(self.build(c_in, c_out, stride))
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        defaults = {"stride": 1, "kernel": 3}
+        values = {"stride": stride} | values
+        named = [
+            f"{name}={value}"
+            for name, value in sorted(values.items(), key=lambda pair: pair[0] in defaults)
+            if value != defaults.get(name)
+        ]
+        return f"{type(self).__name__}({', '.join([str(c_in), str(c_out), *named])})"
 
     @classmethod
     def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:

@@ -15,6 +15,37 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_PLAIN = '''\
+class IGCV2(nn.Sequential):
+    """A K×K convolution in groups of K1 channels, then 1×1 ones in groups of K2, K3 and K4.
+
+    The groups of each take one channel from as many groups before as they have channels.
+
+    Source: Xie et al., IGCV2, arXiv 1804.06202.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        K1: int,
+        K2: int,
+        K3: int = 1,
+        K4: int = 1,
+        stride: int = 1,
+        kernel: int = 3,
+    ) -> None:
+        groups = c_out // K1
+        first = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        layers = [first, nn.ChannelShuffle(groups)]
+        for groups in [c_out // channels for channels in (K2, K3, K4) if channels > 1]:
+            layers.append(nn.Conv2d(c_out, c_out, 1, groups=groups, bias=False))
+            layers.append(nn.ChannelShuffle(groups))
+        super().__init__(*layers)
+'''
+
+
 @dataclass(frozen=True, kw_only=True)
 class IGCV2(Conv):
     """A K×K group convolution, then two or three 1×1 ones, each across the groups before it.
@@ -38,6 +69,7 @@ class IGCV2(Conv):
 
     kind: ClassVar[str] = "igcv2"
     paper: ClassVar[str] = "Xie et al., IGCV2, arXiv 1804.06202"
+    plain: ClassVar[str] = _PLAIN
 
     K1: int
     K2: int

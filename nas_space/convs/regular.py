@@ -35,6 +35,12 @@ class Regular(Conv):
         padding = self.kernel // 2
         return nn.Conv2d(c_in, c_out, self.kernel, stride, padding, bias=False)
 
+    def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
+        """The same `torch.nn.Conv2d`, as one would type it."""
+        strided = f", stride={stride}" * (stride > 1)
+        padded = f", padding={self.kernel // 2}" * (self.kernel > 1)
+        return f"nn.Conv2d({c_in}, {c_out}, {self.kernel}{strided}{padded}, bias=False)"
+
     def params(self, c_in: int, c_out: int) -> int:
         """K² · c_in · c_out."""
         return self.kernel**2 * c_in * c_out

@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_PLAIN = '''\
+class Xception(nn.Sequential):
+    """A depthwise K×K convolution, then a dense 1×1 one.
+
+    Source: Chollet, Xception, arXiv 1610.02357.
+    """
+
+    def __init__(self, c_in: int, c_out: int, *, stride: int = 1, kernel: int = 3) -> None:
+        super().__init__(
+            nn.Conv2d(c_in, c_in, kernel, stride, kernel // 2, groups=c_in, bias=False),
+            nn.Conv2d(c_in, c_out, 1, bias=False),
+        )
+'''
+
+
 @dataclass(frozen=True, kw_only=True)
 class Xception(Conv):
     """A depthwise K×K convolution, then a dense 1×1 one, with nothing between them.
@@ -24,6 +39,7 @@ class Xception(Conv):
 
     kind: ClassVar[str] = "xception"
     paper: ClassVar[str] = "Chollet, Xception, arXiv 1610.02357"
+    plain: ClassVar[str] = _PLAIN
 
     @classmethod
     def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width

@@ -159,7 +159,7 @@ def _stored_study() -> None:
         (pareto.main, ["--json", "--csv"], "not allowed with argument"),
         (pareto.main, ["extra"], "unrecognized arguments: extra"),
         (listing.main, ["--study", "one"], "unrecognized arguments: --study one"),
-        (export.main, [], "required: --output"),
+        (export.main, [], "which one? say --knee"),
         (export.main, ["--output", "."], "which one? say --knee"),
         (export.main, ["--output", ".", "--knee"], "exists already"),
         (export.main, ["--output", "o", "--trial", "7"], "no trial 7; the study has 0 to 1"),

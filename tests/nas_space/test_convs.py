@@ -1,5 +1,8 @@
 """Every convolution type keeps the contract; a new one is tested here unasked."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,6 +14,7 @@ from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
 from nas_space.counting import count
+from nas_space.spelling import spelled
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
 SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]
@@ -104,6 +108,35 @@ def test_it_is_linear_and_without_normalisation(conv: Conv, c_in: int, c_out: in
 
 
 @every_choice
+@every_stride
+@pytest.mark.parametrize("size", [(8, 8), (7, 5)], ids=case_name)
+def test_its_text_makes_the_same_module_of_plain_torch(
+    conv: Conv, c_in: int, c_out: int, stride: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    module = conv.build(c_in, c_out, stride)
+    plain = written(conv, c_in, c_out, stride, tmp_path / "plain.py")
+    plain.load_state_dict(module.state_dict())
+    x = torch.randn(3, c_in, *size)
+    assert torch.allclose(plain(x), module.eval()(x), atol=1e-6)
+
+
+def written(conv: Conv, c_in: int, c_out: int, stride: int, path: Path) -> nn.Module:
+    """The module that a choice's text makes, where nothing of ours is imported."""
+    path.write_text(
+        "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n"
+        f"{conv.plain}\nmodule = {conv.expression(c_in, c_out, stride)}\n"
+    )
+    assert "nas_space" not in path.read_text()
+    spec = importlib.util.spec_from_file_location("plain", path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    module: nn.Module = found.module
+    return module
+
+
+@every_choice
 def test_the_same_seed_gives_the_same_weights(conv: Conv, c_in: int, c_out: int) -> None:
     def weights() -> torch.Tensor:
         torch.manual_seed(3)
@@ -126,6 +159,29 @@ def test_offered_settings_fit_and_are_distinct(kind: type[Conv], c_in: int, c_ou
 def test_it_names_its_paper(kind: type[Conv]) -> None:
     assert kind.paper
     assert kind.kind == kind.__module__.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("alpha", [0, 1])
+@every_stride
+def test_an_octave_of_one_frequency_has_a_text_as_well(
+    alpha: float, stride: int, tmp_path: Path
+) -> None:
+    conv = Octave(alpha=alpha)
+    module = conv.build(8, 12, stride)
+    plain = written(conv, 8, 12, stride, tmp_path / "plain.py")
+    plain.load_state_dict(module.state_dict())
+    x = torch.randn(3, 8, 7, 6)
+    assert torch.allclose(plain(x), module.eval()(x), atol=1e-6)
+
+
+def test_a_module_that_torch_does_not_know_needs_a_text_of_its_own() -> None:
+    for module in (nn.Sequential(nn.Conv2d(1, 1, 1), Own()), Own()):
+        with pytest.raises(InvalidChoiceError, match="Own is none of torch's own layers"):
+            spelled(module)
+
+
+class Own(nn.Module):
+    """A layer that torch does not have."""
 
 
 def test_equal_values_have_one_spelling() -> None:

@@ -56,10 +56,15 @@ assert "dilated" in get("mixed").kinds
 chosen = get("dilated").decode({"stage1.block1.conv1.setting": "2"})
 assert "dilated(rate=3)" in str(chosen)
 assert Architecture.from_json(chosen.text) == chosen
+from nas_space.bundle import Preprocessing
+from nas_space.bundle.source import source
+text = source(chosen, Preprocessing((1, 8, 8), (0.5,), (0.5,), ("a", "b")))
+assert "nn.Conv2d(8, 8, kernel_size=(3, 3), stride=(1, 1), padding=(3, 3), dilation=(3, 3)" in text
+assert "- dilated: Yu and Koltun, arXiv 1511.07122" in text
 """
 
 
-def test_one_file_adds_a_type_to_spaces_json_and_the_common_suite(tmp_path: Path) -> None:
+def test_one_file_adds_a_type_to_spaces_json_exports_and_the_common_suite(tmp_path: Path) -> None:
     for folder in ("nas_space", "tests/nas_space"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__py*"))
     (tmp_path / "nas_space/convs/dilated.py").write_text(DILATED)

@@ -93,7 +93,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     # each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
     threads = os.cpu_count() if max(max(header.size) for header in headers) > _BIG else 1
 
-    def decode(split: str, positions: Positions) -> NDArray[np.uint8]:
+    def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [files[split][position] for position in positions]
         with _strict_about_bombs_alone(), ThreadPoolExecutor(threads) as pool:
             decoded = map if threads == 1 else pool.map
@@ -103,11 +103,28 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
         name,
         classes,
         labels,
-        decode,
+        decode_all,
         flip=True,
         subset=subset,
         image_size=image_size,
     )
+
+
+def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
+    """One image file as pixels (H, W, C): upright, its centre, at that size.
+
+    Args:
+        path: of the file.
+        size: width and height.
+        mode: Pillow's: ``L`` for grey, ``RGB``.
+
+    Raises:
+        DatasetError: it is missing, or no image that can be decoded.
+    """
+    if not path.is_file():
+        raise DatasetError(f"there is no image file {path}")
+    with _strict_about_bombs_alone():
+        return _decode(path, size, mode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Who works on a study, and what is being trained."""
+"""Who works on a study, what is being trained, and what was."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the tables of drivers and claims."""
+    """Create the tables of drivers and claims, and look architectures up by another index."""
     op.create_table(
         "nas_drivers",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -34,3 +34,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_id", "key", "epochs", name="uq_nas_claims_study_id_key_epochs"),
     )
     op.create_index("ix_nas_claims_driver_id", "nas_claims", ["driver_id"])
+    # Before anything is trained it is looked up whether it was.
+    op.drop_index("ix_nas_evaluations_key", "nas_evaluations")
+    op.create_index(
+        "ix_nas_evaluations_study_id_key_epochs", "nas_evaluations", ["study_id", "key", "epochs"]
+    )

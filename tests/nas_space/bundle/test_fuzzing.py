@@ -1,4 +1,7 @@
-"""Exported folders with bytes changed or cut off: one line of refusal, or a network that runs."""
+"""Exported folders that a forger has changed: one line of refusal, or a network that runs.
+
+The manifest is made anew after each change, so that it is all that comes after it which is tried.
+"""
 
 import shutil
 from pathlib import Path
@@ -9,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas_space.architecture import Architecture, InvalidArchitectureError
+from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record
+from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.network import build
 from nas_space.spaces import get
-from studies.bundle import Bundle, BundleError, Preprocessing
 
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))
 ARCHITECTURE = get("mixed").decode({"stage1.block1.conv1.setting": "1"})
-FILES = ("weights.safetensors", "architecture.json", "task.json")
+MEASURED = Measured(0.5, 40, "quick", 6, 0)
+FILES = ("record.json", "weights.safetensors", "architecture.json", "task.json")
 
 # Each example has its own copy of the folder.
 examples = settings(
@@ -27,7 +32,8 @@ examples = settings(
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "out"
     weights = build(ARCHITECTURE, 3, 3).state_dict()
-    Bundle.assemble(ARCHITECTURE, TASK, weights).write(folder, "card")
+    record = Record(MEASURED, MEASURED, MEASURED)
+    Bundle.assemble(ARCHITECTURE, TASK, record, weights).write(folder, "card")
     return folder
 
 
@@ -50,6 +56,8 @@ def assert_one_line(text: str) -> None:
 def damaged(exported: Path, place: Path, file: str, data: bytes) -> Path:
     shutil.copytree(exported, place, dirs_exist_ok=True)
     (place / file).write_bytes(data)
+    (place / MANIFEST).unlink()
+    seal(place)
     return place
 
 
@@ -105,11 +113,11 @@ def test_values_beyond_reason(
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("target", ["/dev/zero", "/dev/null", "nothing", "/proc/self/mem"])
 def test_links_that_lead_to_no_file(file: str, target: str, exported: Path, tmp_path: Path) -> None:
-    folder = damaged(exported, tmp_path, file, b"")
-    (folder / file).unlink()
-    (folder / file).symlink_to(target)
-    with pytest.raises(BundleError, match="no exported network"):
-        Bundle.read(folder)
+    shutil.copytree(exported, tmp_path, dirs_exist_ok=True)
+    (tmp_path / file).unlink()
+    (tmp_path / file).symlink_to(target)
+    with pytest.raises(BundleError, match="is a link"):
+        Bundle.read(tmp_path)
 
 
 def test_an_architecture_that_its_weights_cannot_fill_takes_no_memory(
@@ -119,5 +127,5 @@ def test_an_architecture_that_its_weights_cannot_fill_takes_no_memory(
     large = ARCHITECTURE.text.replace('"width":8', '"width":2048')
     assert Architecture.from_json(large).stages[0].width == 2048
     folder = damaged(exported, tmp_path, "architecture.json", large.encode())
-    with pytest.raises(BundleError, match="the weights do not belong to this architecture"):
+    with pytest.raises(BundleError, match="do not belong together"):
         Bundle.read(folder)

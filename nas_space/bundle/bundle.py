@@ -1,0 +1,157 @@
+"""An exported network as a folder, and back.
+
+The folder appears whole or not at all. Reading it executes and unpickles nothing of it, and
+believes nothing that its manifest does not vouch for.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.architecture import Architecture
+from nas_space.bundle.forms import MODEL, ONNX, PROGRAM, write_forms
+from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
+from nas_space.bundle.preprocessing import Preprocessing
+from nas_space.bundle.record import Record
+from nas_space.bundle.source import source
+from nas_space.bundle.verify import verify
+from nas_space.bundle.weights import check_count, read_weights, write_weights
+from nas_space.convs import InvalidChoiceError
+from nas_space.cost import Task
+from nas_space.network import build
+
+_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
+    "weights.safetensors",
+    "architecture.json",
+    "task.json",
+    "record.json",
+    "README.md",
+)
+_FILES = frozenset({_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, MODEL, PROGRAM, ONNX})
+
+
+class Classifier(nn.Module):
+    """A network with its normalisation: images (N, C, H, W), 0 to 1, to logits (N, classes)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(preprocessing.mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        logits: Tensor = self.network((images - self.mean) / self.std)
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An exported network in memory.
+
+    Attributes:
+        architecture: what it is.
+        preprocessing: what it is for.
+        record: what was measured of it.
+        network: trained, in eval mode, on the CPU; normalises its input itself.
+    """
+
+    architecture: Architecture
+    preprocessing: Preprocessing
+    record: Record
+    network: Classifier
+
+    @classmethod
+    def assemble(
+        cls,
+        architecture: Architecture,
+        preprocessing: Preprocessing,
+        record: Record,
+        weights: dict[str, Tensor],
+    ) -> Self:
+        """Put a network together from its parts.
+
+        Raises:
+            BundleError: the weights belong to another architecture.
+        """
+        channels, classes = preprocessing.shape[0], len(preprocessing.classes)
+        try:
+            network = build(architecture, channels, classes)
+            network.load_state_dict(weights)
+        except InvalidChoiceError as error:
+            raise BundleError(f"the architecture cannot take such images: {error}") from None
+        except (RuntimeError, AttributeError):
+            raise BundleError("the weights do not belong to this architecture") from None
+        return cls(architecture, preprocessing, record, Classifier(network, preprocessing).eval())
+
+    def write(self, folder: Path, card: str) -> None:
+        """Write the folder, whole or not at all, once all forms are seen to be the same network.
+
+        Raises:
+            BundleError: it cannot be written, or a form gives other outputs.
+            InvalidChoiceError: a type of convolution says no way to be written in plain torch.
+        """
+        try:
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
+                made = Path(scratch, "bundle")
+                made.mkdir()
+                self._write_into(made, card)
+                shutil.move(made, folder)
+        except OSError as error:
+            raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
+
+    def _write_into(self, folder: Path, card: str) -> None:
+        task = asdict(self.preprocessing)
+        write_weights(folder / _WEIGHTS, self.network.network.state_dict())
+        write_json(folder / _ARCHITECTURE, self.architecture.to_json())
+        write_json(folder / _TASK, task)
+        write_json(folder / _RECORD, self.record.to_json())
+        (folder / _CARD).write_text(card, encoding="utf-8")
+        text = source(self.architecture, self.preprocessing)
+        (folder / MODEL).write_text(text, encoding="utf-8")
+        write_forms(folder, self.preprocessing, json.dumps(task))
+        verify(folder, self.network, self.preprocessing.shape)
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+        seal(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a folder that `write` made.
+
+        Raises:
+            BundleError: a file is missing or changed, or the weights are of another network.
+            InvalidArchitectureError: the architecture is no valid one.
+        """
+        check(folder, _FILES)
+        architecture = Architecture.from_json(read_json(folder / _ARCHITECTURE))
+        preprocessing = Preprocessing.from_json(read_json(folder / _TASK))
+        record = Record.from_json(read_json(folder / _RECORD))
+        channels, *size = preprocessing.shape
+        task = Task(channels, (size[0], size[1]), len(preprocessing.classes))
+        check_count(folder / _WEIGHTS, architecture, task)
+        return cls.assemble(architecture, preprocessing, record, read_weights(folder / _WEIGHTS))
+
+
+def prepare(folder: Path) -> None:
+    """Make sure that a folder can be made: nothing is there yet, and its parent takes files.
+
+    Raises:
+        BundleError: it cannot.
+    """
+    try:
+        if folder.exists():
+            raise BundleError(f"{folder} exists already: choose another --output, or delete it")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
+            Path(scratch, folder.name).mkdir()
+    except OSError as error:
+        raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None

@@ -1,0 +1,51 @@
+"""What an exported network expects of an image, and what its outputs mean."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nas_space.bundle.manifest import BundleError
+
+_GREY, _RGB = 1, 3
+_LONGEST_SIDE = 4096
+_MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """What the network expects of an image, and what its outputs mean.
+
+    Attributes:
+        shape: channels, height and width.
+        mean: of each channel, on the scale 0 to 1.
+        std: of each channel, likewise.
+        classes: names, in the order of the logits.
+    """
+
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:  # noqa: ANN401 - JSON
+        """Read it back.
+
+        Raises:
+            BundleError: it has another form, or numbers that no image has.
+        """
+        try:
+            channels, height, width = (int(side) for side in data["shape"])
+            mean, std = (tuple(float(x) for x in data[name]) for name in ("mean", "std"))
+            classes = tuple(str(name) for name in data["classes"])
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise BundleError("the task needs shape, mean, std and classes") from None
+        if channels not in {_GREY, _RGB} or not 1 <= min(height, width) <= _LONGEST_SIDE:
+            raise BundleError(f"the task's shape {channels, height, width} is none of an image")
+        if max(height, width) > _LONGEST_SIDE or not 1 <= len(classes) <= _MOST_CLASSES:
+            raise BundleError("the task's images or its classes are too many to be true")
+        if {len(mean), len(std)} != {channels}:
+            raise BundleError("the task's mean and std need one number for each channel")
+        if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
+            raise BundleError("the task's mean and std must be finite, and std above 0")
+        return cls((channels, height, width), mean, std, classes)

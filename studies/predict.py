@@ -1,0 +1,75 @@
+"""`python -m studies.predict`: the classes of images, by an exported network."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from nas_space.bundle import Bundle, BundleError, Preprocessing
+from nas_space.cli import Parser, positive
+from studies.cli import run
+from trainers.datasets.folders import decode
+
+_TOP = 3
+
+Ranking = list[tuple[str, float]]
+"""Classes with their probabilities, most probable first."""
+
+
+def main() -> int:
+    """Print what an exported network sees in images."""
+    return run(_main, BundleError)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.predict",
+        description="Say the most probable classes of images, by an exported network.",
+    )
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="an exported network's folder")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument(
+        "--top", type=positive, default=_TOP, metavar="N", help="classes (default: %(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
+    arguments = parser.parse_args()
+    bundle = Bundle.read(arguments.bundle)
+    rankings = predict(bundle, arguments.images)
+    shown = [(path, ranking[: arguments.top]) for path, ranking in rankings]
+    if arguments.json:
+        rows = [{"image": str(path), "classes": dict(top)} for path, top in shown]
+        print(json.dumps(rows, indent=2, ensure_ascii=False))  # noqa: T201
+        return 0
+    for path, top in shown:
+        told = ", ".join(f"{name} {share:.2%}" for name, share in top)
+        print(f"{path}: {told}")  # noqa: T201
+    return 0
+
+
+def predict(bundle: Bundle, paths: Sequence[Path]) -> list[tuple[Path, Ranking]]:
+    """The classes of each image file, ranked.
+
+    Raises:
+        DatasetError: a file is no image.
+    """
+    # All are decoded before the first answer is given: bad input leaves no half of a result.
+    images = [_image(bundle.preprocessing, path) for path in paths]
+    classes = bundle.preprocessing.classes
+    found = []
+    with torch.inference_mode():
+        for path, image in zip(paths, images, strict=True):
+            (shares,) = bundle.network(image).softmax(dim=1)
+            order = shares.argsort(descending=True, stable=True).tolist()
+            found.append((path, [(classes[i], float(shares[i])) for i in order]))
+    return found
+
+
+def _image(preprocessing: Preprocessing, path: Path) -> torch.Tensor:
+    channels, height, width = preprocessing.shape
+    pixels = decode(path, (width, height), "L" if channels == 1 else "RGB")
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,18 @@
+"""Files that are there whole or not at all, whenever the process ends."""
+
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, or replace it.
+
+    Raises:
+        OSError: it cannot be written; an older one stays as it was.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,28 @@
+"""How far a number may be from what it stands for: 95 % intervals."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+_Z = 1.959963984540054
+"""97.5 % of a normal distribution lies below so many standard deviations."""
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` independent images, both 0 to 1.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
+    """
+    z = _Z**2 / count
+    middle = (share + z / 2) / (1 + z)
+    half = math.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def around_mean(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the mean of at least two values, by Student's t distribution."""
+    from scipy.special import stdtrit  # noqa: PLC0415 - half a second for this number
+
+    count = len(values)
+    quantile: float = stdtrit(count - 1, 0.975)
+    return quantile * statistics.stdev(values) / math.sqrt(count)

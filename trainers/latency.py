@@ -1,0 +1,75 @@
+"""How long a network takes to answer on this machine's CPU."""
+
+import os
+import platform
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+_WARM_UP_SECONDS = 0.2
+_SECONDS = 0.5
+_FEWEST, _MOST = 5, 200
+"""Runs that are timed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Wall times of a batch, in seconds.
+
+    Attributes:
+        batch: images at a time.
+        median: of all runs.
+        quartiles: a quarter of the runs took less than the first, a quarter more than the second.
+        runs: how many were timed.
+    """
+
+    batch: int
+    median: float
+    quartiles: tuple[float, float]
+    runs: int
+
+
+def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Latency:
+    """Time a module in eval mode, in fp32 on the CPU, with as many threads as torch has now.
+
+    Args:
+        module: maps (N, C, H, W) to logits; stays as it is.
+        shape: channels, height and width of an image.
+        batch: images at a time.
+    """
+    images = torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0))
+    training = module.training
+    module.eval()
+    with torch.inference_mode():
+        _times(module, images, _WARM_UP_SECONDS)
+        times = _times(module, images, _SECONDS)
+    module.train(training)
+    low, median, high = statistics.quantiles(times, n=4)
+    return Latency(batch, median, (low, high), len(times))
+
+
+def _times(module: nn.Module, images: Tensor, seconds: float) -> list[float]:
+    times: list[float] = []
+    while len(times) < _FEWEST or (sum(times) < seconds and len(times) < _MOST):
+        start = time.perf_counter()
+        module(images)
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def hardware() -> str:
+    """What a latency was measured on: threads, cores, the CPU's model, torch's version."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        named = (line for line in info.read_text().splitlines() if line.startswith("model name"))
+        model = next(named, f":{model}").partition(":")[2].strip()
+    threads = torch.get_num_threads()
+    return (
+        f"{threads} thread{'s' * (threads > 1)}, {os.cpu_count()} cores of {model}, "
+        f"torch {torch.__version__}"
+    )

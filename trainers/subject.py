@@ -1,0 +1,148 @@
+"""Which network a user means: an architecture as JSON, an exported network, or one by name."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nas_space import network, networks
+from nas_space.architecture import Architecture
+from nas_space.bundle import Bundle, Record
+from nas_space.bundle.manifest import read_json
+from nas_space.bundle.weights import read_weights
+from nas_space.cost import Task, predict
+from nas_space.networks import UnknownNetworkError
+from trainers.data import SearchData
+
+_COPIES = 3
+"""Weights, their gradients and their momentum, of four bytes each."""
+
+
+class SubjectError(ValueError):
+    """A network that cannot be trained on these images; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network to train.
+
+    Attributes:
+        name: as people know it.
+        identity: text that two networks share only if they are one.
+        params: how many weights it has.
+        make: builds it for a seed.
+        record: what an exported network says of itself; None for others.
+    """
+
+    name: str
+    identity: str
+    params: int
+    make: Callable[[int], nn.Module]
+    record: Record | None = None
+
+
+def find(text: str, data: SearchData) -> Subject:
+    """The network that a user's text means, for these images.
+
+    Args:
+        text: a path to an architecture's JSON or to an exported network, or a paper's name.
+        data: says how many channels and classes there are.
+
+    Raises:
+        ValueError: nothing is meant, it is damaged, or it is not for such images; as one of the
+            errors of `nas_space`, or SubjectError.
+    """
+    path = Path(text)
+    if path.is_dir():
+        bundle = Bundle.read(path)
+        return _searched(bundle.architecture, data, bundle.record)
+    if path.is_file():
+        return _searched(Architecture.from_json(read_json(path)), data, None)
+    if path.suffix == ".json" or os.sep in text:
+        raise SubjectError(f"there is no file and no exported network at {text}")
+    return _named(text, data)
+
+
+def starting_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of an exported network, or of a safetensors file.
+
+    Raises:
+        BundleError: there are none, or they are damaged.
+    """
+    if path.is_dir():
+        return Bundle.read(path).network.network.state_dict()
+    return read_weights(path)
+
+
+def digest(weights: dict[str, Tensor]) -> str:
+    """SHA-256 of weights, in hexadecimal digits."""
+    return hashlib.sha256(
+        save({name: t.detach().cpu().contiguous() for name, t in weights.items()})
+    ).hexdigest()
+
+
+def _searched(architecture: Architecture, data: SearchData, record: Record | None) -> Subject:
+    channels, height, width = data.shape
+    task = Task(channels, (height, width), len(data.classes))
+    architecture.stem.check(channels, architecture.stages[0].width)
+    params = predict(architecture, task).params
+    _check_memory(params)
+    return Subject(
+        f"architecture {architecture.key}: {architecture}",
+        architecture.key,
+        params,
+        lambda seed: network.build(architecture, channels, len(data.classes), seed=seed),
+        record,
+    )
+
+
+def _named(text: str, data: SearchData) -> Subject:
+    try:
+        found = networks.get(text)
+    except UnknownNetworkError as error:
+        raise SubjectError(f"{text!r} is no file, and no paper's network: {error}") from None
+    params = found.counts().params
+    _check_memory(params)
+    subject = Subject(f"{found.name} ({found.paper})", found.name, params, _maker(found))
+    _check_fits(subject, data)
+    return subject
+
+
+def _maker(found: networks.Network) -> Callable[[int], nn.Module]:
+    return lambda seed: found.build(seed=seed)
+
+
+def _check_fits(subject: Subject, data: SearchData) -> None:
+    """A paper's network has channels and classes of its own: see whether they are the data's."""
+    shape = "×".join(map(str, data.shape))
+    try:
+        with torch.inference_mode():
+            logits = subject.make(0).eval()(torch.zeros(1, *data.shape))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise SubjectError(
+            f"{subject.identity} cannot take the {shape} images of {data.name}: {reason}"
+        ) from None
+    if logits.shape != (1, len(data.classes)):
+        raise SubjectError(
+            f"{subject.identity} tells {logits.shape[-1]} classes apart and {data.name} has "
+            f"{len(data.classes)}: choose a network for as many"
+        )
+
+
+def _check_memory(params: int) -> None:
+    if sys.platform != "linux":  # others do not tell how much memory is free
+        return
+    needed = 4 * _COPIES * params
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > free:
+        raise SubjectError(
+            f"a network of {params:,} weights needs {needed / 1e9:.1f} GB to be trained and "
+            f"{free / 1e9:.1f} GB are free: choose a smaller one"
+        )
