@@ -83,7 +83,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     looked_at = [
         files[source][i] for split, (source, at) in used.items() if split != "test" for i in at
     ]
-    with _strict_about_bombs_alone():
+    with _bombs_are_errors():
         headers = [_header(path) for path in looked_at]
     image_size = image_size or _common_side(headers)
     size = (image_size, image_size) if image_size else headers[0].size
@@ -95,7 +95,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
 
     def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [files[split][position] for position in positions]
-        with _strict_about_bombs_alone(), ThreadPoolExecutor(threads) as pool:
+        with _bombs_are_errors(), ThreadPoolExecutor(threads) as pool:
             decoded = map if threads == 1 else pool.map
             return np.stack(list(decoded(lambda path: _decode(path, size, mode), paths)))
 
@@ -123,7 +123,7 @@ def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise DatasetError(f"there is no image file {path}")
-    with _strict_about_bombs_alone():
+    with _bombs_are_errors():
         return _decode(path, size, mode)
 
 
@@ -215,7 +215,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _strict_about_bombs_alone() -> Iterator[None]:
+def _bombs_are_errors() -> Iterator[None]:
     """Let an image that is suspiciously large raise; of odd metadata Pillow need not tell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
