@@ -290,6 +290,6 @@ def test_weights_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
     digits = load("digits")
     stored(fingerprint=digits.fingerprint)
     said = refusal(exported(), capsys)
-    assert "the weights of trial 0 are damaged" in said
+    assert "the weights in the database are damaged" in said
     assert "add --retrain" in said
     assert not Path("o").exists()

@@ -84,8 +84,8 @@ class Chaos:
         } | more
         if not search.running:
             return False
-        # The driver's death is the worst of all, and comes most often.
-        names = [*harms, "driver killed", "driver killed", "worker killed"]
+        # What gives no warning comes most often.
+        names = [*harms, *more, "driver killed", "driver killed", "worker killed"]
         name = self.chance.choice(names)
         if name == "worker killed" and not search.workers():
             return False
