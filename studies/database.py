@@ -33,8 +33,8 @@ from studies.urls import shown, without_secrets
 _VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-_UPGRADES = 3
-"""Two searches may make the same tables at once: the one that fails looks again."""
+_UPGRADES, _UPGRADE_PAUSE = 6, 0.2
+"""Searches may make the same tables at once: those that fail look again, a little later."""
 _PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
 """Result codes of SQLite: busy, locked, no memory, I/O error, full, cannot open, lock protocol."""
 
@@ -141,15 +141,15 @@ class Database:
 
     def _bring_up_to_date(self, *, create: bool) -> None:
         for attempt in range(1, _UPGRADES + 1):
-            try:
-                with self._engine.connect() as connection:
+            with self._engine.connect() as connection:
+                try:
                     self._upgrade(connection, create=create)
-            except DatabaseError:
-                if not create or attempt == _UPGRADES:
-                    raise
-                time.sleep(0.1 * attempt)
-            else:
-                return
+                except DatabaseError:
+                    if not create or attempt == _UPGRADES:
+                        raise
+                else:
+                    return
+            time.sleep(_UPGRADE_PAUSE * attempt)
 
     def _upgrade(self, connection: Connection, *, create: bool) -> None:
         config = Config()

@@ -4,6 +4,7 @@ Our own rows are the truth. The mirror can be rebuilt from them, so a search tha
 two writes loses nothing: `Mirror.catch_up` adds what is missing.
 """
 
+import time
 import warnings
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from studies.records import Evaluation, Status
 OBJECTIVES = ("val_accuracy", "macs")
 _ABSENT = "-"
 _NUMBER = "evaluation"
+_ATTEMPTS = 4
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
@@ -44,16 +46,7 @@ class Mirror:
     def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
-        waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
-        try:
-            self._storage = RDBStorage(
-                url, engine_kwargs={"connect_args": waiting, "pool_pre_ping": True}
-            )
-        except (*_REFUSALS, RuntimeError) as error:
-            raise StoreError(
-                f"Optuna cannot use the database of study {name!r} ({_line(error)}); give this "
-                "search another --storage"
-            ) from None
+        self._storage = _storage(url, name)
         try:
             self._study = self._enter(name)
         except BaseException:
@@ -142,6 +135,24 @@ class Mirror:
         trial.datetime_complete = _local(evaluation.created_at)
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.seconds or 0)
         return trial
+
+
+def _storage(url: str, name: str) -> RDBStorage:
+    """Optuna's tables, made if they are not there."""
+    waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
+    attempt = 1
+    while True:
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": waiting, "pool_pre_ping": True})
+        except (*_REFUSALS, RuntimeError) as error:
+            # Another search may make them at this moment; Optuna takes no care of that.
+            if attempt == _ATTEMPTS:
+                raise StoreError(
+                    f"Optuna cannot use the database of study {name!r} ({_line(error)}); give "
+                    "this search another --storage"
+                ) from None
+        time.sleep(0.2 * attempt)
+        attempt += 1
 
 
 class BackgroundMirror:

@@ -79,7 +79,11 @@ class Store:
         Raises:
             StoreError: the stored one asks another question (space, data set or recipe).
         """
-        stored = self.database.write(lambda session: _entered(session, study))
+        try:
+            stored = self.database.write(lambda session: _entered(session, study))
+        except StoreError:
+            # Another search may have entered it meanwhile; if that was not it, it fails again.
+            stored = self.database.write(lambda session: _entered(session, study))
         parts = {
             "space": (stored.space, study.space),
             "data set": (_identity(stored.dataset), _identity(study.dataset)),

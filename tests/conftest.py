@@ -1,6 +1,7 @@
 """Stores on real databases."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -14,6 +15,10 @@ from nas_space.spaces import get
 from studies.mirror import Mirror
 from studies.store import Store
 from tests.servers import Postgres
+
+# A shell that starts us in the background has us ignore Ctrl-C, and so would the commands that are
+# tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small tensors gain nothing from a second thread, and on a busy machine they wait for it, Optuna's
 # GP for minutes.

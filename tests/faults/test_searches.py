@@ -29,14 +29,6 @@ def wait_for_rows(search: Search, count: int, seconds: float = 120.0) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture
-def search(tmp_path: Path) -> Iterator[Search]:
-    made = Search(tmp_path, f"sqlite:///{tmp_path / 'study.db'}", budget=8)
-    yield made
-    if made.running:
-        made.kill()
-
-
 def test_a_search_outlives_its_database_a_worker_and_its_own_driver(tmp_path: Path) -> None:
     with Postgres() as server:
         search = Search(tmp_path, server.url, budget=500)
@@ -73,9 +65,14 @@ def test_of_two_drivers_on_one_study_one_is_killed_and_the_other_reaches_the_bud
         drivers.append(Search(tmp_path / name, url, budget))
         drivers[-1].start()
     first, second = drivers
-    wait_for_rows(first, 3)
-    first.kill()
-    assert second.wait() == 0, second.said
+    try:
+        wait_for_rows(first, 3)
+        first.kill()
+        assert second.wait() == 0, second.said
+    finally:
+        for driver in drivers:
+            if driver.running:
+                driver.kill()
     invariants.check(url, tmp_path, budget)
 
 

@@ -184,7 +184,7 @@ _HUGE = {
     "format": 1,
     "skeleton": "residual",
     "stem": "regular",
-    "stages": [{"width": 8192, "blocks": [["regular", "regular"]] * 256}] * 8,
+    "stages": [{"width": 2048, "blocks": [["regular", "regular"]]}],
 }
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -211,7 +211,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "fewer weights": (resealed(half_the_weights), "do not belong together"),
     "weights of other names": (resealed(renamed_weights), "do not belong to this architecture"),
-    "an architecture of gigabytes": (
+    "an architecture of 75 million weights": (
         text("architecture.json", json.dumps(_HUGE)),
         "do not belong together",
     ),
