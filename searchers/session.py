@@ -7,6 +7,7 @@ import warnings
 
 import optuna
 
+from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import INTERRUPTED, console
 from searchers.arguments import runner
 from searchers.cluster import Cluster
@@ -20,7 +21,7 @@ from studies.database import StoreError
 from studies.front import front
 from studies.pareto import table
 
-BAD_INPUT = (StoreError,)
+BAD_INPUT = (InvalidArchitectureError, StoreError)
 """What can be wrong with the settings still, once the question was read."""
 
 

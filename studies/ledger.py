@@ -89,7 +89,8 @@ class Ledger:
     ) -> None:
         """Sign out. What is claimed still waits for the next search."""
         self._over.set()
-        self._heart.join()
+        # It may be waiting for a database that does not answer.
+        self._heart.join(BEAT_SECONDS)
         ended = update(Driver).where(Driver.id == self._id).values(ended=True)
         # If the database is away, others will find this process gone.
         with contextlib.suppress(StoreError):

@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 
 from studies.database import StoreError
 from studies.records import Evaluation, Status
+from studies.soundness import sound
 
 _FROM_THE_DATABASE = frozenset({"id", "study_id", "number"})
 Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
@@ -115,7 +116,7 @@ def _read(path: Path, study_id: int) -> Evaluation:
         values = json.loads(path.read_text(encoding="utf-8"))
         values["status"] = Status(values["status"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])
-        return Evaluation(study_id=study_id, **values)
+        return sound(Evaluation(study_id=study_id, number=0, **values))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{path} holds a result that was not recorded, but cannot be read ({error}); "

@@ -1,5 +1,6 @@
 """Results that a database did not take wait in files, and come back whole."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_a_damaged_file_is_named_and_left_alone(outbox: Outbox, store: Store) ->
         outbox.deliver(owner.id, store.record)
     assert str(path) in str(caught.value)
     assert path.exists()
+
+
+@pytest.mark.parametrize("change", [{"val_accuracy": 7}, {"macs": "x"}, {"status": "running"}])
+def test_a_result_that_no_search_has_written_is_refused(
+    change: dict[str, object], outbox: Outbox, store: Store
+) -> None:
+    owner = store.enter(study())
+    outbox.put(evaluation(owner, 1, 0.5), None)
+    (path,) = outbox.folder.iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StoreError, match="cannot be read"):
+        outbox.deliver(owner.id, store.record)
+    assert store.evaluations(owner) == []
 
 
 def test_each_study_of_each_database_has_its_own(
