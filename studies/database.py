@@ -77,20 +77,6 @@ class Database:
                 self._engine.dispose()
                 raise
 
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A session whose errors are one line.
-
-        Raises:
-            StoreError: the database cannot be read.
-        """
-        with (
-            self._errors(),
-            Session(self._engine, expire_on_commit=False) as session,
-            self._damages(),
-        ):
-            yield session
-
     def write(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
         """Do some work in one transaction, again and again until it is committed.
 
@@ -105,21 +91,45 @@ class Database:
             UnavailableError: it did not come back in time.
             StoreError: what waiting does not cure.
         """
+        return self._patiently(lambda: self._committed(work), patience)
+
+    def read(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
+        """Look something up, again and again until the database answers.
+
+        Args:
+            work: uses the session.
+            patience: see `write`.
+
+        Raises:
+            StoreError: see `write`.
+        """
+
+        def attempt() -> T:
+            with Session(self._engine, expire_on_commit=False) as session, self._damages():
+                return work(session)
+
+        return self._patiently(attempt, patience)
+
+    def _committed(self, work: Callable[[Session], T]) -> T:
+        with Session(self._engine, expire_on_commit=False) as session:
+            self._begin(session)
+            with self._damages():
+                done = work(session)
+            session.commit()
+            return done
+
+    def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
         latest, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             try:
-                with Session(self._engine, expire_on_commit=False) as session:
-                    self._begin(session)
-                    with self._damages():
-                        done = work(session)
-                    session.commit()
-                    return done
-            except SQLAlchemyError as error:
-                said = self._said(error)
-                if not isinstance(said, UnavailableError) or time.monotonic() > latest:
-                    raise said from None
+                with self._errors():
+                    return attempt()
+            except UnavailableError as error:
+                if time.monotonic() > latest:
+                    raise
+                reason = str(error)
             if pause < _LONGEST_PAUSE <= 2 * pause and self._on_wait is not None:
-                self._on_wait(str(said))
+                self._on_wait(reason)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -98,7 +98,7 @@ class Ledger:
 
     def news(self) -> list[Evaluation]:
         """The evaluations that this search has not seen yet; at first, all."""
-        found = self._store.evaluations(self._study, after=self._last)
+        found = self._store.evaluations(self._study, self._last, self._patience)
         new = [evaluation for evaluation in found if evaluation.id not in self._known]
         self._know([evaluation.id for evaluation in found])
         return new
@@ -180,9 +180,7 @@ class Ledger:
         Raises:
             StoreError: the database cannot be read.
         """
-        with self._store.database.reading() as session:
-            found = session.scalars(self._others())
-            return [driver for driver in found if not self._watch.dead(driver)]
+        return [driver for driver in self._unended() if not self._watch.dead(driver)]
 
     @property
     def first(self) -> bool:
@@ -245,8 +243,9 @@ class Ledger:
             .order_by(Claim.id)
         )
 
-    def _others(self) -> Select[Driver]:
-        return (
+    def _unended(self) -> list[Driver]:
+        """The other drivers that did not sign out, dead or alive."""
+        query = (
             select(Driver)
             .where(
                 Driver.study_id == self._study.id,
@@ -255,6 +254,7 @@ class Ledger:
             )
             .order_by(Driver.id)
         )
+        return self._store.database.read(lambda session: list(session.scalars(query)))
 
     def _beat(self) -> None:
         beat = update(Driver).where(Driver.id == self._id).values(beats=Driver.beats + 1)
@@ -267,8 +267,7 @@ class Ledger:
                 continue
 
     def _look(self) -> None:
-        with self._store.database.reading() as session:
-            self._watch.look(session.scalars(self._others()).all())
+        self._watch.look(self._unended())
 
 
 class Watch:

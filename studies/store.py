@@ -51,8 +51,9 @@ class Store:
             .outerjoin(counts, counts.c.study_id == Study.id)
             .order_by(Study.id)
         )
-        with self.database.reading() as session:
-            return [(sound(study), done, bad) for study, done, bad in session.execute(query)]
+        return self.database.read(
+            lambda session: [(sound(row), done, bad) for row, done, bad in session.execute(query)]
+        )
 
     def study(self, name: str | None) -> Study:
         """The study of that name; without one, the only study there is.
@@ -100,19 +101,21 @@ class Store:
     def count(self, study: Study) -> int:
         """How many evaluations a study has, failed ones too."""
         query = select(func.count()).where(Evaluation.study_id == study.id)
-        with self.database.reading() as session:
-            return session.scalar(query) or 0
+        return self.database.read(lambda session: session.scalar(query)) or 0
 
-    def evaluations(self, study: Study, after: int = 0) -> list[Evaluation]:
+    def evaluations(self, study: Study, after: int = 0, patience: float = 0.0) -> list[Evaluation]:
         """All evaluations of a study, by number.
 
         Args:
             study: as stored.
             after: leaves out those whose id is not above this.
+            patience: see `Database.read`.
         """
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
-        with self.database.reading() as session:
-            return [sound(row) for row in session.scalars(query.order_by(Evaluation.number))]
+        ordered = query.order_by(Evaluation.number)
+        return self.database.read(
+            lambda session: [sound(row) for row in session.scalars(ordered)], patience
+        )
 
     def record(
         self,
@@ -163,10 +166,8 @@ class Store:
 
     def weights(self, evaluation: Evaluation) -> bytes | None:
         """The trained weights in safetensors form; None if they were not kept."""
-        with self.database.reading() as session:
-            return session.scalar(
-                select(Weights.data).where(Weights.evaluation_id == evaluation.id)
-            )
+        query = select(Weights.data).where(Weights.evaluation_id == evaluation.id)
+        return self.database.read(lambda session: session.scalar(query))
 
     def record_export(self, export: Export) -> None:
         """Write down one look at the test split."""
@@ -174,9 +175,13 @@ class Store:
 
     def exports(self, study: Study) -> list[Export]:
         """All looks at the test split that a study has had, oldest first."""
-        query = select(Export).join(Evaluation).where(Evaluation.study_id == study.id)
-        with self.database.reading() as session:
-            return [sound(row) for row in session.scalars(query.order_by(Export.id))]
+        query = (
+            select(Export)
+            .join(Evaluation)
+            .where(Evaluation.study_id == study.id)
+            .order_by(Export.id)
+        )
+        return self.database.read(lambda session: [sound(row) for row in session.scalars(query)])
 
     def close(self) -> None:
         """Close all connections."""

@@ -30,8 +30,7 @@ def rows(url: str) -> list[Row]:
 
 def claims(store: Store) -> list[str]:
     """The keys of architectures that are said to be trained now."""
-    with store.database.reading() as session:
-        return list(session.scalars(select(Claim.key)))
+    return store.database.read(lambda session: list(session.scalars(select(Claim.key))))
 
 
 def _evaluations(store: Store) -> list[Evaluation]:
