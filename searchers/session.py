@@ -18,6 +18,7 @@ from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from studies.arguments import DEFAULT_URL
 from studies.database import StoreError
+from studies.fidelity import complete
 from studies.front import front
 from studies.pareto import table
 
@@ -80,7 +81,7 @@ def _say_waiting(reason: str) -> None:
 
 def _conclude(settings: Settings, finding: Finding) -> int:
     end, store = finding.end, finding.store
-    members = front(store.evaluations(finding.study))
+    members = front(complete(store.evaluations(finding.study), finding.study))
     failed = f", {end.failed} failed" if end.failed else ""
     if members:
         console().print(table(members))

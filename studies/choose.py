@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from studies.fidelity import complete
 from studies.front import front, knee
-from studies.records import Evaluation, Status
+from studies.records import Evaluation, Status, Study
 
 Latency = Callable[[Evaluation], float]
 """Seconds that a network takes for one image."""
@@ -45,11 +46,14 @@ class Rule:
         return self.trial is not None and self != Rule(self.trial)
 
 
-def choose(evaluations: Sequence[Evaluation], rule: Rule, latency: Latency) -> Evaluation:
+def choose(
+    study: Study, evaluations: Sequence[Evaluation], rule: Rule, latency: Latency
+) -> Evaluation:
     """The evaluation that a rule means.
 
     Args:
-        evaluations: of the study.
+        study: whose rules choose among what was trained to the end.
+        evaluations: of the study; a trial may be partial.
         rule: which one.
         latency: asked only where the rule limits it, and only of members within the other limits.
 
@@ -58,7 +62,7 @@ def choose(evaluations: Sequence[Evaluation], rule: Rule, latency: Latency) -> E
     """
     if rule.trial is not None:
         return _trial(evaluations, rule.trial)
-    members = front(evaluations)
+    members = front(complete(evaluations, study))
     if not members:
         raise NoSuchNetworkError("the study has no finished evaluation yet")
     best = members[-1]

@@ -15,6 +15,7 @@ from studies.card import Card, interval
 from studies.choose import NoSuchNetworkError, Rule, choose
 from studies.cli import CommandError, open_store, run
 from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
+from studies.fidelity import complete
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Study
@@ -44,13 +45,13 @@ def _main() -> int:
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
     if not rule.given:
-        console().print(table(front(evaluations)))
+        console().print(table(front(complete(evaluations, study))))
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
         )
     devices.spare_threads(min(study.dataset["shape"][1:]))
-    chosen = choose(evaluations, rule, lambda member: _seconds(member, study))
+    chosen = choose(study, evaluations, rule, lambda member: _seconds(member, study))
     _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:

@@ -11,6 +11,7 @@ from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
+from studies.fidelity import complete
 from studies.front import front
 from studies.records import Evaluation
 
@@ -32,7 +33,8 @@ def _main() -> int:
     form.add_argument("--csv", action="store_true", help="comma-separated values")
     arguments = parser.parse_args()
     store = open_store(arguments)
-    members = front(store.evaluations(store.study(arguments.study)))
+    study = store.study(arguments.study)
+    members = front(complete(store.evaluations(study), study))
     if arguments.json:
         print(json.dumps([_as_json(member) for member in members], indent=2))  # noqa: T201
     elif arguments.csv:

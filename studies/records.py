@@ -68,6 +68,9 @@ class Evaluation(Base):
         architecture: its JSON form.
         space: name of the space it was proposed from.
         seed: of weights and data order.
+        epochs: its fidelity: it was trained for so long. Where that is less than the study's recipe
+            has, it is partial: an accuracy on the way, with the learning rate still high.
+        start: of these, how many it did not have to train, for it went on from a checkpoint.
         macs: multiply-adds per image (the papers' FLOPs).
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         seconds: wall time of the training.
@@ -90,6 +93,7 @@ class Evaluation(Base):
     seed: Mapped[int]
     recipe: Mapped[str] = mapped_column(String(64))
     epochs: Mapped[int]
+    start: Mapped[int] = mapped_column(default=0, server_default="0")
     params: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)
     val_accuracy: Mapped[float | None] = mapped_column(Double)
@@ -105,11 +109,27 @@ class Evaluation(Base):
 
     study: Mapped[Study] = relationship(lazy="raise")
 
+    @property
+    def trained(self) -> int:
+        """Epochs that it cost."""
+        return self.epochs - self.start
+
 
 class Weights(Base):
     """Trained weights of an evaluation on the current front, in safetensors form."""
 
     __tablename__ = "nas_weights"
+
+    evaluation_id: Mapped[int] = mapped_column(
+        ForeignKey("nas_evaluations.id"), primary_key=True, autoincrement=False
+    )
+    data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
+
+
+class Checkpoint(Base):
+    """The state of a partial training that may go on, as `trainers.checkpoints` packs it."""
+
+    __tablename__ = "nas_checkpoints"
 
     evaluation_id: Mapped[int] = mapped_column(
         ForeignKey("nas_evaluations.id"), primary_key=True, autoincrement=False
@@ -172,6 +192,7 @@ class Claim(Base):
     Attributes:
         key: of the architecture.
         epochs: of the training, which with the key say what no two searches do.
+        start: of these, how many a checkpoint spares.
         driver_id: who trains it, or did when the search ended.
         losses: how many drivers were killed while they trained it.
     """
@@ -183,6 +204,7 @@ class Claim(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"))
     key: Mapped[str] = mapped_column(String(64))
     epochs: Mapped[int]
+    start: Mapped[int] = mapped_column(default=0, server_default="0")
     architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
     driver_id: Mapped[int] = mapped_column(ForeignKey("nas_drivers.id"), index=True)
     losses: Mapped[int] = mapped_column(default=0)

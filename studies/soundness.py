@@ -107,6 +107,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "seed": _count,
         "recipe": _text,
         "epochs": _positive,
+        "start": _count,
         "params": _positive,
         "macs": _positive,
         "val_accuracy": _maybe(_share),

@@ -45,7 +45,7 @@ def latency(member: Evaluation) -> float:
     ids=str,
 )
 def test_rules_choose(rule: Rule, number: int) -> None:
-    assert choose(EVALUATIONS, rule, latency).number == number
+    assert choose(OWNER, EVALUATIONS, rule, latency).number == number
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_cannot_be_chosen_says_what_there_is(
     evaluations: list[Evaluation], rule: Rule, reason: str
 ) -> None:
     with pytest.raises(NoSuchNetworkError, match=reason):
-        choose(evaluations, rule, latency)
+        choose(OWNER, evaluations, rule, latency)
 
 
 def test_only_members_within_the_other_limits_are_timed() -> None:
@@ -81,7 +81,7 @@ def test_only_members_within_the_other_limits_are_timed() -> None:
         timed.append(member.number)
         return latency(member)
 
-    choose(EVALUATIONS, Rule(max_macs=2500), watched)
+    choose(OWNER, EVALUATIONS, Rule(max_macs=2500), watched)
     assert timed == []
-    choose(EVALUATIONS, Rule(max_macs=2500, max_latency=1), watched)
+    choose(OWNER, EVALUATIONS, Rule(max_macs=2500, max_latency=1), watched)
     assert timed == [0, 1]
