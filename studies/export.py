@@ -14,8 +14,8 @@ from studies.arguments import add_study_arguments
 from studies.card import Card, interval
 from studies.choose import NoSuchNetworkError, Rule, choose
 from studies.cli import CommandError, open_store, run
-from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
 from studies.fidelity import complete
+from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Study
