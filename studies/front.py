@@ -35,6 +35,43 @@ def front(scored: Iterable[S]) -> list[S]:
     return best
 
 
+def ranked(scored: Iterable[S]) -> list[S]:
+    """All that have an accuracy, best first: front after front, each spread over its MACs.
+
+    The first front is that of all, the second that of the rest, and so on (non-dominated sorting and
+    crowding distance: Deb et al., NSGA-II, IEEE Transactions on Evolutionary Computation 6, 2002). Within a front its two ends come first, then those
+    with the widest gap between their neighbours, on a log scale of MACs and in accuracy.
+    """
+    rest = sorted(_finished(scored), key=lambda pair: (pair[1].macs, -pair[0]))
+    found: list[S] = []
+    while rest:
+        members, others, best = list[S](), [], -math.inf
+        for accuracy, entry in rest:
+            if accuracy > best:
+                best = accuracy
+                members.append(entry)
+            else:
+                others.append((accuracy, entry))
+        found += _spread(members)
+        rest = others
+    return found
+
+
+def _spread(members: Sequence[S]) -> list[S]:
+    """The members of a front by the room that each has to itself (crowding distance)."""
+    if len(members) < 3:  # noqa: PLR2004 - both are ends
+        return list(reversed(members))
+    costs = [math.log(member.macs) for member in members]
+    accuracies = [_accuracy(member) for member in members]
+    run, rise = costs[-1] - costs[0], accuracies[-1] - accuracies[0]
+    room = [math.inf] * len(members)
+    for at in range(1, len(members) - 1):
+        room[at] = (costs[at + 1] - costs[at - 1]) / run
+        room[at] += (accuracies[at + 1] - accuracies[at - 1]) / rise
+    order = sorted(range(len(members)), key=lambda at: -room[at])
+    return [members[at] for at in order]
+
+
 def hypervolume(scored: Iterable[Scored], bounds: tuple[int, int]) -> float:
     """Share of the box that is dominated: accuracy from 0 to 1, MACs on a log scale in bounds.
 

@@ -13,6 +13,7 @@ import enum
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -35,8 +36,22 @@ MOST_LOSSES = 2
 Work = tuple[str, int]
 """The key of an architecture and its epochs: what is trained only once."""
 
-Inheritance = tuple[Architecture, int]
-"""An architecture, and how many drivers died while they trained it."""
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """A training that a driver has left behind.
+
+    Attributes:
+        architecture: what is trained.
+        epochs: for so long.
+        start: of these, how many a checkpoint spares.
+        losses: how many drivers died while they trained it.
+    """
+
+    architecture: Architecture
+    epochs: int
+    start: int
+    losses: int
 
 
 class Verdict(enum.Enum):
@@ -103,13 +118,17 @@ class Ledger:
         self._know([evaluation.id for evaluation in found])
         return new
 
-    def claim(self, architecture: Architecture, epochs: int, room: int) -> Verdict:
+    def claim(self, architecture: Architecture, epochs: int, room: int, start: int = 0) -> Verdict:
         """Ask to train an architecture.
+
+        The last claims may take more than there is room for: what would be left of a budget is
+        good for nothing else.
 
         Args:
             architecture: to be trained.
             epochs: for so long.
-            room: evaluations that are missing from the budget, as far as the asker knows.
+            room: epochs that are missing from the budget, as far as the asker knows.
+            start: of the epochs, how many a checkpoint spares.
         """
 
         def work(session: Session) -> tuple[Verdict, Sequence[int]]:
@@ -121,7 +140,15 @@ class Ledger:
             ).all()
             if not self._known.issuperset(ids):
                 return Verdict.NEWS, ()
-            return self._settle(session, architecture, epochs, room), ids
+            wish = Claim(
+                study_id=self._study.id,
+                key=architecture.key,
+                epochs=epochs,
+                start=start,
+                architecture=architecture.to_json(),
+                driver_id=self._id,
+            )
+            return self._settle(session, wish, room), ids
 
         verdict, ids = self._store.database.write(work, self._patience)
         self._know(ids)
@@ -147,7 +174,9 @@ class Ledger:
                     claim.losses += not driver.ended
                 if left or (driver.id == self._id and _work(claim) not in self._held):
                     architecture = Architecture.from_json(claim.architecture)
-                    found[_work(claim)] = architecture, claim.losses
+                    found[_work(claim)] = Inheritance(
+                        architecture, claim.epochs, claim.start, claim.losses
+                    )
             return found
 
         found = self._store.database.write(work, self._patience)
@@ -159,6 +188,7 @@ class Ledger:
         evaluation: Evaluation,
         weights: Callable[[], bytes] | None = None,
         patience: float | None = None,
+        checkpoint: bytes | None = None,
     ) -> bool:
         """Write an evaluation and give up the claim on it, see `Store.record`.
 
@@ -166,13 +196,18 @@ class Ledger:
             evaluation: of this search.
             weights: see `Store.record`.
             patience: instead of the ledger's.
+            checkpoint: see `Store.record`.
         """
         wait = self._patience if patience is None else patience
-        written = self._store.record(evaluation, weights, wait)
+        written = self._store.record(evaluation, weights, wait, checkpoint)
         self._held.discard((evaluation.key, evaluation.epochs))
         if written:
             self._known.add(evaluation.id)
         return written
+
+    def checkpoint(self, key: str, epochs: int) -> bytes | None:
+        """See `Store.checkpoint`."""
+        return self._store.checkpoint(self._study, key, epochs, self._patience)
 
     def others(self) -> list[Driver]:
         """The other searches that work on this study now, in the order in which they came.
@@ -198,36 +233,23 @@ class Ledger:
         session.flush()
         return driver.id
 
-    def _settle(
-        self, session: Session, architecture: Architecture, epochs: int, room: int
-    ) -> Verdict:
+    def _settle(self, session: Session, wish: Claim, room: int) -> Verdict:
         """Claim an architecture unless something speaks against it."""
-        claims = {
-            _work(claim): claim.driver_id
-            for claim in session.scalars(select(Claim).where(Claim.study_id == self._study.id))
-        }
-        owner = claims.get((architecture.key, epochs))
-        if owner is not None:
-            # It is ours if an earlier attempt was committed, only nobody said so.
-            return Verdict.MINE if owner == self._id else Verdict.TAKEN
+        claims = session.scalars(select(Claim).where(Claim.study_id == self._study.id)).all()
+        for claim in claims:
+            if _work(claim) == _work(wish):
+                # It is ours if an earlier attempt was committed, only nobody said so.
+                return Verdict.MINE if claim.driver_id == self._id else Verdict.TAKEN
         done = select(func.count()).where(
             Evaluation.study_id == self._study.id,
-            Evaluation.key == architecture.key,
-            Evaluation.epochs == epochs,
+            Evaluation.key == wish.key,
+            Evaluation.epochs == wish.epochs,
         )
         if session.scalar(done):
             return Verdict.TAKEN
-        if len(claims) >= room:
+        if sum(claim.epochs - claim.start for claim in claims) >= room:
             return Verdict.FULL
-        session.add(
-            Claim(
-                study_id=self._study.id,
-                key=architecture.key,
-                epochs=epochs,
-                architecture=architecture.to_json(),
-                driver_id=self._id,
-            )
-        )
+        session.add(wish)
         return Verdict.MINE
 
     def _know(self, ids: Sequence[int]) -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, select
+from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
 from studies.database import Database, StoreError
-from studies.front import front
-from studies.records import Claim, Evaluation, Export, Status, Study, Weights
+from studies.front import front, ranked
+from studies.records import Checkpoint, Claim, Evaluation, Export, Status, Study, Weights
 from studies.soundness import sound
+
+
+_MOST_CHECKPOINTS = 32
+"""Of each rung of a study: those of the best that have not gone on."""
 
 
 class Store:
@@ -122,16 +126,18 @@ class Store:
         evaluation: Evaluation,
         weights: Callable[[], bytes] | None = None,
         patience: float = 0.0,
+        checkpoint: bytes | None = None,
     ) -> bool:
         """Write one evaluation, and its weights if it is on the front, in one transaction.
 
-        It gets the study's next number, the claim on its architecture goes, and so do weights of
-        evaluations that it pushes off the front.
+        It gets the study's next number. The claim on its architecture goes, and so do the
+        checkpoint that it went on from and weights of evaluations that it pushes off the front.
 
         Args:
             evaluation: to be written.
-            weights: gives its weights in safetensors form.
+            weights: gives its weights in safetensors form, where it is complete.
             patience: see `Database.write`.
+            checkpoint: from which it may go on, where it is partial.
 
         Returns:
             False if nothing was written, because the architecture has finished at this fidelity
@@ -159,7 +165,7 @@ class Store:
                 return True  # the first attempt was committed, only nobody said so
             if Status.FINISHED in there:
                 return False
-            _add(session, evaluation, weights)
+            _add(session, evaluation, weights, checkpoint)
             return True
 
         return self.database.write(work, patience)
@@ -168,6 +174,21 @@ class Store:
         """The trained weights in safetensors form; None if they were not kept."""
         query = select(Weights.data).where(Weights.evaluation_id == evaluation.id)
         return self.database.read(lambda session: session.scalar(query))
+
+    def checkpoint(
+        self, study: Study, key: str, epochs: int, patience: float = 0.0
+    ) -> bytes | None:
+        """The state of an architecture's training after so many epochs; None if it is not kept."""
+        query = (
+            select(Checkpoint.data)
+            .join(Evaluation)
+            .where(
+                Evaluation.study_id == study.id,
+                Evaluation.key == key,
+                Evaluation.epochs == epochs,
+            )
+        )
+        return self.database.read(lambda session: session.scalar(query), patience)
 
     def record_export(self, export: Export) -> None:
         """Write down one look at the test split."""
@@ -219,14 +240,47 @@ def _same_work(evaluation: Evaluation) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _add(session: Session, evaluation: Evaluation, weights: Callable[[], bytes] | None) -> None:
+def _add(
+    session: Session,
+    evaluation: Evaluation,
+    weights: Callable[[], bytes] | None,
+    checkpoint: bytes | None,
+) -> None:
     last = session.scalar(
         select(func.max(Evaluation.number)).where(Evaluation.study_id == evaluation.study_id)
     )
     evaluation.number = 0 if last is None else last + 1
     _insert(session, evaluation)
+    _drop_checkpoints(session, _others(evaluation).where(Evaluation.epochs < evaluation.epochs))
     if weights is not None:
         _keep_weights(session, evaluation, weights)
+    if checkpoint is not None:
+        _keep_checkpoint(session, evaluation, checkpoint)
+
+
+def _others(evaluation: Evaluation) -> Select[int]:
+    """The evaluations of the same architecture."""
+    return select(Evaluation.id).where(
+        Evaluation.study_id == evaluation.study_id, Evaluation.key == evaluation.key
+    )
+
+
+def _drop_checkpoints(session: Session, of: Select[int] | list[int]) -> None:
+    session.execute(delete(Checkpoint).where(Checkpoint.evaluation_id.in_(of)))
+
+
+def _keep_checkpoint(session: Session, evaluation: Evaluation, checkpoint: bytes) -> None:
+    """Keep it, and drop those of its rung that are the least likely to go on."""
+    kept = session.scalars(
+        select(Evaluation)
+        .join(Checkpoint, Checkpoint.evaluation_id == Evaluation.id)
+        .where(Evaluation.study_id == evaluation.study_id, Evaluation.epochs == evaluation.epochs)
+        .options(defer(Evaluation.architecture), defer(Evaluation.versions))
+    )
+    best = ranked([*kept, evaluation])
+    session.add(Checkpoint(evaluation_id=evaluation.id, data=checkpoint))
+    session.flush()
+    _drop_checkpoints(session, [worse.id for worse in best[_MOST_CHECKPOINTS:]])
 
 
 def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[], bytes]) -> None:

@@ -1,15 +1,17 @@
-"""A training that can be killed at any moment: its state after an epoch, in one safetensors file.
+"""A training that can be killed at any moment, or put aside: its state after an epoch.
 
-Nothing in the file is executed when it is read, and it is replaced whole or not at all.
+The state is packed in safetensors form, of which nothing is executed when it is read. In a file it
+is replaced whole or not at all; in memory it travels to where the training goes on.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from trainers.files import write_whole
@@ -47,9 +49,19 @@ class Mark:
     seconds: float
 
 
+class Keeper(Protocol):
+    """What keeps the state of one training."""
+
+    def save(self, state: State, mark: Mark) -> None:
+        """Keep the state after an epoch."""
+
+    def restore(self, state: State) -> Mark | None:
+        """Bring the state to what was kept; None, and no change, if nothing was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where the state of one training is kept.
+    """A file that keeps the state of one training.
 
     Attributes:
         path: of the file.
@@ -66,22 +78,7 @@ class Checkpoint:
         Raises:
             OSError: the file cannot be written; an older one stays as it was.
         """
-        tensors = {_GENERATOR: state.generator.get_state()}
-        for name, tensor in state.module.state_dict().items():
-            tensors[_MODULE + name] = tensor
-        for name, parameter in state.module.named_parameters():
-            momentum = state.optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                tensors[_MOMENTUM + name] = momentum
-        told = {
-            "question": self.question,
-            "epoch": mark.epoch,
-            "loss": mark.loss,
-            "seconds": mark.seconds,
-            "scaler": state.scaler.state_dict(),
-        }
-        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        write_whole(self.path, save(contiguous, metadata={"training": json.dumps(told)}))
+        write_whole(self.path, _pack(state, mark, self.question))
 
     def restore(self, state: State) -> Mark | None:
         """Bring the state to what was kept; None, and no change, if nothing was.
@@ -90,26 +87,93 @@ class Checkpoint:
             CheckpointError: the file is damaged, or of another training.
         """
         try:
-            with safe_open(self.path, framework="pt") as file:
-                told = json.loads((file.metadata() or {})["training"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            mark = Mark(int(told["epoch"]), float(told["loss"]), float(told["seconds"]))
+            return _unpack(self.path.read_bytes(), state, self.question)
         except FileNotFoundError:
             return None
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-            raise CheckpointError(f"{self.path} is damaged: delete it to train anew") from None
-        if told["question"] != self.question:
-            raise CheckpointError(f"{self.path} is of another training: delete it to train anew")
-        try:
-            _restore(state, tensors)
-            state.scaler.load_state_dict(told["scaler"])
-        except (RuntimeError, KeyError):
-            raise CheckpointError(f"{self.path} is damaged: delete it to train anew") from None
-        return mark
+        except OSError:
+            reason = "is damaged"
+        except CheckpointError as error:
+            reason = str(error)
+        raise CheckpointError(f"{self.path} {reason}: delete it to train anew")
 
     def drop(self) -> None:
         """Forget it: the training is over and its result is kept."""
         self.path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Baggage:
+    """The state of a training that is put aside after an epoch, in memory.
+
+    Attributes:
+        question: see `Checkpoint`.
+        until: the epoch after which it is put aside.
+        data: the packed state that is gone on from, and in the end the one that was put aside.
+    """
+
+    question: str
+    until: int
+    data: bytes | None = None
+
+    def save(self, state: State, mark: Mark) -> None:
+        """Keep the state if this is the epoch. The seconds so far are another training's."""
+        if mark.epoch == self.until:
+            self.data = _pack(state, Mark(mark.epoch, mark.loss, 0.0), self.question)
+
+    def restore(self, state: State) -> Mark | None:
+        """Bring the state to what was kept; None, and no change, if nothing was.
+
+        Raises:
+            CheckpointError: the data are damaged, or of another training.
+        """
+        return None if self.data is None else _unpack(self.data, state, self.question)
+
+
+def _pack(state: State, mark: Mark, question: str) -> bytes:
+    tensors = {_GENERATOR: state.generator.get_state()}
+    for name, tensor in state.module.state_dict().items():
+        tensors[_MODULE + name] = tensor
+    for name, parameter in state.module.named_parameters():
+        momentum = state.optimizer.state[parameter].get("momentum_buffer")
+        if momentum is not None:
+            tensors[_MOMENTUM + name] = momentum
+    told = {
+        "question": question,
+        "epoch": mark.epoch,
+        "loss": mark.loss,
+        "seconds": mark.seconds,
+        "scaler": state.scaler.state_dict(),
+    }
+    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    return save(contiguous, metadata={"training": json.dumps(told)})
+
+
+def _unpack(data: bytes, state: State, question: str) -> Mark:
+    """Bring the state to what was packed.
+
+    Raises:
+        CheckpointError: it is damaged, or of another training; the state may be half changed.
+    """
+    try:
+        told = _told(data)
+        mark = Mark(int(told["epoch"]), float(told["loss"]), float(told["seconds"]))
+        if told["question"] != question:
+            raise CheckpointError("is of another training")
+        _restore(state, load(data))
+        state.scaler.load_state_dict(told["scaler"])
+    except CheckpointError:
+        raise
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError):
+        raise CheckpointError("is damaged") from None
+    return mark
+
+
+def _told(data: bytes) -> dict[str, Any]:
+    """What `_pack` said beside the tensors: the library reads it from files only."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    told: dict[str, Any] = json.loads(header["__metadata__"]["training"])
+    return told
 
 
 def _restore(state: State, tensors: dict[str, Tensor]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.batches import Batches, cross_entropy
-from trainers.checkpoints import Checkpoint, Mark, State
+from trainers.checkpoints import Keeper, Mark, State
 from trainers.data import Images, SearchData
 from trainers.devices import Device
 from trainers.recipes import Recipe
@@ -59,7 +59,8 @@ class Trainer:
         *,
         seed: int,
         on_epoch: Callable[[int, float], None] | None = None,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: Keeper | None = None,
+        until: int | None = None,
     ) -> Outcome:
         """Train a module in place and measure it on the validation split.
 
@@ -72,6 +73,8 @@ class Trainer:
             on_epoch: called with the number of finished epochs and the mean loss of the last.
             checkpoint: kept after every epoch; where there is one already, training goes on
                 from it, to the same numbers.
+            until: epochs after which it ends, with the learning rate as it is by then; None trains
+                for all of the recipe's.
 
         Raises:
             TrainingDivergedError: the loss is infinite or not a number at the end of an epoch.
@@ -97,7 +100,8 @@ class Trainer:
         mark = (checkpoint.restore(state) if checkpoint is not None else None) or _BEGINNING
         before, loss = mark.seconds, mark.loss
         step = mark.epoch * steps_an_epoch
-        for epoch in range(mark.epoch + 1, recipe.epochs + 1):
+        last = recipe.epochs if until is None else min(until, recipe.epochs)
+        for epoch in range(mark.epoch + 1, last + 1):
             module.train()
             total = torch.zeros((), device=self._device.where)
             for images, labels in self._train.shuffled(size, generator):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.front import front, hypervolume, knee
+from studies.front import front, hypervolume, knee, ranked
 
 BOUNDS = (10, 100_000)
 
@@ -63,6 +63,26 @@ def test_the_order_of_the_evaluations_does_not_matter(
 def test_another_point_never_lowers_the_hypervolume(cloud: list[Point], point: Point) -> None:
     before, after = hypervolume(cloud, BOUNDS), hypervolume([*cloud, point], BOUNDS)
     assert 0 <= before <= after + 1e-12 <= 1 + 1e-9
+
+
+@given(clouds)
+def test_ranking_takes_front_after_front_and_leaves_nobody_out(cloud: list[Point]) -> None:
+    best_first = ranked(cloud)
+    finished = [point for point in cloud if point.val_accuracy is not None]
+    assert len(best_first) == len(finished)
+    assert set(best_first) == set(finished)
+    while best_first:
+        members = front(best_first)
+        assert set(best_first[: len(members)]) == set(members)
+        best_first = best_first[len(members) :]
+
+
+def test_within_a_front_the_ends_and_then_the_lonely_come_first() -> None:
+    ends = [Point(0.1, 10), Point(0.9, 100_000)]
+    lonely, crowd = Point(0.5, 1000), [Point(0.11, 11), Point(0.12, 12)]
+    best_first = ranked([*crowd, lonely, *ends])
+    assert set(best_first[:2]) == set(ends)
+    assert best_first[2] is lonely
 
 
 def test_hypervolumes_that_are_known() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from studies import ledger as module
-from studies.ledger import Ledger, Verdict, Watch
+from studies.ledger import Inheritance, Ledger, Verdict, Watch
 from studies.processes import Process
 from studies.records import Driver, Study
 from studies.store import Store
@@ -20,6 +20,10 @@ from tests.examples import architecture, evaluation, study
 
 Open = Callable[[], Ledger]
 EPOCHS = 6
+
+
+def left(number: int, losses: int = 0, start: int = 0) -> Inheritance:
+    return Inheritance(architecture(number), EPOCHS, start, losses)
 
 
 @pytest.fixture
@@ -36,32 +40,38 @@ def ledger(store: Store, owner: Study) -> Iterator[Open]:
 
 def test_an_architecture_is_claimed_once(ledger: Open) -> None:
     first, second = ledger(), ledger()
-    assert first.claim(architecture(1), EPOCHS, room=9) is Verdict.MINE
-    assert second.claim(architecture(1), EPOCHS, room=9) is Verdict.TAKEN
-    assert second.claim(architecture(2), EPOCHS, room=9) is Verdict.MINE
-    assert second.claim(architecture(1), EPOCHS + 1, room=9) is Verdict.MINE, "another fidelity"
+    assert first.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.MINE
+    assert second.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.TAKEN
+    assert second.claim(architecture(2), EPOCHS, room=9 * EPOCHS) is Verdict.MINE
+    assert second.claim(architecture(1), EPOCHS + 1, room=9 * EPOCHS) is Verdict.MINE, (
+        "another fidelity"
+    )
 
 
 def test_an_architecture_that_was_trained_is_not_claimed_again(ledger: Open, owner: Study) -> None:
     first, second = ledger(), ledger()
-    first.claim(architecture(1), EPOCHS, room=9)
+    first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
     first.record(evaluation(owner, 1, 0.5))
-    assert second.claim(architecture(1), EPOCHS, room=9) is Verdict.NEWS
+    assert second.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.NEWS
     assert [found.key for found in second.news()] == [architecture(1).key]
     assert second.news() == []
-    assert second.claim(architecture(1), EPOCHS, room=9) is Verdict.TAKEN
-    assert first.claim(architecture(2), EPOCHS, room=9) is Verdict.MINE, "one's own is no news"
+    assert second.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.TAKEN
+    assert first.claim(architecture(2), EPOCHS, room=9 * EPOCHS) is Verdict.MINE, (
+        "one's own is no news"
+    )
 
 
 def test_all_searches_together_keep_to_the_budget(ledger: Open, owner: Study) -> None:
     first, second = ledger(), ledger()
-    assert first.claim(architecture(1), EPOCHS, room=2) is Verdict.MINE
-    assert second.claim(architecture(2), EPOCHS, room=2) is Verdict.MINE
-    assert first.claim(architecture(3), EPOCHS, room=2) is Verdict.FULL
+    assert first.claim(architecture(1), EPOCHS, room=2 * EPOCHS) is Verdict.MINE
+    assert second.claim(architecture(2), EPOCHS, room=2 * EPOCHS) is Verdict.MINE
+    assert first.claim(architecture(3), EPOCHS, room=2 * EPOCHS) is Verdict.FULL
     second.record(evaluation(owner, 2, None))
-    assert first.claim(architecture(3), EPOCHS, room=2) is Verdict.NEWS
+    assert first.claim(architecture(3), EPOCHS, room=2 * EPOCHS) is Verdict.NEWS
     first.news()
-    assert first.claim(architecture(3), EPOCHS, room=2) is Verdict.MINE, "a failure frees its place"
+    assert first.claim(architecture(3), EPOCHS, room=2 * EPOCHS) is Verdict.MINE, (
+        "a failure frees its place"
+    )
 
 
 def test_many_searches_at_once_share_the_work_without_doubles(store: Store, owner: Study) -> None:
@@ -74,7 +84,9 @@ def test_many_searches_at_once_share_the_work_without_doubles(store: Store, owne
             start.wait()
             for number in range(40):
                 while (
-                    verdict := books.claim(architecture(number), EPOCHS, budget - finished)
+                    verdict := books.claim(
+                        architecture(number), EPOCHS, (budget - finished) * EPOCHS
+                    )
                 ) is Verdict.NEWS:
                     finished += len(books.news())
                 if verdict is Verdict.MINE:
@@ -91,28 +103,28 @@ def test_many_searches_at_once_share_the_work_without_doubles(store: Store, owne
 
 def test_what_a_search_leaves_behind_goes_to_the_next_one(store: Store, owner: Study) -> None:
     with Ledger(store, owner) as first:
-        first.claim(architecture(1), EPOCHS, room=9)
-        first.claim(architecture(2), EPOCHS, room=9)
+        first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
+        first.claim(architecture(2), EPOCHS, room=9 * EPOCHS)
         with Ledger(store, owner) as second:
             assert second.inherit() == [], "the first still works on them"
     with Ledger(store, owner) as third, Ledger(store, owner) as fourth:
-        assert third.inherit() == [(architecture(1), 0), (architecture(2), 0)]
+        assert third.inherit() == [left(1), left(2)]
         assert fourth.inherit() == []
         assert third.inherit() == [], "once is enough"
         third.record(evaluation(owner, 1, 0.5))
     with Ledger(store, owner) as fifth:
-        assert fifth.inherit() == [(architecture(2), 0)]
+        assert fifth.inherit() == [left(2)]
 
 
 CLAIM_AND_WAIT = """
 import sys, time
-from studies.ledger import Ledger
+from studies.ledger import Inheritance, Ledger
 from studies.store import Store
 from tests.examples import architecture
 store = Store(sys.argv[1])
 with Ledger(store, store.study("s")) as books:
     books.inherit()
-    books.claim(architecture(1), 6, room=9)
+    books.claim(architecture(1), 6, room=54)
     print("claimed", flush=True)
     time.sleep(60)
 """
@@ -134,12 +146,12 @@ def test_what_killed_searches_trained_is_counted_as_lost(
             child.communicate()
             assert witness.others() == []
             if losses == 2:
-                assert witness.inherit() == [(architecture(1), 2)]
+                assert witness.inherit() == [left(1, losses=2)]
 
 
 def test_a_result_that_came_too_late_is_not_written_twice(ledger: Open, owner: Study) -> None:
     first, second = ledger(), ledger()
-    first.claim(architecture(1), EPOCHS, room=9)
+    first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
     assert second.record(evaluation(owner, 1, 0.5)) is True
     assert first.record(evaluation(owner, 1, 0.6)) is False
     (row,) = ledger().news()
@@ -209,3 +221,11 @@ def test_a_machine_restarts_and_its_drivers_are_gone(store: Store, owner: Study)
         # The same number, but begun at another time: another process has it now.
         store.database.write(lambda session: session.execute(update(Driver).values(began="1")))
         assert other.others() == []
+
+
+def test_room_is_counted_in_epochs_that_are_really_trained(ledger: Open) -> None:
+    books = ledger()
+    assert books.claim(architecture(1), 1, room=4) is Verdict.MINE
+    assert books.claim(architecture(2), 6, room=4, start=4) is Verdict.MINE
+    assert books.claim(architecture(3), 6, room=4) is Verdict.MINE, "the last one may take more"
+    assert books.claim(architecture(4), 1, room=4) is Verdict.FULL

@@ -18,10 +18,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import studies
+from studies import store as module
 from studies.database import StoreError
 from studies.records import Base, Export, Status
 from studies.store import Store
-from tests.examples import evaluation, study
+from tests.examples import architecture, evaluation, study
 
 DATA = Path(__file__).parent.parent / "data"
 MIGRATIONS = Path(studies.__file__).parent / "migrations"
@@ -292,3 +293,32 @@ def test_searches_may_make_the_tables_at_once(url: str) -> None:
     assert [process.wait(timeout=60) for process in processes] == [0] * 4
     with closing(Store(url)) as opened:
         assert sorted(found.name for found, _, _ in opened.studies()) == ["a", "b", "c"]
+
+
+def test_a_partial_training_keeps_its_checkpoint_until_it_has_gone_on(
+    store: Store,
+) -> None:
+    owner = store.enter(study())
+    store.record(evaluation(owner, 1, 0.4, epochs=1), checkpoint=b"after one")
+    assert store.checkpoint(owner, architecture(1).key, 1) == b"after one"
+    assert store.checkpoint(owner, architecture(1).key, 2) is None
+    store.record(evaluation(owner, 1, 0.5, epochs=2, start=1), checkpoint=b"after two")
+    assert store.checkpoint(owner, architecture(1).key, 1) is None
+    assert store.checkpoint(owner, architecture(1).key, 2) == b"after two"
+    store.record(evaluation(owner, 1, 0.6, start=2), lambda: b"weights")
+    assert store.checkpoint(owner, architecture(1).key, 2) is None
+    assert [row.trained for row in store.evaluations(owner)] == [1, 1, 4]
+
+
+def test_of_each_rung_the_checkpoints_of_the_best_are_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = store.enter(study())
+    monkeypatch.setattr(module, "_MOST_CHECKPOINTS", 2)
+    for number, accuracy in enumerate((0.3, 0.2, 0.5, 0.1)):
+        store.record(
+            evaluation(owner, number, accuracy, epochs=1, macs=1000 + number),
+            checkpoint=b"%d" % number,
+        )
+    kept = [store.checkpoint(owner, architecture(number).key, 1) for number in range(4)]
+    assert kept == [b"0", None, b"2", None]
