@@ -31,7 +31,10 @@ from nas_space.spaces import get
 from searchers import samplers
 from searchers.campaign import Campaign
 from searchers.limits import Limits
-from searchers.proposals import Proposal, Proposer
+from searchers.planning import Assignment, Plan
+from searchers.proposals import Proposer
+from searchers.rungs import Rungs
+from searchers.standing import Standing
 from searchers.timelimits import TimeLimit
 from studies.front import front
 from studies.ledger import Ledger
@@ -89,18 +92,18 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
     )
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
     mirror = TimedMirror(Mirror(url, study.name, space.catalogue()) if mirrored else None)
+    proposer = Proposer(space, _TASK, samplers.make(sampler, 0, stored), Limits(), stored)
     with closing(store), closing(mirror), Ledger(store, study) as ledger:
         yield Campaign(
             study=study,
             ledger=ledger,
             outbox=Outbox.of(store.database.url, study.name),
             mirror=mirror,
-            proposer=Proposer(space, _TASK, samplers.make(sampler, 0, stored), Limits(), stored),
-            limit=TimeLimit(None, 1.0),
-            budget=10**9,
+            plan=Plan(proposer, Rungs((6,))),
+            limit=TimeLimit(None, 1),
+            standing=Standing(10**9, 6, bounds),
             concurrency=1,
             seed=0,
-            bounds=bounds,
             watch=lambda _: None,
         )
 
@@ -113,7 +116,7 @@ def clock(into: list[float]) -> Iterator[None]:
     into.append(1000 * (time.perf_counter() - start))
 
 
-def pretend(proposal: Proposal) -> float:
+def pretend(proposal: Assignment) -> float:
     """An accuracy that grows with MACs, with noise."""
     noise = random.Random(proposal.architecture.key).gauss(0, 0.02)
     size: float = proposal.cost.macs**0.1
@@ -124,10 +127,10 @@ def evaluate(books: Campaign, times: Times) -> None:
     """One trial, of which all is real but the training."""
     with clock(times["propose"]):
         proposal = books.next("trial")
-    assert isinstance(proposal, Proposal)  # noqa: S101 - the space is not exhausted
+    assert isinstance(proposal, Assignment)  # noqa: S101 - the space is not exhausted
     result = {"val_accuracy": pretend(proposal), "train_loss": 0.0, "seconds": 1.0}
     with clock(times["record"]):
-        books.finish("trial", result | {"device": "none", "weights": bytes(400_000)})
+        books.finish("trial", result | {"device": "none", "start": 0, "weights": bytes(400_000)})
     with clock(times["progress"]):
         books.snapshot()
 

@@ -43,6 +43,7 @@ def read(argv: Sequence[str]) -> Settings:
         data_dir=given.data_dir,
         recipe=given.recipe,
         epochs=given.epochs,
+        rungs=given.rungs,
         sampler=given.sampler,
         seed=given.seed,
         study=given.study,
@@ -80,7 +81,12 @@ def _parser() -> Parser:
         "--space", required=True, help=f"the networks to choose from: {', '.join(spaces())}"
     )
     what.add_argument(
-        "--budget", required=True, type=positive, metavar="N", help="evaluations to finish"
+        "--budget",
+        required=True,
+        type=positive,
+        metavar="N",
+        help="full trainings to pay for: with --rungs, their epochs make several times as many "
+        "partial ones",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
@@ -120,6 +126,13 @@ def _parser() -> Parser:
         help="passes over the images, instead of the recipe's",
     )
     how.add_argument(
+        "--rungs",
+        type=_rungs,
+        metavar="N,N,…",
+        help="epochs after which only the best third goes on, up to those of a full training, "
+        "like 1,3,9 (default: thirds of the recipe's); just the last trains every network fully",
+    )
+    how.add_argument(
         "--sampler",
         default=samplers.DEFAULT,
         help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s; gp "
@@ -156,6 +169,13 @@ def _parser() -> Parser:
         "--verbose", action="store_true", help="let Ray and Optuna say what they have to say"
     )
     return parser
+
+
+def _rungs(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and 0 < len(part) < 7 for part in parts):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of epochs like 1,3,9")
+    return tuple(map(int, parts))
 
 
 def _seed(text: str) -> int:

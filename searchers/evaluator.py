@@ -1,14 +1,17 @@
 """One network built, trained and measured: what a worker does with a configuration."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from nas_space.architecture import Architecture
 from nas_space.network import build
 from trainers import devices
+from trainers.checkpoints import Baggage, CheckpointError
 from trainers.data import SearchData
 from trainers.recipes import Recipe
 from trainers.training import Trainer
@@ -26,11 +29,15 @@ class Evaluator:
     def __init__(self, data: SearchData, recipe: Recipe, threads: int) -> None:
         torch.set_num_threads(threads)
         self._data = data
+        self._recipe = recipe
         self._device = devices.best(min(data.shape[1:]))
         self._trainer = Trainer(data, recipe, self._device)
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.
+
+        It is trained for ``config["epochs"]``, and goes on from ``config["checkpoint"]``, which is
+        of ``config["start"]`` epochs, where there is one.
 
         A training that fails is a result like any other, so that the worker lives on.
 
@@ -54,16 +61,29 @@ class Evaluator:
     def _evaluate(self, config: Mapping[str, Any]) -> dict[str, Any]:
         channels, classes = self._data.shape[0], len(self._data.classes)
         architecture = Architecture.from_json(config["architecture"])
-        seed = config["seed"]
+        seed, epochs = config["seed"], config["epochs"]
+        question = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
+        bag = Baggage(question, epochs, config["checkpoint"].data)
+        start = 0 if bag.data is None else config["start"]
         network = build(architecture, channels, classes, seed=seed)
-        outcome = self._trainer.train(network, seed=seed)
-        tensors = {
-            name: tensor.detach().cpu().contiguous()
-            for name, tensor in network.state_dict().items()
-        }
-        return {
+        try:
+            outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
+        except CheckpointError:
+            # It is of another seed, or damaged: what it would have spared is trained.
+            bag, start = Baggage(question, epochs), 0
+            network = build(architecture, channels, classes, seed=seed)
+            outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
+        found = {
             "val_accuracy": outcome.val_accuracy,
             "train_loss": outcome.train_loss,
             "seconds": outcome.seconds,
-            "weights": save(tensors),
+            "start": start,
         }
+        if epochs < self._recipe.epochs:
+            return found | {"checkpoint": bag.data}
+        return found | {"weights": save(_on_cpu(network))}
+
+
+def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

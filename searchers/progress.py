@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from nas_space.cli import duration
-from searchers.campaign import Snapshot
+from searchers.standing import Snapshot
 
 _PLAIN_SECONDS = 15.0
 _BAR = 24
@@ -59,12 +59,22 @@ class Progress:
 
 def line(snapshot: Snapshot, *, bar: bool = False) -> str:
     """A snapshot in one line."""
-    share = min(1.0, snapshot.finished / snapshot.budget)
+    share = min(1.0, snapshot.spent / snapshot.budget)
     drawn = f"{'━' * round(_BAR * share):{'─'}<{_BAR}} " if bar else ""
     best = "–" if snapshot.best is None else f"{snapshot.best:.2%}"
     left = "–" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
     return (
-        f"{drawn}{snapshot.finished}/{snapshot.budget} done, {snapshot.running} running{failed}"
+        f"{drawn}{_spent(snapshot)}, {snapshot.running} running{failed}"
         f" · best {best} · hypervolume {snapshot.hypervolume:.3f} · {left} left"
+    )
+
+
+def _spent(snapshot: Snapshot) -> str:
+    """How much of the budget is spent, and on what."""
+    if not snapshot.partial:
+        return f"{snapshot.finished}/{snapshot.budget} done"
+    return (
+        f"{snapshot.spent:.1f}/{snapshot.budget} trainings' epochs spent: {snapshot.finished} "
+        f"complete, {snapshot.partial} partial"
     )

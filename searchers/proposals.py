@@ -30,6 +30,9 @@ _KEPT = 300
 """What is left of them when it has to forget."""
 
 
+EPOCHS = "epochs"
+"""The user attribute of a trial that says how long it trains: accuracies of fewer are partial."""
+
 S = TypeVar("S", bound=Scored)
 
 
@@ -43,11 +46,19 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a sampler learns from an evaluation: the labels it would have had to choose."""
+    """What a sampler learns from an evaluation.
+
+    Attributes:
+        labels: that it would have had to choose.
+        val_accuracy: after so many `epochs`.
+        macs: multiply-adds per image.
+        epochs: stand in the trial's user attribute of that name.
+    """
 
     labels: dict[str, str]
     val_accuracy: float
     macs: int
+    epochs: int
 
     @property
     def values(self) -> list[float]:
@@ -95,23 +106,37 @@ class Proposer:
         for evaluation in finished:
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
             if labels is not None and evaluation.val_accuracy is not None:
-                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.macs)
+                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.macs, evaluation.epochs)
                 self._lessons.append(lesson)
                 self._add(lesson)
         if len(self._lessons) > _MEMORY:
             self._forget()
 
-    def resume(self, architecture: Architecture) -> Proposal:
-        """An architecture that was proposed by an earlier run, as a proposal of this one."""
+    def resume(self, architecture: Architecture, epochs: int = 1) -> Proposal:
+        """An architecture that was proposed by an earlier run, as a proposal of this one.
+
+        Args:
+            architecture: to be trained.
+            epochs: for so long.
+        """
         labels = self._space.encode(architecture)
         self._seen.add(architecture.key)
         if labels is not None:
-            self._open[architecture.key] = _Open(labels, self._start(labels))
+            self._open[architecture.key] = _Open(labels, epochs, self._start(labels, epochs))
+        return self.known(architecture)
+
+    def known(self, architecture: Architecture) -> Proposal:
+        """An architecture that needs no sampler, with its cost."""
         return Proposal(architecture, predict(architecture, self._task))
 
-    def propose(self) -> Proposal | None:
-        """The next architecture to evaluate; None if no unseen one can be found."""
+    def propose(self, epochs: int = 1) -> Proposal | None:
+        """The next architecture to evaluate; None if no unseen one can be found.
+
+        Args:
+            epochs: that it is to be trained for.
+        """
         trial = self._study.ask(self._distributions)
+        trial.set_user_attr(EPOCHS, epochs)
         wanted = dict(trial.params)
         labels = self._admissible(wanted)
         if labels is None:
@@ -120,22 +145,33 @@ class Proposer:
         number = trial.number
         if labels != wanted:
             self._study.tell(trial, state=TrialState.FAIL)
-            number = self._start(labels)
+            number = self._start(labels, epochs)
         architecture = self._space.decode(labels)
         self._seen.add(architecture.key)
-        self._open[architecture.key] = _Open(labels, number)
-        return Proposal(architecture, predict(architecture, self._task))
+        self._open[architecture.key] = _Open(labels, epochs, number)
+        return self.known(architecture)
 
-    def tell(self, proposal: Proposal, val_accuracy: float | None) -> None:
-        """Report how a proposal fared; None means that it failed."""
+    def tell(self, proposal: Proposal, val_accuracy: float | None, epochs: int = 1) -> None:
+        """Report how a proposal fared.
+
+        Args:
+            proposal: one of this proposer, or an architecture that went on.
+            val_accuracy: after its training; None means that it failed.
+            epochs: of its training.
+        """
         told = self._open.pop(proposal.architecture.key, None)
-        if told is None:  # of another space, which the sampler cannot learn from
-            return
         if val_accuracy is None:
-            self._study.tell(told.number, state=TrialState.FAIL)
+            if told is not None:
+                self._study.tell(told.number, state=TrialState.FAIL)
             return
-        lesson = Lesson(told.labels, val_accuracy, proposal.cost.macs)
-        self._study.tell(told.number, lesson.values)
+        labels = self._space.encode(proposal.architecture) if told is None else told.labels
+        if labels is None:  # of another space, which the sampler cannot learn from
+            return
+        lesson = Lesson(labels, val_accuracy, proposal.cost.macs, epochs)
+        if told is None:
+            self._add(lesson)
+        else:
+            self._study.tell(told.number, lesson.values)
         self._lessons.append(lesson)
         if len(self._lessons) > _MEMORY:
             self._forget()
@@ -147,16 +183,21 @@ class Proposer:
         for lesson in self._lessons:
             self._add(lesson)
         for key, out in self._open.items():
-            self._open[key] = replace(out, number=self._start(out.labels))
+            self._open[key] = replace(out, number=self._start(out.labels, out.epochs))
 
     def _add(self, lesson: Lesson) -> None:
         """A finished trial, as if the sampler had proposed it."""
-        self._study.tell(self._start(lesson.labels), lesson.values)
+        self._study.tell(self._start(lesson.labels, lesson.epochs), lesson.values)
 
-    def _start(self, labels: dict[str, str]) -> int:
+    def _start(self, labels: dict[str, str], epochs: int) -> int:
         """The number of a running trial with these labels, as if the sampler had proposed them."""
         self._study.add_trial(
-            create_trial(state=TrialState.RUNNING, params=labels, distributions=self._distributions)
+            create_trial(
+                state=TrialState.RUNNING,
+                params=labels,
+                distributions=self._distributions,
+                user_attrs={EPOCHS: epochs},
+            )
         )
         trial = self._study.get_trials(deepcopy=False)[-1]
         sampler = self._study.sampler
@@ -185,9 +226,10 @@ class Proposer:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A proposal that is out: its labels, and its number in the sampler's study."""
+    """A proposal that is out: its labels, its epochs, and its number in the sampler's study."""
 
     labels: dict[str, str]
+    epochs: int
     number: int
 
 

@@ -8,6 +8,8 @@ from nas_space.cost import Task
 from nas_space.spaces import Space
 from searchers import samplers
 from searchers.limits import check_limits
+from searchers.rungs import check as check_rungs
+from searchers.rungs import ladder
 from searchers.settings import Settings
 from trainers import recipes
 from trainers.data import Dataset
@@ -17,12 +19,17 @@ from trainers.recipes import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which networks, trained how, on which images."""
+    """Which networks, trained how, on which images.
+
+    Attributes:
+        rungs: epochs after which the best go on, the last those of the recipe.
+    """
 
     space: Space
     recipe: Recipe
     dataset: Dataset
     task: Task
+    rungs: tuple[int, ...]
 
 
 def ask(settings: Settings) -> Question:
@@ -36,6 +43,8 @@ def ask(settings: Settings) -> Question:
     recipe = recipes.get(settings.recipe)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
+    rungs = settings.rungs or ladder(recipe.epochs)
+    check_rungs(rungs, recipe.epochs)
     dataset = load(
         settings.dataset,
         image_size=settings.image_size,
@@ -46,4 +55,4 @@ def ask(settings: Settings) -> Question:
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
     check_limits(space, task, settings.limits)
-    return Question(space, recipe, dataset, task)
+    return Question(space, recipe, dataset, task, rungs)

@@ -23,11 +23,12 @@ from ray.tune.search import Searcher
 
 from searchers.campaign import Answer, Campaign
 from searchers.cluster import Resources
-from searchers.proposals import Proposal
-from searchers.worker import Job, StartingLine, Worker
+from searchers.planning import Assignment
+from searchers.worker import Carried, Job, StartingLine, Worker
 
 _RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
 """The last line of a traceback."""
+_CHECKPOINT = "checkpoint"
 INTERRUPT = "interrupted"
 """Why a campaign ended that the user stopped."""
 
@@ -118,8 +119,14 @@ class _Proposals(Searcher):
         """A configuration; None to be asked again, or Ray's FINISHED."""
         with self._books.open() as campaign:
             answer = campaign.next(trial_id)
-        if isinstance(answer, Proposal):
-            return {"architecture": answer.architecture.text, "seed": campaign.seed}
+            if isinstance(answer, Assignment):
+                return {
+                    "architecture": answer.architecture.text,
+                    "seed": campaign.seed,
+                    "epochs": answer.epochs,
+                    "start": answer.start,
+                    _CHECKPOINT: Carried(campaign.checkpoint(answer)),
+                }
         # Ray's contract is a dict, None, or this string.
         return cast("None", Searcher.FINISHED) if answer is Answer.OVER else None
 
@@ -176,10 +183,12 @@ class _Records(tune.Callback):
         result: dict[str, Any],
         **_: object,
     ) -> None:
-        """Record a result, and keep the weights out of Ray's own state."""
+        """Record a result, and keep weights and checkpoints out of Ray's own state."""
         with self._books.open() as campaign:
             campaign.finish(trial.trial_id, result)
-        result.pop("weights", None)
+        for state in ("weights", _CHECKPOINT):
+            result.pop(state, None)
+        _unload(trial)
 
     def on_trial_error(
         self,
@@ -192,6 +201,13 @@ class _Records(tune.Callback):
         with self._books.open() as campaign:
             reason = self._killed.get(trial.trial_id) or _reason(trial)
             campaign.fail(trial.trial_id, reason)
+        _unload(trial)
+
+
+def _unload(trial: Trial) -> None:
+    """Drop the checkpoint that a trial went on from: Ray Tune keeps all configurations."""
+    for configuration in (trial.config, trial.evaluated_params):
+        configuration.pop(_CHECKPOINT, None)
 
 
 def _reason(trial: Trial) -> str:

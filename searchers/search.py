@@ -9,12 +9,15 @@ from typing import Any
 
 from nas_space.cost import predict
 from searchers import samplers
-from searchers.campaign import Campaign, Snapshot
+from searchers.campaign import Campaign
 from searchers.cluster import Cluster, Resources
+from searchers.planning import Plan
 from searchers.proposals import Proposer
 from searchers.question import Question
+from searchers.rungs import Rungs
 from searchers.scheduling import run_trials
 from searchers.settings import Settings
+from searchers.standing import Snapshot, Standing
 from searchers.timelimits import TimeLimit
 from searchers.worker import Job, Training
 from studies.database import StoreError
@@ -82,7 +85,7 @@ def search(
     on_wait: Callable[[str], None],
     make_job: Callable[[Question, Resources], Job] = training,
 ) -> Finding:
-    """Run a search, or go on with it, until its budget of finished evaluations is reached.
+    """Run a search, or go on with it, until its budget is spent.
 
     Args:
         settings: see `Settings`.
@@ -111,12 +114,11 @@ def search(
             ledger=ledger,
             outbox=outbox,
             mirror=mirror,
-            proposer=_proposer(settings, question, done),
-            limit=_time_limit(settings, question),
-            budget=settings.budget,
+            plan=_plan(settings, question, done),
+            limit=TimeLimit(settings.trial_timeout, len(question.dataset.search.train)),
+            standing=Standing(settings.budget, question.recipe.epochs, _bounds(question)),
             concurrency=resources.concurrency,
             seed=settings.seed,
-            bounds=_bounds(question),
             watch=watch,
         )
         before = campaign.snapshot().finished
@@ -132,14 +134,12 @@ def search(
     return Finding(study, store, end, campaign.over_because, mirror.trouble)
 
 
-def _proposer(settings: Settings, question: Question, done: int) -> Proposer:
+def _plan(settings: Settings, question: Question, done: int) -> Plan:
     sampler = samplers.make(settings.sampler, settings.seed, done)
-    return Proposer(question.space, question.task, sampler, settings.limits, settings.seed + done)
-
-
-def _time_limit(settings: Settings, question: Question) -> TimeLimit:
-    images = len(question.dataset.search.train)
-    return TimeLimit(settings.trial_timeout, float(images * question.recipe.epochs))
+    proposer = Proposer(
+        question.space, question.task, sampler, settings.limits, settings.seed + done
+    )
+    return Plan(proposer, Rungs(question.rungs))
 
 
 def _bounds(question: Question) -> tuple[int, int]:

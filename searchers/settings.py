@@ -37,6 +37,8 @@ class Settings:
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether mirror images may be trained on, where the data set allows it.
         epochs: of the recipe; None leaves the recipe's own.
+        rungs: epochs after which only the best go on, up to those of a full training; None makes
+            them of the recipe's epochs.
         trial_timeout: seconds that a trial may take; None derives them from the first trials.
         command: how the user asked, for the record.
     """
@@ -50,6 +52,7 @@ class Settings:
     data_dir: Path | None = None
     recipe: str = "quick"
     epochs: int | None = None
+    rungs: tuple[int, ...] | None = None
     sampler: str = DEFAULT_SAMPLER
     seed: int = 0
     study: str | None = None

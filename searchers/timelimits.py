@@ -22,18 +22,19 @@ class TimeLimit:
     Attributes:
         given: the user's limit; None derives one from the trials that have finished, and before
             that from the work itself.
-        passes: images that a training looks at: images times epochs.
+        images: that an epoch looks at.
     """
 
     given: float | None
-    passes: float
+    images: int
     _finished: list[tuple[float, int]] = field(default_factory=list)
 
     def learn(self, evaluations: Iterable[Evaluation]) -> None:
         """Take in how long trials took."""
         for evaluation in evaluations:
             if evaluation.val_accuracy is not None and evaluation.seconds is not None:
-                self._finished.append((evaluation.seconds, evaluation.macs))
+                an_epoch = evaluation.seconds / max(1, evaluation.trained)
+                self._finished.append((an_epoch, evaluation.macs))
         # The slowest for its size, and the slowest at all, are all that counts.
         self._finished = [
             max(self._finished, key=measure)
@@ -41,14 +42,14 @@ class TimeLimit:
             if self._finished
         ]
 
-    def of(self, macs: int) -> float:
-        """Seconds that a trial of so many MACs may take."""
+    def of(self, macs: int, epochs: int) -> float:
+        """Seconds that a trial of so many MACs and epochs may take."""
         if self.given is not None:
             return self.given
         if not self._finished:
-            return _FIRST_SECONDS + _BACKWARD * macs * self.passes / _SLOWEST
+            return _FIRST_SECONDS + _BACKWARD * macs * self.images * epochs / _SLOWEST
         slowest = max(seconds * max(1.0, macs / others) for seconds, others in self._finished)
-        return max(_LEAST_SECONDS, _TIMES * slowest)
+        return max(_LEAST_SECONDS, _TIMES * slowest * epochs)
 
 
 def _seconds(finished: tuple[float, int]) -> float:

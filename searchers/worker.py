@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,16 @@ _LOOK_SECONDS = 0.02
 
 Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Maps a trial's configuration to its result: numbers, or an ``error``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A checkpoint on its way to a worker, as a value of a trial's configuration.
+
+    Ray Tune makes names of a configuration's values: the state itself must not show.
+    """
+
+    data: bytes | None = field(repr=False)
 
 
 class Job(Protocol):

@@ -1,5 +1,6 @@
 """Which networks are worth having: pure functions of accuracies and MACs."""
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -38,23 +39,22 @@ def front(scored: Iterable[S]) -> list[S]:
 def ranked(scored: Iterable[S]) -> list[S]:
     """All that have an accuracy, best first: front after front, each spread over its MACs.
 
-    The first front is that of all, the second that of the rest, and so on (non-dominated sorting and
-    crowding distance: Deb et al., NSGA-II, IEEE Transactions on Evolutionary Computation 6, 2002). Within a front its two ends come first, then those
-    with the widest gap between their neighbours, on a log scale of MACs and in accuracy.
+    The first front is that of all, the second that of the rest, and so on. Within a front its two
+    ends come first, then those with the widest gap between their neighbours, on a log scale of MACs
+    and in accuracy (NSGA-II's non-dominated sorting and crowding distance: Deb et al., IEEE
+    Transactions on Evolutionary Computation 6, 2002).
     """
-    rest = sorted(_finished(scored), key=lambda pair: (pair[1].macs, -pair[0]))
-    found: list[S] = []
-    while rest:
-        members, others, best = list[S](), [], -math.inf
-        for accuracy, entry in rest:
-            if accuracy > best:
-                best = accuracy
-                members.append(entry)
-            else:
-                others.append((accuracy, entry))
-        found += _spread(members)
-        rest = others
-    return found
+    fronts: list[list[S]] = []
+    # Of each front, minus the accuracy of its last member: they ascend.
+    lasts: list[float] = []
+    for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].macs, -pair[0])):
+        at = bisect.bisect_right(lasts, -accuracy)
+        if at == len(fronts):
+            fronts.append([])
+            lasts.append(0.0)
+        fronts[at].append(entry)
+        lasts[at] = -accuracy
+    return [entry for members in fronts for entry in _spread(members)]
 
 
 def _spread(members: Sequence[S]) -> list[S]:

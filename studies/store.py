@@ -11,7 +11,6 @@ from studies.front import front, ranked
 from studies.records import Checkpoint, Claim, Evaluation, Export, Status, Study, Weights
 from studies.soundness import sound
 
-
 _MOST_CHECKPOINTS = 32
 """Of each rung of a study: those of the best that have not gone on."""
 

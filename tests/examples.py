@@ -51,6 +51,7 @@ def evaluation(owner: Study, number: int, accuracy: float | None, **changes: obj
         "seed": 0,
         "recipe": "quick",
         "epochs": 6,
+        "start": 0,
         "params": cost.params,
         "macs": cost.macs,
         "val_accuracy": accuracy,

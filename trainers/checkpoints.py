@@ -155,16 +155,16 @@ def _unpack(data: bytes, state: State, question: str) -> Mark:
         CheckpointError: it is damaged, or of another training; the state may be half changed.
     """
     try:
-        told = _told(data)
+        told, tensors = _told(data), load(data)
         mark = Mark(int(told["epoch"]), float(told["loss"]), float(told["seconds"]))
-        if told["question"] != question:
-            raise CheckpointError("is of another training")
-        _restore(state, load(data))
-        state.scaler.load_state_dict(told["scaler"])
-    except CheckpointError:
-        raise
+        same = told["question"] == question
+        if same:
+            _restore(state, tensors)
+            state.scaler.load_state_dict(told["scaler"])
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError):
         raise CheckpointError("is damaged") from None
+    if not same:
+        raise CheckpointError("is of another training")
     return mark
 
 

@@ -13,9 +13,12 @@ from nas_space.cost import Task, predict
 from nas_space.spaces import get
 from searchers import campaign as module
 from searchers import samplers
-from searchers.campaign import Answer, Campaign, Snapshot
+from searchers.campaign import Answer, Campaign
 from searchers.limits import Limits
-from searchers.proposals import Proposal, Proposer
+from searchers.planning import Assignment, Plan
+from searchers.proposals import Proposer
+from searchers.rungs import Rungs
+from searchers.standing import Snapshot, Standing
 from searchers.timelimits import TimeLimit
 from studies.ledger import MOST_LOSSES, Ledger
 from studies.mirror import Mirror
@@ -26,6 +29,7 @@ from tests.examples import study
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
 SPACE = get("mixed")
+BOUNDS = predict(SPACE.smallest(TASK), TASK).macs, predict(SPACE.largest(TASK), TASK).macs
 Make = Callable[..., Campaign]
 
 
@@ -33,23 +37,25 @@ Make = Callable[..., Campaign]
 def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Iterator[Make]:
     with ExitStack() as opened:
 
-        def campaign(budget: int = 4, concurrency: int = 2, **options: object) -> Campaign:
+        def campaign(
+            budget: int = 4,
+            concurrency: int = 2,
+            rungs: tuple[int, ...] = (6,),
+            **options: object,
+        ) -> Campaign:
             entered = store.enter(study())
             sampler = samplers.make("random", 0, store.count(entered))
             parts: dict[str, Any] = {
                 "ledger": opened.enter_context(Ledger(store, entered)),
-                "limit": TimeLimit(None, 1.0),
-                "bounds": tuple(
-                    predict(end(TASK), TASK).macs for end in (SPACE.smallest, SPACE.largest)
-                ),
+                "limit": TimeLimit(None, 1),
                 "watch": lambda _: None,
             }
             return Campaign(
                 study=entered,
                 outbox=Outbox((tmp_path / "outbox",)),
                 mirror=mirror(entered.name),
-                proposer=Proposer(SPACE, TASK, sampler, Limits(), 0),
-                budget=budget,
+                plan=Plan(Proposer(SPACE, TASK, sampler, Limits(), 0), Rungs(rungs)),
+                standing=Standing(budget, rungs[-1], BOUNDS),
                 concurrency=concurrency,
                 seed=7,
                 **(parts | options),
@@ -58,8 +64,9 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
         yield campaign
 
 
-def result(accuracy: float = 0.5) -> dict[str, Any]:
+def result(accuracy: float = 0.5, start: int = 0) -> dict[str, Any]:
     return {
+        "start": start,
         "val_accuracy": accuracy,
         "train_loss": 1.0,
         "seconds": 2.0,
@@ -70,11 +77,11 @@ def result(accuracy: float = 0.5) -> dict[str, Any]:
 
 def test_the_budget_is_handed_out_once_and_never_more_than_fits(make: Make) -> None:
     campaign = make(budget=3, concurrency=2)
-    assert isinstance(campaign.next("a"), Proposal)
-    assert isinstance(campaign.next("b"), Proposal)
+    assert isinstance(campaign.next("a"), Assignment)
+    assert isinstance(campaign.next("b"), Assignment)
     assert campaign.next("c") is Answer.WAIT
     campaign.finish("a", result())
-    assert isinstance(campaign.next("c"), Proposal)
+    assert isinstance(campaign.next("c"), Assignment)
     campaign.finish("b", result())
     assert campaign.next("d") is Answer.WAIT, "the last one runs"
     campaign.finish("c", result())
@@ -89,7 +96,7 @@ def test_failed_trials_are_rows_and_do_not_count(make: Make, store: Store) -> No
     campaign.next("b")
     campaign.fail("b", "worker died")
     for trial in "cd":
-        assert isinstance(campaign.next(trial), Proposal)
+        assert isinstance(campaign.next(trial), Assignment)
         campaign.finish(trial, result())
     assert campaign.done
     rows = store.evaluations(campaign.study)
@@ -109,7 +116,7 @@ def test_a_new_campaign_goes_on_where_the_last_one_ended(make: Make, store: Stor
     second = make(budget=4)
     assert (second.snapshot().finished, second.inherited) == (3, 1)
     proposal = second.next("e")
-    assert isinstance(proposal, Proposal)
+    assert isinstance(proposal, Assignment)
     assert proposal == cut_off, "which is trained now, before anything new"
     assert second.next("f") is Answer.WAIT
     second.finish("e", result())
@@ -129,7 +136,7 @@ def test_what_two_searches_died_of_is_a_failed_row(make: Make, store: Store) -> 
     assert row.status is Status.FAILED
     assert row.error == "DriverLost: 2 searches died while they trained it"
     assert second.inherited == 0
-    assert isinstance(second.next("b"), Proposal)
+    assert isinstance(second.next("b"), Assignment)
 
 
 def test_two_campaigns_share_the_budget_and_train_nothing_twice(
@@ -141,7 +148,7 @@ def test_two_campaigns_share_the_budget_and_train_nothing_twice(
     running: list[tuple[Campaign, str]] = []
     for step in range(40):
         campaign, trial = campaigns[step % 2], str(step)
-        if isinstance(campaign.next(trial), Proposal):
+        if isinstance(campaign.next(trial), Assignment):
             running.append((campaign, trial))
         if step % 3 == 0 and running:
             finisher, ended = running.pop(0)
@@ -160,7 +167,7 @@ def test_a_search_waits_for_another_that_trains_the_last_ones(
     first.next("a")
     assert second.next("b") is Answer.WAIT
     first.ledger.__exit__(None, None, None)  # its search ends without a result
-    assert isinstance(second.next("b"), Proposal)
+    assert isinstance(second.next("b"), Assignment)
     second.finish("b", result())
     assert second.done
 
@@ -188,7 +195,7 @@ def test_a_result_that_the_database_does_not_take_is_kept_and_recorded_later(
 
 
 def test_a_trial_is_overdue_only_once_a_worker_has_had_it_for_too_long(make: Make) -> None:
-    campaign = make(budget=5, limit=TimeLimit(0.05, 1.0))
+    campaign = make(budget=5, limit=TimeLimit(0.05, 1))
     campaign.next("a")
     time.sleep(0.1)
     assert campaign.overdue() == {}, "no worker has begun it"
@@ -215,7 +222,7 @@ def test_the_same_failure_over_and_over_ends_the_search_with_its_reason(make: Ma
 def test_failures_that_differ_in_a_number_are_alike(make: Make) -> None:
     campaign = make(budget=50, concurrency=1)
     for number in range(5):
-        assert isinstance(campaign.next(str(number)), Proposal)
+        assert isinstance(campaign.next(str(number)), Assignment)
         campaign.fail(str(number), f"OutOfMemoryError: tried to allocate {number} MiB")
     assert campaign.next("x") is Answer.OVER
 
@@ -223,7 +230,7 @@ def test_failures_that_differ_in_a_number_are_alike(make: Make) -> None:
 def test_failures_of_every_kind_end_it_at_last(make: Make) -> None:
     campaign = make(budget=50, concurrency=1)
     for number in range(20):
-        assert isinstance(campaign.next(str(number)), Proposal)
+        assert isinstance(campaign.next(str(number)), Assignment)
         campaign.fail(str(number), f"{number % 3}Error: why")
     assert campaign.next("x") is Answer.OVER
 
@@ -231,7 +238,7 @@ def test_failures_of_every_kind_end_it_at_last(make: Make) -> None:
 def test_failures_of_different_kinds_or_between_successes_do_not_end_it(make: Make) -> None:
     campaign = make(budget=50, concurrency=1)
     for number in range(20):
-        assert isinstance(campaign.next(str(number)), Proposal)
+        assert isinstance(campaign.next(str(number)), Assignment)
         if number % 4 == 3:
             campaign.finish(str(number), result())
         else:
