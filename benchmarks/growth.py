@@ -92,7 +92,9 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
     )
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
     mirror = TimedMirror(Mirror(url, study.name, space.catalogue()) if mirrored else None)
-    proposer = Proposer(space, _TASK, samplers.make(sampler, 0, stored), Limits(), stored)
+    problem = samplers.Problem(space, _TASK, Limits())
+    made = samplers.make(sampler, problem, 0, stored)
+    proposer = Proposer(space, _TASK, made, Limits(), stored)
     with closing(store), closing(mirror), Ledger(store, study) as ledger:
         yield Campaign(
             study=study,

@@ -71,7 +71,7 @@ def search(run: Run) -> Course:
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
     recipe = dataclasses.replace(recipes.get("quick"), epochs=run.epochs)
     trainer = Trainer(data, recipe, devices.best(min(data.shape[1:])))
-    sampler = samplers.make(run.sampler, run.seed)
+    sampler = samplers.make(run.sampler, samplers.Problem(space, task, Limits()), run.seed)
     proposer = Proposer(space, task, sampler, Limits(), run.seed)
     points: list[Point] = []
     course, waited = [], 0.0

@@ -118,6 +118,30 @@ class Space:
         inside = all(label in allowed[name] for name, label in labels.items())
         return labels if inside and self.decode(labels) == architecture else None
 
+    def uniform(self) -> Iterator[Architecture]:
+        """Networks of one type everywhere, at every width that stages have in common.
+
+        Depth and setting are the middle ones. Types and widths alternate, so that the first few
+        are spread over both.
+        """
+        positions = min(map(len, self.widths))
+        middle = str(self._levels // 2 + 1)
+        depth = str(self.depths[len(self.depths) // 2])
+        # With 6 widths: 0, 3, 1, 4, 2, 5 further than the type's number.
+        half = (positions + 1) // 2
+        shifts = sorted(range(positions), key=lambda shift: (shift % half, shift))
+        for shift in shifts:
+            for number, kind in enumerate(self.kinds):
+                at = (number + shift) % positions
+                labels = {}
+                for s, widths in enumerate(self.widths, 1):
+                    labels[f"stage{s}.width"] = str(widths[at])
+                    labels[f"stage{s}.depth"] = depth
+                    for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
+                        place = f"stage{s}.block{b}.conv{c}"
+                        labels |= {place: kind, f"{place}.setting": middle}
+                yield self.decode(labels)
+
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Every label that each stage's width and depth and each layer's convolution may take."""
         found: dict[str, tuple[str, ...]] = {}

@@ -1,6 +1,7 @@
-"""Optuna's samplers by the names that users type."""
+"""What proposes networks, by the names that users type: our own, Optuna's, and users' own."""
 
 import importlib
+import inspect
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nas_space.cost import Task
+from nas_space.spaces import Space
+from searchers.limits import Limits
+
 if TYPE_CHECKING:
+    # Optuna is half a second that reading a command line need not wait for.
     from optuna.samplers import BaseSampler
 
-DEFAULT = "tpe"
+DEFAULT = "bayes"
 
 _STARTUP = 20
 _POPULATION = 10
@@ -19,57 +25,133 @@ _POPULATION = 10
 
 
 class UnknownSamplerError(ValueError):
-    """A name that belongs to no sampler."""
+    """A name that belongs to no sampler, or a class that is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class Problem:
+    """What is searched, for a sampler that knows what networks cost.
+
+    Attributes:
+        space: where the architectures come from.
+        task: what they are for.
+        limits: what they keep.
+    """
+
+    space: Space
+    task: Task
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Optunas:
     """A class of `optuna.samplers`, and what it is made with beside the seed."""
 
     kind: str
     options: Mapping[str, Any]
 
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":  # noqa: ARG002 - it learns all
+        """A fresh sampler."""
+        kind = getattr(importlib.import_module("optuna.samplers"), self.kind)
+        sampler: BaseSampler = kind(seed=seed, **self.options)
+        return sampler
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """The sampler that knows what networks cost."""
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":
+        """A fresh sampler."""
+        from searchers.bayes import BayesSampler  # noqa: PLC0415
+
+        return BayesSampler(problem.space, problem.task, problem.limits, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """A class of the user's own, like ``package.module:Class``."""
+
+    name: str
+
+    def kind(self) -> "type[BaseSampler]":
+        """The class.
+
+        Raises:
+            UnknownSamplerError: there is none.
+        """
+        from optuna.samplers import BaseSampler  # noqa: PLC0415
+
+        module, _, name = self.name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except Exception as error:  # noqa: BLE001 - the module is the user's
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UnknownSamplerError(
+                f"--sampler {self.name}: {module} cannot be imported ({reason})"
+            ) from None
+        if not (isinstance(found, type) and issubclass(found, BaseSampler)):
+            what = "nothing" if found is None else "no optuna.samplers.BaseSampler"
+            raise UnknownSamplerError(f"--sampler {self.name}: {name} is {what} in {module}")
+        return found
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":  # noqa: ARG002 - it learns all
+        """A fresh sampler, with a seed if it takes one."""
+        kind = self.kind()
+        try:
+            takes = "seed" in inspect.signature(kind).parameters
+            return kind(seed=seed) if takes else kind()
+        except Exception as error:  # noqa: BLE001 - the class is the user's
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UnknownSamplerError(
+                f"--sampler {self.name} cannot be made without arguments ({reason})"
+            ) from None
+
 
 _SAMPLERS = {
-    "tpe": _Choice("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
-    "nsga2": _Choice("NSGAIISampler", {"population_size": _POPULATION}),
-    "nsga3": _Choice("NSGAIIISampler", {"population_size": _POPULATION}),
-    "gp": _Choice("GPSampler", {"n_startup_trials": _STARTUP}),
-    "random": _Choice("RandomSampler", {}),
+    "bayes": _Ours(),
+    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
+    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
+    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION}),
+    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP}),
+    "random": _Optunas("RandomSampler", {}),
 }
 
 
 def names() -> tuple[str, ...]:
-    """The samplers that can be asked for."""
+    """The samplers that can be asked for by one word."""
     return tuple(_SAMPLERS)
 
 
 def check(name: str) -> None:
     """Raise UnknownSamplerError if there is no sampler of that name."""
-    if name not in _SAMPLERS:
-        raise UnknownSamplerError(f"unknown sampler {name!r}; known samplers: {', '.join(names())}")
+    if ":" in name:
+        _Users(name).kind()
+    elif name not in _SAMPLERS:
+        raise UnknownSamplerError(
+            f"unknown sampler {name!r}; known samplers: {', '.join(names())}, or a class of your "
+            "own like package.module:Class"
+        )
 
 
-def make(name: str, seed: int, done: int = 0) -> "BaseSampler":
+def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler":
     """A fresh sampler.
 
     Args:
-        name: one of `names`.
+        name: one of `names`, or a user's class.
+        problem: what is searched.
         seed: of its choices.
         done: evaluations it goes on from: each start draws other numbers, so that a search that
             is continued does not propose its first architectures again.
 
     Raises:
-        UnknownSamplerError: there is none of that name.
+        UnknownSamplerError: there is none of that name, or it cannot be made.
     """
     check(name)
-    choice = _SAMPLERS[name]
+    choice = _Users(name) if ":" in name else _SAMPLERS[name]
     start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
-    # Optuna is half a second that reading a command line need not wait for.
-    samplers = importlib.import_module("optuna.samplers")
     from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        sampler: BaseSampler = getattr(samplers, choice.kind)(seed=start, **choice.options)
-    return sampler
+        return choice.make(start, problem)

@@ -135,7 +135,8 @@ def search(
 
 
 def _plan(settings: Settings, question: Question, done: int) -> Plan:
-    sampler = samplers.make(settings.sampler, settings.seed, done)
+    problem = samplers.Problem(question.space, question.task, settings.limits)
+    sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(
         question.space, question.task, sampler, settings.limits, settings.seed + done
     )

@@ -44,7 +44,9 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
             **options: object,
         ) -> Campaign:
             entered = store.enter(study())
-            sampler = samplers.make("random", 0, store.count(entered))
+            sampler = samplers.make(
+                "random", samplers.Problem(SPACE, TASK, Limits()), 0, store.count(entered)
+            )
             parts: dict[str, Any] = {
                 "ledger": opened.enter_context(Ledger(store, entered)),
                 "limit": TimeLimit(None, 1),

@@ -16,7 +16,8 @@ FAR = 10**6
 
 
 def plan(*rungs: int, sampler: str = "random", seed: int = 0) -> Plan:
-    proposer = Proposer(get("mixed"), TASK, samplers.make(sampler, seed), Limits(), seed)
+    made = samplers.make(sampler, samplers.Problem(get("mixed"), TASK, Limits()), seed)
+    proposer = Proposer(get("mixed"), TASK, made, Limits(), seed)
     return Plan(proposer, Rungs(rungs))
 
 

@@ -31,8 +31,9 @@ def _quiet() -> None:
 def proposer(
     name: str = "random", space: Space | None = None, limits: Limits | None = None, seed: int = 0
 ) -> Proposer:
-    sampler = samplers.make(name, seed)
-    return Proposer(space or get("mixed"), TASK, sampler, limits or Limits(), seed)
+    problem = samplers.Problem(space or get("mixed"), TASK, limits or Limits())
+    sampler = samplers.make(name, problem, seed)
+    return Proposer(problem.space, TASK, sampler, problem.limits, seed)
 
 
 def score(proposal: Proposal) -> float:
@@ -202,5 +203,5 @@ def test_an_impossible_limit_names_the_smallest_that_is_possible(measure: Measur
 
 
 def test_an_unknown_sampler_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UnknownSamplerError, match="'cmaes'; known samplers: tpe, nsga2, nsga3"):
-        samplers.make("cmaes", 0)
+    with pytest.raises(UnknownSamplerError, match="'cmaes'; known samplers: bayes, tpe, nsga2"):
+        samplers.make("cmaes", samplers.Problem(get("mixed"), TASK, Limits()), 0)

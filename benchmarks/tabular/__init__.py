@@ -1,0 +1,1 @@
+"""A few hundred networks, really trained, and searches replayed on them in seconds."""

@@ -1,0 +1,235 @@
+"""A sampler that models accuracy and knows MACs: Bayesian optimisation of the Pareto front.
+
+Optuna's samplers learn both objectives from trials, but MACs and parameters of any network are
+closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
+costs (`nas_space.features`), and candidates are ranked by how much hypervolume they are expected
+to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known). Candidates
+are mutants and crossings of the best networks, as in regularised evolution (Real et al., arXiv
+1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first proposals are
+known good: uniform networks of every type at several widths.
+
+What counts as found is the model's mean at the networks that were trained, not the accuracy that
+was measured: one seed's luck would hide better candidates.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+
+from nas_space.cost import Cost, Task, predict
+from nas_space.features import describe
+from nas_space.spaces import Space
+from searchers.gaussian import Gaussian, Matrix, Vector
+from searchers.limits import Limits
+from studies.front import ranked
+
+_UNIFORM = 12
+"""Proposals before the model is asked."""
+_MUTANTS, _RANDOM = 240, 60
+"""Candidates of a proposal."""
+_PARENTS = 16
+_MOST_CHANGES = 4
+EPOCHS = "epochs"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An architecture of the space, as the sampler sees it."""
+
+    labels: dict[str, str]
+    key: str
+    cost: Cost
+    features: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A network that was trained.
+
+    Attributes:
+        network: what was trained.
+        val_accuracy: measured, or a mean of the model.
+        epochs: after which it was measured.
+    """
+
+    network: Network
+    val_accuracy: float | None
+    epochs: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image."""
+        return self.network.cost.macs
+
+
+class BayesSampler(BaseSampler):
+    """See the module.
+
+    Args:
+        space: whose parameters are sampled.
+        task: what the networks are for.
+        limits: that candidates keep.
+        seed: of the candidates.
+    """
+
+    def __init__(self, space: Space, task: Task, limits: Limits, seed: int) -> None:
+        self._space = space
+        self._task = task
+        self._limits = limits
+        self._random = random.Random(seed)
+        self._parameters = {p.name: p.labels for p in space.parameters}
+        self._dearest = predict(space.largest(task), task).macs
+        self._trained: dict[int, Network] = {}
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """All parameters of the space."""
+        return {name: CategoricalDistribution(ls) for name, ls in self._parameters.items()}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - it is the whole space
+    ) -> dict[str, Any]:
+        """The labels of the next network."""
+        states = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAIL)
+        trials = [
+            t
+            for t in study.get_trials(deepcopy=False, states=states)
+            if t.number != trial.number and t.params.keys() == self._parameters.keys()
+        ]
+        seen = {self._of(t).key for t in trials}
+        for labels in self._start():
+            network = self._network(labels)
+            if network.key not in seen and self._limits.excess(network.cost) == 0:
+                return labels
+        known = [t for t in trials if t.state is TrialState.COMPLETE]
+        running = [t for t in trials if t.state is TrialState.RUNNING]
+        return self._best(known, running, seen).labels
+
+    def sample_independent(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:  # noqa: ANN401 - a label
+        """A random label: for parameters that are not of the space."""
+        assert isinstance(param_distribution, CategoricalDistribution)  # noqa: S101 - ours all are
+        return self._random.choice(param_distribution.choices)
+
+    def _start(self) -> Sequence[dict[str, str]]:
+        """The labels of the networks to begin with."""
+        found = (self._space.encode(architecture) for architecture in self._space.uniform())
+        return [labels for labels in found if labels is not None][:_UNIFORM]
+
+    def _best(
+        self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
+    ) -> Network:
+        """The candidate that is expected to add the most hypervolume."""
+        trained = [Known(self._of(t), t.values[0], t.user_attrs.get(EPOCHS, 1)) for t in known]
+        if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
+            return self._drawn()
+        full = max(t.epochs for t in trained)
+        model = Gaussian.fit(_matrix([t.network for t in trained], [t.epochs for t in trained]), _vector(trained))
+        # One network may have been measured on several rungs.
+        networks = list({n.key: n for n in [t.network for t in trained] + [self._of(t) for t in running]}.values())
+        means, _ = model.predict(_matrix(networks, [full]*len(networks)))
+        believed = [Known(n, float(mean), full) for n, mean in zip(networks, means, strict=True)]
+        candidates = self._candidates(believed, seen)
+        if not candidates:
+            return self._drawn()
+        means, spreads = model.predict(_matrix(candidates, [full]*len(candidates)))
+        gains = self._gains(believed, candidates, means, spreads)
+        return candidates[int(np.argmax(gains))]
+
+    def _gains(
+        self, believed: Sequence[Known], candidates: Sequence[Network], means: Vector, spreads: Vector
+    ) -> Vector:
+        """The expected gain in hypervolume of each candidate."""
+        dearest = self._limits.macs or self._dearest
+        members = sorted(believed, key=lambda known: known.macs)
+        edges = np.log([*(member.macs for member in members), dearest])
+        heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
+        # Interval i of MACs is from edge i - 1 to edge i; what is found there has height i.
+        left = np.concatenate([[-math.inf], edges[:-1]])
+        at = np.log([candidate.cost.macs for candidate in candidates])
+        widths = np.maximum(0.0, edges[None, :] - np.maximum(left[None, :], at[:, None]))
+        z = (means[:, None] - heights[None, :]) / spreads[:, None]
+        excess = spreads[:, None] * (_density(z) + z * _cumulative(z))
+        gains: Vector = (widths * excess).sum(axis=1)
+        return gains
+
+    def _candidates(self, believed: Sequence[Known], seen: set[str]) -> list[Network]:
+        parents = [known.network.labels for known in ranked(believed)[:_PARENTS]]
+        found: dict[str, Network] = {}
+        for number in range(_MUTANTS + _RANDOM):
+            network = self._mutant(parents) if number < _MUTANTS else self._drawn()
+            if network.key not in seen and self._limits.excess(network.cost) == 0:
+                found[network.key] = network
+        return list(found.values())
+
+    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> Network:
+        """A parent, crossed with another one half of the times, with a few labels changed."""
+        labels = dict(self._random.choice(parents))
+        if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
+            other = self._random.choice(parents)
+            for name in labels:
+                if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
+                    labels[name] = other[name]
+        changes = min(self._random.randint(1, _MOST_CHANGES), len(self._parameters))
+        for name in self._random.sample(list(self._parameters), changes):
+            labels[name] = self._random.choice(self._parameters[name])
+        return self._network(labels)
+
+    def _drawn(self) -> Network:
+        return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
+
+    def _network(self, labels: Mapping[str, str]) -> Network:
+        architecture = self._space.decode(labels)
+        return Network(
+            dict(labels),
+            architecture.key,
+            predict(architecture, self._task),
+            describe(architecture, self._task, self._space.kinds),
+        )
+
+    def _of(self, trial: FrozenTrial) -> Network:
+        """What a trial trains, remembered by its labels."""
+        place = hash(tuple(trial.params.items()))
+        if place not in self._trained:
+            self._trained[place] = self._network(trial.params)
+        return self._trained[place]
+
+
+def _matrix(networks: Sequence[Network], epochs) -> Matrix:
+    import os
+    w=int(os.environ.get('FW','1'))
+    return np.array([network.features + [math.log(e)]*w for network,e in zip(networks,epochs)])
+
+
+def _vector(trained: Sequence[Known]) -> Vector:
+    return np.array([known.val_accuracy for known in trained], dtype=np.float64)
+
+
+def _density(z: Matrix) -> Matrix:
+    density: Matrix = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return density
+
+
+def _cumulative(z: Matrix) -> Matrix:
+    cumulative: Matrix = ndtr(z)
+    return cumulative
