@@ -4,11 +4,11 @@ Networks of one space get vectors of one length: the logarithms of what the whol
 stage cost, widths, depths, and how much of each stage is of each type.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
-from nas_space.architecture import Architecture, Layer
-from nas_space.convs.base import Size
+from nas_space.architecture import Architecture
 from nas_space.cost import Task, predict
 
 _KERNEL = 9
@@ -29,10 +29,13 @@ def describe(architecture: Architecture, task: Task, kinds: Sequence[str]) -> li
         dense 3×3 kernel), and the share of its layers of each type; the same shares of all layers.
     """
     cost = predict(architecture, task)
-    stages: dict[str, list[tuple[Layer, Size]]] = {}
-    for layer, size in architecture.sizes(task.size):
-        if layer.c_in is not None:
-            stages.setdefault(layer.name.partition(".")[0], []).append((layer, size))
+    stages = {
+        stage: list(layers)
+        for stage, layers in itertools.groupby(
+            ((layer, size) for layer, size in architecture.sizes(task.size) if layer.c_in),
+            key=lambda placed: placed[0].name.partition(".")[0],
+        )
+    }
     found = [math.log(cost.macs), math.log(cost.params)]
     counts = dict.fromkeys(kinds, 0)
     for stage, layers in zip(architecture.stages, stages.values(), strict=True):

@@ -29,6 +29,7 @@ from nas_space.cost import Cost, Task, predict
 from nas_space.features import describe
 from nas_space.spaces import Space
 from searchers.gaussian import Gaussian, Matrix, Vector
+from searchers.lessons import EPOCHS
 from searchers.limits import Limits
 from studies.front import ranked
 
@@ -38,7 +39,8 @@ _MUTANTS, _RANDOM = 240, 60
 """Candidates of a proposal."""
 _PARENTS = 16
 _MOST_CHANGES = 4
-EPOCHS = "epochs"
+_EPOCHS_WEIGHT = 6.0
+"""A partial accuracy differs more from a full one than a network from one of another feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class BayesSampler(BaseSampler):
         self,
         study: optuna.Study,  # noqa: ARG002 - Optuna's signature
         trial: FrozenTrial,  # noqa: ARG002
-        param_name: str,
+        param_name: str,  # noqa: ARG002
         param_distribution: BaseDistribution,
     ) -> Any:  # noqa: ANN401 - a label
         """A random label: for parameters that are not of the space."""
@@ -144,20 +146,25 @@ class BayesSampler(BaseSampler):
         if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
             return self._drawn()
         full = max(t.epochs for t in trained)
-        model = Gaussian.fit(_matrix([t.network for t in trained], [t.epochs for t in trained]), _vector(trained))
-        # One network may have been measured on several rungs.
-        networks = list({n.key: n for n in [t.network for t in trained] + [self._of(t) for t in running]}.values())
-        means, _ = model.predict(_matrix(networks, [full]*len(networks)))
+        model = _model(trained)
+        # A network may have been measured on several rungs, and go on now.
+        out = (self._of(t) for t in running)
+        networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
+        means, _ = model.predict(_matrix(networks, full))
         believed = [Known(n, float(mean), full) for n, mean in zip(networks, means, strict=True)]
         candidates = self._candidates(believed, seen)
         if not candidates:
             return self._drawn()
-        means, spreads = model.predict(_matrix(candidates, [full]*len(candidates)))
+        means, spreads = model.predict(_matrix(candidates, full))
         gains = self._gains(believed, candidates, means, spreads)
         return candidates[int(np.argmax(gains))]
 
     def _gains(
-        self, believed: Sequence[Known], candidates: Sequence[Network], means: Vector, spreads: Vector
+        self,
+        believed: Sequence[Known],
+        candidates: Sequence[Network],
+        means: Vector,
+        spreads: Vector,
     ) -> Vector:
         """The expected gain in hypervolume of each candidate."""
         dearest = self._limits.macs or self._dearest
@@ -215,14 +222,17 @@ class BayesSampler(BaseSampler):
         return self._trained[place]
 
 
-def _matrix(networks: Sequence[Network], epochs) -> Matrix:
-    import os
-    w=int(os.environ.get('FW','1'))
-    return np.array([network.features + [math.log(e)]*w for network,e in zip(networks,epochs)])
+def _model(trained: Sequence[Known]) -> Gaussian:
+    """Accuracy, from features and epochs."""
+    x = np.array([[*known.network.features, math.log(known.epochs)] for known in trained])
+    y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
+    weights = np.ones(x.shape[1])
+    weights[-1] = _EPOCHS_WEIGHT
+    return Gaussian(x, y, weights)
 
 
-def _vector(trained: Sequence[Known]) -> Vector:
-    return np.array([known.val_accuracy for known in trained], dtype=np.float64)
+def _matrix(networks: Sequence[Network], epochs: int) -> Matrix:
+    return np.array([[*network.features, math.log(epochs)] for network in networks])
 
 
 def _density(z: Matrix) -> Matrix:

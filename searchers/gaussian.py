@@ -5,7 +5,7 @@ In numpy, because the process that proposes imports neither torch nor scikit-lea
 
 import itertools
 import math
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +21,10 @@ _NOISES = (1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
 _JITTER = 1e-8
 
 
+_CHOOSERS = 128
+"""Most points that choose among kernels: the time of each grows with their cube."""
+
+
 class Gaussian:
     """A posterior: a line plus a Matérn-3/2 process plus noise, on standardised features.
 
@@ -29,78 +33,91 @@ class Gaussian:
     Args:
         x: features (n, d).
         y: values (n,).
+        weights: of the features (d,), in the squares of distances.
     """
 
-    def __init__(self, x: Matrix, y: Vector) -> None:
-        self._centre, self._scale = x.mean(axis=0), x.std(axis=0)
-        self._scale[self._scale < _JITTER] = math.inf  # it tells nothing apart
+    def __init__(self, x: Matrix, y: Vector, weights: Vector) -> None:
+        self._centre, spread = x.mean(axis=0), x.std(axis=0)
+        varies = spread > _JITTER  # a constant feature tells nothing apart
+        self._scale = np.where(varies, np.sqrt(weights) / np.where(varies, spread, 1.0), 0.0)
         self._mean, self._unit = float(y.mean()), float(y.std()) or 1.0
         self._x = self._standard(x)
         target = (y - self._mean) / self._unit
-        self._kernel = (1.0, 0.0)
-        best = (-math.inf, 0.0, self._kernel)
-        for kernel in itertools.product(_LENGTHS, _LINEAR):
-            found = _likelihood(self._covariance(self._x, self._x, kernel), target)
-            best = max(best, (*found, kernel))
-        _, noise, self._kernel = best
-        covariance = self._covariance(self._x, self._x, self._kernel)
+        self._kernel, noise = _chosen(self._x, target)
+        covariance = _covariance(self._x, self._x, self._kernel)
         covariance[np.diag_indices_from(covariance)] += noise + _JITTER
-        values, vectors = np.linalg.eigh(covariance)
-        self._root = vectors / np.sqrt(np.maximum(values, _JITTER))
-        self._weights = self._root @ (self._root.T @ target)
-        self._signal = _signal(target, values, vectors)
-
-    @classmethod
-    def fit(cls, x: Matrix, y: Vector) -> Self:
-        """The posterior after seeing these values."""
-        return cls(x, y)
+        self._root = np.linalg.cholesky(covariance)
+        white = np.linalg.solve(self._root, target)
+        self._weights = np.linalg.solve(self._root.T, white)
+        self._signal = float((white**2).mean())
 
     def predict(self, x: Matrix) -> tuple[Vector, Vector]:
-        """Mean and standard deviation of the function, without noise, at each of some points."""
+        """Mean and standard deviation of the function, without noise, at points (m, d)."""
         x = self._standard(x)
-        cross = self._covariance(x, self._x, self._kernel)
+        cross = _covariance(x, self._x, self._kernel)
         mean = self._mean + self._unit * (cross @ self._weights)
-        prior = self._covariance_at(x)
-        explained = ((cross @ self._root) ** 2).sum(axis=1)
-        spread = np.sqrt(np.maximum(prior - explained, _JITTER) * self._signal)
-        return mean, self._unit * spread
+        explained = (np.linalg.solve(self._root, cross.T) ** 2).sum(axis=0)
+        variance = np.maximum(_variance(x, self._kernel) - explained, _JITTER)
+        return mean, self._unit * np.sqrt(variance * self._signal)
 
     def _standard(self, x: Matrix) -> Matrix:
-        standard: Matrix = (x - self._centre) / self._scale
+        standard: Matrix = (x - self._centre) * self._scale
         return standard
 
-    def _covariance(self, a: Matrix, b: Matrix, kernel: tuple[float, float]) -> Matrix:
-        length, linear = kernel
-        features = a.shape[1]
-        products = a @ b.T
-        squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
-        # Two random standardised points are √(2d) apart.
-        distance = np.sqrt(np.maximum(squares, 0.0) * 3 / (2 * features)) / length
-        matern = (1 + distance) * np.exp(-distance)
-        found: Matrix = linear * (1 + products / features) + (1 - linear) * matern
-        return found
 
-    def _covariance_at(self, x: Matrix) -> Vector:
-        """The prior variance of each point."""
-        _, linear = self._kernel
-        found: Vector = linear * (1 + (x**2).mean(axis=1)) + (1 - linear)
-        return found
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """How alike two points are.
+
+    Attributes:
+        length: over which the process changes, in distances of two typical points.
+        linear: share of the variance that is a line's.
+    """
+
+    length: float
+    linear: float
+
+
+_KERNELS = tuple(_Kernel(*pair) for pair in itertools.product(_LENGTHS, _LINEAR))
+
+
+def _covariance(a: Matrix, b: Matrix, kernel: _Kernel) -> Matrix:
+    features = a.shape[1]
+    products = a @ b.T
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
+    # Two random standardised points are √(2d) apart.
+    distance = np.sqrt(np.maximum(squares, 0.0) * 3 / (2 * features)) / kernel.length
+    matern = (1 + distance) * np.exp(-distance)
+    found: Matrix = kernel.linear * (1 + products / features) + (1 - kernel.linear) * matern
+    return found
+
+
+def _variance(x: Matrix, kernel: _Kernel) -> Vector:
+    """The diagonal of the covariance."""
+    found: Vector = kernel.linear * (1 + (x**2).mean(axis=1)) + (1 - kernel.linear)
+    return found
+
+
+def _chosen(x: Matrix, target: Vector) -> tuple[_Kernel, float]:
+    """The kernel and the noise of the highest likelihood."""
+    some = np.linspace(0, len(x) - 1, min(len(x), _CHOOSERS)).round().astype(int)
+    x, target = x[some], target[some]
+    found = []
+    for number, kernel in enumerate(_KERNELS):
+        likelihood, noise = _likelihood(_covariance(x, x, kernel), target)
+        found.append((likelihood, -number, noise))
+    _, number, noise = max(found)
+    return _KERNELS[-number], noise
 
 
 def _likelihood(covariance: Matrix, target: Vector) -> tuple[float, float]:
-    """The highest log marginal likelihood over the noises, the signal's scale free; and its noise."""
+    """The highest log marginal likelihood over noises and all scales of the signal; its noise."""
     values, vectors = np.linalg.eigh(covariance)
-    values = np.maximum(values, 0.0) + _JITTER
     squares = (vectors.T @ target) ** 2
-    count = len(target)
     found = []
     for noise in _NOISES:
-        total = values + noise
+        total = np.maximum(values, 0.0) + noise + _JITTER
         signal = float((squares / total).mean())
-        found.append((-0.5 * (count * math.log(signal) + float(np.log(total).sum())), noise))
+        likelihood = -0.5 * (len(target) * math.log(signal) + float(np.log(total).sum()))
+        found.append((likelihood, noise))
     return max(found)
-
-
-def _signal(target: Vector, values: Vector, vectors: Matrix) -> float:
-    """The scale of the signal's variance that fits best."""
-    return float(((vectors.T @ target) ** 2 / np.maximum(values, _JITTER)).mean())

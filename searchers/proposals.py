@@ -4,11 +4,9 @@ An Optuna storage commits once a parameter (110 to 600 ms a proposal on SQLite),
 works on a study in memory that is filled from our own rows.
 """
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -18,8 +16,8 @@ from optuna.trial import TrialState, create_trial
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Space
+from searchers.lessons import EPOCHS, Lesson, memorable
 from searchers.limits import Limits
-from studies.front import Scored, front
 from studies.records import Evaluation
 
 _MUTATIONS = 2000
@@ -30,41 +28,12 @@ _KEPT = 300
 """What is left of them when it has to forget."""
 
 
-EPOCHS = "epochs"
-"""The user attribute of a trial that says how long it trains: accuracies of fewer are partial."""
-
-S = TypeVar("S", bound=Scored)
-
-
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """An architecture to evaluate, and what it costs."""
 
     architecture: Architecture
     cost: Cost
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What a sampler learns from an evaluation.
-
-    Attributes:
-        labels: that it would have had to choose.
-        val_accuracy: after so many `epochs`.
-        macs: multiply-adds per image.
-        epochs: stand in the trial's user attribute of that name.
-    """
-
-    labels: dict[str, str]
-    val_accuracy: float
-    macs: int
-    epochs: int
-
-    @property
-    def values(self) -> list[float]:
-        """The objectives, as the sampler sees them."""
-        # Samplers weigh volumes: a factor of two in MACs is worth as much anywhere on the front.
-        return [self.val_accuracy, math.log10(self.macs)]
 
 
 class Proposer:
@@ -79,6 +48,9 @@ class Proposer:
         sampler: Optuna's.
         limits: see `Limits`.
         seed: of the mutations.
+
+    Attributes:
+        acceptance: of what the sampler proposes.
     """
 
     def __init__(
@@ -96,6 +68,7 @@ class Proposer:
         self._seen: set[str] = set()
         self._lessons: list[Lesson] = []
         self._open: dict[str, _Open] = {}
+        self.acceptance = Acceptance()
 
     def learn(self, evaluations: Sequence[Evaluation]) -> None:
         """Take in evaluations that others made: an earlier run, or another search at work."""
@@ -143,6 +116,7 @@ class Proposer:
             self._study.tell(trial, state=TrialState.FAIL)
             return None
         number = trial.number
+        self.acceptance.count(accepted=labels == wanted)
         if labels != wanted:
             self._study.tell(trial, state=TrialState.FAIL)
             number = self._start(labels, epochs)
@@ -224,6 +198,24 @@ class Proposer:
         return self._limits.excess(predict(self._space.decode(labels), self._task))
 
 
+@dataclass(slots=True)
+class Acceptance:
+    """How many proposals of the sampler were unseen and within the limits as they came."""
+
+    proposed: int = 0
+    accepted: int = 0
+
+    def count(self, *, accepted: bool) -> None:
+        """One more."""
+        self.proposed += 1
+        self.accepted += accepted
+
+    @property
+    def share(self) -> float | None:
+        """From 0 to 1; None before the first."""
+        return self.accepted / self.proposed if self.proposed else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Open:
     """A proposal that is out: its labels, its epochs, and its number in the sampler's study."""
@@ -235,34 +227,3 @@ class _Open:
 
 def _new_study(sampler: BaseSampler) -> optuna.Study:
     return optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-
-
-def memorable(lessons: Sequence[S], count: int) -> list[S]:
-    """That many lessons, in order: half of them the fronts, then the next ones; half the latest.
-
-    Samplers tell good trials from the others, and need all of the good but few of the others.
-    """
-    latest = len(lessons) - count // 2
-    rest, best = list(range(latest)), list[int]()
-    while rest and len(best) < count - count // 2:
-        members = front(_Position(at, lessons[at]) for at in rest)
-        best += [member.at for member in members]
-        rest = sorted(set(rest) - set(best))
-    kept = sorted(best[: count - count // 2]) + list(range(latest, len(lessons)))
-    return [lessons[at] for at in kept]
-
-
-@dataclass(frozen=True, slots=True)
-class _Position:
-    """A lesson by its place in a list, as `front` wants it."""
-
-    at: int
-    lesson: Scored
-
-    @property
-    def val_accuracy(self) -> float | None:
-        return self.lesson.val_accuracy
-
-    @property
-    def macs(self) -> int:
-        return self.lesson.macs

@@ -5,7 +5,7 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Problem:
     space: Space
     task: Task
     limits: Limits
+
+
+class _Maker(Protocol):
+    """What a name stands for."""
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":
+        """A fresh sampler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,8 @@ class _Users:
         kind = self.kind()
         try:
             takes = "seed" in inspect.signature(kind).parameters
-            return kind(seed=seed) if takes else kind()
+            options = {"seed": seed} if takes else {}
+            return kind(**options)
         except Exception as error:  # noqa: BLE001 - the class is the user's
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise UnknownSamplerError(
@@ -108,7 +116,7 @@ class _Users:
             ) from None
 
 
-_SAMPLERS = {
+_SAMPLERS: Mapping[str, _Maker] = {
     "bayes": _Ours(),
     "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
     "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
@@ -148,7 +156,7 @@ def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler"
         UnknownSamplerError: there is none of that name, or it cannot be made.
     """
     check(name)
-    choice = _Users(name) if ":" in name else _SAMPLERS[name]
+    choice: _Maker = _Users(name) if ":" in name else _SAMPLERS[name]
     start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
     from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415
 

@@ -13,6 +13,7 @@ trained again, and proposals beyond 40M MACs are told as failed, which costs not
 """
 
 import argparse
+import functools
 import heapq
 import multiprocessing
 import statistics
@@ -20,12 +21,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import optuna
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -93,7 +93,9 @@ class Plain:
 
     def __init__(self, sampler: BaseSampler) -> None:
         self._study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-        self._distributions = {p.name: CategoricalDistribution(p.labels) for p in SPACE.parameters}
+        self._distributions: dict[str, BaseDistribution] = {
+            p.name: CategoricalDistribution(p.labels) for p in SPACE.parameters
+        }
 
     def next(self, room: int) -> Order:  # noqa: ARG002 - it knows no budget
         """See `Method`."""
@@ -142,17 +144,19 @@ class AshaByAccuracy:
 
 _RUNGS = {"": (EPOCHS,), "-rungs-3-9": (3, 9), "-rungs-1-3-9": (1, 3, 9)}
 
-METHODS: Mapping[str, Callable[[int], Method]] = {
+_PEERS: Mapping[str, Callable[[int], Method]] = {
     "optuna-random": lambda seed: Plain(RandomSampler(seed=seed)),
     "optuna-tpe": lambda seed: Plain(TPESampler(seed=seed)),
     "optuna-nsga2": lambda seed: Plain(NSGAIISampler(seed=seed)),
     "optuna-nsga2-10": lambda seed: Plain(NSGAIISampler(seed=seed, population_size=10)),
     "asha-accuracy": AshaByAccuracy,
-} | {
-    f"{sampler}{name}": (lambda seed, s=sampler, r=rungs: Ours(s, r, seed))
+}
+_OURS: Mapping[str, Callable[[int], Method]] = {
+    f"{sampler}{name}": functools.partial(Ours, sampler, rungs)
     for sampler in ("random", "tpe", "nsga2", "bayes")
     for name, rungs in _RUNGS.items()
 }
+METHODS = {**_PEERS, **_OURS}
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class True_:
+class Worth:
     """A network by what it really reaches."""
 
     val_accuracy: float
@@ -194,7 +198,7 @@ class Course:
     milliseconds: float
 
 
-@cache
+@functools.cache
 def surrogate(table: Path, seed: int) -> Surrogate:
     """Fitted once a process."""
     return Surrogate(read(table), seed)
@@ -203,7 +207,7 @@ def surrogate(table: Path, seed: int) -> Surrogate:
 def true(points: Sequence[Point], model: Surrogate) -> float:
     """What the chosen networks are worth."""
     members = front(point for point in points if point.epochs == EPOCHS)
-    means = [True_(float(model.mean(p.architecture)[-1]), p.macs) for p in members]
+    means = [Worth(float(model.mean(p.architecture)[-1]), p.macs) for p in members]
     return hypervolume(means, BOUNDS)
 
 
@@ -212,7 +216,7 @@ def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
     searcher = METHODS[method](seed)
     running: list[tuple[int, int, Order]] = []
     clock = number = handed = 0
-    spent, waited = 0.0, 0.0
+    spent, waited = 0, 0.0
     points: list[Point] = []
     found: dict[int, float] = {}
     marks = [mark for mark in _MARKS if mark <= budget]
@@ -229,11 +233,11 @@ def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
             break
         clock, _, order = heapq.heappop(running)
         accuracy = model.train(order.architecture, seed)[order.epochs - 1]
-        spent += (order.epochs - order.start) / EPOCHS
+        spent += order.epochs - order.start
         macs = predict(order.architecture, TASK).macs
         points.append(Point(accuracy, macs, order.architecture, order.epochs))
         searcher.tell(order, accuracy)
-        while len(found) < len(marks) and spent >= marks[len(found)]:
+        while len(found) < len(marks) and spent >= marks[len(found)] * EPOCHS:
             found[marks[len(found)]] = true(points, model)
     full = [point.architecture.key for point in points if point.epochs == EPOCHS]
     return Course(
@@ -263,9 +267,13 @@ def _mean(values: Sequence[float]) -> str:
 
 def tables(courses: Sequence[Course], methods: Sequence[str], versus: str) -> Iterator[str]:
     """The lines of what is printed."""
-    by_name = {m: sorted((c for c in courses if c.method == m), key=lambda c: c.seed) for m in methods}
+    by_name = {
+        method: sorted((c for c in courses if c.method == method), key=lambda c: c.seed)
+        for method in methods
+    }
     marks = list(courses[0].found)
-    yield f"| method | {' | '.join(f'after {mark}' for mark in marks)} | networks | posing | repeats | ms |"
+    heads = " | ".join(f"after {mark}" for mark in marks)
+    yield f"| method | {heads} | networks | posing | repeats | ms |"
     yield "| --- " * (len(marks) + 5) + "|"
     for name, found in by_name.items():
         cells = [_mean([course.found[mark] for course in found]) for mark in marks]
@@ -278,7 +286,7 @@ def tables(courses: Sequence[Course], methods: Sequence[str], versus: str) -> It
         yield f"| {name} | {' | '.join(cells)} |"
     if versus in by_name:
         yield ""
-        yield f"| {versus} minus | {' | '.join(f'after {mark}' for mark in marks)} |"
+        yield f"| {versus} minus | {heads} |"
         yield "| --- " * (len(marks) + 1) + "|"
         for name, found in by_name.items():
             if name == versus:
@@ -309,7 +317,8 @@ def main() -> None:
     start = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(given.workers) as pool:
         courses = pool.map(_run, tasks, chunksize=1)
-    print(f"n = {given.seeds} seeds, {time.perf_counter() - start:.0f} s; optuna {optuna.__version__}\n")
+    took = time.perf_counter() - start
+    print(f"n = {given.seeds} seeds, {took:.0f} s; optuna {optuna.__version__}\n")
     print("\n".join(tables(courses, given.methods, given.versus)))
 
 

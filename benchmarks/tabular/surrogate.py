@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -33,6 +34,7 @@ from nas_space.features import describe
 
 TABLE = Path(__file__).with_name("cifar10.jsonl.gz")
 _TREES, _LEAF, _SHARE = 100, 2, 0.5
+Indices = np.ndarray[tuple[int, ...], np.dtype[np.signedinteger[Any]]]
 Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 
@@ -66,9 +68,8 @@ class Network:
 
 def read(path: Path = TABLE) -> list[Network]:
     """The networks of a table."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
     found: dict[str, tuple[Architecture, int, list[list[float]]]] = {}
-    with opened as lines:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         for line in map(json.loads, lines):
             if "accuracies" not in line:
                 continue
@@ -165,7 +166,7 @@ class Check:
         """Mean curves (networks, epochs)."""
         return np.array([network.mean for network in self._networks])
 
-    def fit(self, chosen: Sequence[int]) -> Fit:
+    def fit(self, chosen: Indices) -> Fit:
         """How well these networks are predicted."""
         truth, guess = self.measured[chosen, -1], self.predicted[chosen, -1]
         residual = truth - guess
@@ -199,7 +200,7 @@ def main() -> None:
             f"| {name} | {len(chosen)} | {fit.r2:.3f} | {fit.tau:.3f} | {fit.error:.2%} "
             f"| {fit.noise:.2%} |"
         )
-    print("\n| after epochs | Spearman's ρ with the last, all | within thirds by MACs | noise |")
+    print("\n| after epochs | Spearman's rho with the last, all | within thirds by MACs | noise |")
     print("| --- | --- | --- | --- |")
     thirds = np.array_split(np.argsort(macs), 3)
     spread = deviations(networks).std(axis=0)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from nas_space.cost import Task, predict
 from nas_space.spaces import Measure, Space, get
 from searchers import proposals, samplers
+from searchers.lessons import Lesson, memorable
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
-from searchers.proposals import Lesson, Proposal, Proposer, memorable
+from searchers.proposals import Proposal, Proposer
 from searchers.samplers import UnknownSamplerError
 from studies.front import front
 from studies.records import Evaluation
@@ -168,6 +169,7 @@ lessons = st.lists(
         st.just({"stage1.width": "8"}),
         st.floats(0, 1, width=16),
         st.integers(1, 50),
+        st.just(6),
     ),
     min_size=12,
     max_size=40,
