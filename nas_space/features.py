@@ -9,18 +9,21 @@ import math
 from collections.abc import Sequence
 
 from nas_space.architecture import Architecture
-from nas_space.cost import Task, predict
+from nas_space.cost import Cost, Task
 
 _KERNEL = 9
 """Weights of a dense 3×3 kernel a pair of channels."""
 
 
-def describe(architecture: Architecture, task: Task, kinds: Sequence[str]) -> list[float]:
+def describe(
+    architecture: Architecture, task: Task, cost: Cost, kinds: Sequence[str]
+) -> list[float]:
     """The features of a network.
 
     Args:
         architecture: of any space.
         task: what it is for.
+        cost: its, as `nas_space.cost.predict` gives it.
         kinds: types of convolution to tell apart, as `nas_space.convs.kinds` names them.
 
     Returns:
@@ -28,7 +31,6 @@ def describe(architecture: Architecture, task: Task, kinds: Sequence[str]) -> li
         width, depth, log MACs, log parameters and mean log density (weights over those of a
         dense 3×3 kernel), and the share of its layers of each type; the same shares of all layers.
     """
-    cost = predict(architecture, task)
     stages = {
         stage: list(layers)
         for stage, layers in itertools.groupby(

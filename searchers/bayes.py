@@ -207,12 +207,9 @@ class BayesSampler(BaseSampler):
 
     def _network(self, labels: Mapping[str, str]) -> Network:
         architecture = self._space.decode(labels)
-        return Network(
-            dict(labels),
-            architecture.key,
-            predict(architecture, self._task),
-            describe(architecture, self._task, self._space.kinds),
-        )
+        cost = predict(architecture, self._task)
+        features = describe(architecture, self._task, cost, self._space.kinds)
+        return Network(dict(labels), architecture.key, cost, features)
 
     def _of(self, trial: FrozenTrial) -> Network:
         """What a trial trains, remembered by its labels."""

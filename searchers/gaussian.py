@@ -117,7 +117,7 @@ def _likelihood(covariance: Matrix, target: Vector) -> tuple[float, float]:
     found = []
     for noise in _NOISES:
         total = np.maximum(values, 0.0) + noise + _JITTER
-        signal = float((squares / total).mean())
+        signal = max(float((squares / total).mean()), _JITTER)
         likelihood = -0.5 * (len(target) * math.log(signal) + float(np.log(total).sum()))
         found.append((likelihood, noise))
     return max(found)

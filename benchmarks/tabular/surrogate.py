@@ -30,6 +30,7 @@ from sklearn.model_selection import KFold
 from benchmarks.tabular.train import EPOCHS, TASK
 from nas_space.architecture import Architecture
 from nas_space.convs import kinds
+from nas_space.cost import predict
 from nas_space.features import describe
 
 TABLE = Path(__file__).with_name("cifar10.jsonl.gz")
@@ -40,7 +41,7 @@ Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 def features(architecture: Architecture) -> list[float]:
     """What the trees see."""
-    return describe(architecture, TASK, tuple(kinds()))
+    return describe(architecture, TASK, predict(architecture, TASK), tuple(kinds()))
 
 
 @dataclass(frozen=True)

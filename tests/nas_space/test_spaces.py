@@ -108,3 +108,22 @@ def test_the_command_prints_the_size_of_every_space(
     printed = capsys.readouterr().out
     for space in spaces().values():
         assert f"{space.size():.2e}" in printed
+
+
+@every_space
+def test_uniform_networks_have_one_type_and_are_of_the_space(space: Space) -> None:
+    found = list(space.uniform())
+    assert len(found) == len(space.kinds) * min(map(len, space.widths))
+    for architecture in found:
+        labels = space.encode(architecture)
+        assert labels is not None
+        assert space.decode(labels) == architecture
+    # A type that does not fit a width leaves a layer regular.
+    kinds_of = [{layer.conv.kind for layer in a.layers() if layer.c_in} for a in found]
+    assert all(len(kind - {"regular"}) <= 1 for kind in kinds_of)
+
+
+def test_the_first_uniform_networks_are_spread_over_types_and_widths() -> None:
+    first = list(get("mixed").uniform())[:6]
+    assert len({a.stages[0].blocks[0][1].kind for a in first}) == 6
+    assert len({a.stages[0].width for a in first}) == 6
