@@ -91,7 +91,7 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
         )
     )
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
-    mirror = TimedMirror(Mirror(url, study.name, space.catalogue()) if mirrored else None)
+    mirror = TimedMirror(Mirror(url, study.name, 6, space.catalogue()) if mirrored else None)
     problem = samplers.Problem(space, _TASK, Limits())
     made = samplers.make(sampler, problem, 0, stored)
     proposer = Proposer(space, _TASK, made, Limits(), stored)

@@ -57,6 +57,11 @@ class Plan:
         self._architectures: dict[str, Architecture | Evaluation] = {}
 
     @property
+    def acceptance(self) -> float | None:
+        """See `searchers.proposals.Acceptance.share`."""
+        return self._proposer.acceptance.share
+
+    @property
     def full(self) -> int:
         """Epochs of a full training."""
         return self._rungs.full

@@ -67,6 +67,8 @@ class Finding:
         end: the last snapshot.
         over_because: why it ended before the budget was spent; None if it did not.
         trouble: why Optuna's view of the study is not complete; None if it is.
+        acceptance: share of the sampler's proposals that were unseen and within the limits as they
+            came; None if there were none.
     """
 
     study: Study
@@ -74,6 +76,7 @@ class Finding:
     end: Snapshot
     over_because: str | None
     trouble: str | None
+    acceptance: float | None
 
 
 def search(
@@ -103,7 +106,7 @@ def search(
     """
     store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, question))
-    shown = Mirror(settings.storage, study.name, question.space.catalogue())
+    shown = Mirror(settings.storage, study.name, question.recipe.epochs, question.space.catalogue())
     with closing(BackgroundMirror(shown)) as mirror, Ledger(store, study, _PATIENCE) as ledger:
         outbox = Outbox.of(store.database.url, study.name)
         delivered = outbox.deliver(study.id, ledger.record)
@@ -131,7 +134,9 @@ def search(
         raise StoreError(_last_words(campaign))
     end = campaign.snapshot()
     watch(end)
-    return Finding(study, store, end, campaign.over_because, mirror.trouble)
+    return Finding(
+        study, store, end, campaign.over_because, mirror.trouble, campaign.plan.acceptance
+    )
 
 
 def _plan(settings: Settings, question: Question, done: int) -> Plan:

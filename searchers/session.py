@@ -53,13 +53,20 @@ def _announce(start: Start) -> None:
         f"{', '.join(question.space.kinds)}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
-        "recipe": f"{recipe.name}, {recipe.epochs} epochs",
+        "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(question)}",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
     for name, line in (lines | _history(start)).items():
         print(f"{name:8} {line}", flush=True)  # noqa: T201
+
+
+def _rungs(question: Question) -> str:
+    lower = question.rungs[:-1]
+    if not lower:
+        return ""
+    return f"; after {' and '.join(map(str, lower))} the best third goes on"
 
 
 def _history(start: Start) -> dict[str, str]:
@@ -85,7 +92,14 @@ def _conclude(settings: Settings, finding: Finding) -> int:
     failed = f", {end.failed} failed" if end.failed else ""
     if members:
         console().print(table(members))
-    print(f"{end.finished} evaluations{failed} in study {finding.study.name} of {store.shown_url}")  # noqa: T201
+    partial = f" and {end.partial} partial ones" * bool(end.partial)
+    where = f"in study {finding.study.name} of {store.shown_url}"
+    print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201
+    if finding.acceptance is not None:
+        print(  # noqa: T201
+            f"{finding.acceptance:.0%} of the sampler's proposals were unseen and within the "
+            "limits as they came; the others were mutated until they were"
+        )
     if members:
         print("\nnext:\n" + "\n".join(f"  {runner()}{step}" for step in _next_steps(finding)))  # noqa: T201
     if finding.trouble is not None:

@@ -37,13 +37,17 @@ class Mirror:
     Args:
         url: an SQLAlchemy URL, with its password.
         name: of the study.
+        full: epochs of a full training; evaluations of fewer are shown as pruned.
         catalogue: for each parameter to show, every label it may take.
 
     Raises:
         StoreError: Optuna's tables are another version's, or the study is somebody else's.
     """
 
-    def __init__(self, url: str, name: str, catalogue: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self, url: str, name: str, full: int, catalogue: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        self._full = full
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
         self._storage = _storage(url, name)
@@ -114,20 +118,30 @@ class Mirror:
         self._storage.remove_session()
         self._storage.engine.dispose()
 
+    def _state(self, evaluation: Evaluation) -> TrialState:
+        if evaluation.status is Status.FAILED:
+            return TrialState.FAIL
+        return TrialState.COMPLETE if evaluation.epochs >= self._full else TrialState.PRUNED
+
     def _trial(self, evaluation: Evaluation) -> FrozenTrial:
         chosen = readable(Architecture.from_json(evaluation.architecture))
         attributes = {
             _NUMBER: evaluation.number,
             "key": evaluation.key,
             "params": evaluation.params,
+            "epochs": evaluation.epochs,
             "seconds": round(evaluation.seconds or 0, 1),
         }
-        finished = evaluation.status is Status.FINISHED
-        if not finished:
+        state = self._state(evaluation)
+        if state is TrialState.FAIL:
             attributes["error"] = (evaluation.error or "")[:200]
+        if state is TrialState.PRUNED:
+            # Optuna knows no partial values of several objectives, and would put them on its front.
+            attributes["partial_val_accuracy"] = evaluation.val_accuracy
+        done = state is TrialState.COMPLETE
         trial = create_trial(
-            state=TrialState.COMPLETE if finished else TrialState.FAIL,
-            values=[evaluation.val_accuracy or 0.0, float(evaluation.macs)] if finished else None,
+            state=state,
+            values=[evaluation.val_accuracy or 0.0, float(evaluation.macs)] if done else None,
             params={place: chosen.get(place, _ABSENT) for place in self._distributions},
             distributions=self._distributions,
             user_attrs=attributes,

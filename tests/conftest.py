@@ -71,7 +71,7 @@ def mirror(url: str) -> Iterator[Callable[[str], Mirror]]:
 
         def make(name: str) -> Mirror:
             catalogue = get("mixed").catalogue()
-            return opened.enter_context(closing(Mirror(url, name, catalogue)))
+            return opened.enter_context(closing(Mirror(url, name, 6, catalogue)))
 
         yield make
 

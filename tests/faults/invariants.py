@@ -6,24 +6,35 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
 from optuna.trial import TrialState
 from sqlalchemy import select
 
 from studies.database import StoreError
+from studies.fidelity import complete
 from studies.records import Claim, Evaluation, Status, Study
 from studies.store import Store
 
-Row = tuple[str, float | None]
-"""The key of an architecture and its accuracy."""
+
+class Row(NamedTuple):
+    """What an evaluation says: whose, how accurate, for how long, and what it cost in epochs."""
+
+    key: str
+    accuracy: float | None
+    epochs: int
+    trained: int
 
 
 def rows(url: str) -> list[Row]:
     """What the database holds now; nothing if there is no study yet."""
     try:
         with closing(Store(url)) as store:
-            return [(entry.key, entry.val_accuracy) for entry in _evaluations(store)]
+            return [
+                Row(entry.key, entry.val_accuracy, entry.epochs, entry.trained)
+                for entry in _evaluations(store)
+            ]
     except StoreError:
         return []
 
@@ -51,13 +62,16 @@ def check(url: str, folder: Path, budget: int) -> None:
         kept = [entry.number for entry in found if store.weights(entry) is not None]
         running = claims(store)
     finished = [entry for entry in found if entry.status is Status.FINISHED]
-    assert len(finished) == budget, f"{len(finished)} of {budget} evaluations"
+    full = study.recipe["epochs"]
+    spent = sum(entry.trained for entry in finished)
+    # The last trainings may take more than is left, those of all workers.
+    assert budget * full <= spent < (budget + 2) * full, f"{spent} epochs for {budget} of {full}"
     assert [entry.number for entry in found] == list(range(len(found))), "numbers have gaps"
-    keys = [entry.key for entry in found]
-    assert len(set(keys)) == len(keys), "an architecture was trained twice"
+    work = [(entry.key, entry.epochs) for entry in found]
+    assert len(set(work)) == len(work), "an architecture was trained twice"
     assert not running, f"{running} are still said to be trained"
     _check_failures(found)
-    best = _front(finished)
+    best = _front(complete(finished, study))
     assert kept == sorted(best), "weights are not those of the front"
     assert _printed_front(url, folder) == best, "the printed front is another"
     _check_optunas_view(url, study, found)
@@ -97,4 +111,12 @@ def _check_optunas_view(url: str, study: Study, found: Sequence[Evaluation]) -> 
     storage.engine.dispose()
     shown = sorted(trial.user_attrs["evaluation"] for trial in trials)
     assert shown == [entry.number for entry in found], "Optuna shows something else"
-    assert all(trial.state in {TrialState.COMPLETE, TrialState.FAIL} for trial in trials)
+    for entry, trial in zip(found, sorted(trials, key=_number), strict=True):
+        ended = TrialState.COMPLETE if entry in complete(found, study) else TrialState.PRUNED
+        failed = entry.status is Status.FAILED
+        assert trial.state is (TrialState.FAIL if failed else ended), "Optuna takes it for another"
+
+
+def _number(trial: optuna.trial.FrozenTrial) -> int:
+    number: int = trial.user_attrs["evaluation"]
+    return number

@@ -14,6 +14,8 @@ import psutil
 
 QUICK = ("--subset", "300", "--epochs", "1", "--max-macs", "1M")
 """Trials of less than a second."""
+RUNGS = ("--subset", "300", "--epochs", "3", "--max-macs", "1M")
+"""The same with two rungs."""
 _GONE_SECONDS = 30.0
 
 
@@ -24,7 +26,7 @@ class Search:
     Attributes:
         folder: where it runs.
         url: of its database.
-        budget: finished evaluations to reach.
+        budget: full trainings to pay for.
         options: more of its command line.
     """
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ray.cluster_utils import Cluster
 from studies.records import Status
 from studies.store import Store
 from tests.faults import invariants
-from tests.faults.searching import QUICK, Search
+from tests.faults.searching import QUICK, RUNGS, Search
 from tests.servers import Postgres
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc")
@@ -29,9 +29,14 @@ def wait_for_rows(search: Search, count: int, seconds: float = 120.0) -> None:
         time.sleep(0.2)
 
 
+def paid(rows: Sequence[invariants.Row]) -> int:
+    """Full trainings of three epochs that rows have cost, rounded up."""
+    return -(-sum(row.trained for row in rows if row.accuracy is not None) // 3)
+
+
 def test_a_search_outlives_its_database_a_worker_and_its_own_driver(tmp_path: Path) -> None:
     with Postgres() as server:
-        search = Search(tmp_path, server.url, budget=500)
+        search = Search(tmp_path, server.url, budget=500, options=RUNGS)
         search.start()
         wait_for_rows(search, 2)
         server.stop(signal.SIGKILL)
@@ -47,7 +52,7 @@ def test_a_search_outlives_its_database_a_worker_and_its_own_driver(tmp_path: Pa
         before = invariants.rows(search.url)
         with closing(Store(search.url)) as store:
             assert invariants.claims(store), "something was being trained"
-        search.budget = sum(accuracy is not None for _, accuracy in before) + 3
+        search.budget = paid(before) + 3
         search.start()
         assert search.wait() == 0, search.said
         assert "that were cut off begin anew" in search.said
@@ -116,7 +121,7 @@ def test_a_node_that_is_lost_costs_the_trials_on_it(tmp_path: Path) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         node = cluster.add_node(num_cpus=1)
-        options = [*QUICK, "--address", cluster.address, "--epochs", "20"]
+        options = [*QUICK, "--address", cluster.address, "--epochs", "20", "--rungs", "20"]
         search = Search(tmp_path, f"sqlite:///{tmp_path / 'study.db'}", 4, options)
         search.start()
         wait_for_rows(search, 2)

@@ -267,3 +267,57 @@ def test_snapshots_tell_how_it_stands(make: Make) -> None:
     assert (seen[-1].finished, seen[-1].running, seen[-1].best) == (1, 1, 0.25)
     assert 0 < seen[-1].hypervolume < 0.25
     assert seen[-1].seconds_left is not None
+
+
+def test_the_best_of_a_rung_go_on_and_only_full_trainings_are_on_the_front(
+    make: Make, store: Store
+) -> None:
+    campaign = make(budget=4, concurrency=1, rungs=(2, 6))
+    for number in range(40):
+        assignment = campaign.next(str(number))
+        if assignment is Answer.OVER:
+            break
+        assert isinstance(assignment, Assignment)
+        partial = assignment.epochs < 6
+        accuracy = 0.9 if partial else 0.5
+        state = {"checkpoint": b"half"} if partial else {}
+        if assignment.start:
+            assert campaign.checkpoint(assignment) == b"half"
+        found = result(accuracy, start=assignment.start)
+        if partial:
+            del found["weights"]
+            found["checkpoint"] = b"half"
+        campaign.finish(str(number), found)
+    rows = store.evaluations(campaign.study)
+    full = [row for row in rows if row.epochs == 6]
+    assert sum(row.trained for row in rows) >= 24 > sum(row.trained for row in rows[:-1])
+    assert {row.start for row in full} <= {0, 2}
+    assert len({(row.key, row.epochs) for row in rows}) == len(rows)
+    assert {row.key for row in full if row.start} <= {row.key for row in rows if row.epochs == 2}
+    snapshot = campaign.snapshot()
+    assert (snapshot.finished, snapshot.partial) == (len(full), len(rows) - len(full))
+    assert snapshot.best == 0.5, "an accuracy on the way is none"
+    assert all(store.weights(row) is None for row in rows if row.epochs == 2)
+
+
+def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(
+    make: Make, store: Store
+) -> None:
+    first = make(budget=9, rungs=(2, 6))
+    for trial in "abc":
+        first.next(trial)
+        first.finish(trial, result() | {"checkpoint": trial.encode()})
+    going_on = first.next("d")
+    assert isinstance(going_on, Assignment)
+    assert (going_on.start, going_on.epochs) == (2, 6)
+    first.ledger.__exit__(None, None, None)
+    second = make(budget=9, rungs=(2, 6))
+    assert second.inherited == 1
+    again = second.next("e")
+    assert again == going_on
+    assert isinstance(again, Assignment)
+    assert second.checkpoint(again) in {b"a", b"b", b"c"}
+    new = second.next("f")
+    assert isinstance(new, Assignment)
+    assert new.start == 0, "nobody else goes on yet"
+    assert second.checkpoint(new) is None

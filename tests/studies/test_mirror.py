@@ -56,6 +56,19 @@ def test_failed_evaluations_are_failed_trials_and_never_running(
     assert trial.user_attrs["error"] == "RuntimeError: out of memory"
 
 
+def test_partial_evaluations_are_pruned_trials_and_never_on_optunas_front(
+    store: Store, mirror: Opened, url: str
+) -> None:
+    owner = store.enter(study())
+    mirror(owner.name).add(evaluation(owner, 0, 0.9, epochs=2))
+    with as_optuna_sees_it(url, owner.name) as seen:
+        (trial,) = seen.trials
+        assert seen.best_trials == []
+    assert trial.state is optuna.trial.TrialState.PRUNED
+    assert trial.user_attrs["partial_val_accuracy"] == 0.9
+    assert trial.user_attrs["epochs"] == 2
+
+
 def test_a_mirror_that_fell_behind_catches_up_without_doubles(
     store: Store, mirror: Opened, url: str
 ) -> None:
@@ -89,7 +102,7 @@ def test_a_study_of_the_same_name_that_is_not_ours_is_refused(
 
 def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store, url: str) -> None:
     owner = store.enter(study())
-    with closing(Mirror(url, owner.name, {"stage1.width": ("8",)})) as narrow:
+    with closing(Mirror(url, owner.name, 6, {"stage1.width": ("8",)})) as narrow:
         narrow.add(evaluation(owner, 1, 0.5))  # its width is 16
         assert narrow.trouble is not None
 
@@ -97,7 +110,7 @@ def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store
 def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store, url: str) -> None:
     owner = store.enter(study())
     entries = [evaluation(owner, number, 0.5 + number / 20) for number in range(5)]
-    shown = Mirror(url, owner.name, get("mixed").catalogue())
+    shown = Mirror(url, owner.name, 6, get("mixed").catalogue())
     with closing(BackgroundMirror(shown)) as behind:
         behind.catch_up(entries[:2])
         for entry in entries[2:]:
@@ -109,7 +122,7 @@ def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store
 
 def test_trouble_in_the_background_is_told(store: Store, url: str) -> None:
     owner = store.enter(study())
-    narrow = Mirror(url, owner.name, {"stage1.width": ("8",)})
+    narrow = Mirror(url, owner.name, 6, {"stage1.width": ("8",)})
     with closing(BackgroundMirror(narrow)) as behind:
         behind.add(evaluation(owner, 1, 0.5))  # its width is 16
     assert behind.trouble is not None
