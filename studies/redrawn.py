@@ -197,6 +197,17 @@ def redrawn(
     return Redrawn(tuple(sorted(finalists, key=lambda f: f.macs)), fidelity, equal)
 
 
+def means_of(evaluation: Evaluation, rows: Iterable[Retraining]) -> dict[Fidelity, Mean]:
+    """The mean accuracies of one network over fresh seeds, by how these were trained."""
+    found: dict[Fidelity, list[float]] = {}
+    for row in rows:
+        fresh = row.evaluation_id == evaluation.id and row.seed != evaluation.seed
+        if fresh and row.val_accuracy is not None:
+            found.setdefault(Fidelity(row.recipe, row.epochs), []).append(row.val_accuracy)
+    means = {fidelity: Mean.of(accuracies) for fidelity, accuracies in sorted(found.items())}
+    return {fidelity: mean for fidelity, mean in means.items() if mean is not None}
+
+
 def _common(found: Mapping[Fidelity, Mapping[int, object]], count: int) -> Fidelity:
     common = [fidelity for fidelity, rows in found.items() if len(rows) == count]
     if not common:

@@ -63,8 +63,8 @@ def curse_of(found: Redrawn) -> str:
     spread = "" if curse.half is None else f" ± {curse.half:.2%}, 95 % interval"
     members = f"mean of {curse.count} member{'s' * (curse.count != 1)}"
     return (
-        f"winner's curse: {curse.value:+.2%}{spread} (search minus retrained, {members}; on the same "
-        "validation images)"
+        f"winner's curse: {curse.value:+.2%}{spread} (search minus retrained, {members}; on the "
+        "same validation images)"
     )
 
 
