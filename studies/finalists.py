@@ -160,8 +160,8 @@ def _say_failures(found: Redrawn, failed: list[Retraining]) -> int:
     """The exit code; 1 if no training at all has finished."""
     if failed:
         _say(
-            f"{len(failed)} trainings failed, the last with: {failed[-1].error} (--retry-failed "
-            "tries them once more)"
+            f"failed: {len(failed)} of the trainings, the last with {failed[-1].error} "
+            "(--retry-failed tries them once more)"
         )
     return 0 if found.front else 1
 

@@ -28,7 +28,7 @@ class Fidelity(NamedTuple):
     epochs: int
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.epochs} epochs"
+        return f"{self.recipe}, {self.epochs} epoch{'s' * (self.epochs != 1)}"
 
 
 class NotRetrainedError(ValueError):
@@ -54,7 +54,7 @@ class Mean:
         """The mean of these; None if there are none."""
         if not values:
             return None
-        half = around_mean(values) if len(values) > 1 else None
+        half = float(around_mean(values)) if len(values) > 1 else None
         return cls(statistics.mean(values), half, len(values))
 
     def apart(self, other: "Mean") -> bool:
