@@ -29,6 +29,8 @@ from trainers.recipes import Recipe
 _PATIENCE = 180.0
 """Seconds to wait for a database that is away: a training that has ended is paid for."""
 _MOST_SEEDS = 1000
+_LARGEST_SEED = 2**31 - 1
+"""That databases keep."""
 
 
 def main() -> int:
@@ -44,6 +46,10 @@ def _main() -> int:
         members = front(complete(store.evaluations(study), study))
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
+        if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
+            raise CommandError(
+                f"study {study.name} has a seed that no other can follow: is it ours?"
+            )
         fidelity = Fidelity(recipe.name, recipe.epochs)
         plan = Plan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
         _work(Work(store, study, plan, recipe), arguments)

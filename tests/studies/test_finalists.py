@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -167,7 +168,9 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
     assert "failed: 2 of the trainings, the last with ended by SIGKILL" in printed.err
     assert (store.retrainings(owner)[0].error or "").startswith("InvalidArchitectureError: ")
 
-    assert called(finalists.main, "--seeds", "1", "--json", "--retry-failed")() == 0
+    assert (
+        called(finalists.main, "--seeds", "1", "--workers", "1", "--json", "--retry-failed")() == 0
+    )
     assert [f["n"] for f in json.loads(capsys.readouterr().out)["finalists"]] == [1, 1]
     assert [row.error for row in store.retrainings(owner)] == [None, None]
 
@@ -263,3 +266,28 @@ def test_a_front_that_was_not_trained_again_cannot_be_shown_or_chosen_from(
     assert missing in refusal(called(export.main, "--retrained", "--knee"), capsys)
     said = refusal(called(export.main, "--retrained", "--trial", "0"), capsys)
     assert "leave the other rules out" in said
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE nas_retrainings SET val_accuracy = 'good'", "'good' as its val_accuracy"),
+        ("UPDATE nas_retrainings SET seed = -1", "-1 as its seed"),
+        ("UPDATE nas_retrainings SET versions = '{'", "is damaged, or not from convnas"),
+        ("UPDATE nas_evaluations SET seed = 9223372036854775807", "a seed that no other can"),
+    ],
+)
+def test_what_no_command_has_written_is_refused(
+    stored: tuple[Store, Study],
+    statement: str,
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store, owner = stored
+    store.record_retraining(retraining(store.evaluations(owner)[0], 1, 0.5))
+    with closing(sqlite3.connect("convnas.db")) as connection:
+        connection.execute(statement)
+        connection.commit()
+    assert reason in refusal(called(finalists.main), capsys)
+    if "retrainings" in statement:
+        assert reason in refusal(called(pareto.main, "--retrained"), capsys)
