@@ -4,8 +4,9 @@ import argparse
 import io
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from rich.console import Console
@@ -123,3 +124,15 @@ def duration(seconds: float) -> str:
     if whole < 3600:  # noqa: PLR2004 - an hour
         return f"{whole // 60}:{whole % 60:02} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def runner() -> str:
+    """What a user who started us through uv has to type before a command."""
+    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
+
+
+def spoken(module: str, argv: Sequence[str]) -> str:
+    """A command line as it is recorded and repeated to the user: without a password."""
+    # A path may hold bytes that are no text; databases take text alone.
+    words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
+    return f"{runner()}python -m {module} {shlex.join(words)}".rstrip()

@@ -1,13 +1,10 @@
 """The command line of a search, as `Settings`."""
 
 import argparse
-import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.cli import Parser, positive, quantity
-from nas_space.masking import masked
+from nas_space.cli import Parser, positive, quantity, spoken
 from nas_space.spaces import spaces
 from searchers import samplers
 from searchers.limits import Limits
@@ -52,20 +49,8 @@ def read(argv: Sequence[str]) -> Settings:
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
-        command=_spoken(argv),
+        command=spoken("searchers.run", argv),
     )
-
-
-def runner() -> str:
-    """What a user who started us through uv has to type before a command."""
-    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
-
-
-def _spoken(argv: Sequence[str]) -> str:
-    """The command line as it is recorded and repeated to the user: without a password."""
-    # A path may hold bytes that are no text; databases take text alone.
-    words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
-    return f"{runner()}python -m searchers.run {shlex.join(words)}"
 
 
 def _parser() -> Parser:

@@ -8,8 +8,7 @@ import warnings
 import optuna
 
 from nas_space.architecture import InvalidArchitectureError
-from nas_space.cli import INTERRUPTED, console
-from searchers.arguments import runner
+from nas_space.cli import INTERRUPTED, console, runner
 from searchers.cluster import Cluster
 from searchers.progress import Progress
 from searchers.question import Question
@@ -120,6 +119,7 @@ def _next_steps(finding: Finding) -> list[str]:
     return [
         f"optuna-dashboard {url}",
         f"python -m studies.pareto {study}",
+        f"python -m studies.finalists {study}",
         f"python -m studies.export {study} --knee --retrain --output exported",
     ]
 

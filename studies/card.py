@@ -1,11 +1,13 @@
 """The model card of an exported network."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nas_space.architecture import Architecture
 from nas_space.bundle import Measured, Record
 from studies.records import Evaluation, Study
+from studies.redrawn import Fidelity, Mean
+from studies.standings import told
 from trainers.data import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
@@ -21,7 +23,7 @@ A convolutional network for {classes} classes, found by convnas in the space `{s
 | test accuracy | {test} |
 | validation accuracy | {val} |
 | validation accuracy in the search, a proxy | {proxy} |
-| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
+{fresh}| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
 | parameters | {params:,} |
 {latencies}
 | input | {shape} image, values 0 to 1 |
@@ -98,6 +100,7 @@ class Card:
         latencies: of the exported network.
         hardware: that these were measured on.
         looks: how often this study's test images were looked at.
+        fresh: mean validation accuracies of trainings with fresh seeds.
     """
 
     study: Study
@@ -108,6 +111,7 @@ class Card:
     latencies: Sequence[Latency]
     hardware: str
     looks: int
+    fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
 
     def text(self) -> str:
         """The card as Markdown."""
@@ -128,6 +132,11 @@ class Card:
             val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",
             proxy=f"{self.record.search.accuracy:.2%} "
             f"({self.record.search.recipe}, {self.record.search.epochs} epochs)",
+            fresh="".join(
+                f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean)} "
+                f"({fidelity}) |\n"
+                for fidelity, mean in self.fresh.items()
+            ),
             macs=chosen.macs,
             params=chosen.params,
             latencies="\n".join(map(_timed, self.latencies)),

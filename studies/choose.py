@@ -2,13 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from studies.fidelity import complete
-from studies.front import front, knee
+from studies.front import Scored, front, knee
 from studies.records import Evaluation, Status, Study
 
-Latency = Callable[[Evaluation], float]
-"""Seconds that a network takes for one image."""
+
+class Candidate(Scored, Protocol):
+    """What rules choose among: an evaluation, or one with the accuracy of fresh seeds."""
+
+    @property
+    def params(self) -> int:
+        """How many weights the network has."""
+
+
+C = TypeVar("C", bound=Candidate)
 
 
 class NoSuchNetworkError(ValueError):
@@ -47,7 +56,10 @@ class Rule:
 
 
 def choose(
-    study: Study, evaluations: Sequence[Evaluation], rule: Rule, latency: Latency
+    study: Study,
+    evaluations: Sequence[Evaluation],
+    rule: Rule,
+    latency: Callable[[Evaluation], float],
 ) -> Evaluation:
     """The evaluation that a rule means.
 
@@ -55,14 +67,28 @@ def choose(
         study: whose rules choose among what was trained to the end.
         evaluations: of the study; a trial may be partial.
         rule: which one.
-        latency: asked only where the rule limits it, and only of members within the other limits.
+        latency: see `choose_among`.
 
     Raises:
         NoSuchNetworkError: there is none.
     """
     if rule.trial is not None:
         return _trial(evaluations, rule.trial)
-    members = front(complete(evaluations, study))
+    return choose_among(front(complete(evaluations, study)), rule, latency)
+
+
+def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) -> C:
+    """The member of a front that a rule means, which names no trial.
+
+    Args:
+        members: by ascending MACs.
+        rule: which one.
+        latency: seconds that a network takes for one image; asked only where the rule limits it,
+            and only of members within the other limits.
+
+    Raises:
+        NoSuchNetworkError: there is none.
+    """
     if not members:
         raise NoSuchNetworkError("the study has no finished evaluation yet")
     best = members[-1]
@@ -84,12 +110,12 @@ def choose(
 
 
 def _small(
-    members: list[Evaluation],
+    members: list[C],
     most: int | None,
-    size: Callable[[Evaluation], int],
+    size: Callable[[C], int],
     where: str,
     unit: str,
-) -> list[Evaluation]:
+) -> list[C]:
     small = [member for member in members if most is None or size(member) <= most]
     if not small:
         least = min(map(size, members))
@@ -97,7 +123,7 @@ def _small(
     return small
 
 
-def _fast(members: Sequence[Evaluation], most: float, latency: Latency) -> list[Evaluation]:
+def _fast(members: Sequence[C], most: float, latency: Callable[[C], float]) -> list[C]:
     seconds = [latency(member) for member in members]
     fast = [member for member, s in zip(members, seconds, strict=True) if s <= most]
     if not fast:

@@ -10,19 +10,20 @@ from nas_space.bundle import BundleError, Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity
 from nas_space.network import build
+from studies import images, standings
 from studies.arguments import add_study_arguments
 from studies.card import Card, interval
-from studies.choose import NoSuchNetworkError, Rule, choose
+from studies.choose import NoSuchNetworkError, Rule, choose, choose_among
 from studies.cli import CommandError, open_store, run
 from studies.fidelity import complete
 from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Study
+from studies.redrawn import NotRetrainedError, means_of, redrawn
 from trainers import devices, recipes
 from trainers.checkpoints import CheckpointError
 from trainers.data import Dataset
-from trainers.datasets import load
 from trainers.latency import hardware, measure
 from trainers.recipes import Recipe
 
@@ -35,7 +36,7 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 def main() -> int:
     """Export a network."""
-    return run(_main, BundleError, CheckpointError, NoSuchNetworkError)
+    return run(_main, BundleError, CheckpointError, NoSuchNetworkError, NotRetrainedError)
 
 
 def _main() -> int:
@@ -43,15 +44,22 @@ def _main() -> int:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
-    evaluations = store.evaluations(study)
+    evaluations, retrainings = store.evaluations(study), store.retrainings(study)
+    members = front(complete(evaluations, study))
+    anew = redrawn(members, retrainings) if arguments.retrained else None
     if not rule.given:
-        console().print(table(front(complete(evaluations, study))))
+        console().print(table(members) if anew is None else standings.front_of(anew))
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
         )
     devices.spare_threads(min(study.dataset["shape"][1:]))
-    chosen = choose(study, evaluations, rule, lambda member: _seconds(member, study))
+    if anew is None:
+        chosen = choose(study, evaluations, rule, lambda member: _seconds(member, study))
+    else:
+        chosen = choose_among(
+            anew.front, rule, lambda member: _seconds(member.evaluation, study)
+        ).evaluation
     _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
@@ -79,7 +87,8 @@ def _main() -> int:
     shape = dataset.search.shape
     latencies = [measure(bundle.network, shape, batch) for batch in _BATCHES]
     looks = len(store.exports(study))
-    card = Card(study, chosen, dataset, record, finalist.anew, latencies, hardware(), looks)
+    fresh = means_of(chosen, retrainings)
+    card = Card(study, chosen, dataset, record, finalist.anew, latencies, hardware(), looks, fresh)
     bundle.write(output, card.text())
     checkpoint.drop()
     _say(_told(record, finalist, dataset, looks))
@@ -127,7 +136,7 @@ def _rule(arguments: argparse.Namespace) -> Rule:
         arguments.max_latency,
         arguments.min_accuracy,
     )
-    if rule.contradictory:
+    if rule.contradictory or (rule.trial is not None and arguments.retrained):
         raise CommandError("--trial says which network already: leave the other rules out")
     return rule
 
@@ -175,6 +184,11 @@ def _parser() -> Parser:
         metavar="X",
         help="the cheapest of at least this validation accuracy, like 0.95 or 95%%",
     )
+    which.add_argument(
+        "--retrained",
+        action="store_true",
+        help="choose by the means of fresh seeds, see python -m studies.finalists",
+    )
     which.add_argument("--trial", type=_number, metavar="N", help="this trial, on the front or not")
     parser.add_argument(
         "--output",
@@ -204,29 +218,10 @@ def _parser() -> Parser:
 
 def _datasets(study: Study, arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
     """What was searched on, and what the weights are of: retraining takes all of the images."""
-    stored = study.dataset
-    # A database says where downloads lie, but not where to write: it may be anyone's.
-    asked = arguments.data_dir is not None or not stored["data_dir"]
-    kept = None if asked else Path(stored["data_dir"])
-
-    def part(subset: int | None) -> Dataset:
-        return load(
-            arguments.dataset or stored["name"],
-            image_size=stored["image_size"],
-            subset=subset,
-            data_dir=arguments.data_dir,
-            kept=kept,
-            flip=stored["flip"],
-        )
-
-    searched = dataset = part(stored["subset"])
-    if dataset.fingerprint != stored["fingerprint"]:
-        raise CommandError(
-            f"{dataset.search.name} is not what study {study.name} was searched on: images, "
-            "classes or splits have changed"
-        )
+    stored, moved, kept = study.dataset, arguments.dataset, arguments.data_dir
+    searched = dataset = images.searched(study, moved, kept)
     if arguments.retrain and arguments.subset != stored["subset"]:
-        dataset = part(arguments.subset)
+        dataset = images.read(study, arguments.subset, moved, kept)
     if list(dataset.search.shape) != stored["shape"]:
         raise CommandError(
             f"all of {dataset.search.name} has images of {dataset.search.shape}, the part that was "

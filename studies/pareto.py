@@ -4,21 +4,26 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
+from studies import standings
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
 from studies.fidelity import complete
 from studies.front import front
 from studies.records import Evaluation
+from studies.redrawn import NotRetrainedError, redrawn
+
+_FIELDS = ["trial", "key", "macs", "params", "val_accuracy", "architecture"]
 
 
 def main() -> int:
     """Print the front."""
-    return run(_main)
+    return run(_main, NotRetrainedError)
 
 
 def _main() -> int:
@@ -31,16 +36,27 @@ def _main() -> int:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="a JSON list, for programs")
     form.add_argument("--csv", action="store_true", help="comma-separated values")
+    parser.add_argument(
+        "--retrained",
+        action="store_true",
+        help="the front drawn anew from fresh seeds, see python -m studies.finalists",
+    )
     arguments = parser.parse_args()
     store = open_store(arguments)
     study = store.study(arguments.study)
     members = front(complete(store.evaluations(study), study))
+    rows = [_as_json(member) for member in members]
+    drawn = table(members)
+    if arguments.retrained:
+        found = redrawn(members, store.retrainings(study))
+        rows = [standings.member_as_json(found, finalist) for finalist in found.front]
+        drawn = standings.front_of(found)
     if arguments.json:
-        print(json.dumps([_as_json(member) for member in members], indent=2))  # noqa: T201
+        print(json.dumps(rows, indent=2))  # noqa: T201
     elif arguments.csv:
-        _write_csv(members)
-    elif members:
-        console().print(table(members))
+        _write_csv(rows)
+    elif rows:
+        console().print(drawn)
     else:
         print("no finished evaluations yet")  # noqa: T201
     return 0
@@ -65,7 +81,7 @@ def table(members: Sequence[Evaluation]) -> Table:
     return drawn
 
 
-def _as_json(member: Evaluation) -> dict[str, object]:
+def _as_json(member: Evaluation) -> dict[str, Any]:
     return {
         "trial": member.number,
         "key": member.key,
@@ -76,13 +92,13 @@ def _as_json(member: Evaluation) -> dict[str, object]:
     }
 
 
-def _write_csv(members: Sequence[Evaluation]) -> None:
-    fields = ["trial", "key", "macs", "params", "val_accuracy", "architecture"]
+def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
+    fields = list(rows[0]) if rows else _FIELDS
     writer = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
     writer.writeheader()
-    for member in members:
-        text = Architecture.from_json(member.architecture).text
-        writer.writerow(_as_json(member) | {"architecture": text})
+    for row in rows:
+        text = Architecture.from_json(row["architecture"]).text
+        writer.writerow(row | {"architecture": text})
 
 
 if __name__ == "__main__":

@@ -209,3 +209,31 @@ class Claim(Base):
     driver_id: Mapped[int] = mapped_column(ForeignKey("nas_drivers.id"), index=True)
     losses: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Retraining(Base):
+    """An evaluated architecture trained again with a fresh seed, from scratch; measured on val.
+
+    Attributes:
+        recipe: name of the recipe, with `epochs` in place of its own.
+        seed: of weights and data order; never the evaluation's.
+        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        seconds: wall time of the training.
+        error: why it failed, in one line.
+    """
+
+    __tablename__ = "nas_retrainings"
+    __table_args__ = (UniqueConstraint("evaluation_id", "recipe", "epochs", "seed"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("nas_evaluations.id"))
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    seed: Mapped[int]
+    val_accuracy: Mapped[float | None] = mapped_column(Double)
+    train_loss: Mapped[float | None] = mapped_column(Double)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    device: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    versions: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from studies.records import Base, Evaluation, Export, Status, Study
+from studies.records import Base, Evaluation, Export, Retraining, Status, Study
 
 Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
@@ -121,5 +121,14 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "val_accuracy": _share,
         "test_accuracy": _share,
         "weights": _text,
+    },
+    Retraining: {
+        "recipe": _text,
+        "epochs": _positive,
+        "seed": _count,
+        "val_accuracy": _maybe(_share),
+        "train_loss": _maybe(_number),
+        "seconds": _maybe(_number),
+        "error": _maybe(_any_text),
     },
 }

@@ -8,7 +8,16 @@ from sqlalchemy.orm import Session, defer, make_transient
 
 from studies.database import Database, StoreError
 from studies.front import front, ranked
-from studies.records import Checkpoint, Claim, Evaluation, Export, Status, Study, Weights
+from studies.records import (
+    Checkpoint,
+    Claim,
+    Evaluation,
+    Export,
+    Retraining,
+    Status,
+    Study,
+    Weights,
+)
 from studies.soundness import sound
 
 _MOST_CHECKPOINTS = 32
@@ -203,6 +212,54 @@ class Store:
         )
         return self.database.read(lambda session: [sound(row) for row in session.scalars(query)])
 
+    def retrainings(self, study: Study, patience: float = 0.0) -> list[Retraining]:
+        """All trainings of a study's networks with fresh seeds, oldest first."""
+        query = (
+            select(Retraining)
+            .join(Evaluation)
+            .where(Evaluation.study_id == study.id)
+            .order_by(Retraining.id)
+        )
+        return self.database.read(
+            lambda session: [sound(row) for row in session.scalars(query)], patience
+        )
+
+    def record_retraining(self, retraining: Retraining, patience: float = 0.0) -> bool:
+        """Write one training with a fresh seed; one that failed before gives way to it.
+
+        Args:
+            retraining: to be written.
+            patience: see `Database.write`.
+
+        Returns:
+            False if nothing was written, because this training has been done already.
+
+        Raises:
+            StoreError: it could not be written; nothing was.
+        """
+
+        def work(session: Session) -> bool:
+            # Of two commands that have done the same, the second waits here for the first.
+            evaluation = select(Evaluation.id).where(Evaluation.id == retraining.evaluation_id)
+            session.execute(evaluation.with_for_update())
+            there = session.scalar(
+                select(Retraining).where(
+                    Retraining.evaluation_id == retraining.evaluation_id,
+                    Retraining.recipe == retraining.recipe,
+                    Retraining.epochs == retraining.epochs,
+                    Retraining.seed == retraining.seed,
+                )
+            )
+            if there is not None:
+                if there.val_accuracy is not None or retraining.val_accuracy is None:
+                    return False
+                session.delete(there)
+                session.flush()
+            _insert(session, retraining)
+            return True
+
+        return self.database.write(work, patience)
+
     def close(self) -> None:
         """Close all connections."""
         self.database.close()
@@ -217,7 +274,7 @@ def _entered(session: Session, study: Study) -> Study:
     return study
 
 
-def _insert(session: Session, row: Study | Evaluation) -> None:
+def _insert(session: Session, row: Study | Evaluation | Retraining) -> None:
     """Add a row, whatever marks an earlier attempt, which was rolled back, has left on it."""
     make_transient(row)
     row.id = None  # type: ignore[assignment] # the database gives it

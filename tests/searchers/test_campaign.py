@@ -280,7 +280,6 @@ def test_the_best_of_a_rung_go_on_and_only_full_trainings_are_on_the_front(
         assert isinstance(assignment, Assignment)
         partial = assignment.epochs < 6
         accuracy = 0.9 if partial else 0.5
-        state = {"checkpoint": b"half"} if partial else {}
         if assignment.start:
             assert campaign.checkpoint(assignment) == b"half"
         found = result(accuracy, start=assignment.start)
@@ -300,9 +299,7 @@ def test_the_best_of_a_rung_go_on_and_only_full_trainings_are_on_the_front(
     assert all(store.weights(row) is None for row in rows if row.epochs == 2)
 
 
-def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(
-    make: Make, store: Store
-) -> None:
+def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(make: Make) -> None:
     first = make(budget=9, rungs=(2, 6))
     for trial in "abc":
         first.next(trial)

@@ -1,0 +1,230 @@
+"""`python -m studies.finalists`: the front of a search trained again, with fresh seeds."""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from nas_space.cli import Parser, console, positive, spoken
+from studies import images, standings
+from studies.arguments import DEFAULT_URL, add_study_arguments
+from studies.cli import CommandError, run
+from studies.crew import Lost, side_by_side
+from studies.fidelity import complete
+from studies.front import front
+from studies.plan import Plan, Task
+from studies.progress import Progress
+from studies.records import Retraining, Study
+from studies.redrawn import Fidelity, NotRetrainedError, Redrawn, redrawn
+from studies.retraining import Trained, Training, workers
+from studies.store import Store
+from trainers import recipes
+from trainers.recipes import Recipe
+
+_PATIENCE = 180.0
+"""Seconds to wait for a database that is away: a training that has ended is paid for."""
+_MOST_SEEDS = 1000
+_LARGEST_SEED = 2**31 - 1
+"""That databases keep."""
+
+
+def main() -> int:
+    """Train the finalists."""
+    return run(_main, NotRetrainedError)
+
+
+def _main() -> int:
+    arguments = _parser().parse_args()
+    with closing(Store(arguments.storage, on_wait=_say_waiting)) as store:
+        study = store.study(arguments.study)
+        recipe = _recipe(study, arguments.recipe, arguments.epochs)
+        members = front(complete(store.evaluations(study), study))
+        if not members:
+            raise CommandError(f"study {study.name} has no finished evaluation yet")
+        if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
+            raise CommandError(
+                f"study {study.name} has a seed that no other can follow: is it ours?"
+            )
+        fidelity = Fidelity(recipe.name, recipe.epochs)
+        plan = Plan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
+        _work(Work(store, study, plan, recipe), arguments)
+        rows = store.retrainings(study)
+        found = redrawn(members, rows, fidelity)
+        if arguments.json:
+            print(json.dumps({"study": study.name} | standings.as_json(found), indent=2))  # noqa: T201
+        else:
+            _conclude(found, study, arguments)
+        return _say_failures(found, plan.failed(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The trainings of one command.
+
+    Attributes:
+        store: takes the results.
+        study: that they belong to.
+        plan: which they are.
+        recipe: how each is trained.
+    """
+
+    store: Store
+    study: Study
+    plan: Plan
+    recipe: Recipe
+
+    def left(self, tasks: list[Task], progress: Progress) -> Iterator[Task]:
+        """Of some tasks those that no other command has done by the time it is their turn."""
+        for task in tasks:
+            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE))
+            progress.others(len(settled))
+            if task.identity not in settled:
+                yield task
+
+    def record(self, task: Task, result: Trained | Lost) -> None:
+        """Write a result down, unless another command had it before."""
+        row = Retraining(
+            evaluation_id=task.evaluation_id,
+            recipe=self.plan.fidelity.recipe,
+            epochs=self.plan.fidelity.epochs,
+            seed=task.seed,
+            versions={},
+        )
+        if isinstance(result, Lost):
+            row.error = result.reason
+        else:
+            row.device, row.error, row.versions = result.device, result.error, result.versions
+            if result.outcome is not None:
+                row.val_accuracy = result.outcome.val_accuracy
+                row.train_loss = result.outcome.train_loss
+                row.seconds = result.outcome.seconds
+        self.store.record_retraining(row, _PATIENCE)
+
+
+def _work(work: Work, arguments: argparse.Namespace) -> None:
+    """Train what is missing."""
+    plan = work.plan
+    tasks = plan.missing(work.store.retrainings(work.study), Random())
+    if not tasks:
+        return
+    # The front may come from anyone's database: its images are compared before it is trained.
+    data = images.searched(work.study, arguments.dataset, arguments.data_dir).search
+    count = min(arguments.workers or workers(), len(tasks))
+    _say(
+        f"{len(plan.members)} members of the front, {plan.seeds} fresh seeds each, "
+        f"{plan.fidelity}: {len(tasks)} of {plan.total} trainings to do, {count} at a time"
+    )
+    try:
+        with Progress(plan.total, plan.total - len(tasks), count) as progress:
+            left = work.left(tasks, progress)
+            with closing(side_by_side(Training(data, work.recipe), left, count)) as results:
+                for task, result in results:
+                    work.record(task, result)
+                    failed = isinstance(result, Lost) or result.outcome is None
+                    progress.count(failed=failed)
+    except KeyboardInterrupt:
+        _say(f"\nstopped; go on with: {spoken('studies.finalists', sys.argv[1:])}")
+        raise
+
+
+def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
+    """How to train: by default just as the search did."""
+    stored = study.recipe
+    recipe = recipes.get(name or stored["name"])
+    if recipe.name == stored["name"]:
+        recipe = dataclasses.replace(recipe, epochs=stored["epochs"])
+        if recipe.to_json() != stored:
+            raise CommandError(
+                f"the recipe {recipe.name} has changed since study {study.name} was searched with "
+                "it: say another --recipe"
+            )
+    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+
+
+def _conclude(found: Redrawn, study: Study, arguments: argparse.Namespace) -> None:
+    output = console()
+    output.print(standings.all_of(found))
+    output.print(
+        "MACs are multiply-adds per image, which papers call FLOPs; ± is half a 95 % interval of "
+        "the mean (Student's t over n seeds)"
+    )
+    if not found.front:
+        return
+    output.print(standings.curse_of(found))
+    where = [] if arguments.storage == DEFAULT_URL else ["--storage", arguments.storage]
+    words = ["--study", study.name, *where, "--retrained", "--knee", "--retrain"]
+    command = spoken("studies.export", [*words, "--output", "exported"])
+    output.print(f"\nnext:\n  {command}", soft_wrap=True)
+
+
+def _say_failures(found: Redrawn, failed: list[Retraining]) -> int:
+    """The exit code; 1 if no training at all has finished."""
+    if failed:
+        _say(
+            f"failed: {len(failed)} of the trainings, the last with {failed[-1].error} "
+            "(--retry-failed tries them once more)"
+        )
+    return 0 if found.front else 1
+
+
+def _say_waiting(reason: str) -> None:
+    _say(f"waiting for the database ({reason})")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - what the user sees
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m studies.finalists",
+        description="Train every member of a study's front again with fresh seeds, on the training "
+        "images and measured on the validation images, and draw the front anew from the means. "
+        "The same command goes on where it was stopped; several of them at once share the work.",
+    )
+    add_study_arguments(parser)
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        default=3,
+        metavar="N",
+        help="fresh seeds of each member (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--recipe",
+        help=f"{', '.join(recipes.recipes())} (default: the search's own, which measures the "
+        "winner's curse)",
+    )
+    parser.add_argument(
+        "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"
+    )
+    parser.add_argument(
+        "--workers", type=positive, metavar="N", help="trainings at a time (default: what fits)"
+    )
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="try trainings that failed once more"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON object, for programs")
+    parser.add_argument(
+        "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+    )
+    return parser
+
+
+def _seeds(text: str) -> int:
+    count = positive(text)
+    if count > _MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} seeds are too many: at most {_MOST_SEEDS}")
+    return count
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

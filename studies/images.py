@@ -1,0 +1,51 @@
+"""The images that a study was searched on, read again."""
+
+from pathlib import Path
+
+from studies.cli import CommandError
+from studies.records import Study
+from trainers.data import Dataset
+from trainers.datasets import load
+
+
+def read(
+    study: Study, subset: int | None, moved: str | None = None, data_dir: Path | None = None
+) -> Dataset:
+    """The data set of a study, or another part of it.
+
+    Args:
+        study: says which.
+        subset: how many images to train on; None takes all.
+        moved: where the images lie now.
+        data_dir: keeps downloads.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    stored = study.dataset
+    # A database says where downloads lie, but not where to write: it may be anyone's.
+    asked = data_dir is not None or not stored["data_dir"]
+    return load(
+        moved or stored["name"],
+        image_size=stored["image_size"],
+        subset=subset,
+        data_dir=data_dir,
+        kept=None if asked else Path(stored["data_dir"]),
+        flip=stored["flip"],
+    )
+
+
+def searched(study: Study, moved: str | None = None, data_dir: Path | None = None) -> Dataset:
+    """The very images that a study was searched on.
+
+    Raises:
+        CommandError: they are others by now.
+        DatasetError: they cannot be read.
+    """
+    dataset = read(study, study.dataset["subset"], moved, data_dir)
+    if dataset.fingerprint != study.dataset["fingerprint"]:
+        raise CommandError(
+            f"{dataset.search.name} is not what study {study.name} was searched on: images, "
+            "classes or splits have changed"
+        )
+    return dataset
