@@ -13,6 +13,7 @@ from searchers.arguments import read
 from searchers.cluster import Cluster, ClusterError
 from searchers.limits import ImpossibleLimitError
 from searchers.question import ask
+from searchers.rungs import InvalidRungsError
 from searchers.samplers import UnknownSamplerError
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
@@ -22,6 +23,7 @@ _BAD_INPUT = (
     DatasetError,
     ImpossibleLimitError,
     InvalidArchitectureError,
+    InvalidRungsError,
     UnknownRecipeError,
     UnknownSamplerError,
     UnknownSpaceError,

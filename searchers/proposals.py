@@ -4,8 +4,9 @@ An Optuna storage commits once a parameter (110 to 600 ms a proposal on SQLite),
 works on a study in memory that is filled from our own rows.
 """
 
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import optuna
@@ -26,6 +27,10 @@ _MEMORY = 450
 """Most evaluations that a sampler looks at: the time of a proposal grows with them."""
 _KEPT = 300
 """What is left of them when it has to forget."""
+
+
+class SamplerFailedError(ValueError):
+    """A sampler that cannot do what is asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,12 @@ class Proposer:
 
         Args:
             epochs: that it is to be trained for.
+
+        Raises:
+            SamplerFailedError: the sampler raised an error.
         """
-        trial = self._study.ask(self._distributions)
+        with _sampler_at_work():
+            trial = self._study.ask(self._distributions)
         trial.set_user_attr(EPOCHS, epochs)
         wanted = dict(trial.params)
         labels = self._admissible(wanted)
@@ -145,7 +154,8 @@ class Proposer:
         if told is None:
             self._add(lesson)
         else:
-            self._study.tell(told.number, lesson.values)
+            with _sampler_at_work():
+                self._study.tell(told.number, lesson.values)
         self._lessons.append(lesson)
         if len(self._lessons) > _MEMORY:
             self._forget()
@@ -223,6 +233,18 @@ class _Open:
     labels: dict[str, str]
     epochs: int
     number: int
+
+
+@contextlib.contextmanager
+def _sampler_at_work() -> Iterator[None]:
+    """Say in one line what a sampler, which may be the user's own, could not do."""
+    try:
+        yield
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise SamplerFailedError(
+            f"the sampler cannot go on ({reason}): choose another --sampler"
+        ) from error
 
 
 def _new_study(sampler: BaseSampler) -> optuna.Study:

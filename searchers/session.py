@@ -11,6 +11,7 @@ from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import INTERRUPTED, console, runner
 from searchers.cluster import Cluster
 from searchers.progress import Progress
+from searchers.proposals import SamplerFailedError
 from searchers.question import Question
 from searchers.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
@@ -21,7 +22,7 @@ from studies.fidelity import complete
 from studies.front import front
 from studies.pareto import table
 
-BAD_INPUT = (InvalidArchitectureError, StoreError)
+BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
 """What can be wrong with the settings still, once the question was read."""
 
 

@@ -10,7 +10,7 @@ from nas_space.cost import Task
 from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
-from searchers.proposals import Proposer
+from searchers.proposals import Proposer, SamplerFailedError
 from searchers.samplers import Problem, UnknownSamplerError
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
@@ -29,6 +29,10 @@ class Needy(RandomSampler):
 class Broken(RandomSampler):
     def __init__(self):
         raise ValueError("not today\\nnor tomorrow")
+
+class Failing(RandomSampler):
+    def sample_relative(self, study, trial, search_space):
+        raise NotImplementedError("one objective only\\nsorry")
 
 number = 5
 """
@@ -86,6 +90,14 @@ def test_a_module_that_raises_is_refused(module: Callable[[str, str], None]) -> 
     module("raises", "1 / 0\n")
     with pytest.raises(UnknownSamplerError, match="ZeroDivisionError: division by zero"):
         samplers.check("raises:Mine")
+
+
+@pytest.mark.usefixtures("module")
+def test_a_sampler_that_cannot_go_on_says_so_in_one_line() -> None:
+    failing = samplers.make("samplers_of_mine:Failing", PROBLEM, 0)
+    source = Proposer(PROBLEM.space, TASK, failing, PROBLEM.limits, 0)
+    with pytest.raises(SamplerFailedError, match=r"cannot go on.*one objective only.*--sampler"):
+        source.propose()
 
 
 @pytest.mark.usefixtures("module")

@@ -1,6 +1,7 @@
 """Whole searches as a user runs them: real Ray, real SQLite, real training."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -19,6 +20,10 @@ import torch
 from nas_space.architecture import Architecture
 from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
+from searchers.evaluator import Evaluator
+from searchers.worker import Carried
+from trainers import recipes
+from trainers.datasets import load
 
 QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
 
@@ -221,3 +226,45 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
     assert err.count("\n") == 1
     assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == recorded
     connection.close()
+
+
+def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path: Path) -> None:
+    printed = search(tmp_path, 4, "--epochs", "3")
+    assert "recipe   quick, 3 epochs; after 1 the best third goes on" in printed
+    found = rows(tmp_path)
+    finished = [row for row in found if row["status"] == "finished"]
+    spent = sum(row["epochs"] - row["start"] for row in finished)
+    assert 12 <= spent < 18
+    gone_on = [row for row in finished if row["start"]]
+    assert gone_on
+    for row in gone_on:
+        assert (row["start"], row["epochs"]) == (1, 3)
+        below = [r for r in found if (r["key"], r["epochs"]) == (row["key"], 1)]
+        assert len(below) == 1
+    full = {row["number"] for row in finished if row["epochs"] == 3}
+    members = json.loads(run(tmp_path, "studies.pareto", "--json"))
+    assert {member["trial"] for member in members} <= full
+    assert f"{len(full)} evaluations and {len(finished) - len(full)} partial ones in" in printed
+    # What has gone on ends as it would have, had it been trained at once.
+    best = max(gone_on, key=lambda row: row["val_accuracy"])
+    data = load("digits", subset=300).search
+    recipe = dataclasses.replace(recipes.get("quick"), epochs=3)
+    architecture = json.loads(best["architecture"])
+    alone = Evaluator(data, recipe, 1)(
+        {
+            "architecture": architecture,
+            "seed": 0,
+            "start": 0,
+            "epochs": 3,
+            "checkpoint": Carried(None),
+        }
+    )
+    assert alone["val_accuracy"] == best["val_accuracy"]
+
+
+def test_rungs_can_be_chosen_or_done_without(tmp_path: Path) -> None:
+    printed = search(tmp_path, 2, "--epochs", "3", "--rungs", "3")
+    assert "2/2 done" in printed
+    assert {row["epochs"] for row in rows(tmp_path)} == {3}
+    said = search(tmp_path, 2, "--epochs", "3", "--rungs", "3,1", code=2)
+    assert said == ("error: --rungs 3,1 must ascend to the 3 epochs of a full training, like 1,3\n")
