@@ -12,6 +12,7 @@ What counts as found is the model's mean at the networks that were trained, not 
 was measured: one seed's luck would hide better candidates.
 """
 
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,8 @@ from studies.front import ranked
 
 _UNIFORM = 12
 """Proposals before the model is asked."""
+_BEGINNING = 40
+"""With so many trials a search that goes on is past its beginning, whatever it has forgotten."""
 _MUTANTS, _RANDOM = 240, 60
 """Candidates of a proposal."""
 _PARENTS = 16
@@ -91,6 +94,9 @@ class BayesSampler(BaseSampler):
         self._parameters = {p.name: p.labels for p in space.parameters}
         self._dearest = predict(space.largest(task), task).macs
         self._trained: dict[int, Network] = {}
+        uniform = map(space.encode, space.uniform())
+        known_good = (self._network(labels) for labels in uniform if labels is not None)
+        self._start = list(itertools.islice(known_good, _UNIFORM))
 
     def infer_relative_search_space(
         self,
@@ -114,10 +120,10 @@ class BayesSampler(BaseSampler):
             if t.number != trial.number and t.params.keys() == self._parameters.keys()
         ]
         seen = {self._of(t).key for t in trials}
-        for labels in self._start():
-            network = self._network(labels)
+        while self._start and len(trials) < _BEGINNING:
+            network = self._start.pop(0)
             if network.key not in seen and self._limits.excess(network.cost) == 0:
-                return labels
+                return network.labels
         known = [t for t in trials if t.state is TrialState.COMPLETE]
         running = [t for t in trials if t.state is TrialState.RUNNING]
         return self._best(known, running, seen).labels
@@ -132,11 +138,6 @@ class BayesSampler(BaseSampler):
         """A random label: for parameters that are not of the space."""
         assert isinstance(param_distribution, CategoricalDistribution)  # noqa: S101 - ours all are
         return self._random.choice(param_distribution.choices)
-
-    def _start(self) -> Sequence[dict[str, str]]:
-        """The labels of the networks to begin with."""
-        found = (self._space.encode(architecture) for architecture in self._space.uniform())
-        return [labels for labels in found if labels is not None][:_UNIFORM]
 
     def _best(
         self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
