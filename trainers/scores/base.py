@@ -1,0 +1,65 @@
+"""The contract of a zero-cost score, and what scores share."""
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainers.batches import cross_entropy
+
+
+class Score(Protocol):
+    """A number for an untrained network: higher is said to be better."""
+
+    @property
+    def name(self) -> str:
+        """As the field calls it."""
+
+    def of(self, module: nn.Module, images: Tensor, labels: Tensor) -> float:
+        """The score of a module that may be changed.
+
+        Args:
+            module: maps (N, C, H, W) to logits (N, classes); freshly initialised.
+            images: (N, C, H, W), normalised.
+            labels: (N,).
+        """
+
+
+def score(which: Score, module: nn.Module, images: Tensor, labels: Tensor, *, seed: int) -> float:
+    """The score of a module, which stays as it is, as does the random state.
+
+    Args:
+        which: the score.
+        module: see `Score.of`.
+        images: likewise.
+        labels: likewise.
+        seed: of whatever the score draws.
+
+    Returns:
+        The score, -inf where it is no number: such a network is said to be the worst.
+    """
+    copied = copy.deepcopy(module)
+    # In NCHW, for which no module has other ways to compute than torch's own operations.
+    images = images.contiguous()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        found = which.of(copied, images, labels)
+    return found if math.isfinite(found) else -math.inf
+
+
+def weights(module: nn.Module) -> Iterator[Tensor]:
+    """The weights of convolutions and linear layers: what the papers prune or look at."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):  # noqa: SLF001 - Conv1d to 3d
+            yield layer.weight
+
+
+def gradients(module: nn.Module, images: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Each of `weights` with the gradient of the cross entropy of a batch, in train mode."""
+    module.train()
+    module.zero_grad(set_to_none=True)
+    cross_entropy(module(images), labels, 0.0).backward()  # type: ignore[no-untyped-call]
+    return [(w.detach(), w.grad) for w in weights(module) if w.grad is not None]

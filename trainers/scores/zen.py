@@ -1,0 +1,51 @@
+"""zen: how expressive random weights are (Lin et al., arXiv 2102.01063, algorithm 1)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from trainers.scores.base import weights
+
+_SIZE = 16
+"""Random images of a batch."""
+_STEP = 0.01
+"""Of the perturbation, in standard deviations of the input."""
+
+
+class Zen:
+    """``log E|f(x) - f(x + 0.01 e)|`` plus the logarithms of what batch normalisation divides by.
+
+    x and e are of N(0, 1), and so are all weights. Two conventions, because any module is taken: f
+    are the logits, where the paper takes the last feature map, and shortcuts stay, where the paper
+    leaves them out.
+    """
+
+    name = "zen"
+
+    def of(self, module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG002
+        """See `trainers.scores.base.Score`."""
+        module.train()
+        with torch.no_grad():
+            for weight in weights(module):
+                weight.normal_()
+        spreads: list[float] = []
+        hooks = [
+            layer.register_forward_pre_hook(lambda _, inputs: spreads.append(_spread(inputs[0])))
+            for layer in module.modules()
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - 1d to 3d
+        ]
+        x = torch.randn(_SIZE, *images.shape[1:], device=images.device)
+        with torch.no_grad():
+            base = module(x)
+            for hook in hooks:
+                hook.remove()
+            moved = module(x + _STEP * torch.randn_like(x))
+        change = float((base - moved).abs().mean())
+        return math.log(change) + sum(spreads) if change > 0 else -math.inf
+
+
+def _spread(x: Tensor) -> float:
+    """The logarithm of the root of the mean over channels of the variance."""
+    axes = [axis for axis in range(x.dim()) if axis != 1]
+    return 0.5 * math.log(float(x.var(dim=axes, correction=0).mean()) + 1e-30)
