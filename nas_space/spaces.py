@@ -6,7 +6,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -21,7 +21,10 @@ from nas_space.cost import Task, predict
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
 
-Measure = Literal["macs", "params"]
+Measure = Literal["macs", "params", "activation_memory"]
+
+LayerCost = Callable[[Conv, int, int, Size, int], float]
+"""What a choice costs in a layer of c_in, c_out, size of the input map, and stride."""
 
 Labels = Mapping[str, str]
 """A label for each parameter of a space."""
@@ -151,14 +154,27 @@ class Space:
         return total
 
     def smallest(self, task: Task, measure: Measure = "macs") -> Architecture:
-        """The architecture of fewest MACs, or of fewest parameters."""
-        found = self._extremes(task, measure, 1)
-        return min(found, key=lambda a: getattr(predict(a, task), measure))
+        """The architecture of fewest MACs, parameters, or bytes of activations at its peak."""
+        return self.least(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def largest(self, task: Task, measure: Measure = "macs") -> Architecture:
-        """The architecture of most MACs, or of most parameters."""
-        found = self._extremes(task, measure, -1)
+        """The architecture of most MACs, parameters, or bytes of activations at its peak."""
+        layer = _LAYER_COSTS[measure]
+        found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
         return max(found, key=lambda a: getattr(predict(a, task), measure))
+
+    def least(
+        self, task: Task, layer: LayerCost, total: Callable[[Architecture], float]
+    ) -> Architecture:
+        """The architecture of least total, exactly.
+
+        Args:
+            task: what it is for.
+            layer: what a choice adds to the total.
+            total: never less where a layer costs more, widths being equal, nor with more blocks;
+                as a sum over layers is, or a maximum.
+        """
+        return min(self._best(task, layer, self.depths[0]), key=total)
 
     @property
     def _levels(self) -> int:
@@ -173,17 +189,13 @@ class Space:
         found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
-    def _extremes(self, task: Task, measure: Measure, sign: int) -> Iterator[Architecture]:
-        """For each combination of widths, the cheapest (sign 1) or dearest (-1) architecture."""
-        depth = self.depths[0 if sign == 1 else -1]
+    def _best(self, task: Task, layer: LayerCost, depth: int) -> Iterator[Architecture]:
+        """For each combination of widths, the architecture whose every layer costs least."""
 
         @cache
         def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
-            def cost(conv: Conv) -> int:
-                macs, params = conv.macs(c_in, c_out, size, stride), conv.params(c_in, c_out)
-                return sign * (macs if measure == "macs" else params)
-
-            return min(self._choices(c_in, c_out), key=cost)
+            choices = self._choices(c_in, c_out)
+            return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
         for widths in itertools.product(*self.widths):
             stages, c_in, size = [], widths[0], task.size
@@ -214,6 +226,15 @@ def _most_settings(kinds: tuple[str, ...], widths: tuple[tuple[int, ...], ...]) 
         for c_out in after
         for c_in in (*before, c_out)
     )
+
+
+_LAYER_COSTS: Mapping[Measure, LayerCost] = {
+    "macs": lambda conv, c_in, c_out, size, stride: conv.macs(c_in, c_out, size, stride),
+    "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out),
+    "activation_memory": lambda conv, c_in, c_out, size, stride: conv.working(
+        c_in, c_out, size, stride
+    ),
+}
 
 
 def spaces() -> dict[str, Space]:

@@ -47,7 +47,7 @@ def read(argv: Sequence[str]) -> Settings:
         seed=given.seed,
         study=given.study,
         storage=given.storage,
-        limits=Limits(given.max_macs, given.max_params),
+        limits=Limits(given.max_macs, given.max_params, given.max_activation_memory),
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
@@ -84,6 +84,13 @@ def _parser() -> Parser:
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
+    what.add_argument(
+        "--max-activation-memory",
+        type=quantity,
+        metavar="N",
+        help="most bytes of activations alive at once while one image is answered in fp32, like "
+        "256k (docs/decisions/0012)",
+    )
     data = parser.add_argument_group("on which images")
     data.add_argument(
         "--dataset",

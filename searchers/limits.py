@@ -18,25 +18,35 @@ class Limits:
     Attributes:
         macs: most multiply-adds per image.
         params: most parameters.
+        activation_memory: most bytes of activations at once, see `nas_space.memory`.
     """
 
     macs: int | None = None
     params: int | None = None
+    activation_memory: int | None = None
 
     def excess(self, cost: Cost) -> float:
         """How far a cost is beyond the limits, as the sum of logarithms of ratios; 0 within."""
-        pairs = ((cost.macs, self.macs), (cost.params, self.params))
-        return sum(math.log(max(1.0, have / most)) for have, most in pairs if most is not None)
+        pairs = (
+            (cost.macs, self.macs),
+            (cost.params, self.params),
+            (cost.activation_memory, self.activation_memory),
+        )
+        return sum(
+            math.log(max(1.0, have / most))
+            for have, most in pairs
+            if have is not None and most is not None
+        )
 
 
 def check_limits(space: Space, task: Task, limits: Limits) -> None:
     """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
-    measures: tuple[Measure, ...] = ("macs", "params")
+    measures: tuple[Measure, ...] = ("macs", "params", "activation_memory")
     for what in measures:
         most = getattr(limits, what)
         least = getattr(predict(space.smallest(task, what), task), what)
         if most is not None and least > most:
             raise ImpossibleLimitError(
-                f"--max-{what} {most} cannot be kept: the smallest network of the space "
-                f"{space.name} has {least}"
+                f"--max-{what.replace('_', '-')} {most} cannot be kept: the smallest network of "
+                f"the space {space.name} has {least}"
             )

@@ -190,14 +190,13 @@ def test_learning_takes_no_notice_of_another_spaces_architectures() -> None:
     assert source.propose() is not None
 
 
-@pytest.mark.parametrize("measure", ["macs", "params"])
+@pytest.mark.parametrize("measure", ["macs", "params", "activation_memory"])
 def test_an_impossible_limit_names_the_smallest_that_is_possible(measure: Measure) -> None:
     space = get("mixed")
-    least = getattr(
-        predict(space.smallest(TASK, "macs" if measure == "macs" else "params"), TASK), measure
-    )
+    least = getattr(predict(space.smallest(TASK, measure), TASK), measure)
     check_limits(space, TASK, Limits(**{measure: least}))
-    with pytest.raises(ImpossibleLimitError, match=rf"--max-{measure} 5 .* has {least}$"):
+    option = measure.replace("_", "-")
+    with pytest.raises(ImpossibleLimitError, match=rf"--max-{option} 5 .* has {least}$"):
         check_limits(space, TASK, Limits(**{measure: 5}))
 
 
