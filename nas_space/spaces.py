@@ -128,12 +128,12 @@ class Space:
         for s, widths in enumerate(self.widths, 1):
             found[f"stage{s}.width"] = tuple(map(str, widths))
             found[f"stage{s}.depth"] = tuple(map(str, self.depths))
-            inner = {str(conv) for w in widths for conv in self._choices(w, w)}
+            inner = {str(conv) for w in widths for conv in self.choices(w, w)}
             # A stage is entered at another width, but for the first, which the stem enters.
             pairs = (
                 zip(widths, widths, strict=True) if s == 1 else itertools.product(before, widths)
             )
-            entering = {str(conv) for c_in, w in pairs for conv in self._choices(c_in, w)}
+            entering = {str(conv) for c_in, w in pairs for conv in self.choices(c_in, w)}
             for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
                 labels = entering if (b, c) == (1, 1) else inner
                 found[f"stage{s}.block{b}.conv{c}"] = tuple(sorted(labels))
@@ -146,7 +146,7 @@ class Space:
         for widths in itertools.product(*self.widths):
             ways, c_in = 1, widths[0]
             for width in widths:
-                first, inner = len(self._choices(c_in, width)), len(self._choices(width, width))
+                first, inner = len(self.choices(c_in, width)), len(self.choices(width, width))
                 # A stage of depth d has one entering and 2d - 1 inner convolutions.
                 ways *= sum(first * inner ** (2 * depth - 1) for depth in self.depths)
                 c_in = width
@@ -185,7 +185,8 @@ class Space:
         level = int(labels.get(f"{place}.setting", "1")) - 1
         return fitting[level * len(fitting) // self._levels]
 
-    def _choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
+    def choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
+        """Every convolution that a layer of these widths may be."""
         found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
@@ -194,7 +195,7 @@ class Space:
 
         @cache
         def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
-            choices = self._choices(c_in, c_out)
+            choices = self.choices(c_in, c_out)
             return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
         for widths in itertools.product(*self.widths):
