@@ -17,6 +17,8 @@ INTERRUPTED = 130
 _WIDE = 150
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Parser(argparse.ArgumentParser):
@@ -123,3 +125,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:  # noqa: PLR2004 - an hour
         return f"{whole // 60}:{whole % 60:02} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02} h"
+
+
+def seconds(text: str) -> float:
+    """Read 5ms, 300us or 0.1s as a time."""
+    match = _DURATION.fullmatch(text.strip())
+    value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < value < 1e6:  # noqa: PLR2004 - eleven days
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 5ms, 300us or 0.1s")
+    return value

@@ -4,10 +4,15 @@ import dataclasses
 from dataclasses import dataclass
 
 from nas_space import spaces
-from nas_space.cost import Task
+from nas_space.architecture import Architecture
+from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Space
 from searchers import samplers
-from searchers.limits import check_limits
+from searchers.latency.device import Device
+from searchers.latency.model import LatencyModel
+from searchers.latency.obtaining import obtain
+from searchers.latency.processes import Say
+from searchers.limits import check_latency, check_limits
 from searchers.settings import Settings
 from trainers import recipes
 from trainers.data import Dataset
@@ -17,20 +22,42 @@ from trainers.recipes import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which networks, trained how, on which images."""
+    """Which networks, trained how, on which images.
+
+    Attributes:
+        latency: predicts how long networks take; None where nobody asked for it.
+    """
 
     space: Space
     recipe: Recipe
     dataset: Dataset
     task: Task
+    latency: LatencyModel | None = None
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """What a network costs, its predicted latency included where one is asked for."""
+        cost = predict(architecture, self.task)
+        if self.latency is None:
+            return cost
+        return dataclasses.replace(cost, latency=self.latency.predict(architecture))
 
 
-def ask(settings: Settings) -> Question:
-    """Look up what the settings name, and read the images.
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def ask(settings: Settings, say: Say = _silent) -> Question:
+    """Look up what the settings name, read the images, and time the space's layers if need be.
+
+    Args:
+        settings: see `Settings`.
+        say: told how far the timing is.
 
     Raises:
         ValueError: settings that cannot be met, as one of the errors of our packages.
     """
+    command = settings.latency_command
+    device = None if command is None else Device(command)
     space = spaces.get(settings.space)
     samplers.check(settings.sampler)
     recipe = recipes.get(settings.recipe)
@@ -46,4 +73,8 @@ def ask(settings: Settings) -> Question:
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
     check_limits(space, task, settings.limits)
-    return Question(space, recipe, dataset, task)
+    if device is None and settings.limits.latency is None:
+        return Question(space, recipe, dataset, task)
+    latency = obtain(space, task, say, device=device)
+    check_latency(space, latency, settings.limits)
+    return Question(space, recipe, dataset, task, latency)

@@ -52,7 +52,8 @@ def fit(sums: Floats, measured: Floats, stiffness: float) -> Floats:
         if not low.any():
             break
         fixed |= low
-    return np.maximum(found, least)
+    bounded: Floats = np.maximum(found, least)
+    return bounded
 
 
 def left_out(sums: Floats, measured: Floats, stiffness: float) -> Floats:

@@ -55,7 +55,14 @@ class Part:
         """
         match row:
             case [
-                str(what), str(conv), int(c_in), int(c_out), int(h), int(w), int(stride), bool(own)
+                str(what),
+                str(conv),
+                int(c_in),
+                int(c_out),
+                int(h),
+                int(w),
+                int(stride),
+                bool(own),
             ]:
                 return cls(what, conv, c_in, c_out, (h, w), stride, own)
         raise ValueError("no row of a part")
