@@ -41,6 +41,15 @@ class Part:
         """The parts that share a factor when the sum is calibrated: those of one type."""
         return parse(self.conv).kind if self.chosen else OTHER
 
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image; an addition has none."""
+        if self.what == "add":
+            return 0
+        if self.what == "head":
+            return self.c_in * self.c_out
+        return parse(self.conv).macs(self.c_in, self.c_out, self.size, self.stride)
+
     def row(self) -> list[object]:
         """Plain values, for a file."""
         places = (self.c_in, self.c_out, *self.size, self.stride)

@@ -60,6 +60,8 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--max-macs", "1k"], "--max-macs 1000 cannot be kept: the smallest network"),
     (["--max-params", "10"], "--max-params 10 cannot be kept"),
     (["--max-activation-memory", "2k"], "--max-activation-memory 2000 cannot be kept"),
+    (["--max-latency", "5"], "'5' is no time like 5ms"),
+    (["--latency-command", "ssh pi"], "--latency-command has no {model}"),
     (["--study", ""], "a study's name has 1 to 200"),
     (["--study", "x" * 201], "a study's name has 1 to 200"),
     (["--study", "a\nb"], "a study's name has 1 to 200 printable"),
