@@ -49,7 +49,7 @@ def obtain(
     kept = cache.read(path)
     if kept is not None and set(rows) <= kept.seconds.keys():
         return kept
-    answer = _measured(rows, task, () if device else chosen, batch, say)
+    answer = measured(rows, task, () if device else chosen, batch, say)
     quartiles = np.array(
         device.measure(chosen, task, say) if device else answer["networks"], dtype=np.float64
     )
@@ -129,10 +129,14 @@ def blended(seconds: dict[Part, float], share: float) -> dict[Part, float]:
     return {part: share * t + (1 - share) * pace * part.macs for part, t in seconds.items()}
 
 
-def _measured(
+def measured(
     rows: Sequence[Part], task: Task, chosen: Sequence[Architecture], batch: int, say: Say
 ) -> dict[str, Any]:
-    """What `searchers.latency.measuring` finds, in a process that has torch."""
+    """What `searchers.latency.measuring` finds, in a process that has torch.
+
+    Raises:
+        LatencyError: it failed.
+    """
     request = {
         "batch": batch,
         "shape": [task.channels, *task.size],
