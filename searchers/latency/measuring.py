@@ -21,6 +21,7 @@ from nas_space.convs import parse
 from nas_space.network import build
 from nas_space.norm import NormAct
 from searchers.latency.parts import Part
+from trainers.devices import spare_threads
 from trainers.files import write_whole
 from trainers.latency import hardware
 
@@ -129,7 +130,9 @@ def _say(done: int, total: int) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Answer one request."""
     request, answer = map(Path, arguments)
-    result = measure(json.loads(request.read_text()), _say)
+    asked = json.loads(request.read_text())
+    spare_threads(min(asked["shape"][1:]))
+    result = measure(asked, _say)
     write_whole(answer, json.dumps(result).encode())
     return 0
 
