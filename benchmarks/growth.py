@@ -32,6 +32,7 @@ from searchers import samplers
 from searchers.campaign import Campaign
 from searchers.limits import Limits
 from searchers.planning import Assignment, Plan
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from searchers.rungs import Rungs
 from searchers.standing import Standing
@@ -92,9 +93,9 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
     )
     bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
     mirror = TimedMirror(Mirror(url, study.name, 6, space.catalogue()) if mirrored else None)
-    problem = samplers.Problem(space, _TASK, Limits())
+    problem = Problem(space, _TASK, Limits())
     made = samplers.make(sampler, problem, 0, stored)
-    proposer = Proposer(space, _TASK, made, Limits(), stored)
+    proposer = Proposer(problem, made, stored)
     with closing(store), closing(mirror), Ledger(store, study) as ledger:
         yield Campaign(
             study=study,

@@ -26,6 +26,7 @@ from nas_space.network import build
 from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from studies.front import hypervolume
 from trainers import devices, recipes
@@ -71,8 +72,8 @@ def search(run: Run) -> Course:
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
     recipe = dataclasses.replace(recipes.get("quick"), epochs=run.epochs)
     trainer = Trainer(data, recipe, devices.best(min(data.shape[1:])))
-    sampler = samplers.make(run.sampler, samplers.Problem(space, task, Limits()), run.seed)
-    proposer = Proposer(space, task, sampler, Limits(), run.seed)
+    problem = Problem(space, task, Limits())
+    proposer = Proposer(problem, samplers.make(run.sampler, problem, run.seed), run.seed)
     points: list[Point] = []
     course, waited = [], 0.0
     for _ in range(run.budget):

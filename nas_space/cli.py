@@ -18,6 +18,8 @@ INTERRUPTED = 130
 _WIDE = 150
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", re.ASCII)
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Parser(argparse.ArgumentParser):
@@ -136,3 +138,12 @@ def spoken(module: str, argv: Sequence[str]) -> str:
     # A path may hold bytes that are no text; databases take text alone.
     words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
     return f"{runner()}python -m {module} {shlex.join(words)}".rstrip()
+
+
+def seconds(text: str) -> float:
+    """Read 5ms, 300us or 0.1s as a time."""
+    match = _DURATION.fullmatch(text.strip())
+    value = float(match[1]) * _SECONDS[match[2]] if match else 0.0
+    if not 0 < value < 1e6:  # noqa: PLR2004 - eleven days
+        raise argparse.ArgumentTypeError(f"{text!r} is no time like 5ms, 300us or 0.1s")
+    return value

@@ -5,10 +5,11 @@ Normalisation, activations, pooling and additions count nothing. `predict` is th
 that a search uses (microseconds); `nas_space.counting` holds it to what thop measures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas_space.architecture import Architecture
 from nas_space.convs.base import Size
+from nas_space.memory import peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,21 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Attributes: params, the number of trainable numbers; macs, multiply-adds per image."""
+    """What a network costs.
+
+    Costs are equal where parameters and MACs are: the others depend on how it is run, and where.
+
+    Attributes:
+        params: the number of trainable numbers.
+        macs: multiply-adds per image.
+        activation_memory: bytes, see `nas_space.memory`; None where nobody counted them.
+        latency: predicted seconds for one image on a device; None where none was measured.
+    """
 
     params: int
     macs: int
+    activation_memory: int | None = field(default=None, compare=False)
+    latency: float | None = field(default=None, compare=False)
 
 
 def predict(architecture: Architecture, task: Task) -> Cost:
@@ -42,4 +54,4 @@ def predict(architecture: Architecture, task: Task) -> Cost:
             c_in = task.channels if part.c_in is None else part.c_in
             params += part.conv.params(c_in, part.c_out) + 2 * part.c_out  # BN's gamma and beta
             macs += part.conv.macs(c_in, part.c_out, size, part.stride)
-    return Cost(params, macs)
+    return Cost(params, macs, peak(architecture, task))

@@ -6,7 +6,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -21,7 +21,10 @@ from nas_space.cost import Task, predict
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
 
-Measure = Literal["macs", "params"]
+Measure = Literal["macs", "params", "activation_memory"]
+
+LayerCost = Callable[[Conv, int, int, Size, int], float]
+"""What a choice costs in a layer of c_in, c_out, size of the input map, and stride."""
 
 Labels = Mapping[str, str]
 """A label for each parameter of a space."""
@@ -149,12 +152,12 @@ class Space:
         for s, widths in enumerate(self.widths, 1):
             found[f"stage{s}.width"] = tuple(map(str, widths))
             found[f"stage{s}.depth"] = tuple(map(str, self.depths))
-            inner = {str(conv) for w in widths for conv in self._choices(w, w)}
+            inner = {str(conv) for w in widths for conv in self.choices(w, w)}
             # A stage is entered at another width, but for the first, which the stem enters.
             pairs = (
                 zip(widths, widths, strict=True) if s == 1 else itertools.product(before, widths)
             )
-            entering = {str(conv) for c_in, w in pairs for conv in self._choices(c_in, w)}
+            entering = {str(conv) for c_in, w in pairs for conv in self.choices(c_in, w)}
             for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
                 labels = entering if (b, c) == (1, 1) else inner
                 found[f"stage{s}.block{b}.conv{c}"] = tuple(sorted(labels))
@@ -167,7 +170,7 @@ class Space:
         for widths in itertools.product(*self.widths):
             ways, c_in = 1, widths[0]
             for width in widths:
-                first, inner = len(self._choices(c_in, width)), len(self._choices(width, width))
+                first, inner = len(self.choices(c_in, width)), len(self.choices(width, width))
                 # A stage of depth d has one entering and 2d - 1 inner convolutions.
                 ways *= sum(first * inner ** (2 * depth - 1) for depth in self.depths)
                 c_in = width
@@ -175,14 +178,27 @@ class Space:
         return total
 
     def smallest(self, task: Task, measure: Measure = "macs") -> Architecture:
-        """The architecture of fewest MACs, or of fewest parameters."""
-        found = self._extremes(task, measure, 1)
-        return min(found, key=lambda a: getattr(predict(a, task), measure))
+        """The architecture of fewest MACs, parameters, or bytes of activations at its peak."""
+        return self.least(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def largest(self, task: Task, measure: Measure = "macs") -> Architecture:
-        """The architecture of most MACs, or of most parameters."""
-        found = self._extremes(task, measure, -1)
+        """The architecture of most MACs, parameters, or bytes of activations at its peak."""
+        layer = _LAYER_COSTS[measure]
+        found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
         return max(found, key=lambda a: getattr(predict(a, task), measure))
+
+    def least(
+        self, task: Task, layer: LayerCost, total: Callable[[Architecture], float]
+    ) -> Architecture:
+        """The architecture of least total, exactly.
+
+        Args:
+            task: what it is for.
+            layer: what a choice adds to the total.
+            total: never less where a layer costs more, widths being equal, nor with more blocks;
+                as a sum over layers is, or a maximum.
+        """
+        return min(self._best(task, layer, self.depths[0]), key=total)
 
     @property
     def _levels(self) -> int:
@@ -193,21 +209,18 @@ class Space:
         level = int(labels.get(f"{place}.setting", "1")) - 1
         return fitting[level * len(fitting) // self._levels]
 
-    def _choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
+    def choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
+        """Every convolution that a layer of these widths may be."""
         found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
-    def _extremes(self, task: Task, measure: Measure, sign: int) -> Iterator[Architecture]:
-        """For each combination of widths, the cheapest (sign 1) or dearest (-1) architecture."""
-        depth = self.depths[0 if sign == 1 else -1]
+    def _best(self, task: Task, layer: LayerCost, depth: int) -> Iterator[Architecture]:
+        """For each combination of widths, the architecture whose every layer costs least."""
 
         @cache
         def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
-            def cost(conv: Conv) -> int:
-                macs, params = conv.macs(c_in, c_out, size, stride), conv.params(c_in, c_out)
-                return sign * (macs if measure == "macs" else params)
-
-            return min(self._choices(c_in, c_out), key=cost)
+            choices = self.choices(c_in, c_out)
+            return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
         for widths in itertools.product(*self.widths):
             stages, c_in, size = [], widths[0], task.size
@@ -238,6 +251,15 @@ def _most_settings(kinds: tuple[str, ...], widths: tuple[tuple[int, ...], ...]) 
         for c_out in after
         for c_in in (*before, c_out)
     )
+
+
+_LAYER_COSTS: Mapping[Measure, LayerCost] = {
+    "macs": lambda conv, c_in, c_out, size, stride: conv.macs(c_in, c_out, size, stride),
+    "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out),
+    "activation_memory": lambda conv, c_in, c_out, size, stride: conv.working(
+        c_in, c_out, size, stride
+    ),
+}
 
 
 def spaces() -> dict[str, Space]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.cli import Parser, positive, quantity, spoken
+from nas_space.cli import Parser, positive, quantity, seconds, spoken
 from nas_space.spaces import spaces
 from searchers import samplers
 from searchers.limits import Limits
@@ -45,7 +45,10 @@ def read(argv: Sequence[str]) -> Settings:
         seed=given.seed,
         study=given.study,
         storage=given.storage,
-        limits=Limits(given.max_macs, given.max_params),
+        limits=Limits(
+            given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
+        ),
+        latency_command=given.latency_command,
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
@@ -75,6 +78,26 @@ def _parser() -> Parser:
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
+    what.add_argument(
+        "--max-activation-memory",
+        type=quantity,
+        metavar="N",
+        help="most bytes of activations alive at once while one image is answered in fp32, like "
+        "256k (docs/decisions/0012)",
+    )
+    what.add_argument(
+        "--max-latency",
+        type=seconds,
+        metavar="T",
+        help="longest predicted time for one image on this machine, like 5ms: its layers are timed "
+        "first, for about half a minute, and once",
+    )
+    what.add_argument(
+        "--latency-command",
+        metavar="COMMAND",
+        help="... or on a device of yours: a command like 'ssh pi python measure.py {model}' that "
+        "is given ONNX files for {model} and prints the seconds for one image, or '3.2 ms'",
+    )
     data = parser.add_argument_group("on which images")
     data.add_argument(
         "--dataset",

@@ -26,12 +26,11 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 
-from nas_space.cost import Cost, Task, predict
+from nas_space.cost import Cost
 from nas_space.features import describe
-from nas_space.spaces import Space
 from searchers.gaussian import Gaussian, Matrix, Vector
 from searchers.lessons import EPOCHS
-from searchers.limits import Limits
+from searchers.problem import Problem
 from studies.front import ranked
 
 _UNIFORM = 12
@@ -80,19 +79,16 @@ class BayesSampler(BaseSampler):
     """See the module.
 
     Args:
-        space: whose parameters are sampled.
-        task: what the networks are for.
-        limits: that candidates keep.
+        problem: whose parameters are sampled, and whose limits candidates keep.
         seed: of the candidates.
     """
 
-    def __init__(self, space: Space, task: Task, limits: Limits, seed: int) -> None:
-        self._space = space
-        self._task = task
-        self._limits = limits
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem = problem
+        space = problem.space
         self._random = random.Random(seed)
         self._parameters = {p.name: p.labels for p in space.parameters}
-        self._dearest = predict(space.largest(task), task).macs
+        self._dearest = problem.cost(space.largest(problem.task)).macs
         self._trained: dict[int, Network] = {}
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
@@ -122,7 +118,7 @@ class BayesSampler(BaseSampler):
         seen = {self._of(t).key for t in trials}
         while self._start and len(trials) < _BEGINNING:
             network = self._start.pop(0)
-            if network.key not in seen and self._limits.excess(network.cost) == 0:
+            if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
                 return network.labels
         known = [t for t in trials if t.state is TrialState.COMPLETE]
         running = [t for t in trials if t.state is TrialState.RUNNING]
@@ -168,7 +164,7 @@ class BayesSampler(BaseSampler):
         spreads: Vector,
     ) -> Vector:
         """The expected gain in hypervolume of each candidate."""
-        dearest = self._limits.macs or self._dearest
+        dearest = self._problem.limits.macs or self._dearest
         members = sorted(believed, key=lambda known: known.macs)
         edges = np.log([*(member.macs for member in members), dearest])
         heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
@@ -186,7 +182,7 @@ class BayesSampler(BaseSampler):
         found: dict[str, Network] = {}
         for number in range(_MUTANTS + _RANDOM):
             network = self._mutant(parents) if number < _MUTANTS else self._drawn()
-            if network.key not in seen and self._limits.excess(network.cost) == 0:
+            if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
                 found[network.key] = network
         return list(found.values())
 
@@ -207,9 +203,10 @@ class BayesSampler(BaseSampler):
         return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
 
     def _network(self, labels: Mapping[str, str]) -> Network:
-        architecture = self._space.decode(labels)
-        cost = predict(architecture, self._task)
-        features = describe(architecture, self._task, cost, self._space.kinds)
+        problem = self._problem
+        architecture = problem.space.decode(labels)
+        cost = problem.cost(architecture)
+        features = describe(architecture, problem.task, cost, problem.space.kinds)
         return Network(dict(labels), architecture.key, cost, features)
 
     def _of(self, trial: FrozenTrial) -> Network:

@@ -13,6 +13,7 @@ from searchers.failures import Failures
 from searchers.planning import Assignment, Plan
 from searchers.standing import Snapshot, Standing, trials
 from searchers.timelimits import TimeLimit
+from studies.costs import columns
 from studies.database import StoreError
 from studies.ledger import MOST_LOSSES, Ledger, Verdict
 from studies.outbox import Outbox
@@ -85,6 +86,7 @@ class Campaign:
         standing: fresh, with the budget; likewise.
         concurrency: trials at a time.
         seed: of every evaluation's weights and data order.
+        latency_device: what latencies are predicted for, where they are.
         watch: called with a `Snapshot` after every change, once the freed worker is busy again.
         over_because: why it ends before the budget is spent.
         trouble: what the database said when it failed.
@@ -102,6 +104,7 @@ class Campaign:
     concurrency: int
     seed: int
     watch: Callable[[Snapshot], None]
+    latency_device: str | None = None
     over_because: str | None = None
     trouble: str | None = None
     kept: int = 0
@@ -330,8 +333,7 @@ class Campaign:
             seed=self.seed,
             recipe=self.study.recipe["name"],
             epochs=assignment.epochs,
-            params=assignment.cost.params,
-            macs=assignment.cost.macs,
+            **columns(assignment.cost, self.latency_device),
             versions=self._versions,
             created_at=datetime.now(UTC),
             **outcome,

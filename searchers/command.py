@@ -6,11 +6,14 @@ starts.
 
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import run
 from nas_space.spaces import UnknownSpaceError
 from searchers.arguments import read
 from searchers.cluster import Cluster, ClusterError
+from searchers.latency.errors import LatencyError
 from searchers.limits import ImpossibleLimitError
 from searchers.question import ask
 from searchers.rungs import InvalidRungsError
@@ -22,6 +25,7 @@ _BAD_INPUT = (
     ClusterError,
     DatasetError,
     ImpossibleLimitError,
+    LatencyError,
     InvalidArchitectureError,
     InvalidRungsError,
     UnknownRecipeError,
@@ -37,7 +41,10 @@ def command(argv: Sequence[str]) -> int:
 
 def _command(argv: Sequence[str]) -> int:
     settings = read(argv)
-    question = ask(settings)
+    with Console(stderr=True).status("reading images") as status:
+        question = ask(settings, status.update)
+    if question.latency is not None:
+        print(question.latency)  # noqa: T201
     with Cluster(settings.wishes, verbose=settings.verbose) as cluster:
         from searchers import session  # noqa: PLC0415 - seconds, while the cluster starts
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Measure, Space
+from searchers.latency.model import LatencyModel
 
 
 class ImpossibleLimitError(ValueError):
@@ -18,25 +19,55 @@ class Limits:
     Attributes:
         macs: most multiply-adds per image.
         params: most parameters.
+        activation_memory: most bytes of activations at once, see `nas_space.memory`.
+        latency: longest predicted seconds for one image, see `searchers.latency`. The prediction
+            itself is held to it: a network measured later may take longer by the error it has.
     """
 
     macs: int | None = None
     params: int | None = None
+    activation_memory: int | None = None
+    latency: float | None = None
 
     def excess(self, cost: Cost) -> float:
         """How far a cost is beyond the limits, as the sum of logarithms of ratios; 0 within."""
-        pairs = ((cost.macs, self.macs), (cost.params, self.params))
-        return sum(math.log(max(1.0, have / most)) for have, most in pairs if most is not None)
+        pairs: tuple[tuple[float | None, float | None], ...] = (
+            (cost.macs, self.macs),
+            (cost.params, self.params),
+            (cost.activation_memory, self.activation_memory),
+            (cost.latency, self.latency),
+        )
+        return sum(
+            math.log(max(1.0, have / most))
+            for have, most in pairs
+            if have is not None and most is not None
+        )
 
 
 def check_limits(space: Space, task: Task, limits: Limits) -> None:
     """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
-    measures: tuple[Measure, ...] = ("macs", "params")
+    measures: tuple[Measure, ...] = ("macs", "params", "activation_memory")
     for what in measures:
         most = getattr(limits, what)
         least = getattr(predict(space.smallest(task, what), task), what)
         if most is not None and least > most:
             raise ImpossibleLimitError(
-                f"--max-{what} {most} cannot be kept: the smallest network of the space "
-                f"{space.name} has {least}"
+                f"--max-{what.replace('_', '-')} {most} cannot be kept: the smallest network of "
+                f"the space {space.name} has {least}"
             )
+
+
+def check_latency(space: Space, model: LatencyModel, limits: Limits) -> None:
+    """Raise ImpossibleLimitError if the fastest network of the space takes longer, as predicted."""
+    least = model.predict(model.fastest(space))
+    if limits.latency is not None and least > limits.latency:
+        raise ImpossibleLimitError(
+            f"--max-latency {1000 * limits.latency:.3g}ms cannot be kept: the fastest network of "
+            f"the space {space.name} takes {rounded_up(1000 * least)}ms, as predicted"
+        )
+
+
+def rounded_up(number: float) -> float:
+    """The next number of three digits, so that who types it again asks for something possible."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 2)
+    return float(f"{math.ceil(number / unit) * unit:.3g}")

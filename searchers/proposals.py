@@ -15,10 +15,9 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import TrialState, create_trial
 
 from nas_space.architecture import Architecture
-from nas_space.cost import Cost, Task, predict
-from nas_space.spaces import Space
+from nas_space.cost import Cost
 from searchers.lessons import EPOCHS, Lesson, memorable
-from searchers.limits import Limits
+from searchers.problem import Problem
 from studies.records import Evaluation
 
 _MUTATIONS = 2000
@@ -48,23 +47,18 @@ class Proposer:
     then told about the mutant, so that what it learns is what was trained.
 
     Args:
-        space: where the architectures come from.
-        task: what they are for.
-        sampler: Optuna's.
-        limits: see `Limits`.
+        problem: what is searched.
+        sampler: Optuna's, or one like them.
         seed: of the mutations.
 
     Attributes:
         acceptance: of what the sampler proposes.
     """
 
-    def __init__(
-        self, space: Space, task: Task, sampler: BaseSampler, limits: Limits, seed: int
-    ) -> None:
-        self._space = space
-        self._task = task
-        self._limits = limits
-        self._labels = {p.name: p.labels for p in space.parameters}
+    def __init__(self, problem: Problem, sampler: BaseSampler, seed: int) -> None:
+        self._problem = problem
+        self._space = problem.space
+        self._labels = {p.name: p.labels for p in problem.space.parameters}
         self._distributions: dict[str, BaseDistribution] = {
             name: CategoricalDistribution(labels) for name, labels in self._labels.items()
         }
@@ -105,7 +99,7 @@ class Proposer:
 
     def known(self, architecture: Architecture) -> Proposal:
         """An architecture that needs no sampler, with its cost."""
-        return Proposal(architecture, predict(architecture, self._task))
+        return Proposal(architecture, self._problem.cost(architecture))
 
     def propose(self, epochs: int = 1) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found.
@@ -205,7 +199,8 @@ class Proposer:
         return None
 
     def _excess(self, labels: dict[str, str]) -> float:
-        return self._limits.excess(predict(self._space.decode(labels), self._task))
+        problem = self._problem
+        return problem.limits.excess(problem.cost(problem.space.decode(labels)))
 
 
 @dataclass(slots=True)

@@ -7,7 +7,12 @@ from nas_space import spaces
 from nas_space.cost import Task
 from nas_space.spaces import Space
 from searchers import samplers
-from searchers.limits import check_limits
+from searchers.latency.device import Device
+from searchers.latency.model import LatencyModel
+from searchers.latency.obtaining import obtain
+from searchers.latency.processes import Say
+from searchers.limits import Limits, check_latency, check_limits
+from searchers.problem import Problem
 from searchers.rungs import check as check_rungs
 from searchers.rungs import ladder
 from searchers.settings import Settings
@@ -23,6 +28,7 @@ class Question:
 
     Attributes:
         rungs: epochs after which the best go on, the last those of the recipe.
+        latency: predicts how long networks take; None where nobody asked for it.
     """
 
     space: Space
@@ -30,14 +36,29 @@ class Question:
     dataset: Dataset
     task: Task
     rungs: tuple[int, ...]
+    latency: LatencyModel | None = None
+
+    def problem(self, limits: Limits) -> Problem:
+        """What is searched, within limits."""
+        return Problem(self.space, self.task, limits, self.latency)
 
 
-def ask(settings: Settings) -> Question:
-    """Look up what the settings name, and read the images.
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def ask(settings: Settings, say: Say = _silent) -> Question:
+    """Look up what the settings name, read the images, and time the space's layers if need be.
+
+    Args:
+        settings: see `Settings`.
+        say: told how far the timing is.
 
     Raises:
         ValueError: settings that cannot be met, as one of the errors of our packages.
     """
+    command = settings.latency_command
+    device = None if command is None else Device(command)
     space = spaces.get(settings.space)
     samplers.check(settings.sampler)
     recipe = recipes.get(settings.recipe)
@@ -55,4 +76,8 @@ def ask(settings: Settings) -> Question:
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
     check_limits(space, task, settings.limits)
-    return Question(space, recipe, dataset, task, rungs)
+    if device is None and settings.limits.latency is None:
+        return Question(space, recipe, dataset, task, rungs)
+    latency = obtain(space, task, say, device=device)
+    check_latency(space, latency, settings.limits)
+    return Question(space, recipe, dataset, task, rungs, latency)

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from nas_space.cost import Task
-from nas_space.spaces import Space
-from searchers.limits import Limits
+from searchers.problem import Problem
 
 if TYPE_CHECKING:
     # Optuna is half a second that reading a command line need not wait for.
@@ -26,21 +24,6 @@ _POPULATION = 10
 
 class UnknownSamplerError(ValueError):
     """A name that belongs to no sampler, or a class that is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is searched, for a sampler that knows what networks cost.
-
-    Attributes:
-        space: where the architectures come from.
-        task: what they are for.
-        limits: what they keep.
-    """
-
-    space: Space
-    task: Task
-    limits: Limits
 
 
 class _Maker(Protocol):
@@ -72,7 +55,7 @@ class _Ours:
         """A fresh sampler."""
         from searchers.bayes import BayesSampler  # noqa: PLC0415
 
-        return BayesSampler(problem.space, problem.task, problem.limits, seed)
+        return BayesSampler(problem, seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def search(
             standing=Standing(settings.budget, question.recipe.epochs, _bounds(question)),
             concurrency=resources.concurrency,
             seed=settings.seed,
+            latency_device=question.latency.device if question.latency else None,
             watch=watch,
         )
         before = campaign.snapshot().finished
@@ -140,11 +141,9 @@ def search(
 
 
 def _plan(settings: Settings, question: Question, done: int) -> Plan:
-    problem = samplers.Problem(question.space, question.task, settings.limits)
+    problem = question.problem(settings.limits)
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
-    proposer = Proposer(
-        question.space, question.task, sampler, settings.limits, settings.seed + done
-    )
+    proposer = Proposer(problem, sampler, settings.seed + done)
     return Plan(proposer, Rungs(question.rungs))
 
 

@@ -36,6 +36,8 @@ class Settings:
     Attributes:
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether mirror images may be trained on, where the data set allows it.
+        latency_command: measures a network on a device of the user's, see
+            `searchers.latency.device`; None is this machine.
         epochs: of the recipe; None leaves the recipe's own.
         rungs: epochs after which only the best go on, up to those of a full training; None makes
             them of the recipe's epochs.
@@ -58,6 +60,7 @@ class Settings:
     study: str | None = None
     storage: str = DEFAULT_URL
     limits: Limits = _NO_LIMITS
+    latency_command: str | None = None
     wishes: Wishes = _ANYWHERE
     trial_timeout: float | None = None
     verbose: bool = False

@@ -2,13 +2,12 @@
 
 import argparse
 import dataclasses
-import re
 from pathlib import Path
 
 from nas_space.architecture import Architecture
 from nas_space.bundle import BundleError, Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
-from nas_space.cli import Parser, console, positive, quantity
+from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.network import build
 from studies import images, standings
 from studies.arguments import add_study_arguments
@@ -30,8 +29,6 @@ from trainers.recipes import Recipe
 _RECIPE = "full"
 _BATCHES = (1, 64)
 """Images at a time of the latencies on the card."""
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", re.ASCII)
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def main() -> int:
@@ -174,7 +171,7 @@ def _parser() -> Parser:
     )
     which.add_argument(
         "--max-latency",
-        type=_duration,
+        type=seconds,
         metavar="T",
         help="... that takes at most T for an image on this machine, like 5ms: measured now",
     )
@@ -244,14 +241,6 @@ def _accuracy(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no accuracy like 0.95 or 95%")
     return value
-
-
-def _duration(text: str) -> float:
-    match = _DURATION.fullmatch(text.strip())
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if not 0 < seconds < 1e6:  # noqa: PLR2004 - eleven days
-        raise argparse.ArgumentTypeError(f"{text!r} is no time like 5ms, 300us or 0.1s")
-    return seconds
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -18,7 +19,17 @@ from studies.front import front
 from studies.records import Evaluation
 from studies.redrawn import NotRetrainedError, redrawn
 
-_FIELDS = ["trial", "key", "macs", "params", "val_accuracy", "architecture"]
+_FIELDS = (
+    "trial",
+    "key",
+    "macs",
+    "params",
+    "activation_memory",
+    "latency",
+    "latency_device",
+    "val_accuracy",
+    "architecture",
+)
 
 
 def main() -> int:
@@ -62,10 +73,29 @@ def _main() -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Extra:
+    """A column that is drawn where any row has it.
+
+    Attributes:
+        of: what stands in it; empty where a row does not say.
+    """
+
+    heading: str
+    of: Callable[[Evaluation], str]
+
+
+_EXTRAS = (
+    _Extra("memory", lambda m: f"{short(m.activation_memory)}B" if m.activation_memory else ""),
+    _Extra("latency", lambda m: f"{1000 * m.latency:.3g} ms" if m.latency else ""),
+)
+
+
 def table(members: Sequence[Evaluation]) -> Table:
     """A front as a table for people."""
     drawn = Table(title="Pareto front: validation accuracy against MACs", title_justify="left")
-    for heading in ("trial", "accuracy", "MACs", "params"):
+    extras = [extra for extra in _EXTRAS if any(extra.of(member) for member in members)]
+    for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
         drawn.add_column(heading, justify="right", no_wrap=True)
     drawn.add_column("key", no_wrap=True)
     drawn.add_column("stages: width, then the convolutions of each block", overflow="fold")
@@ -75,6 +105,7 @@ def table(members: Sequence[Evaluation]) -> Table:
             f"{member.val_accuracy:.2%}",
             short(member.macs),
             short(member.params),
+            *(extra.of(member) for extra in extras),
             member.key,
             str(Architecture.from_json(member.architecture)),
         )
@@ -87,6 +118,9 @@ def _as_json(member: Evaluation) -> dict[str, Any]:
         "key": member.key,
         "macs": member.macs,
         "params": member.params,
+        "activation_memory": member.activation_memory,
+        "latency": member.latency,
+        "latency_device": member.latency_device,
         "val_accuracy": member.val_accuracy,
         "architecture": member.architecture,
     }

@@ -72,6 +72,9 @@ class Evaluation(Base):
             has, it is partial: an accuracy on the way, with the learning rate still high.
         start: of these, how many it did not have to train, for it went on from a checkpoint.
         macs: multiply-adds per image (the papers' FLOPs).
+        activation_memory: bytes, see `nas_space.memory`; None in older rows.
+        latency: predicted seconds for one image; None where the search measured no device.
+        latency_device: what that was predicted for: processor, threads, torch; or the command.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         seconds: wall time of the training.
         error: why it failed, in one line.
@@ -96,6 +99,9 @@ class Evaluation(Base):
     start: Mapped[int] = mapped_column(default=0, server_default="0")
     params: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)
+    activation_memory: Mapped[int | None] = mapped_column(BigInteger)
+    latency: Mapped[float | None] = mapped_column(Double)
+    latency_device: Mapped[str | None] = mapped_column(Text)
     val_accuracy: Mapped[float | None] = mapped_column(Double)
     train_loss: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)

@@ -1,14 +1,14 @@
 """How long a network takes to answer on this machine's CPU."""
 
 import os
-import platform
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from trainers.machine import processor
 
 _WARM_UP_SECONDS = 0.2
 _SECONDS = 0.5
@@ -63,13 +63,8 @@ def _times(module: nn.Module, images: Tensor, seconds: float) -> list[float]:
 
 def hardware() -> str:
     """What a latency was measured on: threads, cores, the CPU's model, torch's version."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        named = (line for line in info.read_text().splitlines() if line.startswith("model name"))
-        model = next(named, f":{model}").partition(":")[2].strip()
     threads = torch.get_num_threads()
     return (
-        f"{threads} thread{'s' * (threads > 1)}, {os.cpu_count()} cores of {model}, "
+        f"{threads} thread{'s' * (threads > 1)}, {os.cpu_count()} cores of {processor()}, "
         f"torch {torch.__version__}"
     )

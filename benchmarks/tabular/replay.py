@@ -37,6 +37,7 @@ from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
 from searchers.planning import Assignment, Plan
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from searchers.rungs import Rungs
 from studies.front import front, hypervolume
@@ -73,8 +74,9 @@ class Ours:
     """Our proposer, with any sampler and rungs."""
 
     def __init__(self, sampler: str, rungs: tuple[int, ...], seed: int) -> None:
-        made = samplers.make(sampler, samplers.Problem(SPACE, TASK, LIMITS), seed)
-        self._plan = Plan(Proposer(SPACE, TASK, made, LIMITS, seed), Rungs(rungs))
+        problem = Problem(SPACE, TASK, LIMITS)
+        made = samplers.make(sampler, problem, seed)
+        self._plan = Plan(Proposer(problem, made, seed), Rungs(rungs))
 
     def next(self, room: int) -> Order:
         """See `Method`."""

@@ -117,6 +117,14 @@ class Conv(ABC):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Multiply-adds for one image whose *input* map has that size, in closed form."""
 
+    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+        """Most numbers alive at once for one image, its output among them, its input not.
+
+        See `nas_space.memory` for what is counted. As it stands here it serves a type that is one
+        operation; one that has tensors between its operations says how many numbers they hold.
+        """
+        return c_out * area(out_size(size, stride))
+
     def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
         """Python text that makes the module of `build` where torch is, and `plain`, but not we.
 

@@ -85,3 +85,7 @@ class DeepRoots(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
+
+    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+        """The maps behind both convolutions."""
+        return 2 * c_out * area(out_size(size, stride))

@@ -107,6 +107,10 @@ class IGC(Conv):
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
+    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+        """An operation's input and output, each the whole width: shuffles copy."""
+        return 2 * c_out * area(out_size(size, stride))
+
 
 def _largest_common_divisor(a: int, b: int, bound: int) -> int:
     """The largest divisor of both a and b that is at most bound; 1 if bound is smaller."""

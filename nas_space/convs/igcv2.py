@@ -147,6 +147,10 @@ class IGCV2(Conv):
         """All stages run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
+    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+        """An operation's input and output, each the whole width: shuffles copy."""
+        return 2 * c_out * area(out_size(size, stride))
+
 
 def _named(shares: tuple[int, ...]) -> dict[str, int]:
     return {f"K{stage}": share for stage, share in enumerate(shares, 2)}

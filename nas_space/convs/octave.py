@@ -141,3 +141,34 @@ class Octave(Conv):
         coarse = area(out_size(out_size(size, stride), 2))
         from_low = low_in * (high * (fine if stride > 1 else coarse) + low * coarse)
         return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
+
+    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+        """The fullest of the moments that the two modules of `nas_space.octaves` go through."""
+        (high_in, low_in), (high, low) = split(c_in, self.alpha), split(c_out, self.alpha)
+        out = out_size(size, stride)
+        fine, coarse = area(out), area(out_size(out, 2))
+        doubled = 4 * coarse  # upsampled, before an odd last row is cut off
+        entry = low_in * (fine if stride > 1 else coarse)
+        y_high, y_low = high * fine, low * coarse
+        mixes = bool(high_in and low)
+        if stride > 1:
+            again = low_in * coarse * bool(low)
+            pooled = high_in * fine
+            moments = [
+                entry + pooled + again + y_high * bool(high_in),
+                entry + pooled + again + y_high * bool(high_in) + y_low * bool(low_in),
+                entry + pooled + y_low + y_high * (1 + bool(high_in)) * bool(low_in),
+                mixes * (pooled + high_in * coarse + y_high + y_low),
+            ]
+        else:
+            up = bool(low_in and high)
+            moments = [
+                entry + y_high + y_low + up * high * coarse,
+                up * (y_high + y_low + high * (coarse + doubled)),
+            ]
+        moments += [
+            mixes * (y_high + 2 * y_low + high_in * coarse),
+            y_high + y_low + low * doubled,
+            y_high + low * doubled + c_out * fine,
+        ]
+        return max(moments)

@@ -11,6 +11,7 @@ from nas_space.cost import Task, predict
 from nas_space.spaces import Space, get
 from searchers import samplers
 from searchers.limits import Limits
+from searchers.problem import Problem
 from searchers.proposals import Proposal, Proposer
 from studies.front import front, hypervolume
 
@@ -21,9 +22,9 @@ SMALL = Space("small", ("regular",), ((8, 16), (16,), (32,)), (1, 2))
 def proposer(
     name: str = "bayes", space: Space | None = None, limits: Limits | None = None, seed: int = 0
 ) -> Proposer:
-    problem = samplers.Problem(space or get("mixed"), TASK, limits or Limits())
+    problem = Problem(space or get("mixed"), TASK, limits or Limits())
     made = samplers.make(name, problem, seed)
-    return Proposer(problem.space, TASK, made, problem.limits, seed)
+    return Proposer(problem, made, seed)
 
 
 def truth(architecture: Architecture) -> float:
@@ -117,7 +118,7 @@ def front_of(found: list[Proposal]) -> list[Proposal]:
 
 
 def test_it_refuses_nothing_that_optuna_asks_of_a_sampler() -> None:
-    problem = samplers.Problem(get("mixed"), TASK, Limits())
+    problem = Problem(get("mixed"), TASK, Limits())
     study = optuna.create_study(
         directions=["maximize", "minimize"], sampler=samplers.make("bayes", problem, 0)
     )

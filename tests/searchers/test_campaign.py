@@ -16,6 +16,7 @@ from searchers import samplers
 from searchers.campaign import Answer, Campaign
 from searchers.limits import Limits
 from searchers.planning import Assignment, Plan
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from searchers.rungs import Rungs
 from searchers.standing import Snapshot, Standing
@@ -29,6 +30,7 @@ from tests.examples import study
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
 SPACE = get("mixed")
+PROBLEM = Problem(SPACE, TASK, Limits())
 BOUNDS = predict(SPACE.smallest(TASK), TASK).macs, predict(SPACE.largest(TASK), TASK).macs
 Make = Callable[..., Campaign]
 
@@ -44,9 +46,7 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
             **options: object,
         ) -> Campaign:
             entered = store.enter(study())
-            sampler = samplers.make(
-                "random", samplers.Problem(SPACE, TASK, Limits()), 0, store.count(entered)
-            )
+            sampler = samplers.make("random", PROBLEM, 0, store.count(entered))
             parts: dict[str, Any] = {
                 "ledger": opened.enter_context(Ledger(store, entered)),
                 "limit": TimeLimit(None, 1),
@@ -56,7 +56,7 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
                 study=entered,
                 outbox=Outbox((tmp_path / "outbox",)),
                 mirror=mirror(entered.name),
-                plan=Plan(Proposer(SPACE, TASK, sampler, Limits(), 0), Rungs(rungs)),
+                plan=Plan(Proposer(PROBLEM, sampler, 0), Rungs(rungs)),
                 standing=Standing(budget, rungs[-1], BOUNDS),
                 concurrency=concurrency,
                 seed=7,

@@ -5,6 +5,7 @@ from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
 from searchers.planning import Assignment, Plan
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from searchers.rungs import Rungs
 from studies.records import Study
@@ -16,8 +17,8 @@ FAR = 10**6
 
 
 def plan(*rungs: int, sampler: str = "random", seed: int = 0) -> Plan:
-    made = samplers.make(sampler, samplers.Problem(get("mixed"), TASK, Limits()), seed)
-    proposer = Proposer(get("mixed"), TASK, made, Limits(), seed)
+    problem = Problem(get("mixed"), TASK, Limits())
+    proposer = Proposer(problem, samplers.make(sampler, problem, seed), seed)
     return Plan(proposer, Rungs(rungs))
 
 

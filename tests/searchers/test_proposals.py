@@ -13,6 +13,7 @@ from nas_space.spaces import Measure, Space, get
 from searchers import proposals, samplers
 from searchers.lessons import Lesson, memorable
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
+from searchers.problem import Problem
 from searchers.proposals import Proposal, Proposer
 from searchers.samplers import UnknownSamplerError
 from studies.front import front
@@ -32,9 +33,9 @@ def _quiet() -> None:
 def proposer(
     name: str = "random", space: Space | None = None, limits: Limits | None = None, seed: int = 0
 ) -> Proposer:
-    problem = samplers.Problem(space or get("mixed"), TASK, limits or Limits())
+    problem = Problem(space or get("mixed"), TASK, limits or Limits())
     sampler = samplers.make(name, problem, seed)
-    return Proposer(problem.space, TASK, sampler, problem.limits, seed)
+    return Proposer(problem, sampler, seed)
 
 
 def score(proposal: Proposal) -> float:
@@ -193,17 +194,16 @@ def test_learning_takes_no_notice_of_another_spaces_architectures() -> None:
     assert source.propose() is not None
 
 
-@pytest.mark.parametrize("measure", ["macs", "params"])
+@pytest.mark.parametrize("measure", ["macs", "params", "activation_memory"])
 def test_an_impossible_limit_names_the_smallest_that_is_possible(measure: Measure) -> None:
     space = get("mixed")
-    least = getattr(
-        predict(space.smallest(TASK, "macs" if measure == "macs" else "params"), TASK), measure
-    )
+    least = getattr(predict(space.smallest(TASK, measure), TASK), measure)
     check_limits(space, TASK, Limits(**{measure: least}))
-    with pytest.raises(ImpossibleLimitError, match=rf"--max-{measure} 5 .* has {least}$"):
+    option = measure.replace("_", "-")
+    with pytest.raises(ImpossibleLimitError, match=rf"--max-{option} 5 .* has {least}$"):
         check_limits(space, TASK, Limits(**{measure: 5}))
 
 
 def test_an_unknown_sampler_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownSamplerError, match="'cmaes'; known samplers: bayes, tpe, nsga2"):
-        samplers.make("cmaes", samplers.Problem(get("mixed"), TASK, Limits()), 0)
+        samplers.make("cmaes", Problem(get("mixed"), TASK, Limits()), 0)

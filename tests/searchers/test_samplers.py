@@ -10,8 +10,9 @@ from nas_space.cost import Task
 from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
+from searchers.problem import Problem
 from searchers.proposals import Proposer, SamplerFailedError
-from searchers.samplers import Problem, UnknownSamplerError
+from searchers.samplers import UnknownSamplerError
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
 PROBLEM = Problem(get("mixed"), TASK, Limits())
@@ -60,7 +61,7 @@ def test_a_class_of_optunas_or_of_the_users_own_proposes(
     ):
         made = samplers.make(name, PROBLEM, 0)
         assert isinstance(made, kind)
-        source = Proposer(PROBLEM.space, TASK, made, PROBLEM.limits, 0)
+        source = Proposer(PROBLEM, made, 0)
         for _ in range(3):
             proposal = source.propose()
             assert proposal is not None
@@ -76,7 +77,7 @@ def test_a_class_of_optunas_or_of_the_users_own_proposes(
         ("samplers_of_mine:number", "number is no optuna.samplers.BaseSampler in"),
         ("samplers_of_mine:", " is nothing in samplers_of_mine"),
         (":Mine", "cannot be imported (ValueError: "),
-        ("searchers.samplers:Problem", "Problem is no optuna.samplers.BaseSampler"),
+        ("searchers.problem:Problem", "Problem is no optuna.samplers.BaseSampler"),
     ],
 )
 def test_what_is_no_sampler_is_refused_in_one_line(name: str, said: str) -> None:
@@ -95,7 +96,7 @@ def test_a_module_that_raises_is_refused(module: Callable[[str, str], None]) -> 
 @pytest.mark.usefixtures("module")
 def test_a_sampler_that_cannot_go_on_says_so_in_one_line() -> None:
     failing = samplers.make("samplers_of_mine:Failing", PROBLEM, 0)
-    source = Proposer(PROBLEM.space, TASK, failing, PROBLEM.limits, 0)
+    source = Proposer(PROBLEM, failing, 0)
     with pytest.raises(SamplerFailedError, match=r"cannot go on.*one objective only.*--sampler"):
         source.propose()
 

@@ -122,6 +122,7 @@ def test_the_front_is_printed_as_table_json_and_csv(searched: tuple[Path, str]) 
     folder, _ = searched
     members = json.loads(run(folder, "studies.pareto", "--json"))
     names = {"trial", "key", "macs", "params", "val_accuracy", "architecture"}
+    names |= {"activation_memory", "latency", "latency_device"}
     assert all(member.keys() == names for member in members)
     macs = [member["macs"] for member in members]
     accuracies = [member["val_accuracy"] for member in members]

@@ -1,0 +1,47 @@
+"""Peak activation memory: the most bytes of feature maps alive at once while a network answers.
+
+Counted for one image in fp32, without weights and without a kernel's own workspace. The network
+runs as a small device would run it, one operation after the other in the order of
+`nas_space.network`:
+
+- normalisation is folded into the convolution before it; a ReLU and an addition write over an
+  operand; every other operation makes a new tensor: a convolution, a pooling, an upsampling, a
+  channel shuffle, a concatenation;
+- a tensor is freed after its last use, but the input of a layer is kept until that layer is done;
+- so while a block's first convolution runs, its input and that convolution's own tensors are alive;
+  while the second runs, the block's input, which the shortcut needs, as well; a projection runs
+  last.
+
+What a type has between its operations it says itself (`Conv.working`). Tests hold the closed form
+to what the operations of the real modules take and give, and PyTorch's own allocations to a bound.
+"""
+
+from typing import TYPE_CHECKING
+
+from nas_space.convs.base import area, out_size
+
+if TYPE_CHECKING:
+    from nas_space.architecture import Architecture
+    from nas_space.cost import Task
+
+BYTES = 4
+"""Of a number in fp32."""
+
+
+def peak(architecture: "Architecture", task: "Task") -> int:
+    """Most bytes of activations alive at once for one image, in closed form."""
+    (stem, size), *layers = architecture.sizes(task.size)
+    projected = {s.name.removesuffix("shortcut") for s in architecture.shortcuts()}
+    most = task.channels * area(size) + stem.conv.working(task.channels, stem.c_out, size)
+    for (first, size), (second, inner) in zip(layers[::2], layers[1::2], strict=True):
+        assert first.c_in is not None  # noqa: S101 - only the stem's is open
+        x, y = first.c_in * area(size), first.c_out * area(inner)
+        most = max(
+            most,
+            x + first.conv.working(first.c_in, first.c_out, size, first.stride),
+            x + y + second.conv.working(first.c_out, second.c_out, inner),
+        )
+        if first.name.removesuffix("conv1") in projected:
+            most = max(most, x + 2 * second.c_out * area(out_size(size, first.stride)))
+    width = architecture.stages[-1].width
+    return BYTES * max(most, width + task.classes)

@@ -1,0 +1,1 @@
+"""How long a network will take to answer, predicted from the layers it is made of."""

@@ -1,0 +1,67 @@
+"""`python -m searchers.latency.exporting REQUEST FOLDER`: networks as ONNX files.
+
+A process of its own, as `searchers.latency.measuring` is.
+"""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Task
+from searchers.latency.processes import Say, run_ours
+
+
+def export(chosen: Sequence[Architecture], task: Task, folder: Path, say: Say) -> Iterator[Path]:
+    """Write each network, with fresh weights, for a batch of one image; the files in order.
+
+    Raises:
+        LatencyError: it failed.
+    """
+    request = folder / "request.json"
+    request.write_text(
+        json.dumps(
+            {
+                "networks": [network.text for network in chosen],
+                "shape": [task.channels, *task.size],
+                "classes": task.classes,
+            }
+        )
+    )
+    run_ours("searchers.latency.exporting", [request, folder], "writing networks", say)
+    yield from (folder / f"{network.key}.onnx" for network in chosen)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the networks of a request."""
+    import torch  # noqa: PLC0415 - the driver imports this module
+
+    from nas_space.network import build  # noqa: PLC0415
+
+    request, folder = map(Path, arguments)
+    asked = json.loads(request.read_text())
+    networks = [Architecture.from_json(text) for text in asked["networks"]]
+    images = torch.zeros(1, *asked["shape"])
+    for at, network in enumerate(networks, 1):
+        module = build(network, asked["shape"][0], asked["classes"]).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                module,
+                (images,),
+                dynamo=True,
+                verbose=False,
+                input_names=["images"],
+                output_names=["logits"],
+            )
+        assert program is not None  # noqa: S101 - only the old exporter gives nothing
+        file = folder / f"{network.key}.onnx"
+        file.write_bytes(program.model_proto.SerializeToString())
+        print(at, len(networks), flush=True)  # noqa: T201 - the parent reads it
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

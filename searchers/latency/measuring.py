@@ -1,0 +1,141 @@
+"""`python -m searchers.latency.measuring REQUEST ANSWER`: times parts and whole networks here.
+
+It runs as a process of its own, because it needs torch, which the driver of a search does without.
+Both files are JSON. What it has done so far, and how much there is, it prints a line at a time.
+"""
+
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.architecture import Architecture
+from nas_space.convs import parse
+from nas_space.network import build
+from nas_space.norm import NormAct
+from searchers.latency.parts import Part
+from trainers.devices import spare_threads
+from trainers.files import write_whole
+from trainers.latency import hardware
+
+_PASSES = 2
+"""Times that all parts are gone through, so that a disturbance does not spoil a part."""
+_ROUNDS = 9
+"""Likewise for networks, whose times are compared with each other."""
+_RUNS = 4
+"""In a row, of which the least counts: the one that other processes disturbed least."""
+_WARM_UP = 2
+
+
+class _Add(nn.Module):
+    """A block's end without its convolution: normalisation, addition, ReLU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = NormAct(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        y: Tensor = self.norm(x, x)
+        return y
+
+
+class _Head(nn.Module):
+    """Global average pool and classifier."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, classes)."""
+        y: Tensor = self.classifier(x.mean(dim=(2, 3)))
+        return y
+
+
+def _layer(part: Part) -> nn.Module:
+    conv = parse(part.conv).build(part.c_in, part.c_out, part.stride)
+    return nn.Sequential(conv, NormAct(part.c_out))
+
+
+_MAKERS: dict[str, Callable[[Part], nn.Module]] = {
+    "layer": _layer,
+    "add": lambda part: _Add(part.c_in),
+    "head": lambda part: _Head(part.c_in, part.c_out),
+}
+
+
+def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[str, Any]:
+    """Seconds of the parts and of the networks that a request lists, for a batch of images.
+
+    All are gone through several times in random order, a few runs in a row each time. The least of
+    a row counts, which is the least disturbed; of networks, the quartiles of all rows' are given.
+    """
+    batch, (channels, *size) = request["batch"], request["shape"]
+    rows = [Part.of(row) for row in request["parts"]]
+    networks = [
+        build(Architecture.from_json(text), channels, request["classes"]).eval()
+        for text in request["networks"]
+    ]
+    chance, done = random.Random(0), 0
+    total = _PASSES * len(rows) + _ROUNDS * len(networks)
+    seconds = [float("inf")] * len(rows)
+    runs: list[list[float]] = [[] for _ in networks]
+    images = torch.rand(batch, channels, *size)
+    with torch.inference_mode():
+        for _ in range(_PASSES):
+            for at in chance.sample(range(len(rows)), len(rows)):
+                part = rows[at]
+                module = _MAKERS[part.what](part).eval()
+                x = torch.rand(batch, part.c_in, *part.size)
+                seconds[at] = min(seconds[at], *_times(module, x, _RUNS))
+                done += 1
+                say(done, total)
+        for _ in range(_ROUNDS):
+            for at in chance.sample(range(len(networks)), len(networks)):
+                runs[at].append(min(_times(networks[at], images, _RUNS)))
+                done += 1
+                say(done, total)
+    return {
+        "hardware": hardware(),
+        "parts": seconds,
+        "networks": [statistics.quantiles(times, n=4) for times in runs],
+        "rounds": _ROUNDS,
+    }
+
+
+def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
+    for _ in range(_WARM_UP):
+        module(images)
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        module(images)
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def _say(done: int, total: int) -> None:
+    if done % 50 == 0 or done == total:
+        print(done, total, flush=True)  # noqa: T201 - the parent reads it
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer one request."""
+    request, answer = map(Path, arguments)
+    asked = json.loads(request.read_text())
+    spare_threads(min(asked["shape"][1:]))
+    result = measure(asked, _say)
+    write_whole(answer, json.dumps(result).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The latency of any network of a space, from a table of its parts.
+
+seconds = offset + Σ over groups of parts: factor · Σ seconds of its parts as timed one by one
+
+Parts that are timed alone have warm caches and pay Python's overhead each, and another device has
+other strengths: so the offset and the factors are fitted to whole networks that were measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nas_space.architecture import Architecture
+from nas_space.convs import Conv
+from nas_space.convs.base import Size
+from nas_space.cost import Task
+from nas_space.spaces import Space
+from searchers.latency.parts import Part, layer, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How well networks are predicted that the fit has not seen (each left out in turn).
+
+    Attributes:
+        networks: how many were measured.
+        error: median relative error.
+        error90: relative error that nine of ten stay within.
+        tau: Kendall's rank correlation of predicted and measured.
+        spread: median over networks of the width of the quartiles of its runs, relative: how
+            well a measurement agrees with itself.
+    """
+
+    networks: int
+    error: float
+    error90: float
+    tau: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyModel:
+    """Predicts seconds for a batch on one device.
+
+    Attributes:
+        device: what was measured, see `trainers.latency.hardware`, or the user's command.
+        batch: images at a time.
+        task: what the networks are for.
+        offset: seconds that every network takes, at least 0.
+        factors: of each group of parts, above 0.
+        seconds: of each part, timed alone on this machine.
+        accuracy: of the prediction.
+    """
+
+    device: str
+    batch: int
+    task: Task
+    offset: float
+    factors: Mapping[str, float]
+    seconds: Mapping[Part, float]
+    accuracy: Accuracy
+
+    def predict(self, architecture: Architecture) -> float:
+        """Seconds for a batch."""
+        return self.offset + sum(map(self._weighted, parts(architecture, self.task)))
+
+    def fastest(self, space: Space) -> Architecture:
+        """The architecture of the space of least predicted latency, exactly."""
+
+        def cost(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> float:
+            return self._weighted(layer(conv, c_in, c_out, size, stride))
+
+        return space.least(self.task, cost, self.predict)
+
+    def __str__(self) -> str:
+        """A line that says what predictions are worth."""
+        found = self.accuracy
+        return (
+            f"latency   predicted for {self.device}; of {found.networks} networks measured there, "
+            f"left out in turn, half are within {found.error:.1%}, nine of ten within "
+            f"{found.error90:.1%}; rank correlation (Kendall) {found.tau:.2f}"
+        )
+
+    def _weighted(self, part: Part) -> float:
+        return self.factors[part.group] * self.seconds[part]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        task, accuracy = self.task, self.accuracy
+        return {
+            "device": self.device,
+            "batch": self.batch,
+            "task": [task.channels, *task.size, task.classes],
+            "offset": self.offset,
+            "factors": dict(self.factors),
+            "parts": [[*part.row(), seconds] for part, seconds in self.seconds.items()],
+            "accuracy": [
+                accuracy.networks,
+                accuracy.error,
+                accuracy.error90,
+                accuracy.tau,
+                accuracy.spread,
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:  # noqa: ANN401 - anything may be in a file
+        """Read `to_json`.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
+        channels, height, width, classes = data["task"]
+        model = cls(
+            device=str(data["device"]),
+            batch=int(data["batch"]),
+            task=Task(int(channels), (int(height), int(width)), int(classes)),
+            offset=float(data["offset"]),
+            factors={str(group): float(factor) for group, factor in data["factors"].items()},
+            seconds={Part.of(row[:-1]): float(row[-1]) for row in data["parts"]},
+            accuracy=Accuracy(int(data["accuracy"][0]), *map(float, data["accuracy"][1:])),
+        )
+        if not model.offset >= 0 or not all(0 < v < float("inf") for v in _numbers(model)):
+            raise ValueError("a factor or a time that is none")
+        return model
+
+
+def _numbers(model: LatencyModel) -> list[float]:
+    return [*model.factors.values(), *model.seconds.values()]

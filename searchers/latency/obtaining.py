@@ -1,0 +1,152 @@
+"""Gets the latency model of a search: from the cache, or by measuring."""
+
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Task
+from nas_space.spaces import Space
+from searchers.latency import cache
+from searchers.latency.device import Device
+from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
+from searchers.latency.model import Accuracy, LatencyModel
+from searchers.latency.parts import Part, every_part, parts
+from searchers.latency.processes import Say, run_ours
+
+NETWORKS = 40
+"""Whole networks that are measured on this machine; a user's device measures fewer."""
+DEVICE_NETWORKS = 30
+_SHARES = (1.0, 0.5, 0.2, 0.05)
+"""Of the times measured here in what is fitted; see `blended`."""
+_FOLDER = Path("~/.cache/convnas/latency")
+
+
+def obtain(
+    space: Space, task: Task, say: Say, *, batch: int = 1, device: Device | None = None
+) -> LatencyModel:
+    """The latency model of a space on this machine, or on the user's device.
+
+    Args:
+        space: whose layers and networks are measured.
+        task: what the networks are for.
+        say: told what is going on, in short lines.
+        batch: images at a time.
+        device: the user's; None is this machine.
+
+    Raises:
+        LatencyError: the measuring failed.
+    """
+    folder = _FOLDER.expanduser()
+    rows = every_part(space, task)
+    chosen = networks(space, DEVICE_NETWORKS if device else NETWORKS)
+    path = cache.place(folder, space, task, batch, device.command if device else "")
+    kept = cache.read(path)
+    if kept is not None and set(rows) <= kept.seconds.keys():
+        return kept
+    answer = measured(rows, task, () if device else chosen, batch, say)
+    quartiles = np.array(
+        device.measure(chosen, task, say) if device else answer["networks"], dtype=np.float64
+    )
+    model = calibrate(
+        f"{device.command} (per-layer times: {answer['hardware']})"
+        if device
+        else answer["hardware"],
+        batch,
+        task,
+        dict(zip(rows, answer["parts"], strict=True)),
+        chosen,
+        quartiles,
+    )
+    cache.write(path, model)
+    return model
+
+
+def networks(space: Space, count: int) -> list[Architecture]:
+    """So many different networks of the space, or all if it holds fewer, drawn evenly."""
+    chance, found = random.Random(0), dict[str, Architecture]()
+    for _ in range(200 * count):
+        labels = {p.name: chance.choice(p.labels) for p in space.parameters}
+        network = space.decode(labels)
+        found[network.key] = network
+        if len(found) == count:
+            break
+    return list(found.values())
+
+
+def calibrate(
+    device: str,
+    batch: int,
+    task: Task,
+    seconds: dict[Part, float],
+    chosen: Sequence[Architecture],
+    quartiles: "np.ndarray[Any, np.dtype[np.float64]]",
+) -> LatencyModel:
+    """Fit a model to networks × (lower quartile, median, upper quartile) of seconds."""
+    groups = sorted({part.group for part in seconds})
+    median = quartiles[:, 1]
+    found = []
+    for share in _SHARES:
+        table = blended(seconds, share)
+        sums = np.zeros((len(chosen), len(groups)))
+        for at, network in enumerate(chosen):
+            for part in parts(network, task):
+                sums[at, groups.index(part.group)] += table[part]
+        stiffness = best_stiffness(sums, median)
+        predicted = left_out(sums, median, stiffness)
+        error = float(np.mean((predicted / median - 1) ** 2))
+        found.append((error, table, fit(sums, median, stiffness), predicted))
+    _, seconds, (offset, *factors), predicted = min(found, key=lambda one: one[0])
+    off = np.abs(predicted / median - 1)
+    return LatencyModel(
+        device=device,
+        batch=batch,
+        task=task,
+        offset=float(offset),
+        factors=dict(zip(groups, map(float, factors), strict=True)),
+        seconds=seconds,
+        accuracy=Accuracy(
+            networks=len(chosen),
+            error=float(np.median(off)),
+            error90=float(np.quantile(off, 0.9)),
+            tau=kendall(predicted, median),
+            spread=float(np.median((quartiles[:, 2] - quartiles[:, 0]) / median)),
+        ),
+    )
+
+
+def blended(seconds: dict[Part, float], share: float) -> dict[Part, float]:
+    """Times that follow those measured to a share, and the MACs for the rest.
+
+    Another runtime on another device has not the overheads that small layers have here.
+    """
+    pace = sum(seconds.values()) / sum(part.macs for part in seconds)
+    return {part: share * t + (1 - share) * pace * part.macs for part, t in seconds.items()}
+
+
+def measured(
+    rows: Sequence[Part], task: Task, chosen: Sequence[Architecture], batch: int, say: Say
+) -> dict[str, Any]:
+    """What `searchers.latency.measuring` finds, in a process that has torch.
+
+    Raises:
+        LatencyError: it failed.
+    """
+    request = {
+        "batch": batch,
+        "shape": [task.channels, *task.size],
+        "classes": task.classes,
+        "parts": [row.row() for row in rows],
+        "networks": [network.text for network in chosen],
+    }
+    with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
+        asked, answered = Path(folder, "request.json"), Path(folder, "answer.json")
+        asked.write_text(json.dumps(request))
+        run_ours("searchers.latency.measuring", [asked, answered], "timing layers", say)
+        found: dict[str, Any] = json.loads(answered.read_bytes())
+    return found

@@ -1,0 +1,40 @@
+"""Runs what needs torch in processes of their own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from searchers.latency.errors import LatencyError
+
+Say = Callable[[str], None]
+"""Told what is going on, in short lines."""
+
+
+def run_ours(module: str, arguments: Sequence[Path], what: str, say: Say) -> None:
+    """Run one of our modules as a process, and pass on how far it is.
+
+    Raises:
+        LatencyError: it failed; with its last line.
+    """
+    # It finds our packages where this process does.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with tempfile.TemporaryFile() as complaints:
+        command = [sys.executable, "-m", module, *map(str, arguments)]
+        with subprocess.Popen(  # noqa: S603 - our own module
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            try:
+                for line in process.stdout:
+                    done, total = map(int, line.split())
+                    say(f"{what}: {done} of {total}")
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            complaints.seek(0)
+            last = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise LatencyError(f"latencies could not be measured: {''.join(last) or 'killed'}")

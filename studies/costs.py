@@ -1,0 +1,21 @@
+"""What a row says of a network's costs."""
+
+from typing import Any
+
+from nas_space.cost import Cost
+
+
+def columns(cost: Cost, device: str | None = None) -> dict[str, Any]:
+    """The columns of an `Evaluation` that hold costs.
+
+    Args:
+        cost: see `Cost`.
+        device: what its latency was predicted for; None where none was.
+    """
+    return {
+        "params": cost.params,
+        "macs": cost.macs,
+        "activation_memory": cost.activation_memory,
+        "latency": cost.latency,
+        "latency_device": device if cost.latency is not None else None,
+    }

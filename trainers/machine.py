@@ -1,0 +1,14 @@
+"""Which processor this machine has, without torch."""
+
+import platform
+from pathlib import Path
+
+
+def processor() -> str:
+    """The model of the CPU, as far as the system says it."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        named = (line for line in info.read_text().splitlines() if line.startswith("model name"))
+        model = next(named, f":{model}").partition(":")[2].strip()
+    return model
