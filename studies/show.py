@@ -1,0 +1,139 @@
+"""`python -m studies.show`: one network of a study, layer by layer, with what each costs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+from nas_space.architecture import Architecture
+from nas_space.cli import Parser, console, short
+from nas_space.cost import Task
+from studies.arguments import add_study_arguments
+from studies.cli import CommandError, open_store, run
+from studies.records import Evaluation, Status, Study
+
+_BAR = 20
+"""Characters of the longest bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A layer of a network.
+
+    Attributes:
+        layer: its place, e.g. ``stage1.block2.conv1``.
+        convolution: the choice.
+        channels: in and out.
+        size: height and width of its input map.
+        stride: 1 or 2.
+        macs: multiply-adds for one image.
+        params: weights, without normalisation.
+    """
+
+    layer: str
+    convolution: str
+    channels: tuple[int, int]
+    size: tuple[int, int]
+    stride: int
+    macs: int
+    params: int
+
+
+def rows(architecture: Architecture, task: Task) -> Iterator[Row]:
+    """The convolutions and the classifier of a network, from stem to head."""
+    shortcuts = {layer.name.removesuffix("shortcut"): layer for layer in architecture.shortcuts()}
+    for layer, size in architecture.sizes(task.size):
+        here = [layer]
+        if layer.name.endswith("conv1"):
+            here += filter(None, [shortcuts.get(layer.name.removesuffix("conv1"))])
+        for part in here:
+            c_in = task.channels if part.c_in is None else part.c_in
+            yield Row(
+                part.name,
+                str(part.conv),
+                (c_in, part.c_out),
+                size,
+                part.stride,
+                part.conv.macs(c_in, part.c_out, size, part.stride),
+                part.conv.params(c_in, part.c_out),
+            )
+    width = architecture.stages[-1].width
+    weights = width * task.classes
+    yield Row("classifier", "linear", (width, task.classes), (1, 1), 1, weights, weights)
+
+
+def main() -> int:
+    """Show a network."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.show",
+        description="One network of a study, layer by layer, with the share of its MACs "
+        "(multiply-adds per image, the papers' FLOPs) that each takes.",
+    )
+    parser.add_argument("trial", metavar="TRIAL", help="its number, as studies.pareto shows it")
+    add_study_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="a JSON object, for programs")
+    arguments = parser.parse_args()
+    store = open_store(arguments)
+    study = store.study(arguments.study)
+    evaluations = store.evaluations(study)
+    shown = next((e for e in evaluations if str(e.number) == arguments.trial), None)
+    if shown is None:
+        raise CommandError(
+            f"no trial {arguments.trial!r} in study {study.name}; "
+            + (f"it has 0 to {len(evaluations) - 1}" if evaluations else "it has none yet")
+        )
+    layers = list(rows(Architecture.from_json(shown.architecture), _task(study)))
+    if arguments.json:
+        said = {"trial": shown.number, "key": shown.key, "layers": [asdict(row) for row in layers]}
+        print(json.dumps(said, indent=2))  # noqa: T201
+        return 0
+    print(_headline(shown, study))  # noqa: T201
+    console().print(_table(layers))
+    return 0
+
+
+def _task(study: Study) -> Task:
+    channels, height, width = study.dataset["shape"]
+    return Task(channels, (height, width), len(study.dataset["classes"]))
+
+
+def _headline(shown: Evaluation, study: Study) -> str:
+    cost = f"{short(shown.macs)} MACs, {short(shown.params)} parameters"
+    start = f"trial {shown.number} of study {study.name} ({shown.key}): {cost}"
+    if shown.status is Status.FAILED:
+        return f"{start}; failed: {shown.error}"
+    full = study.recipe["epochs"]
+    partial = f" of {full}, a partial training" * (shown.epochs < full)
+    return f"{start}; {shown.val_accuracy:.2%} on validation after {shown.epochs} epochs{partial}"
+
+
+def _table(layers: list[Row]) -> Table:
+    total, most = sum(row.macs for row in layers), max(row.macs for row in layers)
+    drawn = Table(box=None, pad_edge=False)
+    for heading in ("layer", "convolution"):
+        drawn.add_column(heading, no_wrap=True)
+    for heading in ("channels", "map", "params", "MACs", "share"):
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    drawn.add_column("")
+    for row in layers:
+        height, width = row.size
+        drawn.add_row(
+            row.layer,
+            row.convolution,
+            f"{row.channels[0]}→{row.channels[1]}",
+            f"{height}×{width}{' /2' * (row.stride > 1)}",
+            short(row.params),
+            short(row.macs),
+            f"{row.macs / total:.1%}",
+            "█" * round(_BAR * row.macs / most) or "▏",
+        )
+    return drawn
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
