@@ -89,8 +89,7 @@ def _main() -> int:
         )
     layers = list(rows(Architecture.from_json(shown.architecture), _task(study)))
     if arguments.json:
-        said = {"trial": shown.number, "key": shown.key, "layers": [asdict(row) for row in layers]}
-        print(json.dumps(said, indent=2))  # noqa: T201
+        print(json.dumps(_as_json(shown, layers), indent=2))  # noqa: T201
         return 0
     print(_headline(shown, study))  # noqa: T201
     console().print(_table(layers))
@@ -100,6 +99,13 @@ def _main() -> int:
 def _task(study: Study) -> Task:
     channels, height, width = study.dataset["shape"]
     return Task(channels, (height, width), len(study.dataset["classes"]))
+
+
+def _as_json(shown: Evaluation, layers: list[Row]) -> dict[str, object]:
+    names = ("key", "val_accuracy", "epochs", "macs", "params", "error", "architecture")
+    told = {name: getattr(shown, name) for name in names}
+    drawn = [asdict(row) for row in layers]
+    return {"trial": shown.number, "status": shown.status.value, **told, "layers": drawn}
 
 
 def _headline(shown: Evaluation, study: Study) -> str:

@@ -73,6 +73,8 @@ def test_programs_read_json(said: Said) -> None:
     shown = json.loads(out)
     assert (shown["trial"], shown["key"]) == (0, architecture(1).key)
     assert shown["layers"][-1]["layer"] == "classifier"
+    failed = json.loads(said("1", "--json")[1])
+    assert (failed["status"], failed["val_accuracy"]) == ("failed", None)
 
 
 @pytest.mark.parametrize("trial", ["3", "-1", "x", "", "٣", "0 "])
