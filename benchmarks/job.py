@@ -59,7 +59,7 @@ def run(folder: Path, *command: str) -> tuple[float, float]:
 def by_convnas(folder: Path, budget: int) -> Measured:
     """The command that the README begins with."""
     storage = f"sqlite:///{_DATABASE}"
-    options = ["--space", "mixed", "--budget", str(budget), "--storage", storage]
+    options = ["--space", "mixed", "--budget", str(budget), "--storage", storage, "--rungs", "6"]
     start, end = run(folder, "searchers.run", *options)
     store = Store(f"sqlite:///{folder / _DATABASE}")
     rows = store.evaluations(store.study(None))

@@ -54,7 +54,7 @@ class Sleep:
         log_sleep(self.log, self.seconds)
         accuracy = sum(config["architecture"].encode()) % 1000 / 1000
         numbers = {"val_accuracy": accuracy, "train_loss": 0.0, "seconds": self.seconds}
-        return numbers | {"device": "none", "weights": bytes(_WEIGHTS)}
+        return numbers | {"device": "none", "start": 0, "weights": bytes(_WEIGHTS)}
 
 
 def by_convnas(log: str, trials: int, seconds: float, workers: int) -> None:
@@ -64,7 +64,7 @@ def by_convnas(log: str, trials: int, seconds: float, workers: int) -> None:
     from searchers.settings import Settings, Wishes  # noqa: PLC0415
 
     wishes = Wishes(concurrency=workers, cpus=0.5)
-    settings = Settings(space="mixed", budget=trials, wishes=wishes)
+    settings = Settings(space="mixed", budget=trials, wishes=wishes, rungs=(6,))
     question = ask(settings)
     with Cluster(wishes, verbose=False) as cluster:
         from searchers.search import search  # noqa: PLC0415
