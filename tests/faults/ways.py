@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchers.question import Question
-from searchers.worker import Evaluate
 from trainers.data import SearchData
 from trainers.recipes import Recipe
+
+if TYPE_CHECKING:
+    # Ray must not be imported before the cluster has told it to be silent.
+    from searchers.worker import Evaluate
 
 BUDGET = 4
 TIMEOUT = 15
@@ -94,7 +97,7 @@ class Dying:
     data: SearchData
     recipe: Recipe
 
-    def start(self) -> Evaluate:
+    def start(self) -> "Evaluate":
         """The real evaluator, but for what it evaluates."""
         from searchers.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
 
