@@ -89,7 +89,7 @@ class BayesSampler(BaseSampler):
         self._random = random.Random(seed)
         self._parameters = {p.name: p.labels for p in space.parameters}
         self._dearest = problem.cost(space.largest(problem.task)).macs
-        self._trained: dict[int, Network] = {}
+        self._trained: dict[tuple[tuple[str, str], ...], Network] = {}
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
         self._start = list(itertools.islice(known_good, _UNIFORM))
@@ -211,7 +211,7 @@ class BayesSampler(BaseSampler):
 
     def _of(self, trial: FrozenTrial) -> Network:
         """What a trial trains, remembered by its labels."""
-        place = hash(tuple(trial.params.items()))
+        place = tuple(trial.params.items())
         if place not in self._trained:
             self._trained[place] = self._network(trial.params)
         return self._trained[place]

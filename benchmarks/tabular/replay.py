@@ -159,6 +159,9 @@ _OURS: Mapping[str, Callable[[int], Method]] = {
     for name, rungs in _RUNGS.items()
 }
 METHODS = {**_PEERS, **_OURS}
+_DEFAULT = "bayes-rungs-1-3-9"
+"""What a search does unless it is told otherwise."""
+_SHOWN = (*_PEERS, "tpe", "bayes", "bayes-rungs-3-9", _DEFAULT)
 
 
 @dataclass(frozen=True)
@@ -304,8 +307,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=200, help="full trainings")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    parser.add_argument("--versus", default="bayes", help="the method that is compared")
+    parser.add_argument("--methods", nargs="+", default=list(_SHOWN), choices=list(METHODS))
+    parser.add_argument("--versus", default=_DEFAULT, help="the method that is compared")
     parser.add_argument("--trees", type=int, default=0, help="seed of the surrogate")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--workers", type=int, default=1)
