@@ -1,8 +1,6 @@
 """The books of one search: what is proposed, running, recorded, and when it is over."""
 
 import enum
-import importlib.metadata
-import platform
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -18,17 +16,14 @@ from studies.database import StoreError
 from studies.ledger import MOST_LOSSES, Ledger, Verdict
 from studies.outbox import Outbox
 from studies.records import Evaluation, Status, Study
+from trainers.machine import versions
 
 _PAUSE = 0.5
 """Seconds until others are asked again whether they have left something to do."""
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a number may depend on."""
-    libraries = ("convnas", "torch", "numpy", "optuna", "ray")
-    return {"python": platform.python_version()} | {
-        library: importlib.metadata.version(library) for library in libraries
-    }
+def _versions() -> dict[str, str]:
+    return versions("convnas", "torch", "numpy", "optuna", "ray")
 
 
 class Answer(enum.Enum):
@@ -114,7 +109,7 @@ class Campaign:
     _refused: Assignment | None = None
     _next_look: float = 0.0
     _failures: Failures = field(default_factory=Failures)
-    _versions: dict[str, str] = field(default_factory=versions)
+    _versions: dict[str, str] = field(default_factory=_versions)
 
     def __post_init__(self) -> None:
         """Take up the study where earlier runs left it."""

@@ -1,8 +1,6 @@
 """One member of a front trained with a fresh seed: what a process of the crew does."""
 
-import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from nas_space.network import build
 from studies.plan import Task
 from trainers import devices
 from trainers.data import SearchData
+from trainers.machine import versions
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer
 
@@ -21,11 +20,7 @@ _ON_A_GPU = 4
 
 
 def _versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a number may depend on."""
-    libraries = ("convnas", "torch", "numpy")
-    return {"python": platform.python_version()} | {
-        library: importlib.metadata.version(library) for library in libraries
-    }
+    return versions("convnas", "torch", "numpy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Which processor this machine has, without torch."""
 
+import importlib.metadata
 import platform
 from pathlib import Path
 
@@ -12,3 +13,10 @@ def processor() -> str:
         named = (line for line in info.read_text().splitlines() if line.startswith("model name"))
         model = next(named, f":{model}").partition(":")[2].strip()
     return model
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Versions of Python and of the libraries that a number may depend on."""
+    return {"python": platform.python_version()} | {
+        library: importlib.metadata.version(library) for library in libraries
+    }
