@@ -107,7 +107,7 @@ def search(
     store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, question))
     shown = Mirror(settings.storage, study.name, question.recipe.epochs, question.space.catalogue())
-    with closing(BackgroundMirror(shown)) as mirror, Ledger(store, study, _PATIENCE) as ledger:
+    with Ledger(store, study, _PATIENCE) as ledger, closing(BackgroundMirror(shown)) as mirror:
         outbox = Outbox.of(store.database.url, study.name)
         delivered = outbox.deliver(study.id, ledger.record)
         done = store.count(study)
@@ -131,6 +131,9 @@ def search(
         if not campaign.done:
             job = make_job(question, resources)
             run_trials(campaign, job, resources, verbose=settings.verbose)
+        if campaign.trouble is None:
+            mirror.flush()
+            mirror.catch_up(ledger.orphaned())
     if campaign.trouble is not None:
         raise StoreError(_last_words(campaign))
     end = campaign.snapshot()

@@ -222,6 +222,18 @@ class Ledger:
         """Whether no search that came before this one is still at work."""
         return all(driver.id > self._id for driver in self.others())
 
+    def orphaned(self) -> list[Evaluation]:
+        """All evaluations, if some may be missing elsewhere and it is this search's to add them.
+
+        A search that is killed writes no more to Optuna's view. The last one to leave sees to it;
+        those that left before it had written all of theirs.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        gone = [self._watch.dead(driver) for driver in self._unended()]
+        return self._store.evaluations(self._study) if gone and all(gone) else []
+
     def _sign_in(self, session: Session) -> int:
         driver = Driver(
             study_id=self._study.id,

@@ -196,6 +196,10 @@ class BackgroundMirror:
         """Show an evaluation as a trial, soon."""
         self._thread.submit(self._mirror.add, evaluation)
 
+    def flush(self) -> None:
+        """Wait until all is written."""
+        self._thread.submit(lambda: None).result()
+
     def close(self) -> None:
         """Write what is still to be written, and close all connections."""
         self._thread.submit(self._mirror.close)

@@ -149,6 +149,24 @@ def test_what_killed_searches_trained_is_counted_as_lost(
                 assert witness.inherit() == [left(1, losses=2)]
 
 
+def test_the_last_to_leave_looks_after_what_the_killed_have_recorded(
+    store: Store, url: str, owner: Study
+) -> None:
+    with Ledger(store, owner) as last:
+        last.record(evaluation(owner, 1, 0.5))
+        assert last.orphaned() == [], "nobody was killed"
+        child = subprocess.Popen(
+            [sys.executable, "-c", CLAIM_AND_WAIT, url], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.kill()
+        child.communicate()
+        with Ledger(store, owner) as other:
+            assert other.orphaned() == last.orphaned() == [], "each leaves it to the other"
+        assert [entry.val_accuracy for entry in last.orphaned()] == [0.5]
+
+
 def test_a_result_that_came_too_late_is_not_written_twice(ledger: Open, owner: Study) -> None:
     first, second = ledger(), ledger()
     first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
