@@ -26,7 +26,7 @@ import optuna
 
 from benchmarks import overhead
 from benchmarks.tables import circumstances
-from nas_space.cost import Task, predict
+from nas_space.cost import Task
 from nas_space.spaces import get
 from searchers import samplers
 from searchers.campaign import Campaign
@@ -91,8 +91,7 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
             command="",
         )
     )
-    bounds = predict(space.smallest(_TASK), _TASK).macs, predict(space.largest(_TASK), _TASK).macs
-    mirror = TimedMirror(Mirror(url, study.name, 6, space.catalogue()) if mirrored else None)
+    mirror = TimedMirror(Mirror(url, study, space.catalogue()) if mirrored else None)
     problem = Problem(space, _TASK, Limits())
     made = samplers.make(sampler, problem, 0, stored)
     proposer = Proposer(problem, made, stored)
@@ -104,7 +103,7 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
             mirror=mirror,
             plan=Plan(proposer, Rungs((6,))),
             limit=TimeLimit(None, 1),
-            standing=Standing(10**9, 6, bounds),
+            standing=Standing(10**9, 6, problem.bounds),
             concurrency=1,
             seed=0,
             watch=lambda _: None,

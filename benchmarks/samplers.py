@@ -49,7 +49,7 @@ class Point:
     """What a front is made of."""
 
     val_accuracy: float | None
-    macs: int
+    cost: float
 
 
 @dataclass(frozen=True)

@@ -183,9 +183,7 @@ class Space:
 
     def largest(self, task: Task, measure: Measure = "macs") -> Architecture:
         """The architecture of most MACs, parameters, or bytes of activations at its peak."""
-        layer = _LAYER_COSTS[measure]
-        found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
-        return max(found, key=lambda a: getattr(predict(a, task), measure))
+        return self.most(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def least(
         self, task: Task, layer: LayerCost, total: Callable[[Architecture], float]
@@ -199,6 +197,13 @@ class Space:
                 as a sum over layers is, or a maximum.
         """
         return min(self._best(task, layer, self.depths[0]), key=total)
+
+    def most(
+        self, task: Task, layer: LayerCost, total: Callable[[Architecture], float]
+    ) -> Architecture:
+        """The architecture of most total, exactly; see `least`."""
+        found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
+        return max(found, key=total)
 
     @property
     def _levels(self) -> int:

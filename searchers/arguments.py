@@ -9,7 +9,9 @@ from nas_space.spaces import spaces
 from searchers import samplers
 from searchers.limits import Limits
 from searchers.settings import Settings, Wishes
+from studies import objective as objectives
 from studies.arguments import add_storage_argument
+from studies.objective import MACS
 from trainers.datasets import names
 from trainers.recipes import recipes
 
@@ -48,6 +50,7 @@ def read(argv: Sequence[str]) -> Settings:
         limits=Limits(
             given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
         ),
+        objective=given.objective,
         latency_command=given.latency_command,
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
@@ -75,6 +78,13 @@ def _parser() -> Parser:
         metavar="N",
         help="full trainings to pay for: with --rungs, their epochs make several times as many "
         "partial ones",
+    )
+    what.add_argument(
+        "--objective",
+        default=MACS.name,
+        metavar="COST",
+        help=f"what is to be small beside a large accuracy: {', '.join(objectives.names())} "
+        "(default: %(default)s)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")

@@ -63,16 +63,14 @@ class Known:
         network: what was trained.
         val_accuracy: measured, or a mean of the model.
         epochs: after which it was measured.
+        cost: what the search makes small.
     """
 
     network: Network
     val_accuracy: float | None
     epochs: int
 
-    @property
-    def macs(self) -> int:
-        """Multiply-adds per image."""
-        return self.network.cost.macs
+    cost: float
 
 
 class BayesSampler(BaseSampler):
@@ -88,7 +86,9 @@ class BayesSampler(BaseSampler):
         space = problem.space
         self._random = random.Random(seed)
         self._parameters = {p.name: p.labels for p in space.parameters}
-        self._dearest = problem.cost(space.largest(problem.task)).macs
+        self._price = problem.objective.of
+        limit: float | None = getattr(problem.limits, problem.objective.column)
+        self._dearest = limit or problem.bounds[1]
         self._trained: dict[tuple[tuple[str, str], ...], Network] = {}
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
@@ -139,7 +139,7 @@ class BayesSampler(BaseSampler):
         self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
     ) -> Network:
         """The candidate that is expected to add the most hypervolume."""
-        trained = [Known(self._of(t), t.values[0], t.user_attrs.get(EPOCHS, 1)) for t in known]
+        trained = list(map(self._learnt, known))
         if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
             return self._drawn()
         full = max(t.epochs for t in trained)
@@ -148,13 +148,19 @@ class BayesSampler(BaseSampler):
         out = (self._of(t) for t in running)
         networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
         means, _ = model.predict(_matrix(networks, full))
-        believed = [Known(n, float(mean), full) for n, mean in zip(networks, means, strict=True)]
+        believed = [self._known(n, float(m), full) for n, m in zip(networks, means, strict=True)]
         candidates = self._candidates(believed, seen)
         if not candidates:
             return self._drawn()
         means, spreads = model.predict(_matrix(candidates, full))
         gains = self._gains(believed, candidates, means, spreads)
         return candidates[int(np.argmax(gains))]
+
+    def _learnt(self, trial: FrozenTrial) -> Known:
+        return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
+
+    def _known(self, network: Network, val_accuracy: float, epochs: int) -> Known:
+        return Known(network, val_accuracy, epochs, self._price(network.cost))
 
     def _gains(
         self,
@@ -164,13 +170,12 @@ class BayesSampler(BaseSampler):
         spreads: Vector,
     ) -> Vector:
         """The expected gain in hypervolume of each candidate."""
-        dearest = self._problem.limits.macs or self._dearest
-        members = sorted(believed, key=lambda known: known.macs)
-        edges = np.log([*(member.macs for member in members), dearest])
+        members = sorted(believed, key=lambda known: known.cost)
+        edges = np.log([*(member.cost for member in members), self._dearest])
         heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
-        # Interval i of MACs is from edge i - 1 to edge i; what is found there has height i.
+        # Interval i of costs is from edge i - 1 to edge i; what is found there has height i.
         left = np.concatenate([[-math.inf], edges[:-1]])
-        at = np.log([candidate.cost.macs for candidate in candidates])
+        at = np.log([self._price(candidate.cost) for candidate in candidates])
         widths = np.maximum(0.0, edges[None, :] - np.maximum(left[None, :], at[:, None]))
         z = (means[:, None] - heights[None, :]) / spreads[:, None]
         excess = spreads[:, None] * (_density(z) + z * _cumulative(z))

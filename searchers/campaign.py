@@ -11,6 +11,7 @@ from searchers.failures import Failures
 from searchers.planning import Assignment, Plan
 from searchers.standing import Snapshot, Standing, trials
 from searchers.timelimits import TimeLimit
+from studies import objective
 from studies.costs import columns
 from studies.database import StoreError
 from studies.ledger import MOST_LOSSES, Ledger, Verdict
@@ -328,7 +329,7 @@ class Campaign:
             seed=self.seed,
             recipe=self.study.recipe["name"],
             epochs=assignment.epochs,
-            **columns(assignment.cost, self.latency_device),
+            **columns(assignment.cost, objective.of(self.study), self.latency_device),
             versions=self._versions,
             created_at=datetime.now(UTC),
             **outcome,

@@ -18,6 +18,7 @@ from searchers.limits import ImpossibleLimitError
 from searchers.question import ask
 from searchers.rungs import InvalidRungsError
 from searchers.samplers import UnknownSamplerError
+from studies.objective import UnknownObjectiveError
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
 
@@ -29,6 +30,7 @@ _BAD_INPUT = (
     InvalidArchitectureError,
     InvalidRungsError,
     UnknownRecipeError,
+    UnknownObjectiveError,
     UnknownSamplerError,
     UnknownSpaceError,
 )

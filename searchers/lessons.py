@@ -20,20 +20,20 @@ class Lesson:
     Attributes:
         labels: that it would have had to choose.
         val_accuracy: after so many `epochs`.
-        macs: multiply-adds per image.
+        cost: what the study makes small.
         epochs: stand in the trial's user attribute of that name.
     """
 
     labels: dict[str, str]
     val_accuracy: float
-    macs: int
+    cost: float
     epochs: int
 
     @property
     def values(self) -> list[float]:
         """The objectives, as the sampler sees them."""
-        # Samplers weigh volumes: a factor of two in MACs is worth as much anywhere on the front.
-        return [self.val_accuracy, math.log10(self.macs)]
+        # Samplers weigh volumes: a factor of two in cost is worth as much anywhere on the front.
+        return [self.val_accuracy, math.log10(self.cost)]
 
 
 def memorable(lessons: Sequence[S], count: int) -> list[S]:
@@ -63,5 +63,5 @@ class _Position:
         return self.lesson.val_accuracy
 
     @property
-    def macs(self) -> int:
-        return self.lesson.macs
+    def cost(self) -> float:
+        return self.lesson.cost

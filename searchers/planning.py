@@ -103,7 +103,7 @@ class Plan:
         """Report how a training fared; None means that it failed, or is another's."""
         architecture, epochs = assignment.architecture, assignment.epochs
         self._proposer.tell(assignment.proposal, val_accuracy, epochs)
-        entry = Entry(architecture.key, val_accuracy, assignment.cost.macs)
+        entry = Entry(architecture.key, val_accuracy, self._proposer.price(assignment.proposal))
         self._rungs.tell(epochs, entry, failed=val_accuracy is None)
         self._remember(architecture.key, epochs, architecture)
 

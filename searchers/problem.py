@@ -8,6 +8,7 @@ from nas_space.cost import Cost, Task, predict
 from nas_space.spaces import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
+from studies.objective import MACS, Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,14 @@ class Problem:
         task: what they are for.
         limits: what they keep.
         latency: predicts how long networks take; None where nobody asked for it.
+        objective: the cost that is made small.
     """
 
     space: Space
     task: Task
     limits: Limits
     latency: LatencyModel | None = None
+    objective: Objective = MACS
 
     def cost(self, architecture: Architecture) -> Cost:
         """What a network costs, its predicted latency included where one is asked for."""
@@ -32,3 +35,17 @@ class Problem:
         if self.latency is None:
             return cost
         return dataclasses.replace(cost, latency=self.latency.predict(architecture))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What is made small, of the cheapest and of the dearest network of the space."""
+        low, high = (self.objective.of(self.cost(network)) for network in self._extremes())
+        return low, high
+
+    def _extremes(self) -> tuple[Architecture, Architecture]:
+        measure = self.objective.measure
+        if measure is not None:
+            space, task = self.space, self.task
+            return space.smallest(task, measure), space.largest(task, measure)
+        assert self.latency is not None  # noqa: S101 - `ask` sees to it
+        return self.latency.fastest(self.space), self.latency.slowest(self.space)

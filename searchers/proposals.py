@@ -78,7 +78,7 @@ class Proposer:
         for evaluation in finished:
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
             if labels is not None and evaluation.val_accuracy is not None:
-                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.macs, evaluation.epochs)
+                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.cost, evaluation.epochs)
                 self._lessons.append(lesson)
                 self._add(lesson)
         if len(self._lessons) > _MEMORY:
@@ -100,6 +100,10 @@ class Proposer:
     def known(self, architecture: Architecture) -> Proposal:
         """An architecture that needs no sampler, with its cost."""
         return Proposal(architecture, self._problem.cost(architecture))
+
+    def price(self, proposal: Proposal) -> float:
+        """What the search makes small, of a proposal."""
+        return self._problem.objective.of(proposal.cost)
 
     def propose(self, epochs: int = 1) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found.
@@ -144,7 +148,7 @@ class Proposer:
         labels = self._space.encode(proposal.architecture) if told is None else told.labels
         if labels is None:  # of another space, which the sampler cannot learn from
             return
-        lesson = Lesson(labels, val_accuracy, proposal.cost.macs, epochs)
+        lesson = Lesson(labels, val_accuracy, self.price(proposal), epochs)
         if told is None:
             self._add(lesson)
         else:

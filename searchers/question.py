@@ -16,6 +16,8 @@ from searchers.problem import Problem
 from searchers.rungs import check as check_rungs
 from searchers.rungs import ladder
 from searchers.settings import Settings
+from studies import objective as objectives
+from studies.objective import Objective
 from trainers import recipes
 from trainers.data import Dataset
 from trainers.datasets import load
@@ -28,6 +30,7 @@ class Question:
 
     Attributes:
         rungs: epochs after which the best go on, the last those of the recipe.
+        objective: the cost that is made small.
         latency: predicts how long networks take; None where nobody asked for it.
     """
 
@@ -36,11 +39,17 @@ class Question:
     dataset: Dataset
     task: Task
     rungs: tuple[int, ...]
+    objective: Objective
     latency: LatencyModel | None = None
+
+    @property
+    def objective_device(self) -> str | None:
+        """What was timed for the objective; None where it is no time."""
+        return self.latency.device if self.latency and self.objective.timed else None
 
     def problem(self, limits: Limits) -> Problem:
         """What is searched, within limits."""
-        return Problem(self.space, self.task, limits, self.latency)
+        return Problem(self.space, self.task, limits, self.latency, self.objective)
 
 
 def _silent(_line: str) -> None:
@@ -60,6 +69,7 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
     command = settings.latency_command
     device = None if command is None else Device(command)
     space = spaces.get(settings.space)
+    objective = objectives.get(settings.objective)
     samplers.check(settings.sampler)
     recipe = recipes.get(settings.recipe)
     if settings.epochs is not None:
@@ -76,8 +86,8 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
     check_limits(space, task, settings.limits)
-    if device is None and settings.limits.latency is None:
-        return Question(space, recipe, dataset, task, rungs)
+    if device is None and settings.limits.latency is None and not objective.timed:
+        return Question(space, recipe, dataset, task, rungs, objective)
     latency = obtain(space, task, say, device=device)
     check_latency(space, latency, settings.limits)
-    return Question(space, recipe, dataset, task, rungs, latency)
+    return Question(space, recipe, dataset, task, rungs, objective, latency)

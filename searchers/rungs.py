@@ -50,12 +50,12 @@ class Entry:
     Attributes:
         key: of its architecture.
         val_accuracy: after the rung's epochs.
-        macs: multiply-adds per image.
+        cost: what the study makes small.
     """
 
     key: str
     val_accuracy: float | None
-    macs: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Rungs:
         for evaluation in evaluations:
             self.tell(
                 evaluation.epochs,
-                Entry(evaluation.key, evaluation.val_accuracy, evaluation.macs),
+                Entry(evaluation.key, evaluation.val_accuracy, evaluation.cost),
                 failed=evaluation.val_accuracy is None,
             )
 

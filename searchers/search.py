@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_space.cost import predict
 from searchers import samplers
 from searchers.campaign import Campaign
 from searchers.cluster import Cluster, Resources
@@ -106,12 +105,13 @@ def search(
     """
     store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, question))
-    shown = Mirror(settings.storage, study.name, question.recipe.epochs, question.space.catalogue())
+    shown = Mirror(settings.storage, study, question.space.catalogue())
     with Ledger(store, study, _PATIENCE) as ledger, closing(BackgroundMirror(shown)) as mirror:
         outbox = Outbox.of(store.database.url, study.name)
         delivered = outbox.deliver(study.id, ledger.record)
         done = store.count(study)
         resources = cluster.resources()
+        bounds = question.problem(settings.limits).bounds
         campaign = Campaign(
             study=study,
             ledger=ledger,
@@ -119,7 +119,7 @@ def search(
             mirror=mirror,
             plan=_plan(settings, question, done),
             limit=TimeLimit(settings.trial_timeout, len(question.dataset.search.train)),
-            standing=Standing(settings.budget, question.recipe.epochs, _bounds(question)),
+            standing=Standing(settings.budget, question.recipe.epochs, bounds),
             concurrency=resources.concurrency,
             seed=settings.seed,
             latency_device=question.latency.device if question.latency else None,
@@ -148,12 +148,6 @@ def _plan(settings: Settings, question: Question, done: int) -> Plan:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
     return Plan(proposer, Rungs(question.rungs))
-
-
-def _bounds(question: Question) -> tuple[int, int]:
-    """MACs of the smallest and the largest network of the space."""
-    space, task = question.space, question.task
-    return predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
 
 
 def _last_words(campaign: Campaign) -> str:
@@ -187,6 +181,8 @@ def describe(settings: Settings, question: Question) -> Study:
             "std": list(data.std),
         },
         recipe=recipe.to_json(),
+        objective=question.objective.name,
+        objective_device=question.objective_device,
         command=settings.command,
     )
 

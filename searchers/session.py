@@ -16,6 +16,7 @@ from searchers.question import Question
 from searchers.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
+from studies import objective
 from studies.arguments import DEFAULT_URL
 from studies.database import StoreError
 from studies.fidelity import complete
@@ -91,7 +92,7 @@ def _conclude(settings: Settings, finding: Finding) -> int:
     members = front(complete(store.evaluations(finding.study), finding.study))
     failed = f", {end.failed} failed" if end.failed else ""
     if members:
-        console().print(table(members))
+        console().print(table(members, objective.of(finding.study)))
     partial = f" and {end.partial} partial ones" * bool(end.partial)
     where = f"in study {finding.study.name} of {store.shown_url}"
     print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201

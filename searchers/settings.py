@@ -6,6 +6,7 @@ from pathlib import Path
 from searchers.limits import Limits
 from searchers.samplers import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import DEFAULT_URL
+from studies.objective import MACS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Settings:
     Attributes:
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether mirror images may be trained on, where the data set allows it.
+        objective: the cost that is made small, see `studies.objective`.
         latency_command: measures a network on a device of the user's, see
             `searchers.latency.device`; None is this machine.
         epochs: of the recipe; None leaves the recipe's own.
@@ -60,6 +62,7 @@ class Settings:
     study: str | None = None
     storage: str = DEFAULT_URL
     limits: Limits = _NO_LIMITS
+    objective: str = MACS.name
     latency_command: str | None = None
     wishes: Wishes = _ANYWHERE
     trial_timeout: float | None = None

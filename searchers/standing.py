@@ -43,13 +43,13 @@ class Standing:
     Attributes:
         budget: full trainings whose epochs end the search.
         full: epochs of a full training.
-        bounds: MACs of the smallest and largest network, the box of the hypervolume.
+        bounds: costs of the cheapest and dearest network, the box of the hypervolume.
         changed: whether anything was counted since this was last set to False.
     """
 
     budget: int
     full: int
-    bounds: tuple[int, int]
+    bounds: tuple[float, float]
     changed: bool = True
     _front: list[Evaluation] = field(default_factory=list)
     _finished: int = 0

@@ -13,6 +13,10 @@ class Candidate(Scored, Protocol):
     """What rules choose among: an evaluation, or one with the accuracy of fresh seeds."""
 
     @property
+    def macs(self) -> int:
+        """Multiply-adds per image."""
+
+    @property
     def params(self) -> int:
         """How many weights the network has."""
 
@@ -30,7 +34,7 @@ class Rule:
 
     Attributes:
         trial: exactly this trial.
-        knee: the member of the front, within the limits, where more MACs stop paying.
+        knee: the member of the front, within the limits, where more cost stops paying.
         max_macs: the most accurate within this many multiply-adds per image.
         max_params: the most accurate within this many parameters.
         max_latency: the most accurate that takes at most so many seconds for an image.
@@ -81,7 +85,7 @@ def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) ->
     """The member of a front that a rule means, which names no trial.
 
     Args:
-        members: by ascending MACs.
+        members: by ascending cost.
         rule: which one.
         latency: seconds that a network takes for one image; asked only where the rule limits it,
             and only of members within the other limits.

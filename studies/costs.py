@@ -3,16 +3,19 @@
 from typing import Any
 
 from nas_space.cost import Cost
+from studies.objective import Objective
 
 
-def columns(cost: Cost, device: str | None = None) -> dict[str, Any]:
+def columns(cost: Cost, objective: Objective, device: str | None = None) -> dict[str, Any]:
     """The columns of an `Evaluation` that hold costs.
 
     Args:
         cost: see `Cost`.
+        objective: of its study.
         device: what its latency was predicted for; None where none was.
     """
     return {
+        "cost": objective.of(cost),
         "params": cost.params,
         "macs": cost.macs,
         "activation_memory": cost.activation_memory,

@@ -9,7 +9,7 @@ from nas_space.bundle import BundleError, Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.network import build
-from studies import images, standings
+from studies import images, objective, standings
 from studies.arguments import add_study_arguments
 from studies.card import Card, interval
 from studies.choose import NoSuchNetworkError, Rule, choose, choose_among
@@ -45,7 +45,8 @@ def _main() -> int:
     members = front(complete(evaluations, study))
     anew = redrawn(members, retrainings) if arguments.retrained else None
     if not rule.given:
-        console().print(table(members) if anew is None else standings.front_of(anew))
+        aim = objective.of(study)
+        console().print(table(members, aim) if anew is None else standings.front_of(anew, aim))
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
@@ -162,7 +163,7 @@ def _parser() -> Parser:
     )
     add_study_arguments(parser)
     which = parser.add_argument_group("which network (of the Pareto front)")
-    which.add_argument("--knee", action="store_true", help="where more MACs stop paying")
+    which.add_argument("--knee", action="store_true", help="where more cost stops paying")
     which.add_argument(
         "--max-macs", type=quantity, metavar="N", help="the most accurate within N MACs, like 5M"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from nas_space.cli import Parser, console, positive, spoken
-from studies import images, standings
+from studies import images, objective, standings
 from studies.arguments import DEFAULT_URL, add_study_arguments
 from studies.cli import CommandError, run
 from studies.crew import Lost, side_by_side
@@ -148,7 +148,7 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
 
 def _conclude(found: Redrawn, study: Study, arguments: argparse.Namespace) -> None:
     output = console()
-    output.print(standings.all_of(found))
+    output.print(standings.all_of(found, objective.of(study)))
     output.print(
         "MACs are multiply-adds per image, which papers call FLOPs; ± is half a 95 % interval of "
         "the mean (Student's t over n seeds)"

@@ -1,4 +1,4 @@
-"""Which networks are worth having: pure functions of accuracies and MACs."""
+"""Which networks are worth having: pure functions of accuracies and one cost, such as MACs."""
 
 import bisect
 import itertools
@@ -8,28 +8,28 @@ from typing import Protocol, TypeVar
 
 
 class Scored(Protocol):
-    """Anything with an accuracy, to be large, and a number of MACs, to be small."""
+    """Anything with an accuracy, to be large, and a cost above 0, to be small."""
 
     @property
     def val_accuracy(self) -> float | None:
         """Share of validation images classified right; None if it failed."""
 
     @property
-    def macs(self) -> int:
-        """Multiply-adds per image."""
+    def cost(self) -> float:
+        """What the study makes small, see `studies.objective`."""
 
 
 S = TypeVar("S", bound=Scored)
 
 
 def front(scored: Iterable[S]) -> list[S]:
-    """The Pareto front, by ascending MACs (and so by ascending accuracy).
+    """The Pareto front, by ascending cost (and so by ascending accuracy).
 
-    A member is dominated by none: nothing has fewer MACs and at least its accuracy, or equal MACs
-    and more accuracy. Of equals the first stays. Entries without an accuracy take no part.
+    A member is dominated by none: nothing costs less and has at least its accuracy, or costs as
+    much and has more accuracy. Of equals the first stays. Entries without an accuracy take no part.
     """
     best: list[S] = []
-    ranked = sorted(_finished(scored), key=lambda pair: (pair[1].macs, -pair[0]))
+    ranked = sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0]))
     for accuracy, entry in ranked:
         if not best or accuracy > _accuracy(best[-1]):
             best.append(entry)
@@ -37,17 +37,17 @@ def front(scored: Iterable[S]) -> list[S]:
 
 
 def ranked(scored: Iterable[S]) -> list[S]:
-    """All that have an accuracy, best first: front after front, each spread over its MACs.
+    """All that have an accuracy, best first: front after front, each spread over its costs.
 
     The first front is that of all, the second that of the rest, and so on. Within a front its two
-    ends come first, then those with the widest gap between their neighbours, on a log scale of MACs
+    ends come first, then those with the widest gap between their neighbours, on a log scale of cost
     and in accuracy (NSGA-II's non-dominated sorting and crowding distance: Deb et al., IEEE
     Transactions on Evolutionary Computation 6, 2002).
     """
     fronts: list[list[S]] = []
     # Of each front, minus the accuracy of its last member: they ascend.
     lasts: list[float] = []
-    for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].macs, -pair[0])):
+    for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0])):
         at = bisect.bisect_right(lasts, -accuracy)
         if at == len(fronts):
             fronts.append([])
@@ -61,7 +61,7 @@ def _spread(members: Sequence[S]) -> list[S]:
     """The members of a front by the room that each has to itself (crowding distance)."""
     if len(members) < 3:  # noqa: PLR2004 - both are ends
         return list(reversed(members))
-    costs = [math.log(member.macs) for member in members]
+    costs = [math.log(member.cost) for member in members]
     accuracies = [_accuracy(member) for member in members]
     run, rise = costs[-1] - costs[0], accuracies[-1] - accuracies[0]
     room = [math.inf] * len(members)
@@ -72,29 +72,29 @@ def _spread(members: Sequence[S]) -> list[S]:
     return [members[at] for at in order]
 
 
-def hypervolume(scored: Iterable[Scored], bounds: tuple[int, int]) -> float:
-    """Share of the box that is dominated: accuracy from 0 to 1, MACs on a log scale in bounds.
+def hypervolume(scored: Iterable[Scored], bounds: tuple[float, float]) -> float:
+    """Share of the box that is dominated: accuracy from 0 to 1, cost on a log scale in bounds.
 
     Args:
         scored: the evaluations; only their front matters.
-        bounds: MACs of the smallest and the largest network of the space.
+        bounds: costs of the cheapest and the dearest network of the space.
     """
     low, high = (math.log(bound) for bound in bounds)
     members = front(scored)
-    edges = [*(min(max(math.log(member.macs), low), high) for member in members), high]
+    edges = [*(min(max(math.log(member.cost), low), high) for member in members), high]
     widths = (after - before for before, after in itertools.pairwise(edges))
     area = sum(_accuracy(member) * width for member, width in zip(members, widths, strict=True))
     return area / (high - low) if high > low else 0.0
 
 
 def knee(members: Sequence[S]) -> S:
-    """The member of a front farthest above the line between its ends, MACs on a log scale."""
+    """The member of a front farthest above the line between its ends, costs on a log scale."""
     first, last = members[0], members[-1]
     rise = _accuracy(last) - _accuracy(first)
-    run = math.log(last.macs / first.macs)
+    run = math.log(last.cost / first.cost)
 
     def height(member: S) -> float:
-        along = math.log(member.macs / first.macs) / run if run else 0.0
+        along = math.log(member.cost / first.cost) / run if run else 0.0
         above = (_accuracy(member) - _accuracy(first)) / rise if rise else 0.0
         return above - along
 

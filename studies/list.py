@@ -26,6 +26,7 @@ def _main() -> int:
         {
             "study": study.name,
             "space": study.space["name"],
+            "objective": study.objective,
             "dataset": study.dataset["name"],
             "recipe": study.recipe["name"],
             "epochs": study.recipe["epochs"],

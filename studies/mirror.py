@@ -17,10 +17,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.architecture import Architecture
+from studies import objective
 from studies.database import SQLITE_BUSY_SECONDS, StoreError
-from studies.records import Evaluation, Status
+from studies.records import Evaluation, Status, Study
 
-OBJECTIVES = ("val_accuracy", "macs")
 _ABSENT = "-"
 _NUMBER = "evaluation"
 _ATTEMPTS = 4
@@ -36,23 +36,21 @@ class Mirror:
 
     Args:
         url: an SQLAlchemy URL, with its password.
-        name: of the study.
-        full: epochs of a full training; evaluations of fewer are shown as pruned.
+        study: as stored; evaluations of fewer epochs than its recipe has are shown as pruned.
         catalogue: for each parameter to show, every label it may take.
 
     Raises:
         StoreError: Optuna's tables are another version's, or the study is somebody else's.
     """
 
-    def __init__(
-        self, url: str, name: str, full: int, catalogue: Mapping[str, tuple[str, ...]]
-    ) -> None:
-        self._full = full
+    def __init__(self, url: str, study: Study, catalogue: Mapping[str, tuple[str, ...]]) -> None:
+        self._full: int = study.recipe["epochs"]
+        self._objectives = ["val_accuracy", objective.of(study).column]
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
-        self._storage = _storage(url, name)
+        self._storage = _storage(url, study.name)
         try:
-            self._study = self._enter(name)
+            self._study = self._enter(study.name)
         except BaseException:
             self.close()
             raise
@@ -75,11 +73,11 @@ class Mirror:
             )
         except _REFUSALS:
             raise theirs from None
-        if study.metric_names != list(OBJECTIVES) and study.get_trials(deepcopy=False):
+        if study.metric_names != self._objectives and study.get_trials(deepcopy=False):
             raise theirs
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(OBJECTIVES))
+            study.set_metric_names(self._objectives)
         return study
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
@@ -141,7 +139,7 @@ class Mirror:
         done = state is TrialState.COMPLETE
         trial = create_trial(
             state=state,
-            values=[evaluation.val_accuracy or 0.0, float(evaluation.macs)] if done else None,
+            values=[evaluation.val_accuracy or 0.0, evaluation.cost] if done else None,
             params={place: chosen.get(place, _ABSENT) for place in self._distributions},
             distributions=self._distributions,
             user_attrs=attributes,

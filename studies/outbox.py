@@ -114,6 +114,8 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
 def _read(path: Path, study_id: int) -> Evaluation:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        # Older searches made MACs small, all of them.
+        values.setdefault("cost", values["macs"])
         values["status"] = Status(values["status"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])
         return sound(Evaluation(study_id=study_id, number=0, **values))

@@ -11,11 +11,13 @@ from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
+from studies import objective as objectives
 from studies import standings
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
 from studies.fidelity import complete
 from studies.front import front
+from studies.objective import Objective
 from studies.records import Evaluation
 from studies.redrawn import NotRetrainedError, redrawn
 
@@ -40,8 +42,8 @@ def main() -> int:
 def _main() -> int:
     parser = Parser(
         prog="python -m studies.pareto",
-        description="The networks that no other beats in both validation accuracy and MACs "
-        "(multiply-adds per image, the papers' FLOPs).",
+        description="The networks that no other beats in both validation accuracy and cost: MACs "
+        "(multiply-adds per image, the papers' FLOPs), or what the search's --objective was.",
     )
     add_study_arguments(parser)
     form = parser.add_mutually_exclusive_group()
@@ -57,11 +59,11 @@ def _main() -> int:
     study = store.study(arguments.study)
     members = front(complete(store.evaluations(study), study))
     rows = [_as_json(member) for member in members]
-    drawn = table(members)
+    drawn = table(members, objectives.of(study))
     if arguments.retrained:
         found = redrawn(members, store.retrainings(study))
         rows = [standings.member_as_json(found, finalist) for finalist in found.front]
-        drawn = standings.front_of(found)
+        drawn = standings.front_of(found, objectives.of(study))
     if arguments.json:
         print(json.dumps(rows, indent=2))  # noqa: T201
     elif arguments.csv:
@@ -91,9 +93,9 @@ _EXTRAS = (
 )
 
 
-def table(members: Sequence[Evaluation]) -> Table:
+def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     """A front as a table for people."""
-    drawn = Table(title="Pareto front: validation accuracy against MACs", title_justify="left")
+    drawn = Table(title=f"Pareto front: {objective.title}", title_justify="left")
     extras = [extra for extra in _EXTRAS if any(extra.of(member) for member in members)]
     for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
         drawn.add_column(heading, justify="right", no_wrap=True)

@@ -45,6 +45,8 @@ class Study(Base):
         space: name and parameters of the space.
         dataset: name, options, fingerprint, classes, shape, mean and std of the data set.
         recipe: every field of the recipe.
+        objective: what it makes small, see `studies.objective`.
+        objective_device: where that was timed, if it is a time.
         command: the command line that created it.
     """
 
@@ -55,6 +57,8 @@ class Study(Base):
     space: Mapped[dict[str, Any]] = mapped_column(JSON)
     dataset: Mapped[dict[str, Any]] = mapped_column(JSON)
     recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    objective: Mapped[str] = mapped_column(String(32), default="macs", server_default="macs")
+    objective_device: Mapped[str | None] = mapped_column(Text)
     command: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
@@ -71,6 +75,7 @@ class Evaluation(Base):
         epochs: its fidelity: it was trained for so long. Where that is less than the study's recipe
             has, it is partial: an accuracy on the way, with the learning rate still high.
         start: of these, how many it did not have to train, for it went on from a checkpoint.
+        cost: what its study makes small: one of the numbers that follow.
         macs: multiply-adds per image (the papers' FLOPs).
         activation_memory: bytes, see `nas_space.memory`; None in older rows.
         latency: predicted seconds for one image; None where the search measured no device.
@@ -97,6 +102,7 @@ class Evaluation(Base):
     recipe: Mapped[str] = mapped_column(String(64))
     epochs: Mapped[int]
     start: Mapped[int] = mapped_column(default=0, server_default="0")
+    cost: Mapped[float] = mapped_column(Double, server_default="0")
     params: Mapped[int] = mapped_column(BigInteger)
     macs: Mapped[int] = mapped_column(BigInteger)
     activation_memory: Mapped[int | None] = mapped_column(BigInteger)

@@ -89,6 +89,11 @@ class Finalist:
         return self.evaluation.macs
 
     @property
+    def cost(self) -> float:
+        """What the study makes small."""
+        return self.evaluation.cost
+
+    @property
     def params(self) -> int:
         """Weights of the network."""
         return self.evaluation.params
@@ -113,7 +118,7 @@ class Standing:
 
     Attributes:
         stays: whether it is on the front that is drawn anew.
-        rival: the best of those with no more MACs, which it has to beat; None if there is none.
+        rival: the best of those with no more cost, which it has to beat; None if there is none.
         clear: whether the intervals of the two do not touch.
     """
 
@@ -127,7 +132,7 @@ class Redrawn:
     """A front and its members' trainings with fresh seeds.
 
     Attributes:
-        finalists: all members of the search's front, by ascending MACs.
+        finalists: all members of the search's front, by ascending cost.
         fidelity: of the trainings.
         equal: whether the search had trained its members in just that way.
     """
@@ -138,14 +143,14 @@ class Redrawn:
 
     @cached_property
     def front(self) -> list[Finalist]:
-        """Those that no other beats in both mean accuracy and MACs, by ascending MACs."""
+        """Those that no other beats in both mean accuracy and cost, by ascending cost."""
         return front(self.finalists)
 
     def standing(self, finalist: Finalist) -> Standing | None:
         """What has become of a member; None if no training of it has finished."""
         if finalist.accuracy is None:
             return None
-        cheaper = [f for f in self.finalists if f is not finalist and f.macs <= finalist.macs]
+        cheaper = [f for f in self.finalists if f is not finalist and f.cost <= finalist.cost]
         rivals = front(cheaper)
         stays = any(member is finalist for member in self.front)
         rival = rivals[-1] if rivals else None
@@ -194,7 +199,7 @@ def redrawn(
         raise NotRetrainedError(_missing(len(rows), len(known)))
     finalists = (_finalist(member, rows[member.id]) for member in members)
     equal = all((member.recipe, member.epochs) == fidelity for member in members)
-    return Redrawn(tuple(sorted(finalists, key=lambda f: f.macs)), fidelity, equal)
+    return Redrawn(tuple(sorted(finalists, key=lambda f: f.cost)), fidelity, equal)
 
 
 def means_of(evaluation: Evaluation, rows: Iterable[Retraining]) -> dict[Fidelity, Mean]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from studies import objective
 from studies.records import Base, Evaluation, Export, Retraining, Status, Study
 
 Check = Callable[[Any], bool]
@@ -72,6 +73,10 @@ def _number(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
+def _above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
 def _share(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
 
@@ -98,6 +103,8 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe.name": _text,
         "recipe.epochs": _positive,
         "command": _any_text,
+        "objective": objective.names().__contains__,
+        "objective_device": _maybe(_any_text),
     },
     Evaluation: {
         "number": _count,
@@ -108,6 +115,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe": _text,
         "epochs": _positive,
         "start": _count,
+        "cost": _above_zero,
         "params": _positive,
         "macs": _positive,
         "activation_memory": _maybe(_positive),

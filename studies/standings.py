@@ -1,27 +1,27 @@
 """A front drawn anew from fresh seeds: as tables for people, and as plain values for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import short
+from studies.objective import Objective
 from studies.redrawn import Finalist, Mean, Redrawn, Standing
 
 
-def all_of(found: Redrawn) -> Table:
+def all_of(found: Redrawn, objective: Objective) -> Table:
     """Every member of the search's front, and what became of it."""
     drawn = _table(
         f"Finalists: validation accuracy of fresh seeds ({found.fidelity})",
-        ("trial", "MACs", "params", "search", "retrained", "n", "search minus retrained"),
+        ("trial", *_costs(objective), "search", "retrained", "n", "search minus retrained"),
     )
     drawn.add_column("in the new front", no_wrap=True)
     for finalist in found.finalists:
         drawn.add_row(
             str(finalist.number),
-            short(finalist.macs),
-            short(finalist.params),
+            *(write(finalist) for write in _costs(objective).values()),
             f"{finalist.evaluation.val_accuracy:.2%}",
             told(finalist.accuracy),
             _count(finalist),
@@ -31,11 +31,12 @@ def all_of(found: Redrawn) -> Table:
     return drawn
 
 
-def front_of(found: Redrawn) -> Table:
+def front_of(found: Redrawn, objective: Objective) -> Table:
     """The front that is drawn anew."""
     drawn = _table(
-        f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against MACs",
-        ("trial", "accuracy", "n", "MACs", "params"),
+        f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
+        f"{objective.heading}",
+        ("trial", "accuracy", "n", *_costs(objective)),
     )
     drawn.add_column("key", no_wrap=True)
     drawn.add_column("stages: width, then the convolutions of each block", overflow="fold")
@@ -44,12 +45,22 @@ def front_of(found: Redrawn) -> Table:
             str(finalist.number),
             told(finalist.accuracy),
             _count(finalist),
-            short(finalist.macs),
-            short(finalist.params),
+            *(write(finalist) for write in _costs(objective).values()),
             finalist.evaluation.key,
             str(Architecture.from_json(finalist.evaluation.architecture)),
         )
     return drawn
+
+
+def _costs(objective: Objective) -> dict[str, Callable[[Finalist], str]]:
+    """The columns of costs: what the study made small, if it is another, stands first."""
+    usual: dict[str, Callable[[Finalist], str]] = {
+        "MACs": lambda finalist: short(finalist.macs),
+        "params": lambda finalist: short(finalist.params),
+    }
+    if objective.column in ("macs", "params"):
+        return usual
+    return {objective.heading: lambda finalist: objective.write(finalist.cost)} | usual
 
 
 def curse_of(found: Redrawn) -> str:

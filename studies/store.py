@@ -90,7 +90,7 @@ class Store:
         """The stored study of the same name, made from this one if there is none.
 
         Raises:
-            StoreError: the stored one asks another question (space, data set or recipe).
+            StoreError: the stored one asks another question (space, data set, recipe or objective).
         """
         try:
             stored = self.database.write(lambda session: _entered(session, study))
@@ -101,6 +101,7 @@ class Store:
             "space": (stored.space, study.space),
             "data set": (_identity(stored.dataset), _identity(study.dataset)),
             "recipe": (stored.recipe, study.recipe),
+            "objective": (_aim(stored), _aim(study)),
         }
         for what, (old, new) in parts.items():
             if old != new:
@@ -360,6 +361,10 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
     """What makes two data sets the same one: not where they lie, but what is in them."""
     return {name: dataset.get(name) for name in ("fingerprint", "flip")}
+
+
+def _aim(study: Study) -> dict[str, Any]:
+    return {"objective": study.objective, "device": study.objective_device}
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import torch
 from nas_space.spaces import get
 from studies.mirror import Mirror
 from studies.store import Store
+from tests.examples import study
 from tests.servers import Postgres
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so would the commands that are
@@ -70,8 +71,9 @@ def mirror(url: str) -> Iterator[Callable[[str], Mirror]]:
     with ExitStack() as opened:
 
         def make(name: str) -> Mirror:
+            shown = study(name)
             catalogue = get("mixed").catalogue()
-            return opened.enter_context(closing(Mirror(url, name, 6, catalogue)))
+            return opened.enter_context(closing(Mirror(url, shown, catalogue)))
 
         yield make
 

@@ -24,6 +24,8 @@ def study(name: str = "s", **changes: object) -> Study:
             "shape": [1, 8, 8],
         },
         "recipe": {"name": "quick", "epochs": 6},
+        "objective": "macs",
+        "objective_device": None,
         "command": "python -m searchers.run --space mixed --budget 200",
     }
     return Study(name=name, **(parts | changes))
@@ -54,6 +56,7 @@ def evaluation(owner: Study, number: int, accuracy: float | None, **changes: obj
         "start": 0,
         "params": cost.params,
         "macs": cost.macs,
+        "cost": changes.get("macs", cost.macs),
         "val_accuracy": accuracy,
         "train_loss": 0.5,
         "seconds": 1.5,

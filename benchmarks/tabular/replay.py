@@ -169,7 +169,7 @@ class Point:
     """A network that was trained, by what it was seen to reach."""
 
     val_accuracy: float
-    macs: int
+    cost: float
     architecture: Architecture
     epochs: int
 
@@ -179,7 +179,7 @@ class Worth:
     """A network by what it really reaches."""
 
     val_accuracy: float
-    macs: int
+    cost: float
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def surrogate(table: Path, seed: int) -> Surrogate:
 def true(points: Sequence[Point], model: Surrogate) -> float:
     """What the chosen networks are worth."""
     members = front(point for point in points if point.epochs == EPOCHS)
-    means = [Worth(float(model.mean(p.architecture)[-1]), p.macs) for p in members]
+    means = [Worth(float(model.mean(p.architecture)[-1]), p.cost) for p in members]
     return hypervolume(means, BOUNDS)
 
 

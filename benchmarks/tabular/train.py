@@ -51,7 +51,7 @@ class Trained:
 
     labels: dict[str, str]
     val_accuracy: float | None
-    macs: int
+    cost: float
 
 
 @cache

@@ -66,11 +66,11 @@ class LatencyModel:
 
     def fastest(self, space: Space) -> Architecture:
         """The architecture of the space of least predicted latency, exactly."""
+        return space.least(self.task, self._layer, self.predict)
 
-        def cost(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> float:
-            return self._weighted(layer(conv, c_in, c_out, size, stride))
-
-        return space.least(self.task, cost, self.predict)
+    def slowest(self, space: Space) -> Architecture:
+        """The architecture of the space of most predicted latency, exactly."""
+        return space.most(self.task, self._layer, self.predict)
 
     def __str__(self) -> str:
         """A line that says what predictions are worth."""
@@ -80,6 +80,9 @@ class LatencyModel:
             f"left out in turn, half are within {found.error:.1%}, nine of ten within "
             f"{found.error90:.1%}; rank correlation (Kendall) {found.tau:.2f}"
         )
+
+    def _layer(self, conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> float:
+        return self._weighted(layer(conv, c_in, c_out, size, stride))
 
     def _weighted(self, part: Part) -> float:
         return self.factors[part.group] * self.seconds[part]

@@ -29,6 +29,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--budget", "9" * 5000], "is no whole number above 0"),
     (["--budget", ""], "'' is no whole number"),
     (["--budget"], "expected one argument"),
+    (["--objective", "flops"], "unknown objective 'flops'; known objectives: macs, params"),
     (["--sampler", "cmaes"], "unknown sampler 'cmaes'; known samplers: bayes, tpe"),
     (["--sampler", "nothing_there:Mine"], "nothing_there cannot be imported (ModuleNotFound"),
     (["--sampler", "optuna.samplers:"], " is nothing in optuna.samplers"),

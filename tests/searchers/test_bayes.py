@@ -13,16 +13,22 @@ from searchers import samplers
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.proposals import Proposal, Proposer
+from studies import objective as objectives
 from studies.front import front, hypervolume
+from studies.objective import MACS, Objective
 
 TASK = Task(channels=3, size=(16, 16), classes=10)
 SMALL = Space("small", ("regular",), ((8, 16), (16,), (32,)), (1, 2))
 
 
 def proposer(
-    name: str = "bayes", space: Space | None = None, limits: Limits | None = None, seed: int = 0
+    name: str = "bayes",
+    space: Space | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
+    objective: Objective = MACS,
 ) -> Proposer:
-    problem = Problem(space or get("mixed"), TASK, limits or Limits())
+    problem = Problem(space or get("mixed"), TASK, limits or Limits(), objective=objective)
     made = samplers.make(name, problem, seed)
     return Proposer(problem, made, seed)
 
@@ -46,13 +52,17 @@ def search(source: Proposer, count: int, noise: float = 0.0, epochs: int = 1) ->
     return found
 
 
-def worth(found: list[Proposal]) -> float:
+def worth(
+    found: list[Proposal],
+    bounds: tuple[float, float] = (10**5, 10**8),
+    objective: Objective = MACS,
+) -> float:
     class Point:
         def __init__(self, proposal: Proposal) -> None:
             self.val_accuracy: float | None = truth(proposal.architecture)
-            self.macs = proposal.cost.macs
+            self.cost = objective.of(proposal.cost)
 
-    return hypervolume([Point(p) for p in found], (10**5, 10**8))
+    return hypervolume([Point(p) for p in found], bounds)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -77,6 +87,14 @@ def test_its_proposals_keep_tight_limits_mostly_as_they_come() -> None:
     assert all(limits.excess(p.cost) == 0 for p in found)
     # Almost no random one does; the first few are drawn before there is anything to learn from.
     assert (source.acceptance.share or 0) > 0.7
+
+
+def test_another_objective_gives_a_better_front_of_that_cost() -> None:
+    memory = objectives.get("activation-memory")
+    bounds = Problem(get("mixed"), TASK, Limits(), objective=memory).bounds
+    for_macs = search(proposer(), 40)
+    for_memory = search(proposer(objective=memory), 40)
+    assert worth(for_memory, bounds, memory) > worth(for_macs, bounds, memory) + 0.01
 
 
 def test_what_runs_is_not_proposed_again() -> None:
@@ -112,7 +130,7 @@ def front_of(found: list[Proposal]) -> list[Proposal]:
         def __init__(self, proposal: Proposal) -> None:
             self.proposal = proposal
             self.val_accuracy: float | None = truth(proposal.architecture)
-            self.macs = proposal.cost.macs
+            self.cost = proposal.cost.macs
 
     return [point.proposal for point in front(Point(p) for p in found)]
 

@@ -11,8 +11,8 @@ from studies.records import Study
 from tests.examples import evaluation
 
 
-def entry(key: str, accuracy: float | None = 0.5, macs: int = 1000) -> Entry:
-    return Entry(key, accuracy, macs)
+def entry(key: str, accuracy: float | None = 0.5, cost: int = 1000) -> Entry:
+    return Entry(key, accuracy, cost)
 
 
 @given(st.integers(1, 10_000))
@@ -59,10 +59,10 @@ def test_of_three_the_best_goes_on_once_and_of_six_two() -> None:
 
 def test_small_networks_go_on_as_well_as_accurate_ones() -> None:
     rungs = Rungs((1, 3))
-    rungs.tell(1, entry("small", 0.2, macs=10))
-    rungs.tell(1, entry("large", 0.9, macs=1000))
+    rungs.tell(1, entry("small", 0.2, cost=10))
+    rungs.tell(1, entry("large", 0.9, cost=1000))
     for number in range(4):
-        rungs.tell(1, entry(f"worse{number}", 0.1 + number / 10, macs=900 + number))
+        rungs.tell(1, entry(f"worse{number}", 0.1 + number / 10, cost=900 + number))
     gone = set()
     while (promotion := rungs.promotion()) is not None:
         gone.add(promotion.key)
@@ -73,8 +73,8 @@ def test_small_networks_go_on_as_well_as_accurate_ones() -> None:
 def test_the_highest_rung_goes_first() -> None:
     rungs = Rungs((1, 3, 9))
     for key in "abc":
-        rungs.tell(1, entry(key, 0.5, macs=ord(key)))
-        rungs.tell(3, entry(f"{key}3", 0.5, macs=ord(key)))
+        rungs.tell(1, entry(key, 0.5, cost=ord(key)))
+        rungs.tell(3, entry(f"{key}3", 0.5, cost=ord(key)))
     assert rungs.promotion() == Promotion("a3", 3, 9)
     rungs.leave("a3", 9)
     assert rungs.promotion() == Promotion("a", 1, 3)
@@ -83,7 +83,7 @@ def test_the_highest_rung_goes_first() -> None:
 def test_what_failed_or_is_trained_further_goes_nowhere() -> None:
     rungs = Rungs((1, 3, 9))
     for key in "abcdef":
-        rungs.tell(1, entry(key, 0.5, macs=ord(key)))
+        rungs.tell(1, entry(key, 0.5, cost=ord(key)))
     rungs.tell(3, entry("a", None), failed=True)
     rungs.tell(9, entry("b", 0.7))
     assert rungs.promotion() is None
@@ -127,8 +127,8 @@ def test_never_more_than_a_third_of_a_rung_has_gone_on(
     told: list[tuple[int, float, int]],
 ) -> None:
     rungs, gone = Rungs((1, 3)), 0
-    for count, (key, accuracy, macs) in enumerate(told, 1):
-        rungs.tell(1, entry(str(key), accuracy, macs))
+    for count, (key, accuracy, cost) in enumerate(told, 1):
+        rungs.tell(1, entry(str(key), accuracy, cost))
         while (promotion := rungs.promotion()) is not None:
             rungs.leave(promotion.key, promotion.epochs)
             gone += 1

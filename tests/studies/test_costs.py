@@ -4,6 +4,7 @@ from rich.console import Console
 
 from nas_space.cost import Cost
 from studies import costs, pareto
+from studies.objective import MACS, get
 from studies.records import Evaluation
 from tests.examples import evaluation, study
 
@@ -11,21 +12,23 @@ from tests.examples import evaluation, study
 def drawn(member: Evaluation) -> str:
     console = Console(width=200)
     with console.capture() as captured:
-        console.print(pareto.table([member]))
+        console.print(pareto.table([member], MACS))
     return captured.get()
 
 
 def test_a_row_says_what_its_network_costs_and_on_which_device() -> None:
     cost = Cost(10, 20, 30, 0.5)
-    found = costs.columns(cost, "here")
+    found = costs.columns(cost, MACS, "here")
     assert found == {
+        "cost": 20,
         "params": 10,
         "macs": 20,
         "activation_memory": 30,
         "latency": 0.5,
         "latency_device": "here",
     }
-    assert costs.columns(Cost(10, 20, 30), "here")["latency_device"] is None
+    assert costs.columns(cost, get("latency"), "here")["cost"] == 0.5
+    assert costs.columns(Cost(10, 20, 30), MACS, "here")["latency_device"] is None
 
 
 def test_a_front_shows_memory_and_latency_where_rows_have_them() -> None:

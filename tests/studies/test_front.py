@@ -14,7 +14,7 @@ BOUNDS = (10, 100_000)
 @dataclass(frozen=True)
 class Point:
     val_accuracy: float | None
-    macs: int
+    cost: float
 
 
 points = st.builds(
@@ -28,8 +28,8 @@ clouds = st.lists(points, max_size=30)
 def dominates(a: Point, b: Point) -> bool:
     if a.val_accuracy is None or b.val_accuracy is None:
         return False
-    at_least = a.val_accuracy >= b.val_accuracy and a.macs <= b.macs
-    return at_least and (a.val_accuracy > b.val_accuracy or a.macs < b.macs)
+    at_least = a.val_accuracy >= b.val_accuracy and a.cost <= b.cost
+    return at_least and (a.val_accuracy > b.val_accuracy or a.cost < b.cost)
 
 
 @given(clouds)
@@ -44,9 +44,9 @@ def test_nothing_dominates_a_member_and_members_dominate_or_equal_all_others(
 
 
 @given(clouds)
-def test_a_front_ascends_in_macs_and_in_accuracy_and_is_its_own_front(cloud: list[Point]) -> None:
+def test_a_front_ascends_in_cost_and_in_accuracy_and_is_its_own_front(cloud: list[Point]) -> None:
     members = front(cloud)
-    assert members == sorted(members, key=lambda p: p.macs)
+    assert members == sorted(members, key=lambda p: p.cost)
     assert members == sorted(members, key=lambda p: p.val_accuracy or 0)
     assert front(members) == members
 

@@ -153,7 +153,7 @@ def test_who_stays_is_who_is_on_the_front_of_means(
             standing.rival.val_accuracy or 0, finalist.val_accuracy or 0
         ):
             beaten = (standing.rival.val_accuracy or 0) > (finalist.val_accuracy or 0)
-            assert standing.stays or beaten or standing.rival.macs == finalist.macs
+            assert standing.stays or beaten or standing.rival.cost == finalist.cost
 
 
 def test_a_plan_gives_every_member_its_first_seed_before_any_gets_its_second() -> None:

@@ -60,6 +60,7 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
     [
         ({"space": {"name": "igc"}}, r"another space \(name: 'mixed', now 'igc'\)"),
         ({"recipe": {"name": "quick", "epochs": 7}}, r"another recipe \(epochs: 6, now 7\)"),
+        ({"objective": "params"}, r"another objective \(objective: 'macs', now 'params'\)"),
         (
             {"dataset": {"name": "digits", "fingerprint": "g", "flip": False}},
             r"another data set \(fingerprint: 'f', now 'g'\)",
@@ -266,6 +267,37 @@ def test_a_database_of_an_older_release_is_brought_up_to_date_with_all_it_holds(
         assert again.count(owner) == 5
 
 
+_AS_OF_OLD: dict[str, dict[str, Any]] = {
+    "nas_studies": {
+        "id": 1,
+        "name": "old",
+        "space": {"name": "mixed"},
+        "dataset": study().dataset,
+        "recipe": {"name": "quick", "epochs": 6},
+        "command": "searched",
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+    },
+    "nas_evaluations": {
+        "id": 1,
+        "study_id": 1,
+        "number": 0,
+        "key": "k",
+        "architecture": architecture(1).to_json(),
+        "space": "mixed",
+        "seed": 0,
+        "recipe": "quick",
+        "epochs": 6,
+        "params": 10,
+        "macs": 1234,
+        "val_accuracy": 0.5,
+        "status": "finished",
+        "versions": {},
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+    },
+}
+"""Rows of the first schema."""
+
+
 def test_a_schema_that_grows_keeps_what_is_there(url: str) -> None:
     engine = sa.create_engine(url)
     config = Config()
@@ -273,13 +305,16 @@ def test_a_schema_that_grows_keeps_what_is_there(url: str) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        old = study("old")
-        names = ("name", "space", "dataset", "recipe", "command")
-        values = {name: getattr(old, name) for name in names} | {"created_at": datetime.now(UTC)}
-        connection.execute(sa.insert(Base.metadata.tables["nas_studies"]).values(**values))
+        for name, row in _AS_OF_OLD.items():
+            json = {column: isinstance(value, dict) for column, value in row.items()}
+            place = sa.table(name, *(sa.column(c, sa.JSON if j else None) for c, j in json.items()))
+            connection.execute(sa.insert(place).values(**row))
     engine.dispose()
     with closing(Store(url)) as opened:
-        assert opened.study("old").dataset == study().dataset
+        old = opened.study("old")
+        assert (old.dataset, old.objective) == (study().dataset, "macs")
+        (entry,) = opened.evaluations(old)
+        assert (entry.macs, entry.cost, entry.start) == (1234, 1234.0, 0)
 
 
 def test_searches_may_make_the_tables_at_once(url: str) -> None:

@@ -56,6 +56,7 @@ def test_the_fastest_is_the_fastest_of_all() -> None:
     found = {network.key: timed.predict(network) for network in networks(FEW, FEW.size())}
     assert len(found) == FEW.size() == 225
     assert least == min(found.values())
+    assert timed.predict(timed.slowest(FEW)) == max(found.values())
 
 
 def test_an_impossible_latency_names_the_smallest_that_is_possible() -> None:

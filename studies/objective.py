@@ -1,0 +1,101 @@
+"""What a study makes small, beside making accuracy large."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nas_space.cli import short
+from nas_space.cost import Cost
+from nas_space.spaces import Measure
+from studies.records import Study
+
+
+class UnknownObjectiveError(ValueError):
+    """A name that belongs to no objective."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One of a network's costs.
+
+    Attributes:
+        name: as users type it.
+        heading: over a column or along an axis.
+        meaning: for who does not know it.
+        write: a value as people read it.
+        measure: of a space, where it is a closed form; None where it is predicted from what was
+            timed on a device.
+    """
+
+    name: str
+    heading: str
+    meaning: str
+    write: Callable[[float], str]
+    measure: Measure | None
+
+    @property
+    def timed(self) -> bool:
+        """Whether a device has to be timed for it."""
+        return self.measure is None
+
+    @property
+    def column(self) -> str:
+        """The attribute of `Cost`, of `Evaluation` and of a search's limits that holds it."""
+        return self.name.replace("-", "_")
+
+    def of(self, cost: Cost) -> float:
+        """The value that is to be small."""
+        value: float = getattr(cost, self.column)
+        return value
+
+    @property
+    def title(self) -> str:
+        """What a front is of."""
+        return f"validation accuracy against {self.heading}"
+
+
+MACS = Objective("macs", "MACs", "multiply-adds per image, the papers' FLOPs", short, "macs")
+
+_OBJECTIVES: Mapping[str, Objective] = {
+    objective.name: objective
+    for objective in (
+        MACS,
+        Objective("params", "parameters", "numbers that are trained", short, "params"),
+        Objective(
+            "activation-memory",
+            "activation memory",
+            "bytes of feature maps alive at once while one image is answered in fp32",
+            lambda value: f"{short(value)}B",
+            "activation_memory",
+        ),
+        Objective(
+            "latency",
+            "latency",
+            "predicted time for one image",
+            lambda value: f"{1000 * value:.3g} ms",
+            None,
+        ),
+    )
+}
+
+
+def names() -> tuple[str, ...]:
+    """The objectives that can be asked for."""
+    return tuple(_OBJECTIVES)
+
+
+def get(name: str) -> Objective:
+    """The objective of that name.
+
+    Raises:
+        UnknownObjectiveError: there is none.
+    """
+    if name not in _OBJECTIVES:
+        raise UnknownObjectiveError(
+            f"unknown objective {name!r}; known objectives: {', '.join(_OBJECTIVES)}"
+        )
+    return _OBJECTIVES[name]
+
+
+def of(study: Study) -> Objective:
+    """What a study makes small."""
+    return get(study.objective)
