@@ -52,6 +52,7 @@ def read(argv: Sequence[str]) -> Settings:
         ),
         objective=given.objective,
         latency_command=given.latency_command,
+        latency_batch=given.latency_batch,
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
@@ -99,7 +100,7 @@ def _parser() -> Parser:
         "--max-latency",
         type=seconds,
         metavar="T",
-        help="longest predicted time for one image on this machine, like 5ms: its layers are timed "
+        help="longest predicted time for an image on this machine, like 5ms: its layers are timed "
         "first, for about half a minute, and once",
     )
     what.add_argument(
@@ -107,6 +108,13 @@ def _parser() -> Parser:
         metavar="COMMAND",
         help="... or on a device of yours: a command like 'ssh pi python measure.py {model}' that "
         "is given ONNX files for {model} and prints the seconds for one image, or '3.2 ms'",
+    )
+    what.add_argument(
+        "--latency-batch",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="the time is that of N images together, like 64 (default: %(default)s)",
     )
     data = parser.add_argument_group("on which images")
     data.add_argument(

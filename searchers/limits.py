@@ -20,8 +20,9 @@ class Limits:
         macs: most multiply-adds per image.
         params: most parameters.
         activation_memory: most bytes of activations at once, see `nas_space.memory`.
-        latency: longest predicted seconds for one image, see `searchers.latency`. The prediction
-            itself is held to it: a network measured later may take longer by the error it has.
+        latency: longest predicted seconds for a batch, of one image as a rule, see
+            `searchers.latency`. The prediction itself is held to it: a network measured later may
+            take longer by the error it has.
     """
 
     macs: int | None = None

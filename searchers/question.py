@@ -88,6 +88,6 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
     check_limits(space, task, settings.limits)
     if device is None and settings.limits.latency is None and not objective.timed:
         return Question(space, recipe, dataset, task, rungs, objective)
-    latency = obtain(space, task, say, device=device)
+    latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
     check_latency(space, latency, settings.limits)
     return Question(space, recipe, dataset, task, rungs, objective, latency)

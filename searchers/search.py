@@ -22,6 +22,7 @@ from searchers.worker import Job, Training
 from studies.database import StoreError
 from studies.ledger import Ledger
 from studies.mirror import BackgroundMirror, Mirror
+from studies.objective import MACS
 from studies.outbox import Outbox
 from studies.records import Driver, Study
 from studies.store import Store
@@ -164,9 +165,10 @@ def describe(settings: Settings, question: Question) -> Study:
     space, recipe, dataset = question.space, question.recipe, question.dataset
     data = dataset.search
     name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
-    sizes = f"-n{settings.subset}" * bool(settings.subset)
+    name += f"-n{settings.subset}" * bool(settings.subset)
+    name += f"-{question.objective.name}" * (question.objective is not MACS)
     return Study(
-        name=settings.study or f"{name}{sizes}-seed{settings.seed}",
+        name=settings.study or f"{name}-seed{settings.seed}",
         space=_plain(dataclasses.asdict(space)),
         dataset={
             "name": data.name,

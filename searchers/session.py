@@ -55,6 +55,7 @@ def _announce(start: Start) -> None:
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
         "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(question)}",
+        "front": f"{question.objective.title} ({question.objective.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
@@ -97,9 +98,10 @@ def _conclude(settings: Settings, finding: Finding) -> int:
     where = f"in study {finding.study.name} of {store.shown_url}"
     print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201
     if finding.acceptance is not None:
+        mutated = finding.acceptance < 1
         print(  # noqa: T201
             f"{finding.acceptance:.0%} of the sampler's proposals were unseen and within the "
-            "limits as they came; the others were mutated until they were"
+            "limits as they came" + "; the others were mutated until they were" * mutated
         )
     if members:
         print("\nnext:\n" + "\n".join(f"  {runner()}{step}" for step in _next_steps(finding)))  # noqa: T201

@@ -40,6 +40,7 @@ class Settings:
         objective: the cost that is made small, see `studies.objective`.
         latency_command: measures a network on a device of the user's, see
             `searchers.latency.device`; None is this machine.
+        latency_batch: images at a time, in latencies.
         epochs: of the recipe; None leaves the recipe's own.
         rungs: epochs after which only the best go on, up to those of a full training; None makes
             them of the recipe's epochs.
@@ -64,6 +65,7 @@ class Settings:
     limits: Limits = _NO_LIMITS
     objective: str = MACS.name
     latency_command: str | None = None
+    latency_batch: int = 1
     wishes: Wishes = _ANYWHERE
     trial_timeout: float | None = None
     verbose: bool = False

@@ -70,7 +70,7 @@ _OBJECTIVES: Mapping[str, Objective] = {
         Objective(
             "latency",
             "latency",
-            "predicted time for one image",
+            "predicted time for a batch, of one image unless the search says another",
             lambda value: f"{1000 * value:.3g} ms",
             None,
         ),

@@ -78,8 +78,10 @@ class Evaluation(Base):
         cost: what its study makes small: one of the numbers that follow.
         macs: multiply-adds per image (the papers' FLOPs).
         activation_memory: bytes, see `nas_space.memory`; None in older rows.
-        latency: predicted seconds for one image; None where the search measured no device.
-        latency_device: what that was predicted for: processor, threads, torch; or the command.
+        latency: predicted seconds for a batch, mostly of one image; None where the search measured
+            no device.
+        latency_device: what that was predicted for: processor, threads, torch; or the command; and
+            the batch where it is not one image.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         seconds: wall time of the training.
         error: why it failed, in one line.

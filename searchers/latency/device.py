@@ -31,8 +31,8 @@ class Device:
 
     Attributes:
         command: a shell-like line; ``{model}`` in it becomes the path of an ONNX file, whose input
-            ``images`` is one image (1, C, H, W). It prints the latency as its last line: a number
-            of seconds, or with a unit, as ``3.2 ms``.
+            ``images`` is a batch (N, C, H, W), mostly of one. It prints the latency as its last
+            line: a number of seconds, or with a unit, as ``3.2 ms``.
         timeout: seconds that it may take for one network.
     """
 
@@ -54,15 +54,17 @@ class Device:
                 "--latency-command has no {model}, where the path of the network's ONNX file goes"
             )
 
-    def measure(self, chosen: Sequence[Architecture], task: Task, say: Say) -> list[list[float]]:
-        """Quartiles of seconds of each network.
+    def measure(
+        self, chosen: Sequence[Architecture], task: Task, batch: int, say: Say
+    ) -> list[list[float]]:
+        """Quartiles of seconds of each network for a batch.
 
         Raises:
             LatencyError: the command fails, hangs, or prints no latency.
         """
         found = []
         with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
-            for at, path in enumerate(export(chosen, task, Path(folder), say), 1):
+            for at, path in enumerate(export(chosen, task, batch, Path(folder), say), 1):
                 seconds = [self.seconds(path) for _ in range(_RUNS)]
                 found.append(statistics.quantiles(seconds, n=4, method="inclusive"))
                 say(f"measured on the device: {at} of {len(chosen)} networks")

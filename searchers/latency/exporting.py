@@ -14,8 +14,10 @@ from nas_space.cost import Task
 from searchers.latency.processes import Say, run_ours
 
 
-def export(chosen: Sequence[Architecture], task: Task, folder: Path, say: Say) -> Iterator[Path]:
-    """Write each network, with fresh weights, for a batch of one image; the files in order.
+def export(
+    chosen: Sequence[Architecture], task: Task, batch: int, folder: Path, say: Say
+) -> Iterator[Path]:
+    """Write each network, with fresh weights, for batches of so many images; the files in order.
 
     Raises:
         LatencyError: it failed.
@@ -25,7 +27,7 @@ def export(chosen: Sequence[Architecture], task: Task, folder: Path, say: Say) -
         json.dumps(
             {
                 "networks": [network.text for network in chosen],
-                "shape": [task.channels, *task.size],
+                "shape": [batch, task.channels, *task.size],
                 "classes": task.classes,
             }
         )
@@ -43,9 +45,9 @@ def main(arguments: Sequence[str]) -> int:
     request, folder = map(Path, arguments)
     asked = json.loads(request.read_text())
     networks = [Architecture.from_json(text) for text in asked["networks"]]
-    images = torch.zeros(1, *asked["shape"])
+    images = torch.zeros(*asked["shape"])
     for at, network in enumerate(networks, 1):
-        module = build(network, asked["shape"][0], asked["classes"]).eval()
+        module = build(network, asked["shape"][1], asked["classes"]).eval()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(

@@ -32,6 +32,8 @@ _ROUNDS = 9
 _RUNS = 4
 """In a row, of which the least counts: the one that other processes disturbed least."""
 _WARM_UP = 2
+_ENOUGH = 0.1
+"""Seconds after which a row ends early: what takes so long is disturbed little."""
 
 
 class _Add(nn.Module):
@@ -112,14 +114,14 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
 
 
 def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
-    for _ in range(_WARM_UP):
-        module(images)
-    times = []
-    for _ in range(runs):
+    times: list[float] = []
+    for _ in range(_WARM_UP + runs):
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)
-    return times
+        if len(times) > 1 and sum(times) > _ENOUGH:
+            break
+    return times[min(_WARM_UP, len(times) - 1) :]
 
 
 def _say(done: int, total: int) -> None:

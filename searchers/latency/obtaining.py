@@ -51,12 +51,12 @@ def obtain(
         return kept
     answer = measured(rows, task, () if device else chosen, batch, say)
     quartiles = np.array(
-        device.measure(chosen, task, say) if device else answer["networks"], dtype=np.float64
+        device.measure(chosen, task, batch, say) if device else answer["networks"], dtype=np.float64
     )
+    hardware = answer["hardware"]
+    where = f"{device.command} (per-layer times: {hardware})" if device else hardware
     model = calibrate(
-        f"{device.command} (per-layer times: {answer['hardware']})"
-        if device
-        else answer["hardware"],
+        f"{where}, batches of {batch}" if batch > 1 else where,
         batch,
         task,
         dict(zip(rows, answer["parts"], strict=True)),

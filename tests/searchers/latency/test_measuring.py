@@ -23,7 +23,7 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1
 session = onnxruntime.InferenceSession(sys.argv[1], options)
 shape = session.get_inputs()[0].shape
-assert shape == [1, 3, 16, 16], shape
+assert shape == [8, 3, 16, 16], shape
 times = []
 for _ in range(20):
     start = time.perf_counter()
@@ -65,13 +65,14 @@ def test_this_machine_is_measured_once_and_a_damaged_file_is_made_anew(tmp_path:
     assert not list(tmp_path.glob(".cache/convnas/latency/*.part"))
 
 
-def test_a_device_is_measured_by_its_users_command(tmp_path: Path) -> None:
+def test_a_device_is_measured_by_its_users_command_for_the_batch_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
     device = Device(command(tmp_path, SCRIPT))
-    model = obtain(FEW, TASK, said.append, device=device)
+    model = obtain(FEW, TASK, said.append, batch=8, device=device)
     assert "measured on the device: 4 of 4 networks" in said
     assert all(1e-6 < model.predict(network) < 1 for network in networks(FEW, 30))
     assert device.command in model.device
+    assert model.device.endswith("batches of 8")
 
 
 @pytest.mark.parametrize(
