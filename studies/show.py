@@ -1,66 +1,19 @@
 """`python -m studies.show`: one network of a study, layer by layer, with what each costs."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
-from nas_space.cost import Task
+from studies.anatomy import Row, rows, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.records import Evaluation, Status, Study
 
 _BAR = 20
 """Characters of the longest bar."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A layer of a network.
-
-    Attributes:
-        layer: its place, e.g. ``stage1.block2.conv1``.
-        convolution: the choice.
-        channels: in and out.
-        size: height and width of its input map.
-        stride: 1 or 2.
-        macs: multiply-adds for one image.
-        params: weights, without normalisation.
-    """
-
-    layer: str
-    convolution: str
-    channels: tuple[int, int]
-    size: tuple[int, int]
-    stride: int
-    macs: int
-    params: int
-
-
-def rows(architecture: Architecture, task: Task) -> Iterator[Row]:
-    """The convolutions and the classifier of a network, from stem to head."""
-    shortcuts = {layer.name.removesuffix("shortcut"): layer for layer in architecture.shortcuts()}
-    for layer, size in architecture.sizes(task.size):
-        here = [layer]
-        if layer.name.endswith("conv1"):
-            here += filter(None, [shortcuts.get(layer.name.removesuffix("conv1"))])
-        for part in here:
-            c_in = task.channels if part.c_in is None else part.c_in
-            yield Row(
-                part.name,
-                str(part.conv),
-                (c_in, part.c_out),
-                size,
-                part.stride,
-                part.conv.macs(c_in, part.c_out, size, part.stride),
-                part.conv.params(c_in, part.c_out),
-            )
-    width = architecture.stages[-1].width
-    weights = width * task.classes
-    yield Row("classifier", "linear", (width, task.classes), (1, 1), 1, weights, weights)
 
 
 def main() -> int:
@@ -87,18 +40,13 @@ def _main() -> int:
             f"no trial {arguments.trial!r} in study {study.name}; "
             + (f"it has 0 to {len(evaluations) - 1}" if evaluations else "it has none yet")
         )
-    layers = list(rows(Architecture.from_json(shown.architecture), _task(study)))
+    layers = list(rows(Architecture.from_json(shown.architecture), task_of(study)))
     if arguments.json:
         print(json.dumps(_as_json(shown, layers), indent=2))  # noqa: T201
         return 0
     print(_headline(shown, study))  # noqa: T201
     console().print(_table(layers))
     return 0
-
-
-def _task(study: Study) -> Task:
-    channels, height, width = study.dataset["shape"]
-    return Task(channels, (height, width), len(study.dataset["classes"]))
 
 
 def _as_json(shown: Evaluation, layers: list[Row]) -> dict[str, object]:

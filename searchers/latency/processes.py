@@ -29,8 +29,10 @@ def run_ours(module: str, arguments: Sequence[Path], what: str, say: Say) -> Non
             assert process.stdout is not None  # noqa: S101 - it is a pipe
             try:
                 for line in process.stdout:
-                    done, total = map(int, line.split())
-                    say(f"{what}: {done} of {total}")
+                    done, _, total = line.strip().partition(" ")
+                    # A library may print as well.
+                    if done.isdigit() and total.isdigit():
+                        say(f"{what}: {done} of {total}")
             except BaseException:
                 process.kill()
                 raise

@@ -1,0 +1,75 @@
+"""`python -m studies.report`: a search as one HTML page."""
+
+import re
+import warnings
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+
+from nas_space.cli import Parser
+from studies.arguments import add_study_arguments
+from studies.cli import CommandError, open_store, run
+from studies.report.facts import Facts
+from studies.report.page import page
+from trainers.files import write_whole
+
+
+def main() -> int:
+    """Write the report."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.report",
+        description="A study as one HTML page that needs no network: the Pareto front, which "
+        "convolution won in which layer, how the front grew, what matters, where the time went.",
+    )
+    add_study_arguments(parser)
+    parser.add_argument(
+        "--against", metavar="STUDY", help="another study, whose hypervolume is drawn beside it"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: the study's name and .html"
+    )
+    arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with closing(open_store(arguments)) as store:
+        facts = Facts.of(store, arguments.study)
+        against = None if arguments.against is None else Facts.of(store, arguments.against)
+    _comparable(facts, against)
+    output: Path = arguments.output or Path(f"{_plain(facts.study.name)}.html")
+    if output.is_dir():
+        raise CommandError(f"--output {output} is a folder: say a file, like report.html")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        text = page(facts, against)
+    write_whole(output, text.encode())
+    print(f"written   {output}; open it in a browser")  # noqa: T201
+    return 0
+
+
+def _comparable(facts: Facts, against: Facts | None) -> None:
+    """Raise CommandError where two studies have no common box."""
+    if against is None:
+        return
+    mine, theirs = facts.study, against.study
+    for what in ("objective", "dataset"):
+        one, other = getattr(mine, what), getattr(theirs, what)
+        if what == "dataset":
+            one, other = one["fingerprint"], other["fingerprint"]
+        if one != other:
+            raise CommandError(
+                f"--against {theirs.name}: it has another {what} than {mine.name}, so the two "
+                "cannot be compared"
+            )
+
+
+def _plain(name: str) -> str:
+    """A study's name as the name of a file."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:100] or "report"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

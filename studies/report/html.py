@@ -1,0 +1,57 @@
+"""HTML as values: whatever is no markup yet is escaped."""
+
+import html
+from collections.abc import Iterable
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Content = str | Iterable["Content"]
+"""Markup stays as it is, other text is escaped, and anything else is gone through."""
+
+_VOID = frozenset({"meta", "br", "line", "circle", "path", "rect", "polyline"})
+
+
+def text(content: Content) -> str:
+    """Content as HTML."""
+    if isinstance(content, Markup):
+        return content
+    if isinstance(content, str):
+        return html.escape(content)
+    return "".join(map(text, content))
+
+
+def element(name: str, /, *content: Content, **attributes: str | float | None) -> Markup:
+    """An element.
+
+    Args:
+        name: its tag.
+        content: what is in it.
+        attributes: a ``_`` at the end is dropped, any other is written as ``-``; one that is None
+            is left out.
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(_written(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    end = "" if name in _VOID and not content else f"{text(content)}</{name}>"
+    return Markup(f"<{name}{given}>{end}")
+
+
+def _written(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def table(
+    headings: Iterable[Content], rows: Iterable[Iterable[Content]], class_: str | None = None
+) -> Markup:
+    """A table, in a box that scrolls where the screen is narrow."""
+    head = element("tr", [element("th", heading, scope="col") for heading in headings])
+    body = [element("tr", [element("td", cell) for cell in row]) for row in rows]
+    drawn = element("table", element("thead", head), element("tbody", body), class_=class_)
+    return element("div", drawn, class_="scroll", tabindex="0")
