@@ -10,7 +10,7 @@ from studies.report.facts import Facts
 from studies.report.html import Markup, element, table
 from studies.standings import told
 
-_NAMED = 400
+NAMED = 400
 """Dominated networks that say what they are; the rest are drawn as points only, which are small."""
 
 
@@ -20,8 +20,8 @@ def picture(facts: Facts) -> Markup:
     on_front = {entry.number for entry in facts.front}
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
-        _crowd(chart, others[_NAMED:]),
-        *(_other(chart, facts, entry) for entry in others[:_NAMED]),
+        _crowd(chart, others[NAMED:]),
+        *(_other(chart, facts, entry) for entry in others[:NAMED]),
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
         *(_member(chart, facts, entry) for entry in facts.front),

@@ -13,7 +13,7 @@ class Markup(str):
 Content = str | Iterable["Content"]
 """Markup stays as it is, other text is escaped, and anything else is gone through."""
 
-_VOID = frozenset({"meta", "br", "line", "circle", "path", "rect", "polyline"})
+_VOID = frozenset({"meta", "br"})
 
 
 def text(content: Content) -> str:
@@ -39,7 +39,7 @@ def element(name: str, /, *content: Content, **attributes: str | float | None) -
         for key, value in attributes.items()
         if value is not None
     )
-    end = "" if name in _VOID and not content else f"{text(content)}</{name}>"
+    end = "" if name in _VOID else f"{text(content)}</{name}>"
     return Markup(f"<{name}{given}>{end}")
 
 

@@ -58,7 +58,15 @@ def preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
                 f"{mine / all_:.1f}×" if all_ else "–",
             ]
         )
-    return table(["type", "of the front's layers", "of all trained", "ratio"], rows)
+    return table(
+        [
+            "type",
+            f"of the front's {on_front.total()} layers",
+            f"of {tried.total():,} in all trained",
+            "ratio",
+        ],
+        rows,
+    )
 
 
 def _short(name: str) -> str:

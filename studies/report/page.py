@@ -1,5 +1,6 @@
 """The page: its sections in order."""
 
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -98,7 +99,7 @@ def _front(facts: Facts) -> Content:
             "one seed each: proxies, flattered by the choice of the best.",
         ),
         front.picture(facts),
-        element("p", "Point at a network to see it.", id="said", aria_live="polite"),
+        element("p", _invitation(facts), id="said", aria_live="polite"),
     ]
     if facts.failed:
         reason = f"{len(facts.failed)} trainings failed and are in no picture; reasons are below."
@@ -112,6 +113,13 @@ def _front(facts: Facts) -> Content:
     return element("section", parts, front.members(facts))
 
 
+def _invitation(facts: Facts) -> str:
+    said = "Point at a network to see what it is."
+    if len(facts.complete) - len(facts.front) > front.NAMED:
+        said += f" The front and the best {front.NAMED} of the others say what they are."
+    return said
+
+
 def _layers(facts: Facts) -> Content:
     shown = looks(tuple(kinds()))
     return element(
@@ -121,8 +129,8 @@ def _layers(facts: Facts) -> Content:
             "p",
             "Layers from the image down (stage.block.convolution), networks of the front by "
             "ascending cost. The bars are the shares of the types in that layer: on the front, and "
-            "among all fully trained networks. A type that is common on the right only because the "
-            "search tried it often has equal bars.",
+            "among all fully trained networks. Where both are alike the front prefers nothing: the "
+            "search has tried just that mix.",
         ),
         legend(shown),
         layers.picture(facts, shown),
@@ -146,6 +154,7 @@ def _course(facts: Facts, against: Facts | None) -> Content:
     ends = {name: steps[-1] for name, steps in lines.items()}
     if any(end.spent for end in ends.values()):
         parts.append(_lines(list(lines.values())))
+    if len(lines) > 1:
         rows = [
             [name, f"{end.spent:.1f}", f"{end.hypervolume:.3f}", f"{_at(lines[name], ends):.3f}"]
             for name, end in ends.items()
@@ -154,7 +163,7 @@ def _course(facts: Facts, against: Facts | None) -> Content:
         headings = ["study", "spent", "hypervolume", f"after {common:.1f}"]
         parts.append(table(headings, rows))
     if against is None:
-        command = f"{facts.study.command} --sampler random --study random"
+        command = f"{_without_name(facts.study.command)} --sampler random --study random"
         parts.append(element("p", "What random search finds for the same cost, to compare with:"))
         parts.append(element("pre", f"{command}\n{_command(facts, 'report')} --against random"))
     return element("section", parts)
@@ -263,6 +272,11 @@ def _next(facts: Facts) -> Content:
         element("p", f"Study {facts.study.name} in {facts.shown_url}.", class_="soft"),
         element("p", f"The last training ran with {versions}.", class_="soft") if versions else "",
     )
+
+
+def _without_name(command: str) -> str:
+    """A command of a search without its --study."""
+    return re.sub(r" --study(=| +)('[^']*'|\S+)", "", command)
 
 
 def _command(facts: Facts, name: str) -> str:
