@@ -68,7 +68,7 @@ def _comparable(facts: Facts, against: Facts | None) -> None:
 
 def _plain(name: str) -> str:
     """A study's name as the name of a file."""
-    return re.sub(r"[^\w.-]+|\.{2,}", "-", name).strip(".-")[:100] or "report"
+    return re.sub(r"(?:[^\w.-]|\.{2,}|-)+", "-", name).strip(".-")[:100] or "report"
 
 
 if __name__ == "__main__":
