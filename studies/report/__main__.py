@@ -11,7 +11,7 @@ from nas_space.cli import Parser
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.report.facts import Facts
-from studies.report.page import page
+from studies.report.page import front_alone, page
 from trainers.files import write_whole
 
 
@@ -33,6 +33,9 @@ def _main() -> int:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="default: the study's name and .html"
     )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="the front alone as well, as an SVG picture"
+    )
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with closing(open_store(arguments)) as store:
@@ -42,10 +45,15 @@ def _main() -> int:
     output: Path = arguments.output or Path(f"{_plain(facts.study.name)}.html")
     if output.is_dir():
         raise CommandError(f"--output {output} is a folder: say a file, like report.html")
+    picture: Path | None = arguments.picture
+    if picture is not None and not facts.front:
+        raise CommandError(f"study {facts.study.name} has no front to draw yet")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         text = page(facts, against)
     write_whole(output, text.encode())
+    if picture is not None:
+        write_whole(picture, front_alone(facts).encode())
     print(f"written   {output}; open it in a browser")  # noqa: T201
     return 0
 

@@ -86,12 +86,13 @@ class Chart:
         (x, y), *rest = placed
         return f"M{x} {y}" + "".join(f"H{x}V{y}" for x, y in rest)
 
-    def drawn(self, *marks: Markup, label: str) -> Markup:
+    def drawn(self, *marks: Markup, label: str, **attributes: str) -> Markup:
         """The chart with its axes.
 
         Args:
             marks: what is in it.
             label: what it shows, for who cannot see it.
+            attributes: more of the ``svg``.
         """
         return element(
             "svg",
@@ -103,6 +104,7 @@ class Chart:
             role="group",
             aria_label=label,
             class_="chart",
+            **attributes,
         )
 
     def _across(self) -> Markup:

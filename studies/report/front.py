@@ -14,18 +14,26 @@ NAMED = 400
 """Dominated networks that say what they are; the rest are drawn as points only, which are small."""
 
 
-def picture(facts: Facts) -> Markup:
-    """Accuracy over cost: the front as steps, all others grey, fresh seeds with their intervals."""
+def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
+    """Accuracy over cost: the front as steps, all others grey, fresh seeds with their intervals.
+
+    Args:
+        facts: with at least one full training.
+        more: goes first into the picture.
+        attributes: of the ``svg``.
+    """
     chart = _chart(facts)
     on_front = {entry.number for entry in facts.front}
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
+        *more,
         _crowd(chart, others[NAMED:]),
         *(_other(chart, facts, entry) for entry in others[:NAMED]),
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
         *(_member(chart, facts, entry) for entry in facts.front),
         label=f"Pareto front: {facts.objective.title}",
+        **attributes,
     )
 
 

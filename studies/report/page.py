@@ -31,7 +31,7 @@ def page(facts: Facts, against: Facts | None = None) -> str:
         facts: of the study.
         against: of another one, whose hypervolume is drawn beside it.
     """
-    style = element("style", Markup(_text("page.css")))
+    style = element("style", Markup(_text("chart.css") + _text("page.css")))
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -42,6 +42,13 @@ def page(facts: Facts, against: Facts | None = None) -> str:
     script = element("script", Markup(_text("page.js")))
     body = element("body", element("main", list(_sections(facts, against))), script)
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+
+
+def front_alone(facts: Facts) -> str:
+    """The picture of the front as an SVG document."""
+    style = element("style", Markup(_text("chart.css") + "svg { background: var(--paper); }"))
+    alone = {"xmlns": "http://www.w3.org/2000/svg", "font_family": "system-ui, sans-serif"}
+    return f"{front.picture(facts, style, **alone)}\n"
 
 
 def _sections(facts: Facts, against: Facts | None) -> Iterator[Content]:

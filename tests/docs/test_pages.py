@@ -1,0 +1,191 @@
+"""Every command of the README and the docs runs, with less to do but otherwise as it stands."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.docs.pages import PAGES, README, ROOT, blocks, commands, scripts
+from tests.servers import Postgres, free_port
+from trainers.datasets import load
+
+pytestmark = pytest.mark.timeout(600)
+
+MAIN = "uv run python -m searchers.run --space mixed --budget 200"
+TESTS = "pip install uv && uv run pytest"
+"""What runs this."""
+LESS = (
+    (r"--budget \d+", "--budget 2"),
+    (r"--retrain\b", "--retrain --epochs 1"),
+    (r"--seeds 3\b", "--seeds 2 --epochs 1"),
+    (r"--epochs 20\b", "--epochs 1"),
+    (r"--dataset cifar10 --subset \d+", "--dataset digits"),
+)
+"""Less to do, in the same words."""
+SERVES = re.compile(r"\b(optuna-dashboard|studies\.dashboard)\b")
+PORT = re.compile(r"https?://[\w.]+:(\d+)")
+
+
+def environment(home: Path) -> dict[str, str]:
+    scripts = Path(sys.executable).parent
+    return os.environ | {
+        "HOME": str(home),
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
+
+
+def run(command: str, folder: Path) -> None:
+    """Run a command as a shell does; what it printed is shown if it fails."""
+    for pattern, shorter in LESS:
+        command = re.sub(pattern, shorter, command)
+    command = command.removeprefix("pip install uv && ").replace("uv run ", "")
+    if SERVES.search(command):
+        serve(command, folder)
+        return
+    done = subprocess.run(
+        ["/bin/bash", "-c", command],
+        cwd=folder,
+        env=environment(folder.parent),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def serve(command: str, folder: Path) -> None:
+    """Run a command that serves pages until one is answered, and then press Ctrl-C."""
+    log = folder / "served.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            ["/bin/bash", "-c", f"exec {command}"],
+            cwd=folder,
+            env=environment(folder.parent),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        latest = time.monotonic() + 60
+        while not (found := PORT.search(log.read_text())):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < latest, "no address was printed"
+            time.sleep(0.1)
+        while not answers(int(found[1])):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < latest, "nobody answers"
+            time.sleep(0.1)
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
+            return bool(page.status == 200)
+    except urllib.error.URLError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with photos in folders of classes, and a folder in which the main job has run."""
+    home = tmp_path_factory.mktemp("home")
+    data = load("digits").search
+    for number in range(120):
+        place = home / "photos" / data.classes[data.train.labels[number]]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(data.train.pixels[number, :, :, 0]).save(place / f"{number}.png")
+    searched = home / "searched"
+    searched.mkdir()
+    run(MAIN, searched)
+    Image.fromarray(data.train.pixels[0, :, :, 0]).save(searched / "photo.png")
+    return home
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_and_script_of_a_page_runs(page: Path, home: Path) -> None:
+    folder = home / page.stem
+    shutil.copytree(home / "searched", folder)
+    with cluster(commands(page), home) as typed:
+        for command in typed:
+            if command not in (MAIN, TESTS):
+                run(command, folder)
+    for number, script in enumerate(scripts(page)):
+        place = folder / f"script{number}.py"
+        place.write_text(script)
+        run(f"python -W error {place.name}", folder)
+
+
+@contextmanager
+def cluster(typed: list[str], home: Path) -> Iterator[list[str]]:
+    """The commands of a page but for those that start a Ray cluster, which is there meanwhile."""
+    starting = [command for command in typed if "ray start" in command]
+    if not starting:
+        yield typed
+        return
+    port = free_port()
+    nodes = []
+    with Postgres() as server:
+        try:
+            for command in starting:
+                wanted = command.replace("uv run ", "").replace("6379", str(port))
+                wanted = wanted.replace("FIRST", "127.0.0.1")
+                nodes.append(node(f"{wanted} --block --num-cpus 1", home))
+            yield [
+                command.replace("FIRST:6379", f"127.0.0.1:{port}").replace(
+                    "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE", server.url
+                )
+                for command in typed
+                if command not in starting
+            ]
+        finally:
+            for started in nodes:
+                os.killpg(started.pid, signal.SIGKILL)
+                started.wait()
+
+
+def node(command: str, home: Path) -> subprocess.Popen[bytes]:
+    """Start a machine of a Ray cluster, and wait until it says that it runs."""
+    log = home / f"ray-{free_port()}.log"
+    with log.open("w") as out:
+        started = subprocess.Popen(
+            ["/bin/bash", "-c", f"exec {command}"],
+            cwd=home,
+            env=environment(home),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    latest = time.monotonic() + 60
+    while "Ray runtime started" not in log.read_text():
+        assert started.poll() is None, log.read_text()
+        assert time.monotonic() < latest, log.read_text()
+        time.sleep(0.2)
+    return started
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_says_whether_it_is_run(page: Path) -> None:
+    assert {block.language for block in blocks(page)} <= {"sh", "python", "text"}
+
+
+def test_the_readme_has_its_commands_where_this_test_finds_them() -> None:
+    assert TESTS in commands(README)
+    assert any(command.endswith(MAIN) for command in commands(README))
