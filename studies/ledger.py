@@ -279,16 +279,7 @@ class Ledger:
 
     def _unended(self) -> list[Driver]:
         """The other drivers that did not sign out, dead or alive."""
-        query = (
-            select(Driver)
-            .where(
-                Driver.study_id == self._study.id,
-                Driver.id != self._id,
-                Driver.ended.is_(False),
-            )
-            .order_by(Driver.id)
-        )
-        return self._store.database.read(lambda session: list(session.scalars(query)))
+        return [driver for driver in unended(self._store, self._study) if driver.id != self._id]
 
     def _beat(self) -> None:
         beat = update(Driver).where(Driver.id == self._id).values(beats=Driver.beats + 1)
@@ -302,6 +293,22 @@ class Ledger:
 
     def _look(self) -> None:
         self._watch.look(self._unended())
+
+
+def unended(store: Store, study: Study) -> list[Driver]:
+    """The drivers of a study that did not sign out, in the order in which they came."""
+    query = (
+        select(Driver)
+        .where(Driver.study_id == study.id, Driver.ended.is_(False))
+        .order_by(Driver.id)
+    )
+    return store.database.read(lambda session: list(session.scalars(query)))
+
+
+def at_work(store: Store, study: Study) -> bool:
+    """Whether a search may be at work on a study: one on another machine is given the doubt."""
+    watch = Watch()
+    return not all(map(watch.dead, unended(store, study)))
 
 
 class Watch:

@@ -22,7 +22,8 @@ from studies.database import SQLITE_BUSY_SECONDS, StoreError
 from studies.records import Evaluation, Status, Study
 
 _ABSENT = "-"
-_NUMBER = "evaluation"
+NUMBER = "evaluation"
+"""The user attribute of a trial that says which evaluation it shows."""
 _ATTEMPTS = 4
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
@@ -32,6 +33,7 @@ class Mirror:
     """An Optuna study of the same name in the same database.
 
     Attributes:
+        study: as Optuna has it.
         trouble: why the last evaluation that is missing could not be added; None if none is.
 
     Args:
@@ -50,7 +52,7 @@ class Mirror:
         self._missed: list[Evaluation] = []
         self._storage = _storage(url, study.name)
         try:
-            self._study = self._enter(study.name)
+            self.study = self._enter(study.name)
         except BaseException:
             self.close()
             raise
@@ -83,11 +85,11 @@ class Mirror:
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
         """Add the evaluations that are not there yet; `trouble` says why one could not be."""
         try:
-            trials = self._study.get_trials(deepcopy=False)
+            trials = self.study.get_trials(deepcopy=False)
         except _REFUSALS as error:
             self.trouble = _line(error)
             return
-        present = {trial.user_attrs.get(_NUMBER) for trial in trials}
+        present = {trial.user_attrs.get(NUMBER) for trial in trials}
         for evaluation in evaluations:
             if evaluation.number not in present:
                 self.add(evaluation)
@@ -101,7 +103,7 @@ class Mirror:
         self._missed.append(evaluation)
         while self._missed:
             try:
-                self._study.add_trial(self._trial(self._missed[0]))
+                self.study.add_trial(self._trial(self._missed[0]))
             except _AWAY as error:
                 self.trouble = _line(error)
                 return
@@ -124,7 +126,7 @@ class Mirror:
     def _trial(self, evaluation: Evaluation) -> FrozenTrial:
         chosen = readable(Architecture.from_json(evaluation.architecture))
         attributes = {
-            _NUMBER: evaluation.number,
+            NUMBER: evaluation.number,
             "key": evaluation.key,
             "params": evaluation.params,
             "epochs": evaluation.epochs,

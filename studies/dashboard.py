@@ -1,0 +1,154 @@
+"""`python -m studies.dashboard`: Optuna's dashboard on a study, with our networks in it."""
+
+import argparse
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna_dashboard import get_note, save_note, wsgi
+
+from nas_space import spaces
+from nas_space.architecture import Architecture
+from nas_space.cli import Parser, short
+from nas_space.spaces import UnknownSpaceError
+from studies.anatomy import rows, task_of
+from studies.arguments import add_study_arguments
+from studies.cli import CommandError, open_store, run
+from studies.fidelity import complete
+from studies.front import front
+from studies.ledger import at_work
+from studies.mirror import NUMBER, Mirror
+from studies.records import Evaluation, Study
+from studies.store import Store
+
+_HOST = "127.0.0.1"
+_FIRST_PORT = 8080
+_PORTS = 50
+"""So many ports are tried, from the first."""
+
+
+def main() -> int:
+    """Serve the dashboard until it is interrupted."""
+    return run(_main)
+
+
+def _main() -> int:
+    arguments = _parser().parse_args()
+    _hush()
+    with closing(open_store(arguments)) as store:
+        shown = store.study(arguments.study)
+        url = store.database.url.render_as_string(hide_password=False)
+        trouble = _complete(store, shown, url)
+    storage = RDBStorage(url)
+    study = optuna.load_study(study_name=shown.name, storage=storage)
+    with _server(wsgi(storage), arguments.port) as server:
+        place = f"http://{_HOST}:{server.server_port}/dashboard/studies/{study._study_id}"  # noqa: SLF001
+        if trouble is not None:
+            print(f"not everything is shown ({trouble})")  # noqa: T201
+        print(f"dashboard {place}  (Ctrl-C ends it)", flush=True)  # noqa: T201
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()  # noqa: T201 - after ^C
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m studies.dashboard",
+        description="Optuna's dashboard on this machine, on the database of a study; trials of the "
+        "front have a note that shows the network layer by layer.",
+    )
+    add_study_arguments(parser)
+    parser.add_argument(
+        "--port", type=_port, metavar="N", help=f"default: the first free one from {_FIRST_PORT}"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 2**16):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
+    return int(text)
+
+
+def _complete(store: Store, study: Study, url: str) -> str | None:
+    """Bring Optuna's view up to date; why it could not be."""
+    try:
+        catalogue = spaces.get(study.space["name"]).catalogue()
+    except UnknownSpaceError as error:
+        return str(error)
+    evaluations = store.evaluations(study)
+    with closing(Mirror(url, study, catalogue)) as mirror:
+        # A search at work shows its own trials, and would show these twice.
+        if not at_work(store, study):
+            mirror.catch_up(evaluations)
+        _write_notes(mirror.study, study, front(complete(evaluations, study)))
+        return mirror.trouble
+
+
+def _write_notes(shown: optuna.Study, study: Study, members: list[Evaluation]) -> None:
+    """Put each network of the front beside its trial, unless somebody has written there."""
+    wanted = {member.number: member for member in members}
+    for trial in shown.get_trials(deepcopy=False):
+        member = wanted.get(trial.user_attrs.get(NUMBER, -1))
+        if member is not None:
+            place = optuna.Trial(shown, trial._trial_id)  # noqa: SLF001 - it has no other name
+            if not get_note(place):
+                save_note(place, note(member, study))
+
+
+def note(evaluation: Evaluation, study: Study) -> str:
+    """A network layer by layer, as a table in Markdown."""
+    layers = list(rows(Architecture.from_json(evaluation.architecture), task_of(study)))
+    total = sum(row.macs for row in layers)
+    head = "| layer | convolution | channels | MACs | share |\n| --- | --- | --- | --- | --- |\n"
+    return f"On the front: {short(total)} MACs (multiply-adds per image).\n\n{head}" + "\n".join(
+        f"| {row.layer} | {row.convolution} | {row.channels[0]}→{row.channels[1]} | "
+        f"{short(row.macs)} | {row.macs / total:.1%} |"
+        for row in layers
+    )
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers several requests at once, and waits for none at its end."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - theirs
+        """Say nothing."""
+
+
+@contextmanager
+def _server(application: Any, port: int | None) -> Iterator[_Server]:  # noqa: ANN401 - WSGI's
+    """A server on the port, or on the first free one."""
+    tried = [port] if port else range(_FIRST_PORT, _FIRST_PORT + _PORTS)
+    for number in tried:
+        try:
+            made = make_server(_HOST, number, application, _Server, _Silent)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            continue
+        with made:
+            yield made
+        return
+    raise CommandError(f"port {tried[-1]} cannot be used ({reason}): give another --port")
+
+
+def _hush() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("optuna_dashboard").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
