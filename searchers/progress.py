@@ -1,31 +1,45 @@
-"""What a person sees while a search runs: one live line on a terminal, plain lines elsewhere."""
+"""What a person sees while a search runs: a live panel on a terminal, plain lines elsewhere."""
 
 import sys
 import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.text import Text
 
 from nas_space.cli import duration
+from searchers import panel
 from searchers.standing import Snapshot
+from studies.objective import Objective
 
 _PLAIN_SECONDS = 15.0
-_BAR = 24
+_REFRESHES = 2
+"""A second, so that the time goes on where trainings are long."""
 
 
 class Progress:
-    """A context that shows snapshots as they come."""
+    """A context that shows snapshots as they come.
 
-    def __init__(self) -> None:
-        self._console = Console(stderr=False, highlight=False)
-        terminal = sys.stdout.isatty()
-        self._live = Live(console=self._console, refresh_per_second=4) if terminal else None
+    Args:
+        objective: of the search.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._console = Console(stderr=False, highlight=False, markup=False)
+        self._began = time.monotonic()
         self._said = 0.0
         self._last: Snapshot | None = None
         self._spoken: Snapshot | None = None
+        # Gone when the search is over: what it held comes again as the table of the front.
+        live = Live(
+            console=self._console,
+            get_renderable=self._drawn,
+            refresh_per_second=_REFRESHES,
+            transient=True,
+        )
+        self._live = live if sys.stdout.isatty() else None
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -40,16 +54,23 @@ class Progress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        elif self._last is not None and self._last != self._spoken:
+        if self._last is not None and self._last != self._spoken:
             self._say(self._last)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show how the search stands."""
         self._last = snapshot
         if self._live is not None:
-            self._live.update(Text(line(snapshot, bar=True)))
+            self._live.refresh()
         elif time.monotonic() - self._said > _PLAIN_SECONDS:
             self._say(snapshot)
+
+    def _drawn(self) -> RenderableType:
+        if self._last is None:
+            return ""
+        seconds = time.monotonic() - self._began
+        width = self._console.width
+        return panel.drawn(self._last, self._objective, line(self._last), seconds, width)
 
     def _say(self, snapshot: Snapshot) -> None:
         print(line(snapshot), flush=True)  # noqa: T201 - plain lines for logs
@@ -57,15 +78,13 @@ class Progress:
         self._spoken = snapshot
 
 
-def line(snapshot: Snapshot, *, bar: bool = False) -> str:
+def line(snapshot: Snapshot) -> str:
     """A snapshot in one line."""
-    share = min(1.0, snapshot.spent / snapshot.budget)
-    drawn = f"{'━' * round(_BAR * share):{'─'}<{_BAR}} " if bar else ""
     best = "–" if snapshot.best is None else f"{snapshot.best:.2%}"
     left = "–" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
     return (
-        f"{drawn}{_spent(snapshot)}, {snapshot.running} running{failed}"
+        f"{_spent(snapshot)}, {snapshot.running} running{failed}"
         f" · best {best} · hypervolume {snapshot.hypervolume:.3f} · {left} left"
     )
 

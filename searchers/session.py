@@ -31,7 +31,7 @@ def session(settings: Settings, question: Question, cluster: Cluster) -> int:
     """Run the search and talk about it; the exit code."""
     if not settings.verbose:
         _hush()
-    with Progress() as progress:
+    with Progress(question.objective) as progress:
         try:
             finding = search(settings, question, cluster, _announce, progress.show, _say_waiting)
         except KeyboardInterrupt:

@@ -2,11 +2,15 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from studies.front import front, hypervolume
 from studies.records import Evaluation, Status
+
+_LATEST, _COURSE = 4, 24
+"""Of the evaluations and of the hypervolumes so many are kept to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,9 @@ class Snapshot:
         best: highest validation accuracy of a full training so far.
         hypervolume: of full trainings, see `studies.front.hypervolume`.
         seconds_left: estimate; None before the first evaluation of this run.
+        front: of full trainings, by ascending cost.
+        latest: evaluations of this run, the last one last.
+        course: hypervolumes of this run, evenly spread over what it has trained.
     """
 
     finished: int
@@ -34,6 +41,9 @@ class Snapshot:
     best: float | None
     hypervolume: float
     seconds_left: float | None
+    front: tuple[Evaluation, ...] = ()
+    latest: tuple[Evaluation, ...] = ()
+    course: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,6 +62,8 @@ class Standing:
     bounds: tuple[float, float]
     changed: bool = True
     _front: list[Evaluation] = field(default_factory=list)
+    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _course: list[float] = field(default_factory=list)
     _finished: int = 0
     _partial: int = 0
     _failed: int = 0
@@ -67,6 +79,8 @@ class Standing:
     def begin(self) -> None:
         """From now on time counts: what was counted before is of earlier runs."""
         self._spent_before, self._started = self._spent, time.monotonic()
+        self._latest.clear()
+        self._course = [hypervolume(self._front, self.bounds)]
 
     def count(self, evaluations: Iterable[Evaluation]) -> None:
         """Take in more evaluations. Failed ones do not count towards the budget."""
@@ -77,7 +91,10 @@ class Standing:
         self._finished += len(complete)
         self._partial += len(good) - len(complete)
         self._spent += sum(e.trained for e in good)
-        self._front = front([*self._front, *complete])
+        if complete:
+            self._front = front([*self._front, *complete])
+        self._latest.extend(evaluations)
+        self._course += [hypervolume(self._front, self.bounds)] * bool(good)
         self.changed = True
 
     def snapshot(self, running: int) -> Snapshot:
@@ -92,9 +109,20 @@ class Standing:
             spent=self._spent / self.full,
             budget=self.budget,
             best=self._front[-1].val_accuracy if self._front else None,
-            hypervolume=hypervolume(self._front, self.bounds),
+            hypervolume=self._course[-1] if self._course else 0.0,
             seconds_left=seconds / new * max(0, self.room) if new else None,
+            front=tuple(self._front),
+            latest=tuple(self._latest),
+            course=_spread(self._course),
         )
+
+
+def _spread(values: Sequence[float]) -> tuple[float, ...]:
+    """So many values of a long row as fit into a small picture, the first and the last included."""
+    if len(values) <= _COURSE:
+        return tuple(values)
+    steps = (len(values) - 1) / (_COURSE - 1)
+    return tuple(values[round(at * steps)] for at in range(_COURSE))
 
 
 def trials(room: int, epochs: int) -> int:
