@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -239,6 +240,9 @@ def _graceful_stop(campaign: Campaign) -> Iterator[None]:
         campaign.stop("terminated")
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python takes no signals there: a notebook's button does nothing
+        return
     old = {
         signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
         signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),

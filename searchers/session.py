@@ -29,17 +29,20 @@ BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
 
 def session(settings: Settings, question: Question, cluster: Cluster) -> int:
     """Run the search and talk about it; the exit code."""
-    if not settings.verbose:
-        _hush()
-    with Progress(question.objective) as progress:
-        try:
-            finding = search(settings, question, cluster, _announce, progress.show, _say_waiting)
-        except KeyboardInterrupt:
-            finding = None
-    if finding is None:
+    try:
+        finding = conduct(settings, question, cluster)
+    except KeyboardInterrupt:
         print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
         return INTERRUPTED
     return _conclude(settings, finding)
+
+
+def conduct(settings: Settings, question: Question, cluster: Cluster) -> Finding:
+    """Run the search, and say what it is and how far; see `search`."""
+    if not settings.verbose:
+        _hush()
+    with Progress(question.objective) as progress:
+        return search(settings, question, cluster, _announce, progress.show, _say_waiting)
 
 
 def _announce(start: Start) -> None:

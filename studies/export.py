@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from nas_space.architecture import Architecture
@@ -37,7 +38,24 @@ def main() -> int:
 
 
 def _main() -> int:
-    arguments = _parser().parse_args()
+    export(read())
+    return 0
+
+
+def read(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command, of this process or those given; exits where malformed."""
+    return _parser().parse_args(argv)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Export a network as the command does.
+
+    Args:
+        arguments: see `read`.
+
+    Raises:
+        ValueError: one of the errors that `main` tells in a line.
+    """
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
@@ -97,7 +115,6 @@ def _main() -> int:
         f"batches of {' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
         f"written   {output}; {output / 'README.md'} says how to load it"
     )
-    return 0
 
 
 def _told(record: Record, finalist: Finalist, dataset: Dataset, looks: int) -> str:

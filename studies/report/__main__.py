@@ -12,6 +12,7 @@ from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.report.facts import Facts
 from studies.report.page import front_alone, page
+from studies.store import Store
 from trainers.files import write_whole
 
 
@@ -37,25 +38,54 @@ def _main() -> int:
         "--picture", type=Path, metavar="FILE", help="the front alone as well, as an SVG picture"
     )
     arguments = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     with closing(open_store(arguments)) as store:
-        facts = Facts.of(store, arguments.study)
-        against = None if arguments.against is None else Facts.of(store, arguments.against)
-    _comparable(facts, against)
-    output: Path = arguments.output or Path(f"{_plain(facts.study.name)}.html")
-    if output.is_dir():
-        raise CommandError(f"--output {output} is a folder: say a file, like report.html")
-    picture: Path | None = arguments.picture
-    if picture is not None and not facts.front:
-        raise CommandError(f"study {facts.study.name} has no front to draw yet")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        text = page(facts, against)
-    write_whole(output, text.encode())
-    if picture is not None:
-        write_whole(picture, front_alone(facts).encode())
+        output = write(
+            store, arguments.study, arguments.against, arguments.output, arguments.picture
+        )
     print(f"written   {output}; open it in a browser")  # noqa: T201
     return 0
+
+
+def write(
+    store: Store,
+    study: str | None,
+    against: str | None = None,
+    output: Path | None = None,
+    picture: Path | None = None,
+) -> Path:
+    """Write a report.
+
+    Args:
+        store: the database.
+        study: its name; None where there is only one.
+        against: the name of another one, whose hypervolume is drawn beside it.
+        output: the file; None makes its name of the study's.
+        picture: a file for the front alone, as SVG.
+
+    Returns:
+        The file.
+
+    Raises:
+        StoreError: there is no such study.
+        CommandError: the two cannot be compared, or the files cannot be made.
+        OSError: they cannot be written.
+    """
+    facts = Facts.of(store, study)
+    other = None if against is None else Facts.of(store, against)
+    _comparable(facts, other)
+    place = output or Path(f"{_plain(facts.study.name)}.html")
+    if place.is_dir():
+        raise CommandError(f"--output {place} is a folder: say a file, like report.html")
+    if picture is not None and not facts.front:
+        raise CommandError(f"study {facts.study.name} has no front to draw yet")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        text = page(facts, other)
+    write_whole(place, text.encode())
+    if picture is not None:
+        write_whole(picture, front_alone(facts).encode())
+    return place
 
 
 def _comparable(facts: Facts, against: Facts | None) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.docs.pages import PAGES, README, ROOT, blocks, commands, scripts
 from tests.servers import Postgres, free_port
@@ -111,7 +111,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(120):
         place = home / "photos" / data.classes[data.train.labels[number]]
         place.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(data.train.pixels[number, :, :, 0]).save(place / f"{number}.png")
+        drawn = Image.fromarray(data.train.pixels[number, :, :, 0])
+        ImageOps.colorize(drawn, "black", "orange").save(place / f"{number}.png")
     searched = home / "searched"
     searched.mkdir()
     run(MAIN, searched)

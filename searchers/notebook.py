@@ -1,0 +1,274 @@
+"""The same search from Python, for notebooks: what it returns shows itself, and is a pandas frame.
+
+    from searchers.notebook import search
+
+    found = search("mixed", budget=20)
+    found.front                              # a pandas frame
+    found.best(max_macs=500_000)             # a row of it
+    found.report()                           # an HTML page
+
+It does what the commands do, by their own code, and nothing that they do not.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar, Unpack
+
+import pandas as pd
+
+from nas_space.architecture import Architecture
+from searchers import arguments
+from searchers.cluster import Cluster
+from searchers.question import ask
+from searchers.session import conduct
+from studies import choose, export
+from studies.arguments import DEFAULT_URL
+from studies.choose import Rule
+from studies.records import Evaluation
+from studies.report import __main__ as report
+from studies.report.facts import Facts
+from studies.report.page import front_alone
+from studies.store import Store
+
+T = TypeVar("T")
+_COLUMNS = (
+    "key",
+    "status",
+    "val_accuracy",
+    "epochs",
+    "macs",
+    "params",
+    "activation_memory",
+    "latency",
+    "seconds",
+    "error",
+)
+
+
+class RefusedError(ValueError):
+    """What a command would refuse with one line; the message is the line."""
+
+
+class Options(TypedDict, total=False):
+    """The options of ``python -m searchers.run``, whose help explains each.
+
+    Quantities may be numbers or texts such as ``"5M"``, times are texts such as ``"5ms"``.
+    """
+
+    objective: str
+    max_macs: int | str
+    max_params: int | str
+    max_activation_memory: int | str
+    max_latency: str
+    latency_command: str
+    latency_batch: int
+    dataset: str | Path
+    image_size: int
+    subset: int
+    no_flip: bool
+    data_dir: str | Path
+    recipe: str
+    epochs: int
+    rungs: Sequence[int]
+    sampler: str
+    seed: int
+    study: str
+    storage: str
+    concurrency: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+    trial_timeout: int
+    address: str
+    verbose: bool
+
+
+class Export(TypedDict, total=False):
+    """The options of ``python -m studies.export``, whose help explains each."""
+
+    knee: bool
+    max_macs: int | str
+    max_params: int | str
+    max_latency: str
+    min_accuracy: float | str
+    trial: int
+    retrained: bool
+    retrain: bool
+    recipe: str
+    epochs: int
+    subset: int
+    dataset: str | Path
+    data_dir: str | Path
+
+
+def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
+    """Search, or go on with a search, and wait for it.
+
+    The first interruption of the kernel lets what runs finish, and gives what was found.
+
+    Args:
+        space: the networks to choose from, such as ``"mixed"``.
+        budget: full trainings to pay for.
+        options: see `Options`.
+
+    Raises:
+        RefusedError: what the command would refuse, with the same line.
+        KeyboardInterrupt: it was interrupted twice; what was recorded stays.
+    """
+    argv = ["--space", space, "--budget", str(budget), *_argv(options)]
+    with _refusals():
+        settings = _parsed(arguments.read, argv)
+        question = ask(settings)
+        with Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+            finding = conduct(settings, question, cluster)
+    if finding.over_because is not None:
+        print(f"ended before its budget: {finding.over_because}")  # noqa: T201
+    return Found(settings.storage, finding.study.name)
+
+
+def load(study: str | None = None, storage: str = DEFAULT_URL) -> "Found":
+    """What an earlier search has found.
+
+    Args:
+        study: its name; None where the database holds only one.
+        storage: the database.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    with _refusals(), closing(Store(storage)) as store:
+        return Found(storage, store.study(study).name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A study, read anew whenever it is asked for something.
+
+    Attributes:
+        storage: the database.
+        study: its name.
+    """
+
+    storage: str
+    study: str
+
+    @property
+    def evaluations(self) -> pd.DataFrame:
+        """Everything that was trained, by trial: partial and failed trainings as well."""
+        return _frame(self._facts().evaluations)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The Pareto front, by ascending cost."""
+        return _frame(self._facts().front)
+
+    def best(
+        self,
+        *,
+        knee: bool = False,
+        max_macs: int | None = None,
+        max_params: int | None = None,
+        min_accuracy: float | None = None,
+    ) -> "pd.Series[Any]":
+        """The row of the front that a rule means, the most accurate without one.
+
+        Args:
+            knee: where more cost stops paying, within the limits.
+            max_macs: the most accurate within so many multiply-adds per image.
+            max_params: the most accurate within so many parameters.
+            min_accuracy: the cheapest of at least this validation accuracy, 0 to 1.
+
+        Raises:
+            RefusedError: no network keeps it.
+        """
+        facts = self._facts()
+        rule = Rule(None, knee, max_macs, max_params, None, min_accuracy)
+        with _refusals():
+            chosen = choose.choose_among(facts.front, rule, lambda member: member.latency or 0.0)
+        return _frame([chosen]).iloc[0]
+
+    def report(self, path: str | Path | None = None, against: str | None = None) -> Path:
+        """Write the search as one HTML page, see ``python -m studies.report``; where it is.
+
+        Raises:
+            RefusedError: it cannot be written.
+        """
+        with _refusals(), closing(Store(self.storage)) as store:
+            return report.write(store, self.study, against, Path(path) if path else None)
+
+    def export(self, output: str | Path, **options: Unpack[Export]) -> Path:
+        """Write a network to a folder, see ``python -m studies.export``; the folder.
+
+        Args:
+            output: the folder to make.
+            options: see `Export`.
+
+        Raises:
+            RefusedError: what the command would refuse.
+        """
+        where = {"study": self.study, "storage": self.storage, "output": output}
+        with _refusals():
+            export.export(_parsed(export.read, _argv({**where, **options})))
+        return Path(output)
+
+    def _repr_html_(self) -> str:
+        """The front as a picture and as a table, where a notebook shows it."""
+        facts = self._facts()
+        if not facts.front:
+            return f"<p>study {self.study}: no finished evaluations yet</p>"
+        return f"{front_alone(facts)}{_frame(facts.front)._repr_html_()}"
+
+    def _facts(self) -> Facts:
+        with _refusals(), closing(Store(self.storage)) as store:
+            return Facts.of(store, self.study)
+
+
+def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
+    rows = [
+        {
+            "trial": entry.number,
+            **{column: getattr(entry, column) for column in _COLUMNS},
+            "status": entry.status.value,
+            "architecture": Architecture.from_json(entry.architecture),
+        }
+        for entry in entries
+    ]
+    return pd.DataFrame(rows, columns=["trial", *_COLUMNS, "architecture"]).set_index("trial")
+
+
+def _argv(options: Mapping[str, Any]) -> list[str]:
+    """Options as a command line has them."""
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            words += [option, ",".join(map(str, value))]
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
+
+
+def _parsed(read: Callable[[Sequence[str]], T], argv: Sequence[str]) -> T:
+    """What a command's own parser makes of a command line."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return read(argv)
+    except SystemExit:
+        raise RefusedError(said.getvalue().strip().removeprefix("error: ")) from None
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise what a command would print as the line that it prints."""
+    try:
+        yield
+    except RefusedError:
+        raise
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
