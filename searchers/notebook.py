@@ -12,6 +12,8 @@ It does what the commands do, by their own code, and nothing that they do not.
 
 import contextlib
 import io
+import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,14 +26,11 @@ from nas_space.architecture import Architecture
 from searchers import arguments
 from searchers.cluster import Cluster
 from searchers.question import ask
-from searchers.session import conduct
 from studies import choose, export
 from studies.arguments import DEFAULT_URL
 from studies.choose import Rule
 from studies.records import Evaluation
-from studies.report import __main__ as report
 from studies.report.facts import Facts
-from studies.report.page import front_alone
 from studies.store import Store
 
 T = TypeVar("T")
@@ -122,7 +121,10 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     with _refusals():
         settings = _parsed(arguments.read, argv)
         question = ask(settings)
-        with Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+        with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+            # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
+            from searchers.session import conduct  # noqa: PLC0415
+
             finding = conduct(settings, question, cluster)
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201
@@ -196,8 +198,10 @@ class Found:
         Raises:
             RefusedError: it cannot be written.
         """
-        with _refusals(), closing(Store(self.storage)) as store:
-            return report.write(store, self.study, against, Path(path) if path else None)
+        with _quiet(), _refusals(), closing(Store(self.storage)) as store:
+            from studies.report.__main__ import write  # noqa: PLC0415 - Optuna, which speaks
+
+            return write(store, self.study, against, Path(path) if path else None)
 
     def export(self, output: str | Path, **options: Unpack[Export]) -> Path:
         """Write a network to a folder, see ``python -m studies.export``; the folder.
@@ -216,6 +220,8 @@ class Found:
 
     def _repr_html_(self) -> str:
         """The front as a picture and as a table, where a notebook shows it."""
+        with _quiet():
+            from studies.report.page import front_alone  # noqa: PLC0415 - Optuna, which speaks
         facts = self._facts()
         if not facts.front:
             return f"<p>study {self.study}: no finished evaluations yet</p>"
@@ -261,6 +267,15 @@ def _parsed(read: Callable[[Sequence[str]], T], argv: Sequence[str]) -> T:
             return read(argv)
     except SystemExit:
         raise RefusedError(said.getvalue().strip().removeprefix("error: ")) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep libraries from asking for the widgets that they would draw bars with."""
+    logging.getLogger("ray.widgets.util").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        yield
 
 
 @contextlib.contextmanager

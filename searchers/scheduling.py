@@ -63,6 +63,7 @@ def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: b
                 storage_path=scratch,
                 callbacks=[_Records(books)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                progress_reporter=_NoReport(),
                 verbose=0,
             ),
         )
@@ -72,6 +73,16 @@ def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: b
             if books.error is not None:
                 raise books.error from None
             raise
+
+
+class _NoReport(tune.ProgressReporter):
+    """In a notebook Tune would clear what we have said, and draw tables of its own."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:  # noqa: ARG002
+        return False
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: str) -> None:
+        """Say nothing."""
 
 
 def _let_trials_use_the_processes_there_are() -> None:
