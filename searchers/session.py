@@ -124,8 +124,8 @@ def _next_steps(finding: Finding) -> list[str]:
     where = "" if finding.store.shown_url == DEFAULT_URL else f" --storage {url}"
     study = f"--study {shlex.quote(finding.study.name)}{where}"
     return [
-        f"optuna-dashboard {url}",
-        f"python -m studies.pareto {study}",
+        f"python -m studies.report {study}",
+        f"python -m studies.dashboard {study}",
         f"python -m studies.finalists {study}",
         f"python -m studies.export {study} --knee --retrain --output exported",
     ]

@@ -268,7 +268,7 @@ def _next(facts: Facts) -> Content:
         _command(facts, "pareto"),
         _command(facts, "finalists"),
         f"{_command(facts, 'export')} --knee --retrain --output exported",
-        f"{runner()}optuna-dashboard {shlex.quote(facts.shown_url)}",
+        _command(facts, "dashboard"),
     ]
     last = facts.evaluations[-1].versions if facts.evaluations else {}
     versions = ", ".join(f"{name} {version}" for name, version in sorted(last.items()))

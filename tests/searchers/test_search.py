@@ -77,7 +77,7 @@ def test_it_prints_the_front_where_all_is_stored_and_what_to_type_next(
     assert (
         "6 evaluations in study mixed-digits-quick1-n300-seed0 of sqlite:///convnas.db" in printed
     )
-    assert "optuna-dashboard sqlite:///convnas.db" in printed
+    assert "python -m studies.report --study" in printed
     assert "python -m studies.export" in printed
 
 
