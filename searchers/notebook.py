@@ -30,7 +30,9 @@ from studies import choose, export
 from studies.arguments import DEFAULT_URL
 from studies.choose import Rule
 from studies.records import Evaluation
+from studies.report.__main__ import write
 from studies.report.facts import Facts
+from studies.report.page import front_alone
 from studies.store import Store
 
 T = TypeVar("T")
@@ -198,9 +200,7 @@ class Found:
         Raises:
             RefusedError: it cannot be written.
         """
-        with _quiet(), _refusals(), closing(Store(self.storage)) as store:
-            from studies.report.__main__ import write  # noqa: PLC0415 - Optuna, which speaks
-
+        with _refusals(), closing(Store(self.storage)) as store:
             return write(store, self.study, against, Path(path) if path else None)
 
     def export(self, output: str | Path, **options: Unpack[Export]) -> Path:
@@ -220,8 +220,6 @@ class Found:
 
     def _repr_html_(self) -> str:
         """The front as a picture and as a table, where a notebook shows it."""
-        with _quiet():
-            from studies.report.page import front_alone  # noqa: PLC0415 - Optuna, which speaks
         facts = self._facts()
         if not facts.front:
             return f"<p>study {self.study}: no finished evaluations yet</p>"

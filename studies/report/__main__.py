@@ -1,11 +1,8 @@
 """`python -m studies.report`: a search as one HTML page."""
 
 import re
-import warnings
 from contextlib import closing
 from pathlib import Path
-
-import optuna
 
 from nas_space.cli import Parser
 from studies.arguments import add_study_arguments
@@ -78,11 +75,7 @@ def write(
         raise CommandError(f"--output {place} is a folder: say a file, like report.html")
     if picture is not None and not facts.front:
         raise CommandError(f"study {facts.study.name} has no front to draw yet")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        text = page(facts, other)
-    write_whole(place, text.encode())
+    write_whole(place, page(facts, other).encode())
     if picture is not None:
         write_whole(picture, front_alone(facts).encode())
     return place

@@ -1,84 +1,120 @@
-"""Which choices go with accuracy: PED-ANOVA over the full trainings.
+"""Which choices go with accuracy: one-way analyses of variance over the full trainings.
 
-Importance says which choices the better half of the networks has in common, not what causes it:
-a search does not draw its networks at random.
+An effect is the share of the variance that a choice explains beyond what chance would (ε²: Kelley,
+PNAS 21, 1935), among the networks that have the layer at all. It is association, not cause: a
+search does not draw its networks at random.
 """
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.trial import create_trial
+from numpy.typing import NDArray
+from scipy.stats import f as fisher
 
-from nas_space.spaces import Space
+from nas_space.architecture import Architecture
 from studies.report.facts import Facts
 
+Vector = NDArray[np.float64]
+
 FEWEST = 30
-"""Networks below which importances would be noise."""
-_MOST = 2000
-"""The latest of so many are enough, and take a second."""
+"""Networks with a choice below which its effect would be noise."""
+_SURE = 0.01
+"""Chance alone makes one of a hundred effects so large."""
+_STEM = "stem"
 
 
 @dataclass(frozen=True, slots=True)
-class Importance:
-    """How much a choice matters, as shares of 1 over all choices.
+class Effect:
+    """How much a choice has to do with accuracy.
 
     Attributes:
-        choice: a parameter of the space, such as ``stage1.block2.conv1``.
-        accuracy: for validation accuracy.
-        beyond: for what is left of it when its cost is accounted for.
+        choice: ``stage1.width``, ``stage1.depth``, or a layer such as ``stage1.block2.conv1``.
+        networks: that have it.
+        accuracy: share of the variance of validation accuracy that it explains, 0 to 1.
+        beyond: the same, of what a parabola in the logarithm of the cost leaves of the accuracy.
+        best: the label whose networks are the most accurate for their cost, on average.
+        gain: by so much, above the mean of all that have the choice; a share.
+        sure: whether `beyond` is more than chance explains in 99 of 100 cases.
     """
 
     choice: str
+    networks: int
     accuracy: float
     beyond: float
+    best: str
+    gain: float
+    sure: bool
 
 
-def importances(facts: Facts, space: Space) -> list[Importance]:
-    """Of every choice, the most important for accuracy beyond cost first; none of too few."""
-    rows, accuracies, costs = [], [], []
-    for entry in facts.complete[-_MOST:]:
-        labels = space.encode(facts.architectures[entry.number])
-        if labels is not None and entry.val_accuracy is not None:
-            rows.append(labels)
-            accuracies.append(entry.val_accuracy)
-            costs.append(entry.cost)
-    if len(rows) < FEWEST:
+def effects(facts: Facts) -> list[Effect]:
+    """Of every choice, the largest beyond cost first; none where there are too few networks."""
+    entries = [entry for entry in facts.complete if entry.val_accuracy is not None]
+    if len(entries) < FEWEST:
         return []
-    accuracy = _shares(space, rows, accuracies)
-    beyond = _shares(space, rows, _beyond(accuracies, costs))
-    found = [Importance(name, accuracy.get(name, 0), share) for name, share in beyond.items()]
-    return sorted(found, key=lambda one: -one.beyond)
+    accuracy = np.array([entry.val_accuracy for entry in entries])
+    beyond = _beyond(accuracy, np.log([entry.cost for entry in entries]))
+    labels: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for at, entry in enumerate(entries):
+        for choice, label in _choices(facts.architectures[entry.number]):
+            labels[choice][at] = label
+    found = (_effect(choice, made, accuracy, beyond) for choice, made in labels.items())
+    return sorted(filter(None, found), key=lambda effect: -effect.beyond)
 
 
-def _beyond(accuracies: Sequence[float], costs: Sequence[float]) -> Sequence[float]:
-    """What a parabola in the logarithm of the cost leaves of the accuracies."""
-    x, y = np.log(costs), np.array(accuracies)
-    degree = min(2, len(set(costs)) - 1)
-    left: list[float] = (y - np.polyval(np.polyfit(x, y, degree), x)).tolist()
-    return left
+def _choices(architecture: Architecture) -> Iterator[tuple[str, str]]:
+    for number, stage in enumerate(architecture.stages, 1):
+        yield f"stage{number}.width", str(stage.width)
+        yield f"stage{number}.depth", str(len(stage.blocks))
+    for layer in architecture.layers():
+        if layer.name != _STEM:
+            yield layer.name, layer.conv.kind
 
 
-def _shares(
-    space: Space, rows: Sequence[Mapping[str, str]], values: Sequence[float]
-) -> dict[str, float]:
-    offered = {p.name: CategoricalDistribution(p.labels) for p in space.parameters}
-    study = optuna.create_study(direction="maximize")
-    study.add_trials(
-        [
-            create_trial(params=dict(labels), distributions=dict(offered), value=value)
-            for labels, value in zip(rows, values, strict=True)
-        ]
+def _effect(
+    choice: str, made: Mapping[int, str], accuracy: Vector, beyond: Vector
+) -> Effect | None:
+    rows, names = list(made), sorted(set(made.values()))
+    if len(rows) < FEWEST or len(names) == 1:
+        return None
+    groups = np.array([names.index(label) for label in made.values()])
+    values = beyond[rows]
+    means = _means(values, groups)
+    best = int(np.argmax(means))
+    share, chance = _explained(values, groups)
+    return Effect(
+        choice,
+        len(rows),
+        _explained(accuracy[rows], groups)[0],
+        share,
+        names[best],
+        float(means[best] - values.mean()),
+        chance < _SURE,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return optuna.importance.get_param_importances(
-            study,
-            evaluator=PedAnovaImportanceEvaluator(
-                target_quantile=0.25, region_quantile=1.0, evaluate_on_local=True
-            ),
-        )
+
+
+def _explained(values: Vector, groups: NDArray[np.int64]) -> tuple[float, float]:
+    """ε², at least 0, and how often chance explains as much (Fisher's F-test)."""
+    count, kinds = len(values), int(groups.max()) + 1
+    total = float(((values - values.mean()) ** 2).sum())
+    within = float(((values - _means(values, groups)[groups]) ** 2).sum())
+    free = count - kinds
+    if total <= 0 or free <= 0:
+        return 0.0, 1.0
+    noise = within / free
+    share = max(0.0, (total - within - (kinds - 1) * noise) / total)
+    ratio = (total - within) / (kinds - 1) / noise if noise else np.inf
+    return share, float(fisher.sf(ratio, kinds - 1, free))
+
+
+def _means(values: Vector, groups: NDArray[np.int64]) -> Vector:
+    means: Vector = np.bincount(groups, values) / np.bincount(groups)
+    return means
+
+
+def _beyond(accuracy: Vector, cost: Sequence[float] | Vector) -> Vector:
+    """What a parabola in the cost, or a line or a mean if there are few costs, leaves."""
+    degree = min(2, len(set(cost)) - 1)
+    left: Vector = accuracy - np.polyval(np.polyfit(cost, accuracy, degree), cost)
+    return left

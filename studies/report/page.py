@@ -2,22 +2,20 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 
-from nas_space import spaces
 from nas_space.cli import runner
 from nas_space.convs import kinds
-from nas_space.spaces import UnknownSpaceError
 from studies.arguments import DEFAULT_URL
 from studies.report import drawing, front, layers, spending
 from studies.report.charts import Axis, Chart
 from studies.report.course import Step, course
 from studies.report.facts import Facts
 from studies.report.html import Content, Markup, element, table
-from studies.report.importance import FEWEST, Importance, importances
-from studies.report.types import legend, looks
+from studies.report.importance import FEWEST, Effect, effects
+from studies.report.types import Look, chip, legend, looks
 from studies.standings import curse_of
 
 _BARS = 12
@@ -202,39 +200,53 @@ def _lines(searches: Sequence[Sequence[Step]]) -> Markup:
 
 def _importance(facts: Facts) -> Content:
     parts: list[Content] = [element("h2", "Which choices go with accuracy")]
-    try:
-        found = importances(facts, spaces.get(facts.study.space["name"]))
-    except UnknownSpaceError:
-        found = []
+    found = effects(facts)
     if found:
-        parts += [element("p", _IMPORTANCE.format(len(facts.complete))), _bars(found)]
+        parts += [element("p", _IMPORTANCE), _bars(found, looks(tuple(kinds())))]
     else:
-        parts.append(
-            element("p", f"Fewer than {FEWEST} full trainings say nothing of this.", class_="soft")
-        )
+        told = f"Fewer than {FEWEST} full trainings say nothing of this."
+        parts.append(element("p", told, class_="soft"))
     return element("section", parts)
 
 
 _IMPORTANCE = (
-    "PED-ANOVA (Watanabe et al., IJCAI 2023) over {} fully trained networks: how much the best "
-    "quarter agrees on a choice. “Beyond cost” is about the accuracy that a parabola in the log of "
-    "the cost does not explain: a wide stage makes any network dear and accurate. Association, no "
-    "cause: a search does not draw its networks at random."
+    "How much of the variance of validation accuracy a choice explains beyond chance (ε²), among "
+    "the fully trained networks that have it. “Beyond cost” is about what a parabola in the log of "
+    "the cost leaves of the accuracy, for a wide stage makes any network dear and accurate; the best "
+    "type or number is the one whose networks are the most accurate for their cost. Pale bars may "
+    "be chance (F-test, p ≥ 0.01). Association, no cause: a search does not draw its networks at "
+    "random."
 )
 
 
-def _bars(found: Sequence[Importance]) -> Markup:
-    most = max(max(one.beyond, one.accuracy) for one in found) or 1.0
-    rows = [
-        [one.choice, *(_bar(value / most, value) for value in (one.beyond, one.accuracy))]
-        for one in found[:_BARS]
+def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
+    most = max(max(effect.beyond, effect.accuracy) for effect in found) or 1.0
+    rows: list[list[Content]] = [
+        [
+            effect.choice,
+            str(effect.networks),
+            _bar(effect.beyond / most, effect.beyond, pale=not effect.sure),
+            _bar(effect.accuracy / most, effect.accuracy, pale=False),
+            _best(effect, shown),
+        ]
+        for effect in found[:_BARS]
     ]
-    return table(["choice", "beyond cost", "accuracy"], rows)
+    headings = ["choice", "networks", "beyond cost", "accuracy", "best for its cost, on average"]
+    return table(headings, rows)
 
 
-def _bar(width: float, value: float) -> Markup:
+def _best(effect: Effect, shown: Mapping[str, Look]) -> Content:
+    if not effect.sure:
+        return "–"
+    look = shown.get(effect.best)
+    mark = effect.best if look is None else chip(look, look.letters, effect.best)
+    return [mark, f" {effect.gain:+.1%}"]
+
+
+def _bar(width: float, value: float, *, pale: bool) -> Markup:
     told = f"{value:.1%}"
-    bar = element("span", class_="bar", style=f"width:{8 * width:.2f}rem", title=told)
+    style = f"width:{8 * width:.2f}rem"
+    bar = element("span", class_="bar pale" if pale else "bar", style=style, title=told)
     return element("span", bar, element("small", told))
 
 
