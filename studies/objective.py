@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nas_space.cli import short
 from nas_space.cost import Cost
 from nas_space.spaces import Measure
-from studies.records import Study
+
+if TYPE_CHECKING:
+    # The command line is read without a database.
+    from studies.records import Study
 
 
 class UnknownObjectiveError(ValueError):
@@ -96,6 +100,6 @@ def get(name: str) -> Objective:
     return _OBJECTIVES[name]
 
 
-def of(study: Study) -> Objective:
+def of(study: "Study") -> Objective:
     """What a study makes small."""
     return get(study.objective)

@@ -63,7 +63,7 @@ def test_a_search_outlives_its_database_a_worker_and_its_own_driver(tmp_path: Pa
 def test_of_two_drivers_on_one_study_one_is_killed_and_the_other_reaches_the_budget(
     tmp_path: Path,
 ) -> None:
-    url, budget = f"sqlite:///{tmp_path / 'study.db'}", 14
+    url, budget = f"sqlite:///{tmp_path / 'study.db'}", 9
     drivers = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
