@@ -20,7 +20,7 @@ from tests.docs.pages import PAGES, README, ROOT, blocks, commands, scripts
 from tests.servers import Postgres, free_port
 from trainers.datasets import load
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 MAIN = "uv run python -m searchers.run --space mixed --budget 200"
 TESTS = "pip install uv && uv run pytest"
@@ -36,6 +36,8 @@ LESS = (
     (r"--dataset cifar10 --subset \d+", "--dataset digits"),
 )
 """Less to do, in the same words."""
+PATIENCE = 180.0
+"""Seconds that a server may take to come and to go; on a busy machine it may be a minute."""
 SERVES = re.compile(r"\b(optuna-dashboard|studies\.dashboard)\b")
 PORT = re.compile(r"https?://[\w.]+:(\d+)")
 
@@ -84,7 +86,7 @@ def serve(command: str, folder: Path) -> None:
             start_new_session=True,
         )
     try:
-        latest = time.monotonic() + 60
+        latest = time.monotonic() + PATIENCE
         while not (found := PORT.search(log.read_text())):
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < latest, "no address was printed"
@@ -95,7 +97,7 @@ def serve(command: str, folder: Path) -> None:
             time.sleep(0.1)
     finally:
         os.killpg(server.pid, signal.SIGINT)
-        server.wait(timeout=30)
+        server.wait(timeout=PATIENCE)
 
 
 def answers(port: int) -> bool:
@@ -187,7 +189,7 @@ def node(command: str, home: Path) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    latest = time.monotonic() + 60
+    latest = time.monotonic() + PATIENCE
     while "Ray runtime started" not in log.read_text():
         assert started.poll() is None, log.read_text()
         assert time.monotonic() < latest, log.read_text()
