@@ -115,16 +115,24 @@ class Architecture:
 
     def shortcuts(self) -> Iterator[Layer]:
         """The 1×1 projections: one wherever a block changes the width or the map's size."""
-        for layer in self.layers():
-            if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
-                name = layer.name.replace("conv1", "shortcut")
-                yield Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
+        yield from filter(None, map(_shortcut, self.layers()))
 
     def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """Each layer with the height and width of its input map, for images of that size."""
         for layer in self.layers():
             yield layer, size
             size = out_size(size, layer.stride)
+
+    def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
+        """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
+
+        All that has weights, but for normalisation and the classifier.
+        """
+        for layer, place in self.sizes(size):
+            yield layer, place
+            shortcut = _shortcut(layer)
+            if shortcut is not None:
+                yield shortcut, place
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, of plain dicts, lists, numbers and strings."""
@@ -186,6 +194,14 @@ class Architecture:
             return cls(stages, stem=parse(_string(data["stem"])))
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
+
+
+def _shortcut(layer: Layer) -> Layer | None:
+    """The 1×1 projection beside a block that begins with this layer; None where there is none."""
+    if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
+        name = layer.name.replace("conv1", "shortcut")
+        return Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
+    return None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -45,13 +45,8 @@ def predict(architecture: Architecture, task: Task) -> Cost:
     width = architecture.stages[-1].width
     params = macs = width * task.classes
     params += task.classes
-    shortcuts = {s.name.removesuffix("shortcut"): s for s in architecture.shortcuts()}
-    for layer, size in architecture.sizes(task.size):
-        here = [layer]
-        if layer.name.endswith("conv1"):
-            here += filter(None, [shortcuts.get(layer.name.removesuffix("conv1"))])
-        for part in here:
-            c_in = task.channels if part.c_in is None else part.c_in
-            params += part.conv.params(c_in, part.c_out) + 2 * part.c_out  # BN's gamma and beta
-            macs += part.conv.macs(c_in, part.c_out, size, part.stride)
+    for layer, size in architecture.convolutions(task.size):
+        c_in = task.channels if layer.c_in is None else layer.c_in
+        params += layer.conv.params(c_in, layer.c_out) + 2 * layer.c_out  # BN's gamma and beta
+        macs += layer.conv.macs(c_in, layer.c_out, size, layer.stride)
     return Cost(params, macs, peak(architecture, task))

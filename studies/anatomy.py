@@ -33,22 +33,17 @@ class Row:
 
 def rows(architecture: Architecture, task: Task) -> Iterator[Row]:
     """The convolutions and the classifier of a network, from stem to head."""
-    shortcuts = {layer.name.removesuffix("shortcut"): layer for layer in architecture.shortcuts()}
-    for layer, size in architecture.sizes(task.size):
-        here = [layer]
-        if layer.name.endswith("conv1"):
-            here += filter(None, [shortcuts.get(layer.name.removesuffix("conv1"))])
-        for part in here:
-            c_in = task.channels if part.c_in is None else part.c_in
-            yield Row(
-                part.name,
-                str(part.conv),
-                (c_in, part.c_out),
-                size,
-                part.stride,
-                part.conv.macs(c_in, part.c_out, size, part.stride),
-                part.conv.params(c_in, part.c_out),
-            )
+    for layer, size in architecture.convolutions(task.size):
+        c_in = task.channels if layer.c_in is None else layer.c_in
+        yield Row(
+            layer.name,
+            str(layer.conv),
+            (c_in, layer.c_out),
+            size,
+            layer.stride,
+            layer.conv.macs(c_in, layer.c_out, size, layer.stride),
+            layer.conv.params(c_in, layer.c_out),
+        )
     width = architecture.stages[-1].width
     weights = width * task.classes
     yield Row("classifier", "linear", (width, task.classes), (1, 1), 1, weights, weights)
