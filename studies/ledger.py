@@ -89,6 +89,8 @@ class Ledger:
         self._watch = Watch()
         self._id = store.database.write(self._sign_in, patience)
         self._look()
+        # The first of those at work looks after what searches had left that were killed before.
+        self._settled = self._dead(self._unended()) if self.first else frozenset()
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._heart.start()
@@ -226,13 +228,17 @@ class Ledger:
         """All evaluations, if some may be missing elsewhere and it is this search's to add them.
 
         A search that is killed writes no more to Optuna's view. The last one to leave sees to it;
-        those that left before it had written all of theirs.
+        those that left before it had written all of theirs. Of searches that were killed before
+        this one came, the first at work adds everything when it begins.
 
         Raises:
             StoreError: the database cannot be read.
         """
-        gone = [self._watch.dead(driver) for driver in self._unended()]
-        return self._store.evaluations(self._study) if gone and all(gone) else []
+        unended = self._unended()
+        dead = self._dead(unended)
+        if len(dead) < len(unended) or dead <= self._settled:
+            return []
+        return self._store.evaluations(self._study)
 
     def _sign_in(self, session: Session) -> int:
         driver = Driver(
@@ -280,6 +286,9 @@ class Ledger:
     def _unended(self) -> list[Driver]:
         """The other drivers that did not sign out, dead or alive."""
         return [driver for driver in unended(self._store, self._study) if driver.id != self._id]
+
+    def _dead(self, drivers: Sequence[Driver]) -> frozenset[int]:
+        return frozenset(driver.id for driver in drivers if self._watch.dead(driver))
 
     def _beat(self) -> None:
         beat = update(Driver).where(Driver.id == self._id).values(beats=Driver.beats + 1)

@@ -165,6 +165,8 @@ def test_the_last_to_leave_looks_after_what_the_killed_have_recorded(
         with Ledger(store, owner) as other:
             assert other.orphaned() == last.orphaned() == [], "each leaves it to the other"
         assert [entry.val_accuracy for entry in last.orphaned()] == [0.5]
+    with Ledger(store, owner) as later:
+        assert later.orphaned() == [], "the first at work adds everything when it begins"
 
 
 def test_a_result_that_came_too_late_is_not_written_twice(ledger: Open, owner: Study) -> None:
