@@ -69,7 +69,6 @@ class Known:
     network: Network
     val_accuracy: float | None
     epochs: int
-
     cost: float
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
@@ -11,7 +12,7 @@ from searchers.limits import Limits
 from studies.objective import MACS, Objective
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """What is searched.
 
@@ -36,7 +37,7 @@ class Problem:
             return cost
         return dataclasses.replace(cost, latency=self.latency.predict(architecture))
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[float, float]:
         """What is made small, of the cheapest and of the dearest network of the space."""
         low, high = (self.objective.of(self.cost(network)) for network in self._extremes())

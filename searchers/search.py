@@ -1,5 +1,6 @@
 """A whole search from its settings: data, study, cluster, trials."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -11,6 +12,7 @@ from searchers import samplers
 from searchers.campaign import Campaign
 from searchers.cluster import Cluster, Resources
 from searchers.planning import Plan
+from searchers.problem import Problem
 from searchers.proposals import Proposer
 from searchers.question import Question
 from searchers.rungs import Rungs
@@ -112,15 +114,15 @@ def search(
         delivered = outbox.deliver(study.id, ledger.record)
         done = store.count(study)
         resources = cluster.resources()
-        bounds = question.problem(settings.limits).bounds
+        problem = question.problem(settings.limits)
         campaign = Campaign(
             study=study,
             ledger=ledger,
             outbox=outbox,
             mirror=mirror,
-            plan=_plan(settings, question, done),
+            plan=_plan(settings, problem, question.rungs, done),
             limit=TimeLimit(settings.trial_timeout, len(question.dataset.search.train)),
-            standing=Standing(settings.budget, question.recipe.epochs, bounds),
+            standing=Standing(settings.budget, question.recipe.epochs, problem.bounds),
             concurrency=resources.concurrency,
             seed=settings.seed,
             latency_device=question.latency.device if question.latency else None,
@@ -134,7 +136,9 @@ def search(
             run_trials(campaign, job, resources, verbose=settings.verbose)
         if campaign.trouble is None:
             mirror.flush()
-            mirror.catch_up(ledger.orphaned())
+            # If the database is away now, the next search sees to it: all that counts is recorded.
+            with contextlib.suppress(StoreError):
+                mirror.catch_up(ledger.orphaned())
     if campaign.trouble is not None:
         raise StoreError(_last_words(campaign))
     end = campaign.snapshot()
@@ -144,11 +148,10 @@ def search(
     )
 
 
-def _plan(settings: Settings, question: Question, done: int) -> Plan:
-    problem = question.problem(settings.limits)
+def _plan(settings: Settings, problem: Problem, rungs: tuple[int, ...], done: int) -> Plan:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
-    return Plan(proposer, Rungs(question.rungs))
+    return Plan(proposer, Rungs(rungs))
 
 
 def _last_words(campaign: Campaign) -> str:
