@@ -97,18 +97,11 @@ class Store:
         except StoreError:
             # Another search may have entered it meanwhile; if that was not it, it fails again.
             stored = self.database.write(lambda session: _entered(session, study))
-        parts = {
-            "space": (stored.space, study.space),
-            "data set": (_identity(stored.dataset), _identity(study.dataset)),
-            "recipe": (stored.recipe, study.recipe),
-            "objective": (_aim(stored), _aim(study)),
-        }
-        for what, (old, new) in parts.items():
-            if old != new:
-                raise StoreError(
-                    f"study {study.name!r} has another {what} ({_difference(old, new)}); "
-                    "continue it with the same one, or give this search another --study name"
-                )
+        for what, how in differences(stored, study).items():
+            raise StoreError(
+                f"study {study.name!r} has another {what} ({how}); continue it with the same one, "
+                "or give this search another --study name"
+            )
         return stored
 
     def count(self, study: Study) -> int:
@@ -356,6 +349,19 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
     session.execute(
         delete(Weights).where(Weights.evaluation_id.in_(mine), Weights.evaluation_id.not_in(keep))
     )
+
+
+def differences(old: Study, new: Study) -> dict[str, str]:
+    """What one study asks otherwise than another: which parts, and how."""
+    parts = {
+        "space": (old.space, new.space),
+        "data set": (_identity(old.dataset), _identity(new.dataset)),
+        "recipe": (old.recipe, new.recipe),
+        "objective": (_aim(old), _aim(new)),
+    }
+    return {
+        what: _difference(before, now) for what, (before, now) in parts.items() if before != now
+    }
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:

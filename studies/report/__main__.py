@@ -9,7 +9,7 @@ from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.report.facts import Facts
 from studies.report.page import front_alone, page
-from studies.store import Store
+from studies.store import Store, differences
 from trainers.files import write_whole
 
 
@@ -82,18 +82,15 @@ def write(
 
 
 def _comparable(facts: Facts, against: Facts | None) -> None:
-    """Raise CommandError where two studies have no common box."""
+    """Raise CommandError where fronts of two studies do not compare: all but the space is alike."""
     if against is None:
         return
     mine, theirs = facts.study, against.study
-    for what in ("objective", "dataset"):
-        one, other = getattr(mine, what), getattr(theirs, what)
-        if what == "dataset":
-            one, other = one["fingerprint"], other["fingerprint"]
-        if one != other:
+    for what, how in differences(mine, theirs).items():
+        if what != "space":
             raise CommandError(
-                f"--against {theirs.name}: it has another {what} than {mine.name}, so the two "
-                "cannot be compared"
+                f"--against {theirs.name}: it has another {what} than {mine.name} ({how}), so the "
+                "two cannot be compared"
             )
 
 

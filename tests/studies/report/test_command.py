@@ -91,6 +91,7 @@ def test_random_search_can_be_drawn_beside_it(url: str) -> None:
         (["--study", "none"], "no study 'none'"),
         (["--study", "mine", "--against", "none"], "no study 'none'"),
         (["--study", "mine", "--against", "other"], "it has another objective than mine"),
+        (["--study", "mine", "--against", "longer"], "another recipe than mine (epochs: 6, now 9)"),
         (["--study", "mine", "--output", "."], "is a folder: say a file"),
         (["--study", "mine", "--output", "no/such/r.html"], "No such file or directory"),
     ],
@@ -100,5 +101,6 @@ def test_bad_input_is_one_line(
 ) -> None:
     stored(url, owner("mine"), 1)
     stored(url, owner("other", objective="params"), 1)
+    stored(url, owner("longer", recipe={"name": "quick", "epochs": 9}), 1)
     assert reason in refusal(lambda: report(url, *options), capsys)
     assert [path.name for path in Path().iterdir()] == ["convnas.db"]
