@@ -22,7 +22,7 @@ from studies.objective import UnknownObjectiveError
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
 
-_BAD_INPUT = (
+BAD_INPUT = (
     ClusterError,
     DatasetError,
     ImpossibleLimitError,
@@ -34,11 +34,12 @@ _BAD_INPUT = (
     UnknownSamplerError,
     UnknownSpaceError,
 )
+"""What can be wrong with the command line."""
 
 
 def command(argv: Sequence[str]) -> int:
     """Parse the arguments and run the search; the exit code."""
-    return run(lambda: _command(argv), *_BAD_INPUT)
+    return run(lambda: _command(argv), *BAD_INPUT)
 
 
 def _command(argv: Sequence[str]) -> int:
@@ -51,5 +52,5 @@ def _command(argv: Sequence[str]) -> int:
         from searchers import session  # noqa: PLC0415 - seconds, while the cluster starts
 
         return run(
-            lambda: session.session(settings, question, cluster), *_BAD_INPUT, *session.BAD_INPUT
+            lambda: session.session(settings, question, cluster), *BAD_INPUT, *session.BAD_INPUT
         )

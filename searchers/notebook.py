@@ -23,12 +23,13 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import pandas as pd
 
 from nas_space.architecture import Architecture
-from searchers import arguments
+from searchers import arguments, command
 from searchers.cluster import Cluster
 from searchers.question import ask
 from studies import choose, export
 from studies.arguments import DEFAULT_URL
 from studies.choose import Rule
+from studies.cli import BAD_INPUT
 from studies.records import Evaluation
 from studies.report.__main__ import write
 from studies.report.facts import Facts
@@ -120,14 +121,16 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
         KeyboardInterrupt: it was interrupted twice; what was recorded stays.
     """
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
-    with _refusals():
-        settings = _parsed(arguments.read, argv)
+    settings = _parsed(arguments.read, argv)
+    with _refusals(*command.BAD_INPUT):
         question = ask(settings)
         with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
-            from searchers.session import conduct  # noqa: PLC0415
+            from searchers import session  # noqa: PLC0415
 
-            finding = conduct(settings, question, cluster)
+            with _refusals(*session.BAD_INPUT):
+                finding = session.conduct(settings, question, cluster)
+    finding.store.close()
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201
     return Found(settings.storage, finding.study.name)
@@ -190,7 +193,7 @@ class Found:
         """
         facts = self._facts()
         rule = Rule(None, knee, max_macs, max_params, None, min_accuracy)
-        with _refusals():
+        with _refusals(*export.BAD_INPUT):
             chosen = choose.choose_among(facts.front, rule, lambda member: member.latency or 0.0)
         return _frame([chosen]).iloc[0]
 
@@ -214,7 +217,7 @@ class Found:
             RefusedError: what the command would refuse.
         """
         where = {"study": self.study, "storage": self.storage, "output": output}
-        with _refusals():
+        with _refusals(*export.BAD_INPUT):
             export.export(_parsed(export.read, _argv({**where, **options})))
         return Path(output)
 
@@ -277,11 +280,13 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Raise what a command would print as the line that it prints."""
+def _refusals(*more: type[ValueError]) -> Iterator[None]:
+    """Raise what a command would print as the line that it prints.
+
+    Args:
+        more: what is bad input to it, beside what is to any command on a study.
+    """
     try:
         yield
-    except RefusedError:
-        raise
-    except ValueError as error:
+    except (*BAD_INPUT, *more) as error:
         raise RefusedError(str(error)) from None

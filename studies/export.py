@@ -27,6 +27,8 @@ from trainers.data import Dataset
 from trainers.latency import hardware, measure
 from trainers.recipes import Recipe
 
+BAD_INPUT = (BundleError, CheckpointError, NoSuchNetworkError, NotRetrainedError)
+"""What may be wrong with a request for an export, beside what may be with any on a study."""
 _RECIPE = "full"
 _BATCHES = (1, 64)
 """Images at a time of the latencies on the card."""
@@ -34,7 +36,7 @@ _BATCHES = (1, 64)
 
 def main() -> int:
     """Export a network."""
-    return run(_main, BundleError, CheckpointError, NoSuchNetworkError, NotRetrainedError)
+    return run(_main, *BAD_INPUT)
 
 
 def _main() -> int:
