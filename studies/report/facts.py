@@ -90,12 +90,6 @@ class Facts:
         """Of the full trainings, by number."""
         return {e.number: Architecture.from_json(e.architecture) for e in self.complete}
 
-    @property
-    def spent(self) -> float:
-        """The epochs of all trainings, in full trainings."""
-        epochs = sum(entry.trained for entry in (*self.complete, *self.partial))
-        return float(epochs / self.study.recipe["epochs"])
-
     @cached_property
     def box(self) -> tuple[float, float]:
         """Costs between which hypervolumes are measured.

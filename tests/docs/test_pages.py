@@ -33,12 +33,11 @@ LESS = (
     (r"--retrain\b", "--retrain --epochs 1"),
     (r"--seeds 3\b", "--seeds 2 --epochs 1"),
     (r"--epochs 20\b", "--epochs 1"),
-    (r"--dataset cifar10 --subset \d+", "--dataset digits"),
 )
 """Less to do, in the same words."""
 PATIENCE = 180.0
 """Seconds that a server may take to come and to go; on a busy machine it may be a minute."""
-SERVES = re.compile(r"\b(optuna-dashboard|studies\.dashboard)\b")
+SERVES = re.compile(r"\bstudies\.dashboard\b")
 PORT = re.compile(r"https?://[\w.]+:(\d+)")
 
 
