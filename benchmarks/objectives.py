@@ -1,6 +1,6 @@
 """What does a search for another cost than MACs gain, by that cost?
 
-    uv run python -m benchmarks.objectives latency --seeds 3 --budget 40
+    uv run python -m benchmarks.objectives latency --seeds 4 --budget 40
 
 For each seed, two searches of the space mixed on the digits: one makes MACs small, the other the
 cost that is named. The fronts of both are drawn by that cost, with the validation accuracies of the
@@ -62,7 +62,7 @@ def main() -> None:
     """Run both searches for every seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("objective", choices=[name for name in objective.names() if name != "macs"])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--budget", type=int, default=40)
     given = parser.parse_args()
     by = objective.get(given.objective)
