@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -100,11 +100,13 @@ def serve(command: str, folder: Path) -> None:
 
 
 def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
-            return bool(page.status == 200)
-    except urllib.error.URLError:
-        return False
+    """Whether a page is served there; asked without proxies, which other tests may have set."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        try:
+            connection.request("GET", "/dashboard/")
+            return connection.getresponse().status == HTTPStatus.OK
+        except OSError:
+            return False
 
 
 @pytest.fixture(scope="module")
