@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
@@ -88,6 +89,7 @@ class Cluster:
             _knock(wishes.address)
         self._wishes = wishes
         self._verbose = verbose
+        self._added: list[str] = []
         self._found: Future[Resources] = Future()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
@@ -95,8 +97,10 @@ class Cluster:
     def __enter__(self) -> Self:
         """Begin to start it."""
         settings = _RAY_SETTINGS | (_secluded() if self._wishes.address is None else {})
-        for name, value in (settings | ({} if self._verbose else _SILENCE)).items():
-            os.environ.setdefault(name, value)
+        settings |= {} if self._verbose else _SILENCE
+        # What the user has set holds.
+        self._added = [name for name in settings if name not in os.environ]
+        os.environ.update({name: settings[name] for name in self._added})
         # Before the thread: two threads that import take turns at the interpreter, and its
         # processes would start later.
         importlib.import_module("ray")
@@ -120,6 +124,9 @@ class Cluster:
         """Leave the cluster, or end it if it is ours."""
         self._over.set()
         self._thread.join()
+        # A notebook may go on to another cluster, or start one.
+        for name in self._added:
+            os.environ.pop(name, None)
 
     def _live(self) -> None:
         try:
@@ -157,13 +164,14 @@ class Cluster:
         return plan(self._wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
+@cache
 def _secluded() -> dict[str, str]:
     """Settings of a cluster for us alone: Ray executes whatever code reaches it.
 
     Left to itself it listens on all addresses of a Linux machine. Told, as it tells itself on a
     Mac, that no other machine will come, it listens on the loopback address. The token, which Ray
     asks for since 2.60, keeps out the other users of this machine; given here, it is written
-    nowhere.
+    nowhere. Ray reads it once in a process: all clusters that a process starts have the same.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

@@ -1,6 +1,7 @@
 """A search as a notebook asks for it."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,13 @@ def test_what_was_found_is_a_frame_of_all_and_one_of_the_front(found: Found) -> 
     assert found.front["macs"].is_monotonic_increasing
     assert found.front["val_accuracy"].is_monotonic_increasing
     assert isinstance(found.front, pd.DataFrame)
+
+
+def test_no_setting_of_its_ray_is_left_behind(found: Found) -> None:
+    # With this one, `ray start --address` of a notebook's shell would refuse.
+    assert found.storage
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in os.environ
+    assert "RAY_AUTH_TOKEN" not in os.environ
 
 
 def test_a_rule_means_a_row_and_its_architecture_can_be_built(found: Found) -> None:
