@@ -89,7 +89,7 @@ class Cluster:
             _knock(wishes.address)
         self._wishes = wishes
         self._verbose = verbose
-        self._added: list[str] = []
+        self._before: dict[str, str] = {}
         self._found: Future[Resources] = Future()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
@@ -98,9 +98,9 @@ class Cluster:
         """Begin to start it."""
         settings = _RAY_SETTINGS | (_secluded() if self._wishes.address is None else {})
         settings |= {} if self._verbose else _SILENCE
+        self._before = _rays_environment()
         # What the user has set holds.
-        self._added = [name for name in settings if name not in os.environ]
-        os.environ.update({name: settings[name] for name in self._added})
+        os.environ.update(settings | self._before)
         # Before the thread: two threads that import take turns at the interpreter, and its
         # processes would start later.
         importlib.import_module("ray")
@@ -124,9 +124,9 @@ class Cluster:
         """Leave the cluster, or end it if it is ours."""
         self._over.set()
         self._thread.join()
-        # A notebook may go on to another cluster, or start one.
-        for name in self._added:
-            os.environ.pop(name, None)
+        # A notebook may go on to another cluster, or start one. Ray sets some itself.
+        for name in _rays_environment().keys() - self._before.keys():
+            del os.environ[name]
 
     def _live(self) -> None:
         try:
@@ -162,6 +162,11 @@ class Cluster:
             reason = str(error).strip().splitlines()[0]
             raise ClusterError(f"no Ray cluster {where}: {reason}") from None
         return plan(self._wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def _rays_environment() -> dict[str, str]:
+    prefixes = ("RAY_", "TUNE_")
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
 
 
 @cache
