@@ -19,18 +19,19 @@ def count(module: nn.Module, shape: tuple[int, ...]) -> Cost:
     """
     import thop  # noqa: PLC0415 - half a second that only this function needs
 
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    like = next(module.parameters(), torch.zeros(()))
     double = copy.deepcopy(module)
     kinds = {type(part) for part in double.modules() if not list(part.children())}
     handlers = {k: _count_layer if issubclass(k, _COUNTED) else _count_nothing for k in kinds}
-    images = torch.zeros(1, *shape, device=device)
+    images = torch.zeros(1, *shape, device=like.device, dtype=like.dtype)
     macs, _ = thop.profile(double, (images,), custom_ops=handlers, verbose=False)
     return Cost(sum(p.numel() for p in module.parameters()), int(macs))
 
 
 def _count_layer(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
     # Every output value is one dot product with a slice of the weight along its first axis.
-    weight = layer.get_parameter("weight")
+    weight = layer.weight
+    assert isinstance(weight, Tensor)  # noqa: S101 - a parameter, or made of some
     per_value = weight.numel() // weight.shape[0]
     layer.get_buffer("total_ops").add_(output.numel() // output.shape[0] * per_value)
 

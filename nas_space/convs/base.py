@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Size = tuple[int, int]
 """Height and width of a feature map, in pixels."""
@@ -117,6 +117,20 @@ class Conv(ABC):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Multiply-adds for one image whose *input* map has that size, in closed form."""
 
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002
+        """Give a module of `build` what it can take over of a dense convolution's weights.
+
+        As it stands here it serves a type that has no way to.
+
+        Args:
+            module: whose weights are to be set.
+            kernel: (c_out, c_in, K, K), of a dense convolution between the same widths.
+
+        Returns:
+            Whether it did; each type that does says what of the kernel it keeps.
+        """
+        return False
+
     def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """Most numbers alive at once for one image, its output among them, its input not.
 
@@ -174,14 +188,26 @@ class Conv(ABC):
         Raises:
             InvalidChoiceError: a setting is unknown, missing, no number, or out of range.
         """
+        values = cls.numbers(settings)
+        for field in fields(cls):
+            if field.default is MISSING and field.name not in values:
+                raise InvalidChoiceError(
+                    f"{cls.kind} takes the settings {_named(cls)}; missing: {field.name}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def numbers(cls, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Some settings of this type, from text to numbers.
+
+        Raises:
+            InvalidChoiceError: a setting is unknown, or no number.
+        """
         types = _setting_types(cls)
-        expected = {field.name: field.default is MISSING for field in fields(cls)}
-        unknown = sorted(settings.keys() - expected.keys())
-        missing = [name for name, needed in expected.items() if needed and name not in settings]
-        if unknown or missing:
+        unknown = sorted(settings.keys() - types.keys())
+        if unknown:
             raise InvalidChoiceError(
-                f"{cls.kind} takes the settings {', '.join(expected)}; "
-                + (f"unknown: {', '.join(unknown)}" if unknown else f"missing: {missing[0]}")
+                f"{cls.kind} takes the settings {_named(cls)}; unknown: {', '.join(unknown)}"
             )
         values: dict[str, Any] = {}
         for name, text in settings.items():
@@ -191,7 +217,11 @@ class Conv(ABC):
                 raise InvalidChoiceError(
                     f"{cls.kind}: {name}={text!r} is no {types[name].__name__}"
                 ) from None
-        return cls(**values)
+        return values
+
+
+def _named(kind: type[Conv]) -> str:
+    return ", ".join(field.name for field in fields(kind))
 
 
 @cache

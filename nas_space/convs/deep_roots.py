@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 _PLAIN = '''\
@@ -77,6 +77,22 @@ class DeepRoots(Conv):
             GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),
             nn.Conv2d(c_out, c_out, 1, bias=False),
         )
+
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """The nearest kernel, in least squares: of low rank in each group of input channels."""
+        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+
+        c_out, c_in, *sides = kernel.shape
+        inputs, outputs = c_in // self.groups, c_out // self.groups
+        blocks = kernel.reshape(c_out, self.groups, -1).transpose(0, 1)
+        mixing, patterns = factors(blocks, outputs)
+        rank = patterns.shape[1]
+        grouped = module.get_parameter("0.weight").data.view(self.groups, outputs, inputs, *sides)
+        grouped[:, :rank] = patterns.view(self.groups, rank, inputs, *sides)
+        # What the kernel does not need gets no say yet, but stays as it was drawn, to be learnt.
+        pointwise = module.get_parameter("1.weight").data.view(c_out, self.groups, outputs)
+        pointwise.zero_()[..., :rank] = mixing.transpose(0, 1)
+        return True
 
     def params(self, c_in: int, c_out: int) -> int:
         """Grouped K² · c_in/groups · c_out, pointwise c_out²."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 _PLAIN = '''\
@@ -98,6 +98,20 @@ class IGC(Conv):
             GroupConv2d(c_out, c_out, 1, groups=self.M, bias=False),
             nn.ChannelShuffle(self.M),
         )
+
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """The nearest kernel, in least squares: of rank 1 from a primary to a secondary partition.
+
+        Output channel o·M + m sees primary partition l through one pattern for each (m, l).
+        """
+        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+
+        primary, secondary = module.get_parameter("0.weight"), module.get_parameter("2.weight")
+        blocks = kernel.reshape(self.L, self.M, self.L, -1).permute(1, 2, 0, 3)
+        mixing, patterns = factors(blocks, 1)  # (M, L, L, 1) and (M, L, 1, c_in/L·K²)
+        primary.data.copy_(patterns.transpose(0, 1).reshape(primary.shape))
+        secondary.data.copy_(mixing.squeeze(-1).transpose(1, 2).reshape(secondary.shape))
+        return True
 
     def params(self, c_in: int, c_out: int) -> int:
         """Primary K² · c_in/L · c_out, secondary L · c_out."""

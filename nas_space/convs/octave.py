@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def split(channels: int, alpha: float) -> tuple[int, int]:
@@ -129,6 +129,17 @@ class Octave(Conv):
             split(c_in, self.alpha), split(c_out, self.alpha), self.kernel, stride=stride
         )
         return OneTensor(conv)
+
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """Each path takes its block of the kernel, so maps without detail give what they gave."""
+        high, _ = split(kernel.shape[0], self.alpha)
+        rows = {"h": kernel[:high], "l": kernel[high:]}
+        high, _ = split(kernel.shape[1], self.alpha)
+        for name, path in module.get_submodule("conv").named_children():
+            source, target = name[0], name[-1]
+            blocks = {"h": rows[target][:, :high], "l": rows[target][:, high:]}
+            path.get_parameter("weight").data.copy_(blocks[source])
+        return True
 
     def params(self, c_in: int, c_out: int) -> int:
         """K² · c_in · c_out, whatever α."""

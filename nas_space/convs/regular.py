@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nas_space.convs.base import Conv, Size, area, out_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,11 @@ class Regular(Conv):
         strided = f", stride={stride}" * (stride > 1)
         padded = f", padding={self.kernel // 2}" * (self.kernel > 1)
         return f"nn.Conv2d({c_in}, {c_out}, {self.kernel}{strided}{padded}, bias=False)"
+
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """The kernel itself."""
+        module.get_parameter("weight").data.copy_(kernel)
+        return True
 
     def params(self, c_in: int, c_out: int) -> int:
         """K² · c_in · c_out."""

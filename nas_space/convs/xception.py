@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from nas_space.convs.base import Conv, Size, area, out_size
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 _PLAIN = '''\
@@ -61,6 +61,16 @@ class Xception(Conv):
             GroupConv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
             nn.Conv2d(c_in, c_out, 1, bias=False),
         )
+
+    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """The nearest kernel, in least squares, in which an input channel has one pattern."""
+        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+
+        c_out, c_in, *sides = kernel.shape
+        mixing, patterns = factors(kernel.transpose(0, 1).reshape(c_in, c_out, -1), 1)
+        module.get_parameter("0.weight").data.copy_(patterns.view(c_in, 1, *sides))
+        module.get_parameter("1.weight").data.copy_(mixing.view(c_in, c_out, 1, 1).transpose(0, 1))
+        return True
 
     def params(self, c_in: int, c_out: int) -> int:
         """Depthwise K² · c_in, pointwise c_in · c_out."""

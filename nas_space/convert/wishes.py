@@ -1,0 +1,91 @@
+"""What a user asks of a layer: a type of convolution, with all, some or none of its settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+from nas_space.convert.places import Place
+from nas_space.convs import Conv, InvalidChoiceError, kinds
+from nas_space.convs.base import split_label
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A type and some of its settings, e.g. ``octave(alpha=0.5)``, ``igc(M=2)``, ``igc``.
+
+    Settings that the wish leaves open follow from the layer's widths: of those that a search may
+    try there, the middle one, from dense to sparse. The kernel is the layer's.
+
+    Attributes:
+        kind: the type.
+        settings: by name.
+    """
+
+    kind: type[Conv]
+    settings: Mapping[str, int | float]
+
+    @classmethod
+    def read(cls, label: str) -> Self:
+        """Read a wish.
+
+        Raises:
+            InvalidChoiceError: the type is unknown, or a setting is unknown or no number.
+        """
+        name, settings = split_label(label)
+        known = kinds()
+        if name not in known:
+            raise InvalidChoiceError(
+                f"unknown convolution type {name!r}; known types: {', '.join(known)}"
+            )
+        values = known[name].numbers(settings)
+        if len(values) == len(fields(known[name])) - 1:
+            known[name](**values)  # raises if no width could have them
+        return cls(known[name], values)
+
+    @classmethod
+    def of(cls, conv: Conv) -> Self:
+        """The wish for a choice with all of its settings, but for its kernel."""
+        values = {field.name: getattr(conv, field.name) for field in fields(conv)}
+        values.pop("kernel")
+        return cls(type(conv), values)
+
+    def choose(self, place: Place) -> Conv:
+        """The choice for a layer.
+
+        Raises:
+            InvalidChoiceError: the layer cannot have it, with the reason as one clause.
+        """
+        if place.obstacle is not None:
+            raise InvalidChoiceError(place.obstacle)
+        kernel = place.kernel[0]
+        if self.settings.get("kernel", kernel) != kernel:
+            raise InvalidChoiceError(f"its kernel is {kernel}, not {self.settings['kernel']}")
+        conv = self._fitting(place, kernel)
+        (stride, _), macs = place.stride, 0
+        for size in place.sizes:
+            macs += conv.macs(place.c_in, place.c_out, size, stride)
+        if macs >= place.macs:
+            raise InvalidChoiceError(f"{conv} would take {macs / place.macs:.2f} times the MACs")
+        return conv
+
+    def _fitting(self, place: Place, kernel: int) -> Conv:
+        c_in, c_out = place.c_in, place.c_out
+        values = {name: value for name, value in self.settings.items() if name != "kernel"}
+        if len(values) == len(fields(self.kind)) - 1:
+            conv = self.kind(**values, kernel=kernel)
+            reason = conv.misfit(c_in, c_out)
+            if reason is not None:
+                raise InvalidChoiceError(f"{conv}: {reason}")
+            return conv
+        fitting = [
+            conv
+            for conv in self.kind.settings(c_in, c_out)
+            if all(getattr(conv, name) == value for name, value in values.items())
+        ]
+        if not fitting:
+            given = ", ".join(f"{name}={value}" for name, value in values.items())
+            raise InvalidChoiceError(
+                f"{self.kind.kind} has no settings{f' with {given}' * bool(given)} for "
+                f"{c_in} → {c_out} channels"
+            )
+        return replace(fitting[len(fitting) // 2], kernel=kernel)
