@@ -19,7 +19,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
 from nas_space.network import build
-from nas_space.spaces import Space
+from nas_space.space import Space
 from trainers.data import Images, SearchData
 from trainers.recipes import Recipe
 

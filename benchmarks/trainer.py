@@ -21,9 +21,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.tables import circumstances, spread
-from nas_space.architecture import Architecture, Stage
 from nas_space.convs import parse
 from nas_space.cost import Task, predict
+from nas_space.residual import ResidualArchitecture, Stage
 from trainers import recipes
 from trainers.data import SearchData
 
@@ -34,7 +34,10 @@ _MIXED = (
     Stage(32, ((parse("igc(L=8,M=4)"), parse("deep_roots(groups=4)")),)),
     Stage(64, ((parse("regular"), parse("igcv2(K1=1,K2=8,K3=8)")),)),
 )
-NETWORKS = {"ResNet-20": Architecture(_RESNET), "small mixed": Architecture(_MIXED)}
+NETWORKS = {
+    "ResNet-20": ResidualArchitecture(_RESNET),
+    "small mixed": ResidualArchitecture(_MIXED),
+}
 
 
 def read(dataset: str | None, images: int) -> SearchData:

@@ -2,28 +2,21 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from nas_space.convs import Conv, InvalidChoiceError, parse
-from nas_space.convs.base import Size, out_size
-from nas_space.convs.regular import Regular
+from nas_space.convs import Conv
+from nas_space.convs.base import Size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas_space.cost import Cost, Task
 
 FORMAT = 1
 """Version of the JSON form. Older forms stay readable."""
-
-_MAX_WIDTH = 8192
-_MAX_BLOCKS = 256
-_MAX_STAGES = 8
-_MAX_WEIGHTS = 10**8
-"""Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
-_FIELDS = {"format", "skeleton", "stem", "stages"}
-
-_STEM = Regular()
-
-Block = tuple[Conv, Conv]
-"""The two convolutions of a residual block."""
 
 
 class InvalidArchitectureError(ValueError):
@@ -50,104 +43,98 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Residual blocks of one width; the first block of a stage halves the map, but for stage 1."""
+class Rest:
+    """What an architecture has beside its convolutions.
 
-    width: int
-    blocks: tuple[Block, ...]
+    Attributes:
+        name: as people know it.
+        what: it is.
+        channels: in and out.
+        macs: multiply-adds for one image.
+        params: weights, without normalisation.
+    """
+
+    name: str
+    what: str
+    channels: tuple[int, int]
+    macs: int
+    params: int
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
+class Architecture(ABC):
+    """A network as an immutable value; a subclass is a skeleton, a frozen dataclass of its own.
 
     The image's channels and the number of classes are the task's, not the architecture's.
 
-    Raises:
-        InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
+    Attributes:
+        legend: how to read one as a line of text.
     """
 
-    stages: tuple[Stage, ...]
-    stem: Conv = _STEM
+    __slots__ = ()
+    legend: ClassVar[str]
 
-    def __post_init__(self) -> None:
-        """Refuse what could not be built."""
-        if not 1 <= len(self.stages) <= _MAX_STAGES:
-            raise InvalidArchitectureError(
-                f"an architecture has 1 to {_MAX_STAGES} stages, not {len(self.stages)}"
-            )
-        for number, stage in enumerate(self.stages, 1):
-            if not 1 <= stage.width <= _MAX_WIDTH:
-                raise InvalidArchitectureError(
-                    f"stage{number}: width must be from 1 to {_MAX_WIDTH}, not {stage.width}"
-                )
-            if not 1 <= len(stage.blocks) <= _MAX_BLOCKS:
-                raise InvalidArchitectureError(
-                    f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
-                )
-        weights = 0
-        for layer in self.layers():
-            # The stem's input is the image, whose channels only regular-like choices can take;
-            # `build` checks that one.
-            if layer.c_in is None:
-                continue
-            try:
-                layer.conv.check(layer.c_in, layer.c_out)
-            except InvalidChoiceError as error:
-                raise InvalidArchitectureError(f"{layer.name}: {error}") from None
-            weights += layer.conv.params(layer.c_in, layer.c_out)
-        if weights > _MAX_WEIGHTS:
-            raise InvalidArchitectureError(
-                f"an architecture has at most {_MAX_WEIGHTS:,} weights, not {weights:,}"
-            )
-
+    @abstractmethod
     def layers(self) -> Iterator[Layer]:
-        """The convolutions that can be chosen, from stem to head."""
-        width = self.stages[0].width
-        yield Layer("stem", self.stem, None, width)
-        for s, stage in enumerate(self.stages, 1):
-            for b, (first, second) in enumerate(stage.blocks, 1):
-                place = f"stage{s}.block{b}"
-                stride = 2 if s > 1 and b == 1 else 1
-                yield Layer(f"{place}.conv1", first, width, stage.width, stride)
-                yield Layer(f"{place}.conv2", second, stage.width, stage.width)
-                width = stage.width
+        """The convolutions that can be chosen, and a stem that reads the image, in order."""
 
-    def shortcuts(self) -> Iterator[Layer]:
-        """The 1×1 projections: one wherever a block changes the width or the map's size."""
-        yield from filter(None, map(_shortcut, self.layers()))
-
+    @abstractmethod
     def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """Each layer with the height and width of its input map, for images of that size."""
-        for layer in self.layers():
-            yield layer, size
-            size = out_size(size, layer.stride)
 
+    @abstractmethod
     def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
-        """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
+        """As `sizes`, with the convolutions between them that are no choice."""
 
-        All that has weights, but for normalisation and the classifier.
+    @abstractmethod
+    def sections(self) -> Iterator[tuple[Layer, ...]]:
+        """The layers that can be chosen, in groups of those that are alike; none is empty.
+
+        Networks of one space have equally many sections.
         """
-        for layer, place in self.sizes(size):
-            yield layer, place
-            shortcut = _shortcut(layer)
-            if shortcut is not None:
-                yield shortcut, place
 
+    @abstractmethod
+    def dimensions(self) -> dict[str, str]:
+        """What can be chosen beside convolutions, as labels by name."""
+
+    @abstractmethod
+    def rest(self, task: "Task") -> Rest:
+        """All that has weights beside `convolutions`, but for normalisation."""
+
+    @abstractmethod
+    def cost(self, task: "Task") -> "Cost":
+        """What the network of `nas_space.network.build` costs, without building it.
+
+        Raises:
+            InvalidArchitectureError: the architecture is for images of another size.
+        """
+
+    @abstractmethod
+    def check(self, channels: int, classes: int) -> None:
+        """See whether the network can be for images of so many channels, in so many classes.
+
+        Raises:
+            InvalidArchitectureError, InvalidChoiceError: it cannot; the message says why.
+        """
+
+    @abstractmethod
+    def module(self, channels: int, classes: int, seed: int) -> "nn.Module":
+        """Make the network; users call `nas_space.network.build`, which checks first.
+
+        The skeletons import torch here, as types of convolution do (see `Conv.build`).
+        """
+
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """The JSON form, of plain dicts, lists, numbers and strings."""
-        return {
-            "format": FORMAT,
-            "skeleton": "residual",
-            "stem": str(self.stem),
-            "stages": [
-                {
-                    "width": stage.width,
-                    "blocks": [[str(conv) for conv in block] for block in stage.blocks],
-                }
-                for stage in self.stages
-            ],
-        }
+        """The JSON form, of plain dicts, lists, numbers and strings, with format and skeleton."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """Read the JSON form of this skeleton.
+
+        Raises:
+            InvalidArchitectureError: it is none.
+        """
 
     @property
     def text(self) -> str:
@@ -159,20 +146,15 @@ class Architecture:
         """Twelve hex digits that name this architecture in databases and tables."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
-    def __str__(self) -> str:
-        """A line a person can read: widths, then the choices of each stage."""
-        return " | ".join(
-            f"{stage.width}: " + " ".join(str(conv) for block in stage.blocks for conv in block)
-            for stage in self.stages
-        )
-
-    @classmethod
-    def from_json(cls, data: object) -> Self:
+    @staticmethod
+    def from_json(data: object) -> "Architecture":
         """Read the JSON form, as text or already decoded.
 
         Raises:
             InvalidArchitectureError: it is not the JSON form of an architecture.
         """
+        from nas_space.skeletons import skeletons  # noqa: PLC0415 - they import this module
+
         if isinstance(data, str | bytes):
             try:
                 data = json.loads(data, object_pairs_hook=_object)
@@ -180,28 +162,25 @@ class Architecture:
                 raise
             except (ValueError, RecursionError):
                 raise InvalidArchitectureError("an architecture must be valid JSON") from None
-        if not isinstance(data, dict) or data.keys() != _FIELDS:
+        if not isinstance(data, dict) or not {"format", "skeleton"} <= data.keys():
             raise InvalidArchitectureError(
-                f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
+                "an architecture is a JSON object with the fields format and skeleton"
             )
-        if not _whole(data["format"]) or (data["format"], data["skeleton"]) != (FORMAT, "residual"):
+        known = skeletons()
+        skeleton = data["skeleton"]
+        version = data["format"]
+        named = isinstance(skeleton, str) and skeleton in known
+        if not is_whole(version) or version != FORMAT or not named:
             raise InvalidArchitectureError(
-                f"this version reads format {FORMAT} of the residual skeleton, and nothing else"
+                f"this version reads format {FORMAT} of the skeletons {', '.join(known)}, and "
+                "nothing else"
             )
-        try:
-            listed = _listed(data["stages"], "stages", _MAX_STAGES)
-            stages = tuple(_read_stage(stage) for stage in listed)
-            return cls(stages, stem=parse(_string(data["stem"])))
-        except InvalidChoiceError as error:
-            raise InvalidArchitectureError(str(error)) from None
+        return known[skeleton].read(data)
 
 
-def _shortcut(layer: Layer) -> Layer | None:
-    """The 1×1 projection beside a block that begins with this layer; None where there is none."""
-    if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
-        name = layer.name.replace("conv1", "shortcut")
-        return Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
-    return None
+def is_whole(data: object) -> bool:
+    """Whether something of JSON is a whole number."""
+    return isinstance(data, int) and not isinstance(data, bool)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -210,39 +189,3 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         raise InvalidArchitectureError("a JSON object of an architecture gives a field twice")
     return found
-
-
-def _read_stage(data: object) -> Stage:
-    if not isinstance(data, dict) or data.keys() != {"width", "blocks"}:
-        raise InvalidArchitectureError("a stage is a JSON object with the fields width and blocks")
-    if not _whole(data["width"]):
-        raise InvalidArchitectureError("a stage's width must be a whole number")
-    blocks = _listed(data["blocks"], "blocks", _MAX_BLOCKS)
-    return Stage(data["width"], tuple(_read_block(block) for block in blocks))
-
-
-def _read_block(data: object) -> Block:
-    match _listed(data, "a block", 2):
-        case [str(first), str(second)]:
-            return parse(first), parse(second)
-        case _:
-            raise InvalidArchitectureError(
-                "a block is a list of two convolutions like igc(L=4,M=16)"
-            )
-
-
-def _listed(data: object, what: str, most: int) -> list[object]:
-    """A JSON list that is not so long that reading it would take its time."""
-    if not isinstance(data, list) or len(data) > most:
-        raise InvalidArchitectureError(f"{what} must be a JSON list of at most {most}")
-    return data
-
-
-def _whole(data: object) -> bool:
-    return isinstance(data, int) and not isinstance(data, bool)
-
-
-def _string(data: object) -> str:
-    if not isinstance(data, str):
-        raise InvalidArchitectureError("a convolution must be a string like igc(L=4,M=16)")
-    return data

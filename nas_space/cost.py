@@ -6,10 +6,12 @@ that a search uses (microseconds); `nas_space.counting` holds it to what thop me
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from nas_space.architecture import Architecture
 from nas_space.convs.base import Size
-from nas_space.memory import peak
+
+if TYPE_CHECKING:
+    from nas_space.architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,6 @@ class Cost:
     latency: float | None = field(default=None, compare=False)
 
 
-def predict(architecture: Architecture, task: Task) -> Cost:
+def predict(architecture: "Architecture", task: Task) -> Cost:
     """Cost of the network that `build` would make, in closed form."""
-    width = architecture.stages[-1].width
-    params = macs = width * task.classes
-    params += task.classes
-    for layer, size in architecture.convolutions(task.size):
-        c_in = task.channels if layer.c_in is None else layer.c_in
-        params += layer.conv.params(c_in, layer.c_out) + 2 * layer.c_out  # BN's gamma and beta
-        macs += layer.conv.macs(c_in, layer.c_out, size, layer.stride)
-    return Cost(params, macs, peak(architecture, task))
+    return architecture.cost(task)

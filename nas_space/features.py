@@ -1,10 +1,10 @@
 """An architecture as numbers, for models that learn how accurate networks are.
 
 Networks of one space get vectors of one length: the logarithms of what the whole network and each
-stage cost, widths, depths, and how much of each stage is of each type.
+of its sections (stages, in residual networks) cost, widths, depths, and how much of each section is
+of each type.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -13,6 +13,8 @@ from nas_space.cost import Cost, Task
 
 _KERNEL = 9
 """Weights of a dense 3×3 kernel a pair of channels."""
+_BLOCK = 2
+"""Layers of a block, the unit of depth."""
 
 
 def describe(
@@ -27,34 +29,30 @@ def describe(
         kinds: types of convolution to tell apart, as `nas_space.convs.kinds` names them.
 
     Returns:
-        2 + (5 + kinds) × stages + kinds numbers: log MACs and log parameters; for each stage log
-        width, depth, log MACs, log parameters and mean log density (weights over those of a
+        2 + (5 + kinds) × sections + kinds numbers: log MACs and log parameters; for each section
+        log width, depth, log MACs, log parameters and mean log density (weights over those of a
         dense 3×3 kernel), and the share of its layers of each type; the same shares of all layers.
     """
-    stages = {
-        stage: list(layers)
-        for stage, layers in itertools.groupby(
-            ((layer, size) for layer, size in architecture.sizes(task.size) if layer.c_in),
-            key=lambda placed: placed[0].name.partition(".")[0],
-        )
-    }
+    sizes = {layer.name: size for layer, size in architecture.sizes(task.size)}
     found = [math.log(cost.macs), math.log(cost.params)]
     counts = dict.fromkeys(kinds, 0)
-    for stage, layers in zip(architecture.stages, stages.values(), strict=True):
+    total = 0
+    for layers in architecture.sections():
         macs = params = density = 0.0
         here = dict.fromkeys(kinds, 0)
-        for layer, size in layers:
+        for layer in layers:
             c_in = layer.c_in or 1
             weights = layer.conv.params(c_in, layer.c_out)
-            macs += layer.conv.macs(c_in, layer.c_out, size, layer.stride)
+            macs += layer.conv.macs(c_in, layer.c_out, sizes[layer.name], layer.stride)
             params += weights
             density += math.log(weights / (_KERNEL * c_in * layer.c_out))
             if layer.conv.kind in here:
                 here[layer.conv.kind] += 1
-        found += [math.log(stage.width), len(stage.blocks), math.log(macs), math.log(params)]
+        total += len(layers)
+        width, blocks = layers[-1].c_out, len(layers) / _BLOCK
+        found += [math.log(width), blocks, math.log(macs), math.log(params)]
         found.append(density / len(layers))
         found += [here[kind] / len(layers) for kind in kinds]
         for kind in kinds:
             counts[kind] += here[kind]
-    total = sum(map(len, stages.values()))
     return found + [counts[kind] / total for kind in kinds]

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from nas_space.convs.base import area, out_size
 
 if TYPE_CHECKING:
-    from nas_space.architecture import Architecture
     from nas_space.cost import Task
+    from nas_space.residual.architecture import ResidualArchitecture
 
 BYTES = 4
 """Of a number in fp32."""
 
 
-def peak(architecture: "Architecture", task: "Task") -> int:
+def peak(architecture: "ResidualArchitecture", task: "Task") -> int:
     """Most bytes of activations alive at once for one image, in closed form."""
     (stem, size), *layers = architecture.sizes(task.size)
     projected = {s.name.removesuffix("shortcut") for s in architecture.shortcuts()}

@@ -6,31 +6,43 @@ from torch import Tensor, nn
 from nas_space.architecture import Architecture, Layer
 from nas_space.convs.base import InvalidChoiceError
 from nas_space.norm import NormAct
+from nas_space.residual.architecture import ResidualArchitecture
 
 
-def build(architecture: Architecture, channels: int, classes: int, *, seed: int = 0) -> nn.Module:
+def build(
+    architecture: Architecture,
+    channels: int,
+    classes: int,
+    *,
+    seed: int = 0,
+) -> nn.Module:
     """Make the network of an architecture, freshly initialised.
 
-    It maps images (N, channels, H, W) of any size to logits (N, classes). Weights are drawn as
-    in the IGC authors' code, N(0, 2/fan_in), from a generator of their own: the global random
-    state stays as it was.
+    It maps images (N, channels, H, W) to logits (N, classes). Weights are drawn from a generator
+    of their own: the global random state stays as it was. Those of residual networks are drawn as
+    in the IGC authors' code, N(0, 2/fan_in), and take images of any size.
+
+    Args:
+        architecture: what to make.
+        channels: of the images.
+        classes: to tell apart.
+        seed: of the weights.
 
     Raises:
-        InvalidChoiceError: the stem cannot take that many image channels, or a count is below 1.
+        InvalidChoiceError: a stem cannot take that many image channels, or a count is below 1.
+        InvalidArchitectureError: the architecture is not for such images.
     """
     if min(channels, classes) < 1:
         raise InvalidChoiceError(f"cannot build for {channels} channels and {classes} classes")
-    architecture.stem.check(channels, architecture.stages[0].width)
+    architecture.check(channels, classes)
     with torch.random.fork_rng(devices=()):
-        network = Network(architecture, channels, classes)
-    initialise(network, torch.Generator().manual_seed(seed))
-    return network
+        return architecture.module(channels, classes, seed)
 
 
 class Network(nn.Module):
     """Stem, residual stages, global average pool, linear classifier."""
 
-    def __init__(self, architecture: Architecture, channels: int, classes: int) -> None:
+    def __init__(self, architecture: ResidualArchitecture, channels: int, classes: int) -> None:
         super().__init__()
         stem, *layers = architecture.layers()
         shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}

@@ -34,6 +34,7 @@ def read(argv: Sequence[str]) -> Settings:
     given = _parser().parse_args(argv)
     return Settings(
         space=given.space,
+        pretrained=given.init == "pretrained",
         budget=given.budget,
         dataset=given.dataset,
         image_size=given.image_size,
@@ -70,7 +71,18 @@ def _parser() -> Parser:
     )
     what = parser.add_argument_group("what to search")
     what.add_argument(
-        "--space", required=True, help=f"the networks to choose from: {', '.join(spaces())}"
+        "--space",
+        required=True,
+        help=f"the networks to choose from: {', '.join(spaces())}; or backbone:NAME, the network "
+        "that you have, a classification model of torchvision (backbone:resnet18) or a function "
+        "that makes it (backbone:module:function)",
+    )
+    what.add_argument(
+        "--init",
+        choices=("fresh", "pretrained"),
+        default="fresh",
+        help="whether a backbone of torchvision begins with the weights that come with it; layers "
+        "that are replaced take over what they can (default: fresh)",
     )
     what.add_argument(
         "--budget",

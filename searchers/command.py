@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import run
-from nas_space.spaces import UnknownSpaceError
+from nas_space.space import UnknownSpaceError
 from searchers.arguments import read
 from searchers.cluster import Cluster, ClusterError
 from searchers.latency.errors import LatencyError

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from nas_space.cost import Cost, Task, predict
-from nas_space.spaces import Measure, Space
+from nas_space.residual import ResidualSpace
+from nas_space.space import Measure, Space
 from searchers.latency.model import LatencyModel
 
 
@@ -49,16 +50,22 @@ def check_limits(space: Space, task: Task, limits: Limits) -> None:
     """Raise ImpossibleLimitError if a limit is below the smallest network of the space."""
     measures: tuple[Measure, ...] = ("macs", "params", "activation_memory")
     for what in measures:
-        most = getattr(limits, what)
-        least = getattr(predict(space.smallest(task, what), task), what)
-        if most is not None and least > most:
+        most, option = getattr(limits, what), f"--max-{what.replace('_', '-')}"
+        if most is None:
+            continue
+        if what not in space.measures:
             raise ImpossibleLimitError(
-                f"--max-{what.replace('_', '-')} {most} cannot be kept: the smallest network of "
+                f"{option} cannot be kept: nobody counts that for networks of {space.name}"
+            )
+        least = getattr(predict(space.smallest(task, what), task), what)
+        if least > most:
+            raise ImpossibleLimitError(
+                f"{option} {most} cannot be kept: the smallest network of "
                 f"the space {space.name} has {least}"
             )
 
 
-def check_latency(space: Space, model: LatencyModel, limits: Limits) -> None:
+def check_latency(space: ResidualSpace, model: LatencyModel, limits: Limits) -> None:
     """Raise ImpossibleLimitError if the fastest network of the space takes longer, as predicted."""
     least = model.predict(model.fastest(space))
     if limits.latency is not None and least > limits.latency:

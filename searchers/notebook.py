@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     Quantities may be numbers or texts such as ``"5M"``, times are texts such as ``"5ms"``.
     """
 
+    init: str
     objective: str
     max_macs: int | str
     max_params: int | str

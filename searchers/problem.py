@@ -6,7 +6,8 @@ from functools import cached_property
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task, predict
-from nas_space.spaces import Space
+from nas_space.residual import ResidualSpace
+from nas_space.space import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
 from studies.objective import MACS, Objective
@@ -49,4 +50,5 @@ class Problem:
             space, task = self.space, self.task
             return space.smallest(task, measure), space.largest(task, measure)
         assert self.latency is not None  # noqa: S101 - `ask` sees to it
+        assert isinstance(self.space, ResidualSpace)  # noqa: S101 - likewise
         return self.latency.fastest(self.space), self.latency.slowest(self.space)

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from nas_space import spaces
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualSpace
+from nas_space.space import Space
 from searchers import samplers
 from searchers.latency.device import Device
+from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import obtain
 from searchers.latency.processes import Say
@@ -17,7 +19,7 @@ from searchers.rungs import check as check_rungs
 from searchers.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
-from studies.objective import Objective
+from studies.objective import Objective, UnknownObjectiveError
 from trainers import recipes
 from trainers.data import Dataset
 from trainers.datasets import load
@@ -68,7 +70,7 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
     """
     command = settings.latency_command
     device = None if command is None else Device(command)
-    space = spaces.get(settings.space)
+    spaces.check(settings.space)
     objective = objectives.get(settings.objective)
     samplers.check(settings.sampler)
     recipe = recipes.get(settings.recipe)
@@ -85,9 +87,19 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
     )
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
+    space = spaces.find(settings.space, task, pretrained=settings.pretrained)
     check_limits(space, task, settings.limits)
+    if objective.measure is not None and objective.measure not in space.measures:
+        raise UnknownObjectiveError(
+            f"--objective {objective.name}: nobody counts that for networks of {space.name}"
+        )
     if device is None and settings.limits.latency is None and not objective.timed:
         return Question(space, recipe, dataset, task, rungs, objective)
+    if not isinstance(space, ResidualSpace):
+        raise LatencyError(
+            f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
+            "or choose among them when exporting: studies.export --max-latency"
+        )
     latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
     check_latency(space, latency, settings.limits)
     return Question(space, recipe, dataset, task, rungs, objective, latency)

@@ -1,12 +1,10 @@
 """A whole search from its settings: data, study, cluster, trials."""
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from searchers import samplers
 from searchers.campaign import Campaign
@@ -167,12 +165,13 @@ def describe(settings: Settings, question: Question) -> Study:
     """The study that these settings ask for, as it is stored."""
     space, recipe, dataset = question.space, question.recipe, question.dataset
     data = dataset.search
-    name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
+    name = f"{space.name.replace(':', '-')}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
+    name += "-pretrained" * settings.pretrained
     name += f"-n{settings.subset}" * bool(settings.subset)
     name += f"-{question.objective.name}" * (question.objective is not MACS)
     return Study(
         name=settings.study or f"{name}-seed{settings.seed}",
-        space=_plain(dataclasses.asdict(space)),
+        space=space.to_json(),
         dataset={
             "name": data.name,
             "image_size": dataset.image_size,
@@ -190,10 +189,3 @@ def describe(settings: Settings, question: Question) -> Study:
         objective_device=question.objective_device,
         command=settings.command,
     )
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON has no better type
-    """Tuples as lists, as they come back from the database."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value

@@ -35,6 +35,7 @@ class Settings:
     """Everything that a user may say about a search; the command line documents each.
 
     Attributes:
+        pretrained: whether a backbone brings its weights.
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether mirror images may be trained on, where the data set allows it.
         objective: the cost that is made small, see `studies.objective`.
@@ -50,6 +51,7 @@ class Settings:
 
     space: str
     budget: int
+    pretrained: bool = False
     dataset: str = "digits"
     image_size: int | None = None
     subset: int | None = None

@@ -1,6 +1,6 @@
 """What a network is made of, layer by layer, and what each layer costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nas_space.architecture import Architecture
@@ -20,6 +20,7 @@ class Row:
         stride: 1 or 2.
         macs: multiply-adds for one image.
         params: weights, without normalisation.
+        chosen: whether the layer was a choice.
     """
 
     layer: str
@@ -29,10 +30,12 @@ class Row:
     stride: int
     macs: int
     params: int
+    chosen: bool
 
 
 def rows(architecture: Architecture, task: Task) -> Iterator[Row]:
     """The convolutions and the classifier of a network, from stem to head."""
+    chosen = {layer.name for layers in architecture.sections() for layer in layers}
     for layer, size in architecture.convolutions(task.size):
         c_in = task.channels if layer.c_in is None else layer.c_in
         yield Row(
@@ -43,10 +46,15 @@ def rows(architecture: Architecture, task: Task) -> Iterator[Row]:
             layer.stride,
             layer.conv.macs(c_in, layer.c_out, size, layer.stride),
             layer.conv.params(c_in, layer.c_out),
+            layer.name in chosen,
         )
-    width = architecture.stages[-1].width
-    weights = width * task.classes
-    yield Row("classifier", "linear", (width, task.classes), (1, 1), 1, weights, weights)
+    rest = architecture.rest(task)
+    yield Row(rest.name, rest.what, rest.channels, (1, 1), 1, rest.macs, rest.params, chosen=False)
+
+
+def legend(architectures: Iterable[Architecture]) -> str:
+    """How to read networks of one space as lines of text."""
+    return next((architecture.legend for architecture in architectures), "architecture")
 
 
 def task_of(study: Study) -> Task:

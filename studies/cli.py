@@ -6,7 +6,7 @@ from collections.abc import Callable
 from nas_space import cli
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.convs import InvalidChoiceError
-from nas_space.spaces import UnknownSpaceError
+from nas_space.space import UnknownSpaceError
 from studies.database import StoreError
 from studies.store import Store
 from trainers.data import DatasetError

@@ -16,7 +16,7 @@ from optuna_dashboard import get_note, save_note, wsgi
 from nas_space import spaces
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, short
-from nas_space.spaces import UnknownSpaceError
+from nas_space.space import UnknownSpaceError
 from studies.anatomy import rows, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -81,7 +81,7 @@ def _port(text: str) -> int:
 def _complete(store: Store, study: Study, url: str) -> str | None:
     """Bring Optuna's view up to date; why it could not be."""
     try:
-        catalogue = spaces.get(study.space["name"]).catalogue()
+        catalogue = spaces.recorded(study.space).catalogue()
     except UnknownSpaceError as error:
         return str(error)
     evaluations = store.evaluations(study)

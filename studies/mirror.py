@@ -218,8 +218,5 @@ def _local(moment: datetime) -> datetime:
 
 def readable(architecture: Architecture) -> dict[str, str]:
     """An architecture as labels a person reads: widths, depths, and each layer's convolution."""
-    labels = {}
-    for number, stage in enumerate(architecture.stages, 1):
-        labels[f"stage{number}.width"] = str(stage.width)
-        labels[f"stage{number}.depth"] = str(len(stage.blocks))
-    return labels | {layer.name: str(layer.conv) for layer in architecture.layers() if layer.c_in}
+    convs = {layer.name: str(layer.conv) for layer in architecture.layers() if layer.c_in}
+    return architecture.dimensions() | convs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nas_space.cli import short
 from nas_space.cost import Cost
-from nas_space.spaces import Measure
+from nas_space.space import Measure
 
 if TYPE_CHECKING:
     # The command line is read without a database.

@@ -13,6 +13,7 @@ from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
 from studies import objective as objectives
 from studies import standings
+from studies.anatomy import legend
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
 from studies.fidelity import complete
@@ -100,8 +101,9 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
         drawn.add_column(heading, justify="right", no_wrap=True)
     drawn.add_column("key", no_wrap=True)
-    drawn.add_column("stages: width, then the convolutions of each block", overflow="fold")
-    for member in members:
+    architectures = [Architecture.from_json(member.architecture) for member in members]
+    drawn.add_column(legend(architectures), overflow="fold")
+    for member, architecture in zip(members, architectures, strict=True):
         drawn.add_row(
             str(member.number),
             f"{member.val_accuracy:.2%}",
@@ -109,7 +111,7 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
             short(member.params),
             *(extra.of(member) for extra in extras),
             member.key,
-            str(Architecture.from_json(member.architecture)),
+            str(architecture),
         )
     return drawn
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import short
+from studies.anatomy import legend
 from studies.objective import Objective
 from studies.redrawn import Finalist, Mean, Redrawn, Standing
 
@@ -39,15 +40,16 @@ def front_of(found: Redrawn, objective: Objective) -> Table:
         ("trial", "accuracy", "n", *_costs(objective)),
     )
     drawn.add_column("key", no_wrap=True)
-    drawn.add_column("stages: width, then the convolutions of each block", overflow="fold")
-    for finalist in found.front:
+    networks = [Architecture.from_json(f.evaluation.architecture) for f in found.front]
+    drawn.add_column(legend(networks), overflow="fold")
+    for finalist, network in zip(found.front, networks, strict=True):
         drawn.add_row(
             str(finalist.number),
             told(finalist.accuracy),
             _count(finalist),
             *(write(finalist) for write in _costs(objective).values()),
             finalist.evaluation.key,
-            str(Architecture.from_json(finalist.evaluation.architecture)),
+            str(network),
         )
     return drawn
 

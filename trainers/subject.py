@@ -90,7 +90,7 @@ def digest(weights: dict[str, Tensor]) -> str:
 def _searched(architecture: Architecture, data: SearchData, record: Record | None) -> Subject:
     channels, height, width = data.shape
     task = Task(channels, (height, width), len(data.classes))
-    architecture.stem.check(channels, architecture.stages[0].width)
+    architecture.check(channels, len(data.classes))
     params = predict(architecture, task).params
     _check_memory(params)
     return Subject(

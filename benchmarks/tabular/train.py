@@ -30,7 +30,8 @@ from nas_space.architecture import Architecture
 from nas_space.cli import Parser, positive, run
 from nas_space.cost import Task, predict
 from nas_space.network import build
-from nas_space.spaces import Space, get
+from nas_space.space import Space
+from nas_space.spaces import get
 from studies.front import front
 from trainers import devices, recipes
 from trainers.data import Images, SearchData

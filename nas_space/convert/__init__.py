@@ -8,6 +8,7 @@ converted.model   # a module with the same inputs and outputs
 """
 
 from nas_space.convert.conversion import Choices, Conversion, Layer, convert
-from nas_space.convert.places import ConversionError, Place, survey
+from nas_space.convert.places import ConversionError, survey
+from nas_space.place import Place
 
 __all__ = ["Choices", "Conversion", "ConversionError", "Layer", "Place", "convert", "survey"]

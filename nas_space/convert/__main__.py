@@ -5,8 +5,8 @@ import re
 from argparse import ArgumentTypeError
 from typing import Any
 
-from nas_space import backbones
-from nas_space.backbones import UnknownBackboneError
+from nas_space.backbone import loading
+from nas_space.backbone.loading import UnknownBackboneError
 from nas_space.cli import Parser, positive, run
 from nas_space.convert.conversion import Conversion, convert
 from nas_space.convert.places import ConversionError
@@ -52,7 +52,7 @@ def _main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     given = parser.parse_args()
     choices = dict(map(_choice, given.choices))
-    model = backbones.load(given.backbone, given.classes)
+    model = loading.load(given.backbone, given.classes)
     found = convert(model, choices, shape=given.shape)
     print(json.dumps(_facts(found), indent=2) if given.json else found)  # noqa: T201
     return 0

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.cli import short
-from nas_space.convert.places import ConversionError, Place, answer, survey
+from nas_space.convert.places import ConversionError, answer, survey
 from nas_space.convert.wishes import Wish
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.cost import Cost
 from nas_space.counting import count
 from nas_space.grouped import block_diagonal
 from nas_space.network import initialise
+from nas_space.place import Place
+from nas_space.replacing import macs
 
 Choices = str | Conv | Mapping[str, str | Conv]
 """One choice for all layers, or by name of the layer, in which * and ? stand for anything."""
@@ -44,16 +46,13 @@ class Layer:
         """Multiply-adds of the layer for one image, now."""
         if self.conv is None:
             return self.place.macs
-        widths, (stride, _) = (self.place.c_in, self.place.c_out), self.place.stride
-        return sum(self.conv.macs(*widths, size, stride) for size in self.place.sizes)
+        return macs(self.conv, self.place)
 
     @property
     def _params_saved(self) -> int:
         if self.conv is None:
             return 0
-        place = self.place
-        weights = place.kernel[0] * place.kernel[1] * place.c_in // place.groups * place.c_out
-        return weights - self.conv.params(place.c_in, place.c_out)
+        return self.place.weights - self.conv.params(self.place.c_in, self.place.c_out)
 
 
 @dataclass(frozen=True)
@@ -186,6 +185,24 @@ def _replace(
         conv = wish.choose(place)
     except InvalidChoiceError as error:
         return Layer(place, reason=str(error))
+    return Layer(place, conv, carried=put(model, place, conv, generator, carry=carry))
+
+
+def put(
+    model: nn.Module, place: Place, conv: Conv, generator: torch.Generator, *, carry: bool
+) -> bool:
+    """Replace a convolution of a module, in place.
+
+    Args:
+        model: whose.
+        place: where; without an obstacle.
+        conv: by what; it fits the widths.
+        generator: of new weights.
+        carry: whether to take over what the type can of the old ones.
+
+    Returns:
+        Whether the weights come from the old ones.
+    """
     old = model.get_submodule(place.name)
     assert isinstance(old, nn.Conv2d)  # noqa: S101 - as `survey` found it
     new, carried = _made(conv, place, old, generator, carry=carry)
@@ -193,7 +210,7 @@ def _replace(
     everything = list(model.named_modules(remove_duplicate=False))
     for name in [name for name, part in everything if part is old]:
         model.set_submodule(name, new)
-    return Layer(place, conv, carried=carried)
+    return carried
 
 
 def _made(
@@ -245,5 +262,5 @@ def _row(layer: Layer) -> tuple[str, str, str, str, str]:
     is_now = str(layer.conv) if layer.conv is not None else f"as it was: {layer.reason}"
     if layer.conv is None and layer.reason is None:
         is_now = "as it was"
-    macs = short(layer.macs) if layer.conv is not None else ""
-    return place.name, str(place), short(place.macs), is_now, macs
+    after = short(layer.macs) if layer.conv is not None else ""
+    return place.name, str(place), short(place.macs), is_now, after

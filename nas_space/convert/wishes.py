@@ -1,12 +1,13 @@
 """What a user asks of a layer: a type of convolution, with all, some or none of its settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Self
 
-from nas_space.convert.places import Place
 from nas_space.convs import Conv, InvalidChoiceError, kinds
 from nas_space.convs.base import split_label
+from nas_space.place import Place
+from nas_space.replacing import macs, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,9 @@ class Wish:
         if self.settings.get("kernel", kernel) != kernel:
             raise InvalidChoiceError(f"its kernel is {kernel}, not {self.settings['kernel']}")
         conv = self._fitting(place, kernel)
-        (stride, _), macs = place.stride, 0
-        for size in place.sizes:
-            macs += conv.macs(place.c_in, place.c_out, size, stride)
-        if macs >= place.macs:
-            raise InvalidChoiceError(f"{conv} would take {macs / place.macs:.2f} times the MACs")
+        needed = macs(conv, place)
+        if needed >= place.macs:
+            raise InvalidChoiceError(f"{conv} would take {needed / place.macs:.2f} times the MACs")
         return conv
 
     def _fitting(self, place: Place, kernel: int) -> Conv:
@@ -79,7 +78,7 @@ class Wish:
             return conv
         fitting = [
             conv
-            for conv in self.kind.settings(c_in, c_out)
+            for conv in settings(self.kind, place)
             if all(getattr(conv, name) == value for name, value in values.items())
         ]
         if not fitting:
@@ -88,4 +87,4 @@ class Wish:
                 f"{self.kind.kind} has no settings{f' with {given}' * bool(given)} for "
                 f"{c_in} → {c_out} channels"
             )
-        return replace(fitting[len(fitting) // 2], kernel=kernel)
+        return fitting[len(fitting) // 2]

@@ -14,7 +14,7 @@ from nas_space.architecture import Architecture
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualArchitecture, ResidualSpace
 from searchers.latency.parts import Part, layer, parts
 
 
@@ -64,11 +64,11 @@ class LatencyModel:
         """Seconds for a batch."""
         return self.offset + sum(map(self._weighted, parts(architecture, self.task)))
 
-    def fastest(self, space: Space) -> Architecture:
+    def fastest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space of least predicted latency, exactly."""
         return space.least(self.task, self._layer, self.predict)
 
-    def slowest(self, space: Space) -> Architecture:
+    def slowest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space of most predicted latency, exactly."""
         return space.most(self.task, self._layer, self.predict)
 

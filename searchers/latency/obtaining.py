@@ -11,7 +11,7 @@ import numpy as np
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualSpace
 from searchers.latency import cache
 from searchers.latency.device import Device
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
@@ -28,7 +28,7 @@ _FOLDER = Path("~/.cache/convnas/latency")
 
 
 def obtain(
-    space: Space, task: Task, say: Say, *, batch: int = 1, device: Device | None = None
+    space: ResidualSpace, task: Task, say: Say, *, batch: int = 1, device: Device | None = None
 ) -> LatencyModel:
     """The latency model of a space on this machine, or on the user's device.
 
@@ -67,7 +67,7 @@ def obtain(
     return model
 
 
-def networks(space: Space, count: int) -> list[Architecture]:
+def networks(space: ResidualSpace, count: int) -> list[Architecture]:
     """So many different networks of the space, or all if it holds fewer, drawn evenly."""
     chance, found = random.Random(0), dict[str, Architecture]()
     for _ in range(200 * count):

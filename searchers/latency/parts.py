@@ -10,7 +10,7 @@ from nas_space.convs import Conv, parse
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualArchitecture, ResidualSpace
 
 OTHER = "other"
 """Group of the parts that are no choice: stem, shortcuts, additions, pool and classifier."""
@@ -83,7 +83,8 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 
 
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
-    """Every part of a network; the latency is about the sum of theirs."""
+    """Every part of a residual network; the latency is about the sum of theirs."""
+    assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
     projected = {s.name.removesuffix("shortcut"): s for s in architecture.shortcuts()}
     last = task.size
     for place, size in architecture.sizes(task.size):
@@ -99,7 +100,7 @@ def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
     yield _head(architecture.stages[-1].width, last, task.classes)
 
 
-def every_part(space: Space, task: Task) -> list[Part]:
+def every_part(space: ResidualSpace, task: Task) -> list[Part]:
     """Every part that a network of the space may have, each once."""
     found: dict[Part, None] = {}
     size, before = task.size, space.widths[0]

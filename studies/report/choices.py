@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from nas_space.convs import kinds
 from studies.report.facts import Facts
 from studies.report.html import Content, Markup, element, table
 from studies.report.importance import FEWEST, Effect, effects
@@ -17,7 +16,7 @@ def section(facts: Facts) -> Content:
     parts: list[Content] = [element("h2", "Which choices go with accuracy")]
     found = effects(facts)
     if found:
-        parts += [element("p", _IMPORTANCE), _bars(found, looks(tuple(kinds())))]
+        parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds))]
     else:
         told = f"Fewer than {FEWEST} full trainings say nothing of this."
         parts.append(element("p", told, class_="soft"))

@@ -1,7 +1,9 @@
 """A network as a drawing: its layers in order, and beneath them what each costs."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
+from nas_space.architecture import Layer
 from nas_space.cli import short
 from studies.anatomy import Row, rows
 from studies.records import Evaluation
@@ -17,12 +19,17 @@ def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Marku
     """One network."""
     architecture = facts.architectures[entry.number]
     stages: list[Content] = []
-    for stage in architecture.stages:
-        chips = [
-            [chip(looks[conv.kind], str(conv), None) for conv in block] for block in stage.blocks
+    for section in architecture.sections():
+        blocks = [
+            element(
+                "span",
+                [chip(looks[layer.conv.kind], str(layer.conv), None) for layer in block],
+                class_="block",
+            )
+            for _, block in itertools.groupby(section, key=_block)
         ]
-        blocks = [element("span", block, class_="block") for block in chips]
-        stages.append(element("div", element("b", str(stage.width)), blocks, class_="stage"))
+        width = element("b", str(section[-1].c_out))
+        stages.append(element("div", width, blocks, class_="stage"))
     layers = list(rows(architecture, facts.task))
     return element(
         "figure",
@@ -44,9 +51,12 @@ def _ribbon(layers: Sequence[Row], looks: Mapping[str, Look]) -> Markup:
 
 
 def _look(row: Row, looks: Mapping[str, Look]) -> Look:
-    if row.layer.endswith(("conv1", "conv2")):
-        return looks.get(row.convolution.partition("(")[0], _PLAIN)
-    return _PLAIN
+    return looks.get(row.convolution.partition("(")[0], _PLAIN) if row.chosen else _PLAIN
+
+
+def _block(layer: Layer) -> str:
+    """The block of stage1.block2.conv1 is stage1.block2."""
+    return layer.name.rpartition(".")[0]
 
 
 def _told(layers: Sequence[Row]) -> str:

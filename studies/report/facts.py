@@ -6,8 +6,9 @@ from functools import cached_property
 
 from nas_space import spaces
 from nas_space.architecture import Architecture
+from nas_space.convs import kinds
 from nas_space.cost import Task, predict
-from nas_space.spaces import UnknownSpaceError
+from nas_space.space import UnknownSpaceError
 from studies import objective
 from studies.anatomy import task_of
 from studies.fidelity import complete
@@ -91,6 +92,12 @@ class Facts:
         return {e.number: Architecture.from_json(e.architecture) for e in self.complete}
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The types of convolution that there are, and what a backbone's layers are as they are."""
+        found = {layer.conv.kind for made in self.architectures.values() for layer in made.layers()}
+        return tuple(sorted(found | kinds().keys()))
+
+    @cached_property
     def box(self) -> tuple[float, float]:
         """Costs between which hypervolumes are measured.
 
@@ -99,10 +106,10 @@ class Facts:
         """
         measure = self.objective.measure
         try:
-            space = spaces.get(self.study.space["name"])
+            space = spaces.recorded(self.study.space)
         except UnknownSpaceError:
             measure = None
-        if measure is not None:
+        if measure is not None and measure in space.measures:
             ends = space.smallest(self.task, measure), space.largest(self.task, measure)
             low, high = (self.objective.of(predict(end, self.task)) for end in ends)
             return low, high

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from nas_space.cli import short
+from studies.anatomy import legend
 from studies.front import ranked
 from studies.records import Evaluation
 from studies.report.charts import Chart, axis_around
@@ -58,7 +59,8 @@ def members(facts: Facts) -> Markup:
         ]
         for entry in facts.front
     ]
-    return table([*headings, "stages: width, then the convolutions of each block"], rows, "members")
+    how = legend(facts.architectures[entry.number] for entry in facts.front)
+    return table([*headings, how], rows, "members")
 
 
 def note(facts: Facts, entry: Evaluation) -> str:

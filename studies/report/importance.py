@@ -64,9 +64,7 @@ def effects(facts: Facts) -> list[Effect]:
 
 
 def _choices(architecture: Architecture) -> Iterator[tuple[str, str]]:
-    for number, stage in enumerate(architecture.stages, 1):
-        yield f"stage{number}.width", str(stage.width)
-        yield f"stage{number}.depth", str(len(stage.blocks))
+    yield from architecture.dimensions().items()
     for layer in architecture.layers():
         if layer.name != _STEM:
             yield layer.name, layer.conv.kind

@@ -1,5 +1,6 @@
 """Which convolution belongs in which layer: what the front chose, beside what was tried."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,19 +20,20 @@ def chosen(facts: Facts, entries: Sequence[Evaluation]) -> dict[str, dict[int, C
         for layer in facts.architectures[entry.number].layers():
             if layer.name != _STEM:
                 found.setdefault(layer.name, {})[entry.number] = layer.conv
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
 
 
 def picture(facts: Facts, looks: Mapping[str, Look]) -> Markup:
     """Layers down, members of the front across, by ascending cost."""
     places = chosen(facts, facts.front)
     tried = chosen(facts, facts.complete)
+    shown = _short(places)
     headings: list[Content] = ["layer"]
     headings += [_heading(facts, entry) for entry in facts.front]
     headings += ["on the front", "of all trained"]
     rows = [
         [
-            _short(name),
+            shown[name],
             *(_cell(of.get(entry.number), entry, looks) for entry in facts.front),
             _shares(of.values(), looks),
             _shares(tried[name].values(), looks),
@@ -69,9 +71,16 @@ def preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
     )
 
 
-def _short(name: str) -> str:
-    """stage1.block2.conv1 as 1.2.1."""
-    return ".".join(part.strip("abcdefghijklmnopqrstuvwxyz") for part in name.split("."))
+def _natural(name: str) -> list[tuple[str, int]]:
+    """For sorting: layer2 comes before layer10."""
+    return [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]
+
+
+def _short(names: Iterable[str]) -> dict[str, str]:
+    """stage1.block2.conv1 as 1.2.1, where all names are of that kind."""
+    found = {name: re.sub(r"[a-z]+(?=\d)", "", name) for name in names}
+    plain = all(re.fullmatch(r"\d+(\.\d+)*", short) for short in found.values())
+    return found if plain and len(set(found.values())) == len(found) else {n: n for n in found}
 
 
 def _heading(facts: Facts, entry: Evaluation) -> Markup:

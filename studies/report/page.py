@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 
-from nas_space.convs import kinds
 from studies.report import choices, commands, drawing, front, growth, layers, spending
 from studies.report.facts import Facts
 from studies.report.html import Content, Markup, element
@@ -116,16 +115,16 @@ def _invitation(facts: Facts) -> str:
 
 
 def _layers(facts: Facts) -> Content:
-    shown = looks(tuple(kinds()))
+    shown = looks(facts.kinds)
     return element(
         "section",
         element("h2", "Which convolution in which layer"),
         element(
             "p",
-            "Layers from the image down (stage.block.convolution), networks of the front by "
-            "ascending cost. The bars are the shares of the types in that layer: on the front, and "
-            "among all fully trained networks. Where both are alike the front prefers nothing: the "
-            "search has tried just that mix.",
+            "Layers from the image down (numbers are those of stage, block and convolution), "
+            "networks of the front by ascending cost. The bars are the shares of the types in that "
+            "layer: on the front, and among all fully trained networks. Where both are alike the "
+            "front prefers nothing: the search has tried just that mix.",
         ),
         legend(shown),
         layers.picture(facts, shown),
@@ -134,7 +133,7 @@ def _layers(facts: Facts) -> Content:
 
 
 def _drawings(facts: Facts) -> Content:
-    shown = looks(tuple(kinds()))
+    shown = looks(facts.kinds)
     parts: list[Content] = [element("h2", "The networks of the front"), legend(shown)]
     for entry in facts.front:
         summary = element("summary", front.note(facts, entry).partition(" · ")[0])

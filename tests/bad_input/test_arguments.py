@@ -15,10 +15,26 @@ from studies.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import Command, called, refusal, search
 
+_MODELS = "backbone:tests.nas_space.convert.models"
 SEARCHES: list[tuple[list[str], str]] = [
     (["--space", "mix"], "unknown space 'mix'; known spaces: mixed"),
     (["--space", ""], "unknown space ''"),
     (["--space", "a\nb"], "unknown space 'a\\nb'"),
+    (["--space", "backbone:resnet19"], "no backbone is called 'resnet19'; did you mean resnet1"),
+    (["--space", "backbone:resnet18"], "ResNet fails for an image of 1×8×8: Given groups=1"),
+    (["--space", "backbone:no_module:net"], "no_module cannot be imported (ModuleNotFoundError"),
+    (["--space", f"{_MODELS}:broken"], "the function failed (RuntimeError: no weights)"),
+    (["--space", f"{_MODELS}:Choosy"], "torch.fx cannot follow its forward"),
+    (["--space", f"{_MODELS}:Tiny", "--max-macs", "1k"], "--max-macs 1000 cannot be kept: the s"),
+    (
+        ["--space", f"{_MODELS}:Tiny", "--max-activation-memory", "1M"],
+        "--max-activation-memory cannot be kept: nobody counts that for networks of backbone:",
+    ),
+    (["--space", f"{_MODELS}:Tiny", "--objective", "activation-memory"], "nobody counts that for"),
+    (["--space", f"{_MODELS}:Tiny", "--max-latency", "1ms"], "backbone:tests.nas_space.convert.m"),
+    (["--space", f"{_MODELS}:Tiny", "--objective", "latency"], "is not predicted; limit their MA"),
+    (["--init", "pretrained"], "--init pretrained is for backbones, not for 'mixed'"),
+    (["--init", "random"], "invalid choice: 'random' (choose from"),
     (["--budget", "0"], "'0' is no whole number above 0"),
     (["--budget", "-1"], "'-1' is no whole number above 0"),
     (["--budget", "abc"], "'abc' is no whole number above 0"),

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.architecture import Architecture, InvalidArchitectureError, Stage
+from nas_space.architecture import Architecture, InvalidArchitectureError
 from nas_space.convs import parse
+from nas_space.residual import ResidualArchitecture, Stage
 from nas_space.spaces import get
 
 WRITTEN_BY_0_1 = (
@@ -49,6 +50,7 @@ def test_json_and_key_of_today_hold_for_ever() -> None:
 
 def test_it_cannot_be_changed() -> None:
     architecture = Architecture.from_json(WRITTEN_BY_0_1)
+    assert isinstance(architecture, ResidualArchitecture)
     with pytest.raises(dataclasses.FrozenInstanceError):
         architecture.stem = parse("regular")  # type: ignore[misc]
 
@@ -72,7 +74,7 @@ def test_layers_come_in_order_with_their_places_widths_and_strides() -> None:
 def test_a_choice_that_does_not_fit_names_its_place_and_why() -> None:
     blocks = ((parse("regular"), parse("igc(L=4,M=5)")),)
     with pytest.raises(InvalidArchitectureError, match=r"stage1\.block1\.conv2: .*L·M = 20 must"):
-        Architecture((Stage(16, blocks),))
+        ResidualArchitecture((Stage(16, blocks),))
 
 
 def with_changes(**changes: object) -> dict[str, Any]:

@@ -6,21 +6,21 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.architecture import Architecture
 from nas_space.cost import Task, predict
 from nas_space.features import describe
+from nas_space.residual import ResidualArchitecture
 from nas_space.spaces import get
 
 TASK = Task(channels=3, size=(16, 16), classes=10)
 SPACE = get("mixed")
 
 
-def drawn(seed: int) -> Architecture:
+def drawn(seed: int) -> ResidualArchitecture:
     chance = random.Random(seed)
     return SPACE.decode({p.name: chance.choice(p.labels) for p in SPACE.parameters})
 
 
-def described(architecture: Architecture) -> list[float]:
+def described(architecture: ResidualArchitecture) -> list[float]:
     return describe(architecture, TASK, predict(architecture, TASK), SPACE.kinds)
 
 

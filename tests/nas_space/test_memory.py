@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nas_space.architecture import Architecture, Stage
 from nas_space.convs import kinds, parse
 from nas_space.cost import Task, predict
 from nas_space.memory import BYTES, peak
 from nas_space.network import build
-from nas_space.spaces import Space, get
+from nas_space.residual import ResidualArchitecture, ResidualSpace, Stage
+from nas_space.spaces import get
 
 IN_PLACE = ("native_batch_norm", "relu", "add")
 """Operations that the model folds into the one before, or has write over an operand."""
@@ -86,7 +86,9 @@ def _address(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def traced(architecture: Architecture, task: Task, in_place: Sequence[str] = IN_PLACE) -> int:
+def traced(
+    architecture: ResidualArchitecture, task: Task, in_place: Sequence[str] = IN_PLACE
+) -> int:
     network = build(architecture, task.channels, task.classes).eval()
     image = torch.zeros(1, task.channels, *task.size)
     tracer = Tracer(image, in_place)
@@ -100,7 +102,7 @@ def traced(architecture: Architecture, task: Task, in_place: Sequence[str] = IN_
     return tracer.peak()
 
 
-def drawn(space: Space, seed: int) -> Architecture:
+def drawn(space: ResidualSpace, seed: int) -> ResidualArchitecture:
     chance = random.Random(seed)
     return space.decode({p.name: chance.choice(p.labels) for p in space.parameters})
 
@@ -115,7 +117,7 @@ def test_the_closed_form_is_what_the_operations_of_each_type_take_and_give(
         for conv in kinds()[kind].settings(c_in, c_out):
             for inner in kinds()[kind].settings(c_out, c_out) or (parse("regular"),):
                 first = Stage(c_in, ((parse("regular"), parse("regular")),))
-                network = Architecture((first, Stage(c_out, ((conv, inner),))))
+                network = ResidualArchitecture((first, Stage(c_out, ((conv, inner),))))
                 task = Task(3, size, 10)
                 assert peak(network, task) == traced(network, task), (network, size)
 
@@ -147,7 +149,7 @@ def test_no_network_of_a_space_needs_less_than_its_smallest_or_more_than_its_lar
 
 
 def test_the_smallest_is_the_smallest_of_all_where_all_can_be_tried() -> None:
-    space = Space("few", ("octave", "igc"), widths=((8, 16), (16, 32)), depths=(1,))
+    space = ResidualSpace("few", ("octave", "igc"), widths=((8, 16), (16, 32)), depths=(1,))
     task = Task(3, (6, 6), 10)
     every = space.least(task, lambda *_: 0.0, lambda a: peak(a, task))
     smallest = space.smallest(task, "activation_memory")
@@ -156,7 +158,7 @@ def test_the_smallest_is_the_smallest_of_all_where_all_can_be_tried() -> None:
     assert peak(space.largest(task, "activation_memory"), task) == max(found)
 
 
-def everything(space: Space) -> list[Architecture]:
+def everything(space: ResidualSpace) -> list[ResidualArchitecture]:
     labels: list[dict[str, str]] = [{}]
     for parameter in space.parameters:
         if parameter.name.endswith(("conv1.setting", "conv2.setting")) and "stage1" in (
@@ -169,6 +171,6 @@ def everything(space: Space) -> list[Architecture]:
 
 def test_a_regular_network_by_hand() -> None:
     regular = parse("regular")
-    network = Architecture((Stage(8, ((regular, regular),)),))
+    network = ResidualArchitecture((Stage(8, ((regular, regular),)),))
     # The block's second convolution: its input, the block's input and its output, 8×8×8 each.
     assert predict(network, Task(3, (8, 8), 10)).activation_memory == BYTES * 3 * 8 * 8 * 8

@@ -10,25 +10,27 @@ from hypothesis import strategies as st
 
 from nas_space.convs import kinds
 from nas_space.cost import Task, predict
-from nas_space.spaces import Measure, Space, UnknownSpaceError, get, main, spaces
+from nas_space.residual import ResidualSpace
+from nas_space.space import Measure, UnknownSpaceError
+from nas_space.spaces import get, main, spaces
 
 TASK = Task(channels=3, size=(32, 32), classes=10)
 TINY = (
-    Space("two stages", ("igc", "regular"), widths=((8, 16), (16,)), depths=(1,)),
-    Space("two depths", ("igc", "regular"), widths=((8, 16),), depths=(1, 2)),
+    ResidualSpace("two stages", ("igc", "regular"), widths=((8, 16), (16,)), depths=(1,)),
+    ResidualSpace("two depths", ("igc", "regular"), widths=((8, 16),), depths=(1, 2)),
 )
 
 every_space = pytest.mark.parametrize("space", spaces().values(), ids=lambda space: str(space.name))
 
 
-def draw(space: Space, seed: int) -> dict[str, str]:
+def draw(space: ResidualSpace, seed: int) -> dict[str, str]:
     chance = random.Random(seed)
     return {p.name: chance.choice(p.labels) for p in space.parameters}
 
 
 @every_space
 @given(seed=st.integers())
-def test_encoding_is_the_inverse_of_decoding(space: Space, seed: int) -> None:
+def test_encoding_is_the_inverse_of_decoding(space: ResidualSpace, seed: int) -> None:
     architecture = space.decode(draw(space, seed))
     labels = space.encode(architecture)
     assert labels is not None
@@ -38,14 +40,16 @@ def test_encoding_is_the_inverse_of_decoding(space: Space, seed: int) -> None:
 
 @every_space
 @given(seed=st.integers())
-def test_every_layer_has_an_allowed_type_and_the_stem_is_regular(space: Space, seed: int) -> None:
+def test_every_layer_has_an_allowed_type_and_the_stem_is_regular(
+    space: ResidualSpace, seed: int
+) -> None:
     stem, *layers = space.decode(draw(space, seed)).layers()
     assert stem.conv.kind == "regular"
     assert {layer.conv.kind for layer in layers} <= set(space.kinds)
 
 
 @functools.cache
-def bounds(space: Space, measure: Measure) -> tuple[int, int]:
+def bounds(space: ResidualSpace, measure: Measure) -> tuple[int, int]:
     extremes = space.smallest(TASK, measure), space.largest(TASK, measure)
     least, most = (getattr(predict(a, TASK), measure) for a in extremes)
     return least, most
@@ -55,7 +59,7 @@ def bounds(space: Space, measure: Measure) -> tuple[int, int]:
 @pytest.mark.parametrize("measure", ["macs", "params"])
 @given(seed=st.integers())
 def test_costs_lie_between_the_smallest_and_the_largest(
-    space: Space, measure: Measure, seed: int
+    space: ResidualSpace, measure: Measure, seed: int
 ) -> None:
     least, most = bounds(space, measure)
     assert least <= getattr(predict(space.decode(draw(space, seed)), TASK), measure) <= most
@@ -63,14 +67,14 @@ def test_costs_lie_between_the_smallest_and_the_largest(
 
 @every_space
 @given(seed=st.integers())
-def test_the_catalogue_lists_every_label_that_occurs(space: Space, seed: int) -> None:
+def test_the_catalogue_lists_every_label_that_occurs(space: ResidualSpace, seed: int) -> None:
     catalogue = space.catalogue()
     for layer in itertools.islice(space.decode(draw(space, seed)).layers(), 1, None):
         assert str(layer.conv) in catalogue[layer.name]
 
 
 @pytest.mark.parametrize("space", TINY, ids=lambda space: str(space.name))
-def test_the_size_of_a_space_is_the_number_of_its_architectures(space: Space) -> None:
+def test_the_size_of_a_space_is_the_number_of_its_architectures(space: ResidualSpace) -> None:
     labels = [[(p.name, label) for label in p.labels] for p in space.parameters]
     everything = {space.decode(dict(combination)) for combination in itertools.product(*labels)}
     assert space.size() == len(everything)
@@ -111,7 +115,7 @@ def test_the_command_prints_the_size_of_every_space(
 
 
 @every_space
-def test_uniform_networks_have_one_type_and_are_of_the_space(space: Space) -> None:
+def test_uniform_networks_have_one_type_and_are_of_the_space(space: ResidualSpace) -> None:
     found = list(space.uniform())
     assert len(found) == len(space.kinds) * min(map(len, space.widths))
     for architecture in found:

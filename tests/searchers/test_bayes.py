@@ -8,7 +8,8 @@ import pytest
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Task, predict
-from nas_space.spaces import Space, get
+from nas_space.residual import ResidualSpace
+from nas_space.spaces import get
 from searchers import samplers
 from searchers.limits import Limits
 from searchers.problem import Problem
@@ -18,12 +19,12 @@ from studies.front import front, hypervolume
 from studies.objective import MACS, Objective
 
 TASK = Task(channels=3, size=(16, 16), classes=10)
-SMALL = Space("small", ("regular",), ((8, 16), (16,), (32,)), (1, 2))
+SMALL = ResidualSpace("small", ("regular",), ((8, 16), (16,), (32,)), (1, 2))
 
 
 def proposer(
     name: str = "bayes",
-    space: Space | None = None,
+    space: ResidualSpace | None = None,
     limits: Limits | None = None,
     seed: int = 0,
     objective: Objective = MACS,
@@ -76,7 +77,7 @@ def test_the_first_networks_are_uniform_and_their_types_and_widths_differ() -> N
     first = search(proposer(), 12)
     kinds = [{layer.conv.kind for layer in p.architecture.layers() if layer.c_in} for p in first]
     assert {tuple(sorted(kind)) for kind in kinds[:6]} == {(kind,) for kind in get("mixed").kinds}
-    assert len({p.architecture.stages[0].width for p in first[:6]}) == 6
+    assert len({p.architecture.dimensions()["stage1.width"] for p in first[:6]}) == 6
 
 
 def test_its_proposals_keep_tight_limits_mostly_as_they_come() -> None:

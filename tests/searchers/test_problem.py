@@ -3,7 +3,7 @@
 import pytest
 
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualSpace
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.obtaining import networks
 from searchers.latency.parts import every_part
@@ -12,7 +12,7 @@ from searchers.problem import Problem
 from studies import objective
 
 TASK = Task(3, (9, 8), 10)
-FEW = Space("few", ("regular", "igc"), widths=((8,), (8, 16)), depths=(1,))
+FEW = ResidualSpace("few", ("regular", "igc"), widths=((8,), (8, 16)), depths=(1,))
 
 
 def timed() -> LatencyModel:

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.cost import Task, predict
-from nas_space.spaces import Measure, Space, get
+from nas_space.residual import ResidualSpace
+from nas_space.space import Measure
+from nas_space.spaces import get
 from searchers import proposals, samplers
 from searchers.lessons import Lesson, memorable
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
@@ -21,7 +23,7 @@ from studies.records import Evaluation
 from tests.examples import evaluation, study
 
 TASK = Task(channels=3, size=(32, 32), classes=10)
-SMALL = Space("small", ("regular",), widths=((8, 16), (16, 32)), depths=(1, 2))
+SMALL = ResidualSpace("small", ("regular",), widths=((8, 16), (16, 32)), depths=(1, 2))
 every_sampler = pytest.mark.parametrize("name", samplers.names())
 
 
@@ -31,7 +33,10 @@ def _quiet() -> None:
 
 
 def proposer(
-    name: str = "random", space: Space | None = None, limits: Limits | None = None, seed: int = 0
+    name: str = "random",
+    space: ResidualSpace | None = None,
+    limits: Limits | None = None,
+    seed: int = 0,
 ) -> Proposer:
     problem = Problem(space or get("mixed"), TASK, limits or Limits())
     sampler = samplers.make(name, problem, seed)
@@ -142,8 +147,8 @@ def test_nsga2_breeds_from_earlier_evaluations() -> None:
     # All parents share a width; children drawn at random would have it one time in six.
     source = proposer("nsga2", seed=1)
     source.learn(as_evaluations(drawn(40, **{"stage1.width": "64"})))
-    children = [p.architecture.stages[0].width for p in proposed(source, 20)]
-    assert children.count(64) > 15
+    children = [p.architecture.dimensions()["stage1.width"] for p in proposed(source, 20)]
+    assert children.count("64") > 15
 
 
 @every_sampler

@@ -125,7 +125,7 @@ def test_an_architecture_that_its_weights_cannot_fill_takes_no_memory(
 ) -> None:
     # 75 million weights: refused by the smallness of the file, before they are made.
     large = ARCHITECTURE.text.replace('"width":8', '"width":2048')
-    assert Architecture.from_json(large).stages[0].width == 2048
+    assert Architecture.from_json(large).dimensions()["stage1.width"] == "2048"
     folder = damaged(exported, tmp_path, "architecture.json", large.encode())
     with pytest.raises(BundleError, match="do not belong together"):
         Bundle.read(folder)

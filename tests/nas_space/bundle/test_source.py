@@ -10,20 +10,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Classifier, Preprocessing
 from nas_space.bundle.forms import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.convs import kinds
 from nas_space.network import build
+from nas_space.residual import ResidualArchitecture
 from nas_space.spaces import get, spaces
 
 TASK = Preprocessing((3, 9, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", 'd"og', "bi'rd", "ねこ"))
 ROOT = Path(__file__).parents[3]
 
 
-def deep(space: str) -> Architecture:
+def deep(space: str) -> ResidualArchitecture:
     """The deepest, narrowest network of a space, every layer of another setting."""
     labels = {}
     for number, parameter in enumerate(get(space).parameters):

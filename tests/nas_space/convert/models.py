@@ -1,6 +1,9 @@
 """Modules as users have them."""
 
+from typing import Any
+
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -98,3 +101,87 @@ class Row(nn.Module):
         for part in self.parts.values():
             x = part(x)
         return x
+
+
+class Tiny(nn.Module):
+    """For the digits: one channel, 8×8 pixels, ten classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16))
+        self.one = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(32)
+        self.two = nn.Conv2d(32, 32, 3, padding=1, groups=2, bias=False)
+        self.scale = nn.Parameter(torch.full((32, 1, 1), 0.5))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.one(F.relu(self.stem(x)))))
+        x = x + self.scale * F.relu(self.two(x))
+        logits: Tensor = self.head(x.mean(dim=(2, 3)))
+        return logits
+
+
+class Auxiliary(Tiny):
+    """Gives two outputs in training."""
+
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401
+        logits = super().forward(x)
+        return (logits, logits) if self.training else logits
+
+
+class Tied(Tiny):
+    """Has weights by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = self.two
+
+
+class Choosy(Tiny):
+    """Its way depends on what it sees."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x if x.sum() > 0 else -x)
+
+
+class Foreign(Tiny):
+    """Calls a function that is not torch's and cannot be seen into."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(flipped(x))
+
+
+@torch.fx.wrap
+def flipped(x: Tensor) -> Tensor:
+    return x.flip(-1)
+
+
+class Constant(Tiny):
+    """Uses numbers that its state_dict does not hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift: Tensor
+        self.register_buffer("shift", torch.ones(1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + self.shift)
+
+
+class Own(nn.Conv2d):
+    """A subclass that computes something else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * 2
+
+
+class Irreplaceable(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), Own(16, 16, 3, padding=1))
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.body(x).mean(dim=(2, 3)))
+        return logits

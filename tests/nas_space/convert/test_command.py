@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas_space.backbones import UnknownBackboneError, load, names
+from nas_space.backbone.loading import UnknownBackboneError, load, names
 from nas_space.convert.__main__ import main
 from tests.refusals import called, refusal
 

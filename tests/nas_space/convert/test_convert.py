@@ -146,7 +146,7 @@ def test_every_obstacle_is_named(reason: str) -> None:
         (Small(), "igc(Q=2)", InvalidChoiceError, "igc takes the settings kernel, L, M; unknown"),
         (Small(), "igc(M=x)", InvalidChoiceError, "igc: M='x' is no int"),
         (Small(), "octave(alpha=2)", InvalidChoiceError, "octave: alpha must be from 0 to 1"),
-        (Small(), {"shard": "igc"}, ConversionError, "no convolution's name is like 'shard'; there"),
+        (Small(), {"shard": "igc"}, ConversionError, "no convolution's name is like 'shard'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nas_space.cost import Task
-from nas_space.spaces import Space
+from nas_space.residual import ResidualSpace
 from searchers.latency.device import Device, latency
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
@@ -14,7 +14,7 @@ from searchers.latency.obtaining import networks, obtain
 from searchers.latency.processes import run_ours
 
 TASK = Task(3, (16, 16), 10)
-FEW = Space("few", ("regular", "xception"), widths=((16,),), depths=(1,))
+FEW = ResidualSpace("few", ("regular", "xception"), widths=((16,),), depths=(1,))
 
 SCRIPT = """
 import statistics, sys, time

@@ -10,7 +10,8 @@ from scipy.stats import kendalltau
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Task, predict
-from nas_space.spaces import Space, get
+from nas_space.residual import ResidualSpace
+from nas_space.spaces import get
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.obtaining import networks
@@ -18,11 +19,11 @@ from searchers.latency.parts import Part, every_part
 from searchers.limits import ImpossibleLimitError, Limits, check_latency
 
 TASK = Task(3, (9, 8), 10)
-FEW = Space("few", ("regular", "igc"), widths=((8,), (8, 16)), depths=(1,))
+FEW = ResidualSpace("few", ("regular", "igc"), widths=((8,), (8, 16)), depths=(1,))
 ACCURACY = Accuracy(40, 0.03, 0.08, 0.9, 0.05)
 
 
-def drawn(space: Space, seed: int) -> Architecture:
+def drawn(space: ResidualSpace, seed: int) -> Architecture:
     chance = random.Random(seed)
     return space.decode({p.name: chance.choice(p.labels) for p in space.parameters})
 
@@ -31,7 +32,7 @@ def macs(part: Part) -> float:
     return part.macs
 
 
-def model(space: Space, seconds: object = macs) -> LatencyModel:
+def model(space: ResidualSpace, seconds: object = macs) -> LatencyModel:
     assert callable(seconds)
     rows = every_part(space, TASK)
     groups = {row.group for row in rows}

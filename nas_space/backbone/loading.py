@@ -11,12 +11,16 @@ import warnings
 import torch
 from torch import nn
 
+from nas_space.architecture import InvalidArchitectureError
 
-class UnknownBackboneError(ValueError):
+
+class UnknownBackboneError(InvalidArchitectureError):
     """A name that belongs to no model, or a function that gives none."""
 
 
-def load(name: str, classes: int | None = None, *, seed: int = 0) -> nn.Module:
+def load(
+    name: str, classes: int | None = None, *, pretrained: bool = False, seed: int = 0
+) -> nn.Module:
     """The module of that name, with fresh weights or with those that the user's function gives it.
 
     The global random state stays as it was.
@@ -24,14 +28,21 @@ def load(name: str, classes: int | None = None, *, seed: int = 0) -> nn.Module:
     Args:
         name: see above.
         classes: of torchvision's models, theirs by default; a function knows its own.
-        seed: of the weights.
+        pretrained: whether torchvision's models get the weights that it recommends for them,
+            downloaded once; a classifier for other classes stays fresh.
+        seed: of fresh weights.
 
     Raises:
-        UnknownBackboneError: there is no such model or function, or it fails.
+        UnknownBackboneError: there is no such model or function, it fails, or there are no weights.
     """
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        return _users(name) if ":" in name else _torchvisions(name, classes)
+        if ":" in name:
+            return _users(name)
+        model = _torchvisions(name, classes)
+    if pretrained:
+        _take_weights(model, name)
+    return model
 
 
 def names() -> list[str]:
@@ -59,6 +70,21 @@ def _torchvisions(name: str, classes: int | None) -> nn.Module:
         warnings.simplefilter("ignore", FutureWarning)
         model: nn.Module = models.get_model(name, weights=None, **options)
     return model
+
+
+def _take_weights(model: nn.Module, name: str) -> None:
+    from torchvision import models  # noqa: PLC0415 - seconds
+
+    weights = models.get_model_weights(name).DEFAULT
+    try:
+        theirs = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise UnknownBackboneError(
+            f"{name}: its weights cannot be had from {weights.url} ({_said(error)})"
+        ) from None
+    ours = model.state_dict()
+    fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}
+    model.load_state_dict(fitting, strict=False)
 
 
 def _users(name: str) -> nn.Module:

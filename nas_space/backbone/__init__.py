@@ -1,0 +1,1 @@
+"""Networks that a user has, with their convolutions chosen."""

@@ -1,0 +1,101 @@
+"""A residual network as Python text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nas_space.architecture import Layer
+from nas_space.bundle.written import Written, distinct
+from nas_space.residual import ResidualArchitecture
+
+_TEMPLATE = '''\
+class Residual(nn.Module):
+    """conv - BN - ReLU - conv - BN, plus the shortcut, ReLU."""
+
+    def __init__(
+        self, width: int, conv1: nn.Module, conv2: nn.Module, shortcut: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv1
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv2
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut = nn.Identity() if shortcut is None else shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class Network(nn.Module):
+    """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1), persistent=False)
+        self.stem = nn.Sequential(
+            {stem},
+            nn.BatchNorm2d({first}),
+            nn.ReLU(),
+        )
+        self.blocks = nn.Sequential(
+{blocks}
+        )
+        self.classifier = nn.Linear({last}, {classes})
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images - self.mean) / self.std
+        x = self.blocks(self.stem(x))
+        return self.classifier(x.mean(dim=(2, 3)))
+'''
+_SOURCE = "- residual blocks: He et al., Deep Residual Learning, arXiv 1512.03385"
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    first: Layer
+    second: Layer
+    shortcut: Layer | None
+
+
+def written(
+    architecture: ResidualArchitecture, shape: tuple[int, int, int], classes: int
+) -> Written:
+    """The network with its blocks, one by one.
+
+    Raises:
+        InvalidChoiceError: a type of convolution says no way to be written in plain torch.
+    """
+    stem, *_ = architecture.layers()
+    text = _TEMPLATE.format(
+        image=", ".join(map(str, shape)),
+        classes=classes,
+        stem=stem.conv.expression(shape[0], stem.c_out),
+        first=stem.c_out,
+        blocks="\n".join(_written(block) for block in _blocks(architecture)),
+        last=architecture.stages[-1].width,
+    )
+    convs = distinct(layer.conv for layer in architecture.layers())
+    return Written(convs, (_SOURCE,), text)
+
+
+def _blocks(architecture: ResidualArchitecture) -> Iterator[_Block]:
+    _, *layers = architecture.layers()
+    shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}
+    for first, second in zip(layers[::2], layers[1::2], strict=True):
+        yield _Block(first, second, shortcuts.get(first.name.replace("conv1", "shortcut")))
+
+
+def _written(block: _Block) -> str:
+    lines = [str(block.first.c_out), _expression(block.first), _expression(block.second)]
+    if block.shortcut is not None:
+        projection = _expression(block.shortcut)
+        lines.append(f"nn.Sequential({projection}, nn.BatchNorm2d({block.shortcut.c_out}))")
+    inside = "\n".join(f"                {line}," for line in lines)
+    place = block.first.name.removesuffix(".conv1")
+    return f"            Residual(  # {place}\n{inside}\n            ),"
+
+
+def _expression(layer: Layer) -> str:
+    assert layer.c_in is not None  # noqa: S101 - only the stem's is open, and it is written elsewhere
+    return layer.conv.expression(layer.c_in, layer.c_out, layer.stride)

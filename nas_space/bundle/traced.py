@@ -1,0 +1,165 @@
+"""A backbone with its convolutions chosen as Python text, from what `torch.fx` sees it do."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from torch import fx, nn
+from torchvision.ops import StochasticDepth
+
+from nas_space.architecture import InvalidArchitectureError
+from nas_space.backbone.architecture import BackboneArchitecture
+from nas_space.backbone.as_is import AsIs
+from nas_space.bundle.written import Written, distinct
+from nas_space.convert.conversion import Biased
+from nas_space.convs import InvalidChoiceError
+from nas_space.network import build
+from nas_space.spelling import spelled
+
+_TEMPLATE = '''\
+def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:
+    """Keep a part of a module under a name with dots."""
+    *path, last = name.split(".")
+    for step in path:
+        if not hasattr(root, step):
+            root.add_module(step, nn.Module())
+        root = getattr(root, step)
+    if isinstance(part, nn.Module | nn.Parameter):
+        setattr(root, last, part)
+    else:
+        root.register_buffer(last, part)
+
+
+class Backbone(nn.Module):
+    """Normalised images (N, {image}) to logits (N, {classes})."""
+
+    def __init__(self) -> None:
+        super().__init__()
+{parts}
+
+{forward}
+
+
+class Network(Backbone):
+    """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("image_mean", torch.tensor(MEAN).view(-1, 1, 1), persistent=False)
+        self.register_buffer("image_std", torch.tensor(STD).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward((images - self.image_mean) / self.image_std)
+'''
+_OTHERS = {"device", "inf", "nan", "NoneType", "fx_pytree", "pytree"}
+"""Names that `torch.fx` always gives its code, used or not."""
+
+
+def written(
+    architecture: BackboneArchitecture, shape: tuple[int, int, int], classes: int
+) -> Written:
+    """The network as the row of operations that it is in eval mode.
+
+    Raises:
+        InvalidArchitectureError: `torch.fx` cannot follow its forward, or it does more than torch.
+        InvalidChoiceError: a type of convolution says no way to be written in plain torch.
+    """
+    name = architecture.backbone.name
+    network = build(architecture, shape[0], classes).eval()
+    convs = dict(_convs(architecture, network))
+    graph = _followed(network, set(convs), name)
+    code = graph.python_code("self")
+    foreign = sorted(code.globals.keys() - {"torch"} - _OTHERS)
+    if foreign:
+        raise InvalidArchitectureError(
+            f"{name} cannot be written out in plain torch: its forward calls {foreign[0]}"
+        )
+    try:
+        parts = "\n".join(_parts(network, graph, convs))
+    except InvalidChoiceError as error:
+        raise InvalidArchitectureError(f"{name} cannot be written out: {error}") from None
+    text = _TEMPLATE.format(
+        image=", ".join(map(str, shape)),
+        classes=classes,
+        parts=parts,
+        forward=textwrap.indent(code.src.strip(), "    "),
+    )
+    chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
+    return Written(distinct(chosen), (f"- all else: {name}",), text)
+
+
+def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[tuple[str, str]]:
+    """The names of the modules that were chosen, with the text that makes each."""
+    for layer in architecture.layers():
+        if not isinstance(layer.conv, AsIs):
+            biased = isinstance(network.get_submodule(layer.name), Biased)
+            made = layer.conv.expression(layer.c_in or 0, layer.c_out, layer.stride)
+            yield f"{layer.name}.conv" if biased else layer.name, made
+
+
+def _followed(network: nn.Module, convs: set[str], name: str) -> fx.Graph:
+    """What the network does, operation by operation."""
+    try:
+        graph = _Tracer(convs).trace(network)
+    except Exception as error:  # noqa: BLE001 - the module is the user's
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InvalidArchitectureError(
+            f"{name} cannot be written out: torch.fx cannot follow its forward, whose way must "
+            f"not depend on what it sees ({reason})"
+        ) from None
+    held = network.state_dict().keys()
+    for node in graph.nodes:
+        if node.op == "get_attr" and node.target not in held:
+            raise InvalidArchitectureError(
+                f"{name} cannot be written out: its forward uses {node.target}, which its "
+                "state_dict does not hold"
+            )
+    return graph
+
+
+class _Tracer(fx.Tracer):
+    """Follows a forward down to torch's own layers, and to the convolutions that were chosen."""
+
+    def __init__(self, convs: set[str]) -> None:
+        super().__init__()
+        self._convs = convs
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether a module is written by its constructor."""
+        chosen = module_qualified_name in self._convs
+        return chosen or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Any,  # noqa: ANN401
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:  # noqa: ANN401
+        """As `torch.fx` does it, but for a layer that does nothing in eval mode."""
+        if isinstance(m, StochasticDepth):
+            return args[0]
+        return super().call_module(m, forward, args, kwargs)
+
+
+def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterator[str]:
+    """The lines of the constructor: all that the forward uses, and all that has weights."""
+    used = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+    tracer, leaf = _Tracer(set(convs)), "/"
+    for name, module in network.named_modules():
+        if name.startswith(leaf):
+            continue
+        if name and tracer.is_leaf_module(module, name):
+            leaf = f"{name}."
+            if name in used or module.state_dict():
+                yield _line(name, convs.get(name) or spelled(module))
+            continue
+        inside = f"{name}." * bool(name)
+        for own, tensor in module.named_parameters(recurse=False):
+            yield _line(inside + own, f"nn.Parameter(torch.empty({tuple(tensor.shape)}))")
+        for own, tensor in module.named_buffers(recurse=False):
+            yield _line(inside + own, f"torch.empty({tuple(tensor.shape)}, dtype={tensor.dtype})")
+
+
+def _line(name: str, made: str) -> str:
+    return f'        place(self, "{name}", {made})'

@@ -1,0 +1,245 @@
+"""Residual networks in stages, as CIFAR's, whose every convolution is a choice."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from nas_space.architecture import (
+    FORMAT,
+    Architecture,
+    InvalidArchitectureError,
+    Layer,
+    Rest,
+    is_whole,
+)
+from nas_space.convs import Conv, InvalidChoiceError, parse
+from nas_space.convs.base import Size, out_size
+from nas_space.convs.regular import Regular
+from nas_space.cost import Cost, Task
+from nas_space.memory import peak
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_MAX_WIDTH = 8192
+_MAX_BLOCKS = 256
+_MAX_STAGES = 8
+_MAX_WEIGHTS = 10**8
+"""Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
+_FIELDS = {"format", "skeleton", "stem", "stages"}
+
+_STEM = Regular()
+
+Block = tuple[Conv, Conv]
+"""The two convolutions of a residual block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Residual blocks of one width; the first block of a stage halves the map, but for stage 1."""
+
+    width: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualArchitecture(Architecture):
+    """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
+
+    The image's channels and the number of classes are the task's, not the architecture's.
+
+    Raises:
+        InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
+    """
+
+    legend: ClassVar[str] = "stages: width, then the convolutions of each block"
+
+    stages: tuple[Stage, ...]
+    stem: Conv = _STEM
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be built."""
+        if not 1 <= len(self.stages) <= _MAX_STAGES:
+            raise InvalidArchitectureError(
+                f"an architecture has 1 to {_MAX_STAGES} stages, not {len(self.stages)}"
+            )
+        for number, stage in enumerate(self.stages, 1):
+            if not 1 <= stage.width <= _MAX_WIDTH:
+                raise InvalidArchitectureError(
+                    f"stage{number}: width must be from 1 to {_MAX_WIDTH}, not {stage.width}"
+                )
+            if not 1 <= len(stage.blocks) <= _MAX_BLOCKS:
+                raise InvalidArchitectureError(
+                    f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
+                )
+        weights = 0
+        for layer in self.layers():
+            # The stem's input is the image, whose channels only regular-like choices can take;
+            # `build` checks that one.
+            if layer.c_in is None:
+                continue
+            try:
+                layer.conv.check(layer.c_in, layer.c_out)
+            except InvalidChoiceError as error:
+                raise InvalidArchitectureError(f"{layer.name}: {error}") from None
+            weights += layer.conv.params(layer.c_in, layer.c_out)
+        if weights > _MAX_WEIGHTS:
+            raise InvalidArchitectureError(
+                f"an architecture has at most {_MAX_WEIGHTS:,} weights, not {weights:,}"
+            )
+
+    def layers(self) -> Iterator[Layer]:
+        """The convolutions that can be chosen, from stem to head."""
+        width = self.stages[0].width
+        yield Layer("stem", self.stem, None, width)
+        for s, stage in enumerate(self.stages, 1):
+            for b, (first, second) in enumerate(stage.blocks, 1):
+                place = f"stage{s}.block{b}"
+                stride = 2 if s > 1 and b == 1 else 1
+                yield Layer(f"{place}.conv1", first, width, stage.width, stride)
+                yield Layer(f"{place}.conv2", second, stage.width, stage.width)
+                width = stage.width
+
+    def shortcuts(self) -> Iterator[Layer]:
+        """The 1×1 projections: one wherever a block changes the width or the map's size."""
+        yield from filter(None, map(_shortcut, self.layers()))
+
+    def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
+        """Each layer with the height and width of its input map, for images of that size."""
+        for layer in self.layers():
+            yield layer, size
+            size = out_size(size, layer.stride)
+
+    def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
+        """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
+
+        All that has weights, but for normalisation and the classifier.
+        """
+        for layer, place in self.sizes(size):
+            yield layer, place
+            shortcut = _shortcut(layer)
+            if shortcut is not None:
+                yield shortcut, place
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form, of plain dicts, lists, numbers and strings."""
+        return {
+            "format": FORMAT,
+            "skeleton": "residual",
+            "stem": str(self.stem),
+            "stages": [
+                {
+                    "width": stage.width,
+                    "blocks": [[str(conv) for conv in block] for block in stage.blocks],
+                }
+                for stage in self.stages
+            ],
+        }
+
+    def sections(self) -> Iterator[tuple[Layer, ...]]:
+        """The layers of each stage."""
+        _, *layers = self.layers()
+        start = 0
+        for stage in self.stages:
+            end = start + 2 * len(stage.blocks)
+            yield tuple(layers[start:end])
+            start = end
+
+    def dimensions(self) -> dict[str, str]:
+        """Width and depth of each stage."""
+        found = {}
+        for number, stage in enumerate(self.stages, 1):
+            found[f"stage{number}.width"] = str(stage.width)
+            found[f"stage{number}.depth"] = str(len(stage.blocks))
+        return found
+
+    def rest(self, task: Task) -> Rest:
+        """The classifier; normalisation counts nothing."""
+        width = self.stages[-1].width
+        weights = width * task.classes
+        return Rest("classifier", "linear", (width, task.classes), weights, weights)
+
+    def cost(self, task: Task) -> Cost:
+        """In closed form."""
+        head = self.rest(task)
+        params, macs = head.params + task.classes, head.macs
+        for layer, size in self.convolutions(task.size):
+            c_in = task.channels if layer.c_in is None else layer.c_in
+            params += layer.conv.params(c_in, layer.c_out) + 2 * layer.c_out  # BN's gamma and beta
+            macs += layer.conv.macs(c_in, layer.c_out, size, layer.stride)
+        return Cost(params, macs, peak(self, task))
+
+    def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
+        """Any images, of as many channels as the stem can take."""
+        self.stem.check(channels, self.stages[0].width)
+
+    def module(self, channels: int, classes: int, seed: int) -> "nn.Module":
+        """Stem, blocks, pooling and classifier; images may be of any size."""
+        import torch  # noqa: PLC0415 - seconds, which only who builds needs
+
+        from nas_space.network import Network, initialise  # noqa: PLC0415
+
+        network = Network(self, channels, classes)
+        initialise(network, torch.Generator().manual_seed(seed))
+        return network
+
+    def __str__(self) -> str:
+        """A line a person can read: widths, then the choices of each stage."""
+        return " | ".join(
+            f"{stage.width}: " + " ".join(str(conv) for block in stage.blocks for conv in block)
+            for stage in self.stages
+        )
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """See `Architecture.read`."""
+        if data.keys() != _FIELDS:
+            raise InvalidArchitectureError(
+                f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
+            )
+        try:
+            listed = _listed(data["stages"], "stages", _MAX_STAGES)
+            stages = tuple(_read_stage(stage) for stage in listed)
+            return cls(stages, stem=parse(_string(data["stem"])))
+        except InvalidChoiceError as error:
+            raise InvalidArchitectureError(str(error)) from None
+
+
+def _shortcut(layer: Layer) -> Layer | None:
+    """The 1×1 projection beside a block that begins with this layer; None where there is none."""
+    if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
+        name = layer.name.replace("conv1", "shortcut")
+        return Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
+    return None
+
+
+def _read_stage(data: object) -> Stage:
+    if not isinstance(data, dict) or data.keys() != {"width", "blocks"}:
+        raise InvalidArchitectureError("a stage is a JSON object with the fields width and blocks")
+    if not is_whole(data["width"]):
+        raise InvalidArchitectureError("a stage's width must be a whole number")
+    blocks = _listed(data["blocks"], "blocks", _MAX_BLOCKS)
+    return Stage(data["width"], tuple(_read_block(block) for block in blocks))
+
+
+def _read_block(data: object) -> Block:
+    match _listed(data, "a block", 2):
+        case [str(first), str(second)]:
+            return parse(first), parse(second)
+        case _:
+            raise InvalidArchitectureError(
+                "a block is a list of two convolutions like igc(L=4,M=16)"
+            )
+
+
+def _listed(data: object, what: str, most: int) -> list[object]:
+    """A JSON list that is not so long that reading it would take its time."""
+    if not isinstance(data, list) or len(data) > most:
+        raise InvalidArchitectureError(f"{what} must be a JSON list of at most {most}")
+    return data
+
+
+def _string(data: object) -> str:
+    if not isinstance(data, str):
+        raise InvalidArchitectureError("a convolution must be a string like igc(L=4,M=16)")
+    return data
