@@ -10,6 +10,7 @@ README = ROOT / "README.md"
 PAGES = (README, *sorted(DOCS.glob("*.md")))
 """Results and decisions keep the commands of their day, which are not all of today."""
 
+_FILE = re.compile(r"# (\w+\.py)\n")
 _FENCE = re.compile(r"^```(.*)\n((?:(?!```).*\n)*)```$", re.MULTILINE)
 
 
@@ -36,5 +37,14 @@ def commands(page: Path) -> list[str]:
 
 
 def scripts(page: Path) -> list[str]:
-    """The Python of a page."""
+    """The Python of a page, but for files."""
+    return [text for text in _python(page) if not _FILE.match(text)]
+
+
+def files(page: Path) -> dict[str, str]:
+    """The Python of a page that a reader keeps in a file: its first line says its name."""
+    return {found[1]: text for text in _python(page) if (found := _FILE.match(text))}
+
+
+def _python(page: Path) -> list[str]:
     return [block.text for block in blocks(page) if block.language == "python"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from tests.docs.pages import PAGES, README, ROOT, blocks, commands, scripts
+from tests.docs.pages import PAGES, README, ROOT, blocks, commands, files, scripts
 from tests.servers import Postgres, free_port
 from trainers.datasets import load
 
@@ -128,6 +128,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def follow(page: Path, folder: Path, skipping: Collection[str]) -> None:
     """Do in a folder what a page says, but for commands that have been run there."""
+    for name, text in files(page).items():
+        (folder / name).write_text(text)
     with cluster(commands(page), folder.parent) as typed:
         for command in typed:
             if command not in skipping:
