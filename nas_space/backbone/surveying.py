@@ -9,7 +9,7 @@ from nas_space.architecture import InvalidArchitectureError
 from nas_space.backbone.architecture import Backbone, BackboneArchitecture, kept
 from nas_space.backbone.loading import load
 from nas_space.bundle.traced import written
-from nas_space.convert.places import ConversionError, survey
+from nas_space.convert.places import ConversionError, blank, survey
 from nas_space.cost import Task
 from nas_space.counting import count
 from nas_space.place import Place
@@ -54,8 +54,7 @@ def replaceable(model: nn.Module, task: Task) -> tuple[Place, ...]:
     Raises:
         ConversionError: it fails for such images, or has no convolutions.
     """
-    images = torch.zeros(1, task.channels, *task.size)
-    found = survey(model, images)
+    found = survey(model, blank(model, (task.channels, *task.size)))
     return tuple(place for place in found if len(place.sizes) == 1 and options(place))
 
 
@@ -75,7 +74,7 @@ def _check_logits(name: str, model: nn.Module, task: Task) -> None:
     double = copy.deepcopy(model).train()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=()):
-            logits = double(torch.zeros(2, task.channels, *task.size))
+            logits = double(blank(double, (task.channels, *task.size), 2))
     except Exception as error:  # noqa: BLE001 - the module is the user's
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UnknownSpaceError(f"backbone {name} cannot be trained: {reason}") from None

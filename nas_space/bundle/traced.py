@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import fx, nn
-from torchvision.ops import StochasticDepth
 
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.backbone.architecture import BackboneArchitecture
@@ -121,8 +120,11 @@ class _Tracer(fx.Tracer):
     """Follows a forward down to torch's own layers, and to the convolutions that were chosen."""
 
     def __init__(self, convs: set[str]) -> None:
+        from torchvision.ops import StochasticDepth  # noqa: PLC0415 - seconds
+
         super().__init__()
         self._convs = convs
+        self._idle = StochasticDepth
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is written by its constructor."""
@@ -137,7 +139,7 @@ class _Tracer(fx.Tracer):
         kwargs: dict[str, Any],
     ) -> Any:  # noqa: ANN401
         """As `torch.fx` does it, but for a layer that does nothing in eval mode."""
-        if isinstance(m, StochasticDepth):
+        if isinstance(m, self._idle):
             return args[0]
         return super().call_module(m, forward, args, kwargs)
 

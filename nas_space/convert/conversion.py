@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.cli import short
-from nas_space.convert.places import ConversionError, answer, survey
+from nas_space.convert.places import ConversionError, answer, blank, survey
 from nas_space.convert.wishes import Wish
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.cost import Cost
@@ -135,9 +135,7 @@ def convert(
     if not isinstance(model, nn.Module):
         raise ConversionError(f"a {type(model).__name__} is no torch.nn.Module")
     made = copy.deepcopy(model)
-    tensor = next(made.parameters(), torch.zeros(()))
-    dtype = tensor.dtype if tensor.is_floating_point() else None
-    images = torch.zeros(1, *shape, device=tensor.device, dtype=dtype)
+    images = blank(made, shape)
     places = survey(made, images)
     _check_names(wishes, places)
     # Counted of the copy, for a lazy layer has no weights before it has run.

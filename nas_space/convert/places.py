@@ -68,6 +68,13 @@ def survey(model: nn.Module, images: Tensor) -> tuple[Place, ...]:
     )
 
 
+def blank(model: nn.Module, shape: tuple[int, int, int], count: int = 1) -> Tensor:
+    """Black images (count, *shape), of the type and on the device of a module's weights."""
+    tensor = next(model.parameters(), torch.zeros(()))
+    dtype = tensor.dtype if tensor.is_floating_point() else None
+    return torch.zeros(count, *shape, device=tensor.device, dtype=dtype)
+
+
 def answer(model: nn.Module, images: Tensor) -> Any:  # noqa: ANN401 - whatever it gives
     """What a module gives for images in eval mode, without gradients; its modes stay as they are.
 
