@@ -137,6 +137,15 @@ class Architecture(ABC):
         """
 
     @property
+    def code(self) -> str | None:
+        """Whose code beside that of our libraries building it runs, ``module:function``."""
+        return None
+
+    def bare(self) -> "Architecture":
+        """The same network as one whose weights are not fetched from anywhere to build it."""
+        return self
+
+    @property
     def text(self) -> str:
         """The JSON form as canonical text: equal architectures have equal texts."""
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))

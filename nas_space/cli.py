@@ -14,6 +14,11 @@ from rich.console import Console
 from nas_space.masking import masked
 
 USAGE_ERROR = 2
+BACKBONE = (
+    "the function of yours that an exported network may call, where it is one over a network of "
+    "your own"
+)
+"""What commands that read exported networks say of the option."""
 INTERRUPTED = 130
 _WIDE = 150
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}

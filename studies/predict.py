@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nas_space.bundle import Bundle, BundleError, Preprocessing
-from nas_space.cli import Parser, positive
+from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
 from trainers.datasets.folders import decode
 
@@ -32,9 +32,10 @@ def _main() -> int:
     parser.add_argument(
         "--top", type=positive, default=_TOP, metavar="N", help="classes (default: %(default)s)"
     )
+    parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
-    bundle = Bundle.read(arguments.bundle)
+    bundle = Bundle.read(arguments.bundle, arguments.backbone)
     rankings = predict(bundle, arguments.images)
     shown = [(path, ranking[: arguments.top]) for path, ranking in rankings]
     if arguments.json:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.bundle import BundleError
-from nas_space.cli import Parser, positive, run
+from nas_space.cli import BACKBONE, Parser, positive, run
 from nas_space.convs import InvalidChoiceError
 from trainers import devices, recipes
 from trainers.checkpoints import CheckpointError
@@ -64,7 +64,7 @@ def _main() -> int:
     recipe = recipes.get(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-    start = starting_weights(arguments.start) if arguments.start else None
+    start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
     dataset = load(
         arguments.dataset,
         image_size=arguments.image_size,
@@ -73,7 +73,7 @@ def _main() -> int:
         flip=not arguments.no_flip,
     )
     data = dataset.search
-    subject = find(arguments.network, data)
+    subject = find(arguments.network, data, arguments.backbone)
     devices.spare_threads(min(data.shape[1:]))
     device = devices.best(min(data.shape[1:]))
     question = {
@@ -162,6 +162,7 @@ def _parser() -> Parser:
         metavar="NETWORK",
         help="an architecture (JSON file), an exported network (folder), or a paper's network",
     )
+    parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument(
         "--output",
         type=Path,

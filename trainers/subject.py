@@ -47,12 +47,13 @@ class Subject:
     record: Record | None = None
 
 
-def find(text: str, data: SearchData) -> Subject:
+def find(text: str, data: SearchData, trusted: str | None = None) -> Subject:
     """The network that a user's text means, for these images.
 
     Args:
         text: a path to an architecture's JSON or to an exported network, or a paper's name.
         data: says how many channels and classes there are.
+        trusted: a function ``module:function`` that it may call, for a backbone of the user's own.
 
     Raises:
         ValueError: nothing is meant, it is damaged, or it is not for such images; as one of the
@@ -60,23 +61,29 @@ def find(text: str, data: SearchData) -> Subject:
     """
     path = Path(text)
     if path.is_dir():
-        bundle = Bundle.read(path)
+        bundle = Bundle.read(path, trusted)
         return _searched(bundle.architecture, data, bundle.record)
     if path.is_file():
-        return _searched(Architecture.from_json(read_json(path)), data, None)
+        architecture = Architecture.from_json(read_json(path))
+        if architecture.code not in {None, trusted}:
+            raise SubjectError(
+                f"{path} is a network of {architecture.code}, which would have to be called: if "
+                f"you trust that code, say --backbone {architecture.code}"
+            )
+        return _searched(architecture, data, None)
     if path.suffix == ".json" or os.sep in text:
         raise SubjectError(f"there is no file and no exported network at {text}")
     return _named(text, data)
 
 
-def starting_weights(path: Path) -> dict[str, Tensor]:
+def starting_weights(path: Path, trusted: str | None = None) -> dict[str, Tensor]:
     """The weights of an exported network, or of a safetensors file.
 
     Raises:
         BundleError: there are none, or they are damaged.
     """
     if path.is_dir():
-        return Bundle.read(path).network.network.state_dict()
+        return Bundle.read(path, trusted).network.network.state_dict()
     return read_weights(path)
 
 

@@ -184,6 +184,16 @@ class BackboneArchitecture(Architecture):
 
         return converted(self, seed)
 
+    @property
+    def code(self) -> str | None:
+        """The user's function, if it is one that makes the backbone."""
+        return self.backbone.name if ":" in self.backbone.name else None
+
+    def bare(self) -> "BackboneArchitecture":
+        """The same, not pretrained."""
+        backbone = dataclasses.replace(self.backbone, pretrained=False)
+        return BackboneArchitecture(backbone, self.convs)
+
     def to_json(self) -> dict[str, Any]:
         """The backbone, and a choice for each of its places; null where it is as it was."""
         return {

@@ -91,7 +91,7 @@ def _users(name: str) -> nn.Module:
     module, _, function = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), function, None)
-    except Exception as error:  # noqa: BLE001 - the module is the user's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is the user's
         raise UnknownBackboneError(
             f"{name}: {module} cannot be imported ({_said(error)})"
         ) from None
@@ -100,7 +100,7 @@ def _users(name: str) -> nn.Module:
         raise UnknownBackboneError(f"{name}: {function} is {what} in {module}")
     try:
         model = found()
-    except Exception as error:  # noqa: BLE001 - the function is the user's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
         raise UnknownBackboneError(f"{name}: the function failed ({_said(error)})") from None
     if not isinstance(model, nn.Module):
         raise UnknownBackboneError(
@@ -109,5 +109,5 @@ def _users(name: str) -> nn.Module:
     return model
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]

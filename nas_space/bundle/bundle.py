@@ -85,7 +85,7 @@ class Bundle:
         """
         channels, classes = preprocessing.shape[0], len(preprocessing.classes)
         try:
-            network = build(architecture, channels, classes)
+            network = build(architecture.bare(), channels, classes)
             network.load_state_dict(weights)
         except InvalidChoiceError as error:
             raise BundleError(f"the architecture cannot take such images: {error}") from None
@@ -124,11 +124,17 @@ class Bundle:
         seal(folder)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: Path, trusted: str | None = None) -> Self:
         """Read a folder that `write` made.
 
+        Args:
+            folder: to read.
+            trusted: the function ``module:function`` that the user lets it call, for a backbone of
+                their own; a folder may come from anywhere, and could name any.
+
         Raises:
-            BundleError: a file is missing or changed, or the weights are of another network.
+            BundleError: a file is missing or changed, the weights are of another network, or it
+                would call a function that is not trusted.
             InvalidArchitectureError: the architecture is no valid one.
         """
         check(folder, _FILES)
@@ -138,6 +144,11 @@ class Bundle:
         channels, *size = preprocessing.shape
         task = Task(channels, (size[0], size[1]), len(preprocessing.classes))
         check_count(folder / _WEIGHTS, architecture, task)
+        if architecture.code not in {None, trusted}:
+            raise BundleError(
+                f"{folder} is a network of {architecture.code}, which would have to be called: if "
+                f"you trust that code, say --backbone {architecture.code}; its model.py needs none"
+            )
         return cls.assemble(architecture, preprocessing, record, read_weights(folder / _WEIGHTS))
 
 

@@ -64,7 +64,7 @@ def written(
         InvalidChoiceError: a type of convolution says no way to be written in plain torch.
     """
     name = architecture.backbone.name
-    network = build(architecture, shape[0], classes).eval()
+    network = build(architecture.bare(), shape[0], classes).eval()
     convs = dict(_convs(architecture, network))
     graph = _followed(network, set(convs), name)
     code = graph.python_code("self")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,7 +26,7 @@ def net():
 """Three lines of a network, in a file that only the current folder has."""
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, code: int = 0) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("UV_")}
     done = subprocess.run(
         [sys.executable, "-m", *command],
@@ -35,8 +36,8 @@ def run(folder: Path, *command: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code else done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,14 @@ def test_it_is_shown_reported_and_shipped_without_the_users_file(
     number = str(json.loads(run(folder, "studies.pareto", "--json"))[0]["trial"])
     assert "rest of mine:net" in run(folder, "studies.show", number)
     run(folder, "studies.export", "--trial", number, "--output", "best")
+    photo = folder / "photo.png"
+    Image.new("L", (8, 8)).save(photo)
+    refused = run(folder, "studies.predict", "best", "photo.png", code=2)
+    assert "best is a network of mine:net, which would have to be called: if you trust" in refused
+    named = run(folder, "studies.predict", "best", "photo.png", "--backbone", "mine:net")
+    assert named.startswith("photo.png: ")
+    refused = run(folder, "trainers.run", "best/architecture.json", code=2)
+    assert "if you trust that code, say --backbone mine:net" in refused
     (folder / "mine.py").rename(tmp_path / "elsewhere.py")
     # What is recorded and what was shipped need the network's code no more.
     page = Path(folder, run(folder, "studies.report").split()[1].rstrip(";"))
