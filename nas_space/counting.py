@@ -1,6 +1,7 @@
 """Parameters and MACs of any module, measured by thop: the cross-check of the closed forms."""
 
 import copy
+import warnings
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,10 @@ def count(module: nn.Module, shape: tuple[int, ...]) -> Cost:
     a copy. thop by itself counts normalisation and pooling as well, and misses subclasses of the
     layers it knows; the handlers here count what the papers count.
     """
-    import thop  # noqa: PLC0415 - half a second that only this function needs
+    with warnings.catch_warnings():
+        # Of setuptools, about what thop does to compare versions.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import thop  # noqa: PLC0415 - half a second that only this function needs
 
     like = next(module.parameters(), torch.zeros(()))
     double = copy.deepcopy(module)

@@ -205,7 +205,8 @@ class BackboneArchitecture(Architecture):
 
     def __str__(self) -> str:
         """A line a person can read: the backbone, then the choices from first to last."""
-        runs = [(str(conv), len(list(same))) for conv, same in itertools.groupby(self.convs)]
+        spelt = itertools.groupby(map(str, self.convs))
+        runs = [(conv, len(list(same))) for conv, same in spelt]
         told = (conv + f" ×{count}" * (count > 1) for conv, count in runs)
         return f"{self.backbone.name}: {', '.join(told)}"
 

@@ -102,6 +102,8 @@ def test_the_first_networks_are_the_backbone_and_one_of_each_type(space: Backbon
     first, *rest = space.uniform()
     assert predict(first, space.backbone.task).macs == space.backbone.macs
     assert {layer.conv.kind for layer in first.layers()} == {"as_is"}
+    count = len(list(first.layers()))
+    assert str(first) == f"{space.backbone.name}: as_is ×{count}"
     for kind, network in zip(space.kinds[1:], rest, strict=False):
         assert {layer.conv.kind for layer in network.layers()} <= {kind, "as_is"}
         assert space.encode(network) is not None
