@@ -147,7 +147,7 @@ class _Tracer(fx.Tracer):
 def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterator[str]:
     """The lines of the constructor: all that the forward uses, and all that has weights."""
     used = {str(node.target) for node in graph.nodes if node.op == "call_module"}
-    tracer, leaf = _Tracer(set(convs)), "/"
+    held, tracer, leaf = network.state_dict(), _Tracer(set(convs)), "/"
     for name, module in network.named_modules():
         if name.startswith(leaf):
             continue
@@ -160,7 +160,9 @@ def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterat
         for own, tensor in module.named_parameters(recurse=False):
             yield _line(inside + own, f"nn.Parameter(torch.empty({tuple(tensor.shape)}))")
         for own, tensor in module.named_buffers(recurse=False):
-            yield _line(inside + own, f"torch.empty({tuple(tensor.shape)}, dtype={tensor.dtype})")
+            if inside + own in held:
+                made = f"torch.empty({tuple(tensor.shape)}, dtype={tensor.dtype})"
+                yield _line(inside + own, made)
 
 
 def _line(name: str, made: str) -> str:
