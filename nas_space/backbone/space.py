@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 from nas_space.architecture import Architecture, InvalidArchitectureError
@@ -12,13 +12,13 @@ from nas_space.backbone.as_is import AsIs
 from nas_space.convs import Conv
 from nas_space.cost import Task
 from nas_space.place import Place
-from nas_space.replacing import options
+from nas_space.replacing import macs, options
 from nas_space.space import Labels, Measure, Parameter, Space, UnknownSpaceError
 
 _MIDDLE, _DENSEST, _SPARSEST = 0.5, 0.0, 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackboneSpace(Space):
     """Networks that differ from a backbone in the types of its convolutions alone.
 
@@ -34,7 +34,7 @@ class BackboneSpace(Space):
     name: str
     backbone: Backbone
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[str, ...]:  # type: ignore[override]
         """The types that some layer offers, and the one that leaves it alone."""
         found = {kind for place in self.backbone.places for kind in _offers(place)}
@@ -130,7 +130,7 @@ class BackboneSpace(Space):
         def cost(conv: Conv, place: Place) -> int:
             if measure == "params":
                 return conv.params(place.c_in, place.c_out)
-            return conv.macs(place.c_in, place.c_out, place.sizes[0], place.stride[0])
+            return macs(conv, place)
 
         convs = [
             best(_convs(place), key=lambda conv, place=place: cost(conv, place))

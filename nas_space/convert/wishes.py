@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Any, Self
 
-from nas_space.convs import Conv, InvalidChoiceError, kinds
+from nas_space.convs import Conv, InvalidChoiceError, named
 from nas_space.convs.base import split_label
 from nas_space.place import Place
 from nas_space.replacing import macs, settings
@@ -23,7 +23,7 @@ class Wish:
     """
 
     kind: type[Conv]
-    settings: Mapping[str, int | float]
+    settings: Mapping[str, Any]
 
     @classmethod
     def read(cls, label: str) -> Self:
@@ -33,15 +33,11 @@ class Wish:
             InvalidChoiceError: the type is unknown, or a setting is unknown or no number.
         """
         name, settings = split_label(label)
-        known = kinds()
-        if name not in known:
-            raise InvalidChoiceError(
-                f"unknown convolution type {name!r}; known types: {', '.join(known)}"
-            )
-        values = known[name].numbers(settings)
-        if len(values) == len(fields(known[name])) - 1:
-            known[name](**values)  # raises if no width could have them
-        return cls(known[name], values)
+        kind = named(name)
+        wish = cls(kind, kind.numbers(settings))
+        if wish._is_whole:
+            kind(**wish.settings)  # raises if no width could have them
+        return wish
 
     @classmethod
     def of(cls, conv: Conv) -> Self:
@@ -49,6 +45,16 @@ class Wish:
         values = {field.name: getattr(conv, field.name) for field in fields(conv)}
         values.pop("kernel")
         return cls(type(conv), values)
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        """The settings that are the type's own: all but the kernel."""
+        return {name: value for name, value in self.settings.items() if name != "kernel"}
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether nothing is left open but the kernel."""
+        return len(self._own) == len(fields(self.kind)) - 1
 
     def choose(self, place: Place) -> Conv:
         """The choice for a layer.
@@ -69,8 +75,8 @@ class Wish:
 
     def _fitting(self, place: Place, kernel: int) -> Conv:
         c_in, c_out = place.c_in, place.c_out
-        values = {name: value for name, value in self.settings.items() if name != "kernel"}
-        if len(values) == len(fields(self.kind)) - 1:
+        values = self._own
+        if self._is_whole:
             conv = self.kind(**values, kernel=kernel)
             reason = conv.misfit(c_in, c_out)
             if reason is not None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from nas_space.convs.base import Conv, InvalidChoiceError, split_label
 
-__all__ = ["Conv", "InvalidChoiceError", "kinds", "parse"]
+__all__ = ["Conv", "InvalidChoiceError", "kinds", "named", "parse"]
 
 
 @cache
@@ -38,10 +38,19 @@ def parse(label: str) -> Conv:
     Raises:
         InvalidChoiceError: the kind is unknown, or a setting is missing, unknown or impossible.
     """
-    kind, settings = split_label(label)
+    name, settings = split_label(label)
+    return named(name).from_settings(settings)
+
+
+def named(kind: str) -> type[Conv]:
+    """The convolution type of that name.
+
+    Raises:
+        InvalidChoiceError: there is none.
+    """
     known = kinds()
     if kind not in known:
         raise InvalidChoiceError(
             f"unknown convolution type {kind!r}; known types: {', '.join(known)}"
         )
-    return known[kind].from_settings(settings)
+    return known[kind]

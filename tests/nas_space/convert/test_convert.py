@@ -164,6 +164,8 @@ def test_what_cannot_be_is_one_line(
         ("igc(L=3,M=5)", "igc(L=3,M=5): L·M = 15 must equal the width 32"),
         ("igc(M=64)", "igc has no settings with M=64 for 32 → 32 channels"),
         ("xception(kernel=5)", "its kernel is 3, not 5"),
+        ("octave(kernel=5)", "its kernel is 3, not 5"),
+        ("igc(L=4,kernel=5)", "its kernel is 3, not 5"),
     ],
 )
 def test_a_layer_that_cannot_have_a_choice_says_why(choice: str, reason: str) -> None:
