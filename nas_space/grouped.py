@@ -1,11 +1,17 @@
 """Group convolutions as a CPU computes them fast in training: the same function, other kernels.
 
-A CPU multiplies 16 channels at a time. A group convolution of 2 channels a group does an eighth of
-that work and takes longer. Forward and backward on one core with AVX-512, width 64 at 32×32, batch
-128, bf16: 3×3 in groups of 2, 4, 8, 16 channels 85, 42, 31, 39 ms; 1×1 in groups of 2, 4, 8, 16, 64
-(dense) 26, 18, 14, 12, 11 ms. So narrow groups are computed several together, with zeros
-where they do not meet, and a chain of 1×1 group convolutions as the one dense convolution that it
-is. Parameters, and what they mean, are untouched.
+A CPU multiplies 8 or 16 channels at a time. A group convolution of 2 channels a group, as torch has
+it, uses a quarter or an eighth of that and takes longer than a dense one. So
+
+- 3×3 ones in narrow groups have kernels of their own (`nas_space.kernels.grouped`). Forward and
+  backward on one core with AVX2, batch 64, 64 channels of 32×32, fp32, groups of 2, 4, 8, 16:
+  22, 38, 42, 74 ms; torch's 94, 77, 76, 103 ms, and 188, 206, 66, 117 ms in NCHW;
+- in bf16 narrow groups are computed several together, with zeros where they do not meet: with
+  AVX-512, batch 128, 85, 42, 31, 39 ms before that and 31 to 39 ms since;
+- a chain of 1×1 group convolutions is computed as the one dense convolution that it is: there
+  groups of 2, 4, 8, 16 and 64 (dense) channels took 26, 18, 14, 12 and 11 ms.
+
+Parameters, and what they mean, are untouched.
 """
 
 import torch
@@ -13,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.eager import eager
+from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 
 _LANES = 16
 _WIDEST_DENSE = 128
@@ -20,18 +27,18 @@ _WIDEST_DENSE = 128
 
 
 class GroupConv2d(nn.Conv2d):
-    """A `torch.nn.Conv2d` without bias whose narrow groups are computed together in training."""
+    """A `torch.nn.Conv2d` without bias whose narrow groups are computed another way in training."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
         if not (self.training and eager(x)):
             return super().forward(x)
-        if self._is_depthwise and self.stride != (1, 1) and x.dtype is torch.bfloat16:
-            # Its gradient in bf16 is a slow reference loop: 44 ms instead of 8 for 16 channels of
-            # 32×32, 51 instead of 3 for 128 of 8×8.
-            with torch.autocast(x.device.type, enabled=False):
-                y: Tensor = self._conv_forward(x.float(), self.weight.float(), None)
-            return y.to(x.dtype)
+        if self._is_depthwise:  # for which torch has kernels
+            slow = self.stride != (1, 1) and x.dtype is torch.bfloat16
+            return self._in_fp32(x) if slow else super().forward(x)
+        if self._has_kernels(x):
+            y: Tensor = GroupedFunction.apply(x, self.weight, self.stride[0])
+            return y
         together = self._together()
         if together == 1:
             return super().forward(x)
@@ -43,10 +50,35 @@ class GroupConv2d(nn.Conv2d):
     def _is_depthwise(self) -> bool:
         return self.groups == self.in_channels == self.out_channels
 
+    def _in_fp32(self, x: Tensor) -> Tensor:
+        """In bf16 its gradient is a slow reference loop.
+
+        44 ms instead of 8 for 16 channels of 32×32, 51 instead of 3 for 128 of 8×8.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            y: Tensor = self._conv_forward(x.float(), self.weight.float(), None)
+        return y.to(x.dtype)
+
+    def _has_kernels(self, x: Tensor) -> bool:
+        """Whether those of `nas_space.kernels.grouped` serve, and are the fastest."""
+        side, stride = self.kernel_size[0], self.stride[0]
+        return (
+            x.dtype is self.weight.dtype is torch.float32
+            and not torch.is_autocast_enabled(x.device.type)
+            and self.in_channels == self.out_channels
+            and self.in_channels // self.groups in GROUPS
+            and side in SIDES
+            and (self.kernel_size, self.stride) == ((side, side), (stride, stride))
+            and self.padding == (side // 2, side // 2)
+            and self.dilation == (1, 1)
+            and x.is_contiguous(memory_format=torch.channels_last)
+            and torch.get_num_threads() == 1
+            and (found := kernels()) is not None
+            and self.in_channels % found.lanes == 0
+        )
+
     def _together(self) -> int:
         """How many groups to compute as one."""
-        if self._is_depthwise:  # which have kernels of their own
-            return 1
         widest = max(self.in_channels, self.out_channels) // self.groups
         most = max(1, _LANES // widest)
         return next(count for count in range(most, 0, -1) if self.groups % count == 0)

@@ -28,6 +28,8 @@ class OneTensor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
+        if self.training and self._merges(x):
+            return self._merged(x)
         size = out_size((x.shape[2], x.shape[3]), self.conv.stride)
         # One split, not two slices: its gradient is one concatenation, theirs the sum of two maps.
         parts = x.split(self.conv.widths_in, dim=1)  # type: ignore[no-untyped-call]
@@ -35,6 +37,44 @@ class OneTensor(nn.Module):
         high, low = self.conv((x_high, pool(x_low) if x_low is not None else None))
         maps = [high] if low is None else [high, upsample(low, size)]
         return torch.cat([y for y in maps if y is not None], dim=1)
+
+    def _merges(self, x: Tensor) -> bool:
+        """Whether `_merged` is the same function: all paths are there, and sizes halve evenly."""
+        conv, steps = self.conv, 2 * self.conv.stride
+        paths = (conv.h2h, conv.h2l, conv.l2h, conv.l2l)
+        return (
+            eager(x)
+            and x.shape[2] % steps == x.shape[3] % steps == 0
+            and x.is_contiguous(memory_format=torch.channels_last)
+            and all(type(path) is nn.Conv2d and path.bias is None for path in paths)
+            and all(path.groups == 1 for path in paths if isinstance(path, nn.Conv2d))
+        )
+
+    def _merged(self, x: Tensor) -> Tensor:
+        """As `forward`, with fewer passes over activations.
+
+        All that is pooled is pooled at once, and paths to the same map from the same size are one
+        convolution of all their channels: h2l and l2l, and where the stride is 2 h2h and l2h too.
+        """
+        conv = self.conv
+        if conv.stride > 1:
+            coarse = pool(x)
+            high = _side_by_side(coarse, conv.h2h, conv.l2h)
+            low = _side_by_side(pool(coarse), conv.h2l, conv.l2l)
+            return torch.cat([high, upsample(low, (high.shape[2], high.shape[3]))], dim=1)
+        fine, coarse, low = _Parted.apply(x, conv.widths_in[0])
+        assert conv.h2h is not None  # noqa: S101 - as `_merges` saw
+        assert conv.l2h is not None  # noqa: S101
+        to_low = _side_by_side(coarse, conv.h2l, conv.l2l)
+        y: Tensor = _Joined.apply(conv.h2h(fine), conv.l2h(low), to_low)
+        return y
+
+
+def _side_by_side(x: Tensor, *convs: nn.Module | None) -> Tensor:
+    """The sum of convolutions that take their share of the channels each, in order."""
+    paths = [conv for conv in convs if isinstance(conv, nn.Conv2d)]
+    kernel = torch.cat([path.weight for path in paths], dim=1)
+    return F.conv2d(x, kernel, padding=paths[0].padding)
 
 
 class OctConv2d(nn.Module):
@@ -71,6 +111,7 @@ class OctConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.widths_in = widths_in
+        self.widths_out = widths_out
         self.stride = stride
         depthwise = groups > 1 and groups == sum(widths_in) == sum(widths_out)
         padding: Any = tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
@@ -146,6 +187,72 @@ class _Halved(torch.autograd.Function):
     def backward(_ctx: Any, dy: Tensor) -> Tensor:  # noqa: ANN401
         """Map the gradient (N, C, H/2, W/2) to (N, C, H, W)."""
         return F.interpolate(dy / 4, scale_factor=(2.0, 2.0), mode="nearest")
+
+
+class _Parted(torch.autograd.Function):
+    """The high channels of a map, all of them pooled, and the low ones pooled; sizes are even."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own, untyped
+        x: Tensor,
+        high: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Map (N, C, H, W) to (N, high, H, W), (N, C, H/2, W/2) and (N, C - high, H/2, W/2)."""
+        ctx.high = high
+        coarse = F.avg_pool2d(x, 2)
+        return _rows(x[:, :high]), coarse, _rows(coarse[:, high:])
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        dfine: Tensor,
+        dcoarse: Tensor,
+        dlow: Tensor,
+    ) -> tuple[Tensor, None]:
+        """The gradient of x, written once and added to once."""
+        quarter = _rows(dcoarse / 4)
+        quarter[:, ctx.high :].add_(dlow, alpha=0.25)
+        dx = F.interpolate(quarter, scale_factor=(2.0, 2.0), mode="nearest")
+        dx[:, : ctx.high] += dfine
+        return dx, None
+
+
+class _Joined(torch.autograd.Function):
+    """Maps side by side, upsampled, with another one added to the first of them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        fine: Tensor,
+        from_low: Tensor,
+        low: Tensor,
+    ) -> Tensor:
+        """Map (N, C, H, W), (N, C, H/2, W/2) and (N, C', H/2, W/2) to (N, C + C', H, W)."""
+        ctx.high = fine.shape[1]
+        coarse = _rows(torch.cat([from_low, low], dim=1))
+        y = F.interpolate(coarse, scale_factor=(2.0, 2.0), mode="nearest")
+        y[:, : ctx.high] += fine
+        return y
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        dy: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of the three."""
+        dy = _rows(dy)
+        dcoarse = F.avg_pool2d(dy, 2) * 4
+        return (
+            _rows(dy[:, : ctx.high]),
+            _rows(dcoarse[:, : ctx.high]),
+            _rows(dcoarse[:, ctx.high :]),
+        )
+
+
+def _rows(x: Tensor) -> Tensor:
+    """The same as rows of channels."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def upsample(x: Tensor, size: Size) -> Tensor:

@@ -4,14 +4,16 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import parse
 from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded
+from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 
+compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
 CHAINS = ["igc(L=8,M=4)", "igc(L=2,M=16)", "igcv2(K1=1,K2=8,K3=4)", "igcv2(K1=2,K2=4,K3=2,K4=2)"]
 
 
@@ -40,6 +42,7 @@ def close(one: list[Tensor], other: list[Tensor], tolerance: float) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(
     groups=st.sampled_from([1, 2, 3, 4, 8, 12]),
     widths=st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -64,10 +67,6 @@ def test_groups_are_computed_up_to_sixteen_channels_together(
 ) -> None:
     channels = groups * width
     assert GroupConv2d(channels, channels, 3, groups=groups, bias=False)._together() == together
-
-
-def test_a_depthwise_convolution_stays_one() -> None:
-    assert GroupConv2d(32, 32, 3, groups=32, bias=False)._together() == 1
 
 
 def test_a_block_diagonal_kernel_is_zero_where_groups_do_not_meet() -> None:
@@ -143,3 +142,79 @@ def test_a_chain_trains_in_mixed_precision() -> None:
     y.float().square().mean().backward()
     assert all(p.grad is not None and p.grad.dtype is torch.float32 for p in chain.parameters())
     assert torch.allclose(y.float(), plain(chain)(x), atol=0.05 * float(y.detach().abs().max()))
+
+
+@compiled
+@settings(deadline=None)
+@given(
+    group=st.sampled_from(GROUPS),
+    blocks=st.integers(1, 2),
+    side=st.sampled_from(SIDES),
+    stride=st.sampled_from([1, 2, 3]),
+    size=st.tuples(st.integers(1, 19), st.integers(1, 19)),
+    half=st.booleans(),
+)
+def test_kernels_for_narrow_groups_compute_what_torchs_own_do(
+    group: int, blocks: int, side: int, stride: int, size: tuple[int, int], *, half: bool
+) -> None:
+    torch.manual_seed(0)
+    found = kernels()
+    assert found is not None
+    channels = blocks * max(found.lanes, group)
+    weight = torch.randn(channels, group, side, side, requires_grad=True)
+    x = torch.randn(2, channels, *size).to(torch.bfloat16 if half else torch.float32)
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = []
+    for exact in (False, True):
+        given_ = (x.double() if exact else x).requires_grad_()
+        taken = weight.double() if exact else weight
+        if exact:
+            y = nn.functional.conv2d(given_, taken, None, stride, side // 2, 1, channels // group)
+        else:
+            y = GroupedFunction.apply(given_, taken, stride)
+        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
+        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
+    assert close(
+        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-5
+    )
+
+
+def name_of_way(conv: nn.Module, x: Tensor) -> str:
+    return type(conv(x).grad_fn).__name__
+
+
+@compiled
+def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> None:
+    conv = GroupConv2d(32, 32, 3, 1, 1, groups=8, bias=False)
+    x = torch.randn(2, 32, 5, 5).contiguous(memory_format=torch.channels_last)
+    assert name_of_way(conv, x) == "GroupedFunctionBackward"
+    assert name_of_way(conv, x.contiguous()) == "ConvolutionBackward0"
+    assert name_of_way(conv.eval(), x) == "ConvolutionBackward0"
+    torch.set_num_threads(2)
+    try:
+        assert name_of_way(conv.train(), x) == "ConvolutionBackward0"
+    finally:
+        torch.set_num_threads(1)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "conv",
+    [
+        GroupConv2d(32, 64, 3, 1, 1, groups=8, bias=False),  # widens
+        GroupConv2d(24, 24, 3, 1, 1, groups=8, bias=False),  # groups of 3
+        GroupConv2d(64, 64, 3, 1, 1, groups=2, bias=False),  # wide groups
+        GroupConv2d(32, 32, 3, 1, 0, groups=8, bias=False),  # without padding
+        GroupConv2d(32, 32, 7, 1, 3, groups=8, bias=False),
+        GroupConv2d(32, 32, (3, 5), 1, 1, groups=8, bias=False),
+        GroupConv2d(32, 32, 3, 1, 2, dilation=2, groups=8, bias=False),
+        GroupConv2d(4, 4, 3, 1, 1, groups=2, bias=False),  # fewer channels than a vector has
+        GroupConv2d(32, 32, 3, 1, 1, groups=8, bias=False).double(),
+    ],
+    ids=str,
+)
+def test_what_they_cannot_do_is_done_by_torch(conv: nn.Conv2d) -> None:
+    x = torch.randn(2, conv.in_channels, 9, 9, dtype=conv.weight.dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    assert name_of_way(conv, x) == "ConvolutionBackward0"
+    assert close(outputs_and_gradients(conv, x), outputs_and_gradients(plain(conv), x), 1e-5)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -177,3 +177,34 @@ def test_pooling_has_the_gradient_of_torchs_own(size: tuple[int, int]) -> None:
     assert torch.equal(pool(x), theirs)
     (ours,), (expected,) = (torch.autograd.grad(y, x, dy) for y in (pool(x), theirs))
     assert torch.allclose(ours, expected, atol=1e-12)
+
+
+@settings(deadline=None)
+@given(
+    alpha=st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0]),
+    widths=st.sampled_from([(8, 8), (8, 16), (16, 12)]),
+    stride=st.sampled_from([1, 2]),
+    size=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+)
+def test_in_training_it_computes_what_its_definition_does(
+    alpha: float, widths: tuple[int, int], stride: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    module = Octave(alpha=alpha).build(*widths, stride).double()
+    x = torch.randn(2, widths[0], *size, dtype=torch.double)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    parts = [x, *module.parameters()]
+    found = []
+    for trains in (True, False):
+        y = module.train(trains)(x)
+        dy = torch.linspace(-1, 1, y.numel(), dtype=torch.double).view(y.shape)
+        found.append([y.detach(), *torch.autograd.grad(y, parts, dy)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-12, rtol=1e-9)
+
+
+def test_in_training_at_even_sizes_paths_are_merged() -> None:
+    module = Octave(alpha=0.25).build(8, 8).train()
+    x = torch.randn(2, 8, 6, 6).contiguous(memory_format=torch.channels_last)
+    assert "_Joined" in type(module(x).grad_fn).__name__
+    assert "_Joined" not in type(module(x[..., :5]).grad_fn).__name__

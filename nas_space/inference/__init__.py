@@ -1,0 +1,38 @@
+"""A trained network as inference computes it fastest: the same function, other operations.
+
+Normalisation disappears into the weights before it, chains of convolutions without anything
+between them become fewer ones, and neighbouring octave convolutions hand each other their two maps
+without making one of them. What comes out is a `torch.fx.GraphModule` of torch's own layers: it can
+be exported, compiled and timed, but neither trained nor told apart by the names of its weights.
+"""
+
+import copy
+
+from torch import fx, nn
+
+from nas_space.inference.chains import merge_chains
+from nas_space.inference.norms import absorb_norms
+from nas_space.inference.pairs import keep_pairs
+from nas_space.inference.tracing import Untraceable, traced
+
+__all__ = ["Untraceable", "for_inference"]
+
+
+def for_inference(module: nn.Module) -> fx.GraphModule:
+    """A network of its own that gives what the module gives in eval mode, up to rounding.
+
+    Args:
+        module: a network of `nas_space.network.build`, `nas_space.networks` or
+            `nas_space.convert`, or any that `torch.fx` can follow; stays as it is.
+
+    Raises:
+        Untraceable: its forward depends on what it sees.
+    """
+    graph_module = traced(copy.deepcopy(module).eval())
+    absorb_norms(graph_module)
+    merge_chains(graph_module)
+    keep_pairs(graph_module)
+    graph_module.graph.eliminate_dead_code()
+    graph_module.delete_all_unused_submodules()
+    graph_module.recompile()
+    return graph_module.requires_grad_(requires_grad=False)

@@ -1,0 +1,88 @@
+"""A network as a graph of torch's layers and of ours that the passes know."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import fx, nn
+
+from nas_space.norm import NormAct
+from nas_space.octaves import OneTensor, pool, upsample
+
+
+class Untraceable(ValueError):  # noqa: N818 - says what the network is
+    """A network whose forward `torch.fx` cannot follow."""
+
+
+class _Tracer(fx.Tracer):
+    """Follows a forward down to torch's layers; `GroupConv2d` is one, chains of them are not."""
+
+    def __init__(self) -> None:
+        super().__init__(autowrap_functions=(pool, upsample))
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether the passes take a module as one operation."""
+        if isinstance(m, OneTensor | NormAct | nn.Conv2d):
+            return True
+        return super().is_leaf_module(m, module_qualified_name)
+
+
+def traced(module: nn.Module) -> fx.GraphModule:
+    """The module as a graph, which shares its weights.
+
+    Raises:
+        Untraceable: its forward depends on what it sees.
+    """
+    try:
+        graph = _Tracer().trace(module)
+    except Exception as error:  # noqa: BLE001 - the module may be the user's
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise Untraceable(f"torch.fx cannot follow its forward ({reason})") from None
+    graph_module = fx.GraphModule(module, graph)
+    # Shapes that were only asked for would count as uses.
+    graph_module.graph.eliminate_dead_code()
+    return graph_module
+
+
+def layer(graph_module: fx.GraphModule, node: object) -> nn.Module | None:
+    """The module that a node calls, where it is the only one to do so; else None."""
+    if not isinstance(node, fx.Node) or node.op != "call_module":
+        return None
+    calls = (other for other in graph_module.graph.nodes if other.op == "call_module")
+    if sum(other.target == node.target for other in calls) > 1:
+        return None
+    return graph_module.get_submodule(str(node.target))
+
+
+def called(node: object, *functions: object) -> bool:
+    """Whether a node calls one of these functions, or the tensor's method of that name."""
+    return (
+        isinstance(node, fx.Node)
+        and node.op in {"call_function", "call_method"}
+        and node.target in functions
+    )
+
+
+def alone(node: fx.Node) -> bool:
+    """Whether just one other node uses what a node gives."""
+    return len(node.users) == 1
+
+
+def put(graph_module: fx.GraphModule, before: fx.Node, module: nn.Module, x: fx.Node) -> fx.Node:
+    """A new node that calls a new module, in front of another."""
+    taken = dict(graph_module.named_children())
+    name = next(name for name in _names() if name not in taken)
+    graph_module.add_submodule(name, module)
+    with graph_module.graph.inserting_before(before):
+        return graph_module.graph.call_module(name, (x,))
+
+
+def _names() -> Iterator[str]:
+    count = 0
+    while True:
+        yield f"merged{count}"
+        count += 1
+
+
+def order(shuffle: nn.ChannelShuffle, channels: int) -> torch.Tensor:
+    """Which input channel each output channel of a shuffle is."""
+    return torch.arange(channels).view(shuffle.groups, -1).t().flatten()
