@@ -146,10 +146,10 @@ class OctConv2d(nn.Module):
                 y = upsample(y, (x_high.shape[-2], x_high.shape[-1]))
             elif not strided:
                 y = upsample(y, (2 * y.shape[-2], 2 * y.shape[-1]))
-            high = y if high is None else high + y
+            high = y if high is None else high.add_(y)
         if self.h2l is not None and x_high is not None:
             y = self.h2l(pool(x_high))
-            low = y if low is None else low + y
+            low = y if low is None else low.add_(y)
         return high, low
 
 

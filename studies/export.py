@@ -9,6 +9,7 @@ from nas_space.architecture import Architecture
 from nas_space.bundle import BundleError, Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
+from nas_space.inference import for_inference
 from nas_space.network import build
 from studies import images, objective, standings
 from studies.arguments import add_study_arguments
@@ -103,7 +104,8 @@ def export(arguments: argparse.Namespace) -> None:
     record = Record(proxy, finalist.validation, look(store, study, chosen, finalist, dataset, test))
     bundle = bundle_of(chosen, dataset, finalist, record)
     shape = dataset.search.shape
-    latencies = [measure(bundle.network, shape, batch) for batch in _BATCHES]
+    fast = for_inference(bundle.network)
+    latencies = [measure(fast, shape, batch) for batch in _BATCHES]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
     card = Card(study, chosen, dataset, record, finalist.anew, latencies, hardware(), looks, fresh)
@@ -134,7 +136,7 @@ def _told(record: Record, finalist: Finalist, dataset: Dataset, looks: int) -> s
 def _seconds(member: Evaluation, study: Study) -> float:
     """How long a network of the front takes for one image on this machine."""
     architecture, shape = Architecture.from_json(member.architecture), study.dataset["shape"]
-    network = build(architecture, shape[0], len(study.dataset["classes"]))
+    network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
     seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
     _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")
     return seconds

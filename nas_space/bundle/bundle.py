@@ -24,6 +24,7 @@ from nas_space.bundle.verify import verify
 from nas_space.bundle.weights import check_count, read_weights, write_weights
 from nas_space.convs import InvalidChoiceError
 from nas_space.cost import Task
+from nas_space.inference import for_inference
 from nas_space.network import build
 
 _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
@@ -118,7 +119,7 @@ class Bundle:
         (folder / _CARD).write_text(card, encoding="utf-8")
         text = source(self.architecture, self.preprocessing)
         (folder / MODEL).write_text(text, encoding="utf-8")
-        write_forms(folder, self.preprocessing, json.dumps(task))
+        write_forms(folder, for_inference(self.network), self.preprocessing, json.dumps(task))
         verify(folder, self.network, self.preprocessing.shape)
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         seal(folder)

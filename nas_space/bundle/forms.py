@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import nn
 from torch.export import Dim, ExportedProgram
 
 from nas_space.bundle.preprocessing import Preprocessing
@@ -13,17 +14,22 @@ from nas_space.bundle.preprocessing import Preprocessing
 MODEL, PROGRAM, ONNX = "model.py", "program.pt2", "model.onnx"
 
 
-def write_forms(folder: Path, preprocessing: Preprocessing, task: str) -> None:
-    """Write both, made from the `model.py` and the weights in that folder.
+def write_forms(folder: Path, network: nn.Module, preprocessing: Preprocessing, task: str) -> None:
+    """Write both into a folder.
 
     They take images (N, C, H, W) of any N, 0 to 1, and give logits (N, classes). Both hold the
     task (input size, normalisation, names of the classes) as JSON text: the program as the extra
     file ``task.json``, ONNX as the metadata property ``task``.
 
+    Args:
+        folder: where.
+        network: such as `nas_space.inference.for_inference` makes, from images to logits.
+        preprocessing: of the images.
+        task: that text.
+
     Raises:
         OSError: a file cannot be written.
     """
-    network = imported(folder / MODEL).load()
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
     program = torch.export.export(network, (images,), dynamic_shapes=shapes)

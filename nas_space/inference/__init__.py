@@ -8,30 +8,36 @@ be exported, compiled and timed, but neither trained nor told apart by the names
 
 import copy
 
-from torch import fx, nn
+from torch import nn
 
 from nas_space.inference.chains import merge_chains
+from nas_space.inference.inplace import write_over
+from nas_space.inference.layout import begin_in_rows
 from nas_space.inference.norms import absorb_norms
 from nas_space.inference.pairs import keep_pairs
-from nas_space.inference.tracing import Untraceable, traced
+from nas_space.inference.tracing import traced
 
-__all__ = ["Untraceable", "for_inference"]
+__all__ = ["for_inference"]
 
 
-def for_inference(module: nn.Module) -> fx.GraphModule:
+def for_inference(module: nn.Module) -> nn.Module:
     """A network of its own that gives what the module gives in eval mode, up to rounding.
+
+    A module whose way depends on what it sees, so that `torch.fx` cannot follow it, is copied.
 
     Args:
         module: a network of `nas_space.network.build`, `nas_space.networks` or
-            `nas_space.convert`, or any that `torch.fx` can follow; stays as it is.
-
-    Raises:
-        Untraceable: its forward depends on what it sees.
+            `nas_space.convert`, or any other; stays as it is.
     """
-    graph_module = traced(copy.deepcopy(module).eval())
+    own = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
+    graph_module = traced(own)
+    if graph_module is None:
+        return own
     absorb_norms(graph_module)
     merge_chains(graph_module)
     keep_pairs(graph_module)
+    write_over(graph_module)
+    begin_in_rows(graph_module)
     graph_module.graph.eliminate_dead_code()
     graph_module.delete_all_unused_submodules()
     graph_module.recompile()

@@ -14,7 +14,7 @@ from nas_space.inference.tracing import alone, called, layer, order
 from nas_space.norm import NormAct
 from nas_space.octaves import OctConv2d, OneTensor, pool, upsample
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
 
 
 def absorb_norms(graph_module: fx.GraphModule) -> None:

@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from nas_space.inference.tracing import called
 from nas_space.octaves import OctConv2d, OneTensor, Widths, pool, upsample
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
+_ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
 _CUTS = (F.relu, torch.relu, "relu", "relu_")
 
 

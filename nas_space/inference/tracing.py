@@ -9,10 +9,6 @@ from nas_space.norm import NormAct
 from nas_space.octaves import OneTensor, pool, upsample
 
 
-class Untraceable(ValueError):  # noqa: N818 - says what the network is
-    """A network whose forward `torch.fx` cannot follow."""
-
-
 class _Tracer(fx.Tracer):
     """Follows a forward down to torch's layers; `GroupConv2d` is one, chains of them are not."""
 
@@ -26,17 +22,12 @@ class _Tracer(fx.Tracer):
         return super().is_leaf_module(m, module_qualified_name)
 
 
-def traced(module: nn.Module) -> fx.GraphModule:
-    """The module as a graph, which shares its weights.
-
-    Raises:
-        Untraceable: its forward depends on what it sees.
-    """
+def traced(module: nn.Module) -> fx.GraphModule | None:
+    """The module as a graph, which shares its weights; None if its forward cannot be followed."""
     try:
         graph = _Tracer().trace(module)
-    except Exception as error:  # noqa: BLE001 - the module may be the user's
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Untraceable(f"torch.fx cannot follow its forward ({reason})") from None
+    except Exception:  # noqa: BLE001 - the module may be the user's, and do anything
+        return None
     graph_module = fx.GraphModule(module, graph)
     # Shapes that were only asked for would count as uses.
     graph_module.graph.eliminate_dead_code()

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the networks of a request."""
     import torch  # noqa: PLC0415 - the driver imports this module
 
+    from nas_space.inference import for_inference  # noqa: PLC0415
     from nas_space.network import build  # noqa: PLC0415
 
     request, folder = map(Path, arguments)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     networks = [Architecture.from_json(text) for text in asked["networks"]]
     images = torch.zeros(*asked["shape"])
     for at, network in enumerate(networks, 1):
-        module = build(network, asked["shape"][1], asked["classes"]).eval()
+        module = for_inference(build(network, asked["shape"][1], asked["classes"]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(

@@ -15,9 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.architecture import Architecture
 from nas_space.convs import parse
+from nas_space.inference import for_inference
+from nas_space.inference.layout import in_rows
 from nas_space.network import build
 from nas_space.norm import NormAct
 from searchers.latency.parts import Part
@@ -37,16 +40,11 @@ _ENOUGH = 0.1
 
 
 class _Add(nn.Module):
-    """A block's end without its convolution: normalisation, addition, ReLU."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = NormAct(width)
+    """A block's end without its convolution: addition, ReLU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
-        y: Tensor = self.norm(x, x)
-        return y
+        return F.relu(x + x)
 
 
 class _Head(nn.Module):
@@ -69,7 +67,7 @@ def _layer(part: Part) -> nn.Module:
 
 _MAKERS: dict[str, Callable[[Part], nn.Module]] = {
     "layer": _layer,
-    "add": lambda part: _Add(part.c_in),
+    "add": lambda _: _Add(),
     "head": lambda part: _Head(part.c_in, part.c_out),
 }
 
@@ -77,13 +75,15 @@ _MAKERS: dict[str, Callable[[Part], nn.Module]] = {
 def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[str, Any]:
     """Seconds of the parts and of the networks that a request lists, for a batch of images.
 
+    They are timed as they are exported: see `nas_space.inference`.
+
     All are gone through several times in random order, a few runs in a row each time. The least of
     a row counts, which is the least disturbed; of networks, the quartiles of all rows' are given.
     """
     batch, (channels, *size) = request["batch"], request["shape"]
     rows = [Part.of(row) for row in request["parts"]]
     networks = [
-        build(Architecture.from_json(text), channels, request["classes"]).eval()
+        for_inference(build(Architecture.from_json(text), channels, request["classes"]))
         for text in request["networks"]
     ]
     chance, done = random.Random(0), 0
@@ -95,8 +95,8 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
         for _ in range(_PASSES):
             for at in chance.sample(range(len(rows)), len(rows)):
                 part = rows[at]
-                module = _MAKERS[part.what](part).eval()
-                x = torch.rand(batch, part.c_in, *part.size)
+                module = for_inference(_MAKERS[part.what](part))
+                x = in_rows(torch.rand(batch, part.c_in, *part.size))
                 seconds[at] = min(seconds[at], *_times(module, x, _RUNS))
                 done += 1
                 say(done, total)

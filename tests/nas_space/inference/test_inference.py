@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from nas_space.convert import convert
 from nas_space.convs import kinds, parse
 from nas_space.grouped import GroupConv2d
-from nas_space.inference import Untraceable, for_inference
+from nas_space.inference import for_inference
 from nas_space.network import build
 from nas_space.networks import get
 from nas_space.norm import NormAct
@@ -52,6 +52,7 @@ def used(module: nn.Module) -> nn.Module:
 def same(module: nn.Module, images: Tensor) -> fx.GraphModule:
     """The module for inference, once seen to give the same outputs."""
     fast = for_inference(module)
+    assert isinstance(fast, fx.GraphModule)
     expected, found = module(images), fast(images)
     scale = max(1.0, float(expected.abs().max()))
     assert float((found - expected).abs().max()) <= 1e-5 * scale
@@ -184,9 +185,12 @@ def test_a_module_of_a_user_gives_the_same() -> None:
     same(used(Small()), torch.randn(2, 3, 12, 12))
 
 
-def test_a_forward_that_depends_on_what_it_sees_is_refused_in_a_line() -> None:
-    with pytest.raises(Untraceable, match=r"torch\.fx cannot follow its forward \("):
-        for_inference(Controlled())
+@torch.no_grad()
+def test_a_module_whose_way_depends_on_what_it_sees_is_copied() -> None:
+    module, images = Controlled().eval(), torch.randn(2, 3, 6, 6)
+    copied = for_inference(module)
+    assert copied is not module
+    assert torch.equal(copied(images)["map"], module(images)["map"])
 
 
 def test_the_network_itself_stays_as_it_was() -> None:
@@ -199,6 +203,7 @@ def test_the_network_itself_stays_as_it_was() -> None:
 
 def test_it_can_be_exported() -> None:
     fast = for_inference(used(build(architectures()[0], 3, 10)))
+    assert fast(torch.randn(2, 3, 16, 16)).shape == (2, 10)
     images = torch.randn(2, 3, 16, 16)
     program = torch.export.export(fast, (images,))
     assert torch.allclose(program.module()(images), fast(images), atol=1e-6)
