@@ -14,41 +14,55 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
 Parameters, and what they mean, are untouched.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.eager import eager
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
+from nas_space.planned import Planned, Way
 
 _LANES = 16
+_FEW_PIXELS = 512
+"""Of a batch's maps: with fewer the kernels of our own lose the time to put weights in order."""
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
 
 
-class GroupConv2d(nn.Conv2d):
+class GroupConv2d(Planned, nn.Conv2d):
     """A `torch.nn.Conv2d` without bias whose narrow groups are computed another way in training."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        if not (self.training and eager(x)):
-            return super().forward(x)
-        if self._is_depthwise:  # for which torch has kernels
-            slow = self.stride != (1, 1) and x.dtype is torch.bfloat16
-            return self._in_fp32(x) if slow else super().forward(x)
+        return self.planned(x) if self.training and eager(x) else super().forward(x)
+
+    def ways(self, x: Tensor) -> dict[str, Way]:
+        """See `Planned.ways`: ``own`` kernels, ``together``, ``torch``, ``fp32`` for bf16."""
+        half = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
+        depthwise = self.groups == self.in_channels == self.out_channels
+        together = 1 if depthwise else self._together()
+        found: dict[str, Way] = {}
+        if depthwise and half and self.stride != (1, 1):
+            found["fp32"] = self._in_fp32
+        if self._has_kernels(x) and not (depthwise or half):
+            found["own"] = self._by_kernels
+        if together > 1:
+            found["together"] = partial(self._in_blocks, together)
+        found["torch"] = super().forward
         if self._has_kernels(x):
-            y: Tensor = GroupedFunction.apply(x, self.weight, self.stride[0])
-            return y
-        together = self._together()
-        if together == 1:
-            return super().forward(x)
+            found["own"] = self._by_kernels
+        return found
+
+    def _by_kernels(self, x: Tensor) -> Tensor:
+        y: Tensor = GroupedFunction.apply(x, self.weight, self.stride[0])
+        return y
+
+    def _in_blocks(self, together: int, x: Tensor) -> Tensor:
         kernel = block_diagonal(self.weight, self.groups, together)
         groups = self.groups // together
         return F.conv2d(x, kernel, None, self.stride, self.padding, self.dilation, groups)
-
-    @property
-    def _is_depthwise(self) -> bool:
-        return self.groups == self.in_channels == self.out_channels
 
     def _in_fp32(self, x: Tensor) -> Tensor:
         """In bf16 its gradient is a slow reference loop.
@@ -60,11 +74,12 @@ class GroupConv2d(nn.Conv2d):
         return y.to(x.dtype)
 
     def _has_kernels(self, x: Tensor) -> bool:
-        """Whether those of `nas_space.kernels.grouped` serve, and are the fastest."""
+        """Whether those of `nas_space.kernels.grouped` serve."""
         side, stride = self.kernel_size[0], self.stride[0]
+        half = torch.is_autocast_enabled(x.device.type)
         return (
-            x.dtype is self.weight.dtype is torch.float32
-            and not torch.is_autocast_enabled(x.device.type)
+            x.dtype is (torch.bfloat16 if half else torch.float32)
+            and self.weight.dtype is torch.float32
             and self.in_channels == self.out_channels
             and self.in_channels // self.groups in GROUPS
             and side in SIDES
@@ -72,6 +87,7 @@ class GroupConv2d(nn.Conv2d):
             and self.padding == (side // 2, side // 2)
             and self.dilation == (1, 1)
             and x.is_contiguous(memory_format=torch.channels_last)
+            and x.numel() >= _FEW_PIXELS * self.in_channels
             and torch.get_num_threads() == 1
             and (found := kernels()) is not None
             and self.in_channels % found.lanes == 0
@@ -93,7 +109,7 @@ def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:
     return spread.reshape(c_out, together * width, *sides)
 
 
-class Interleaved(nn.Sequential):
+class Interleaved(Planned, nn.Sequential):
     """A K×K group convolution, then 1×1 ones and channel shuffles in turn.
 
     Args:
@@ -106,14 +122,28 @@ class Interleaved(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
+        return self.planned(x) if self.training and eager(x) else self._in_parts(x)
+
+    def ways(self, x: Tensor) -> dict[str, Way]:  # noqa: ARG002 - the same for any
+        """See `Planned.ways`: in ``parts``, or those after the first as one ``dense`` 1×1."""
+        found: dict[str, Way] = {"dense": self._dense, "parts": self._in_parts}
+        return found if self._width <= _WIDEST_DENSE else dict(reversed(found.items()))
+
+    @property
+    def _width(self) -> int:
+        first = self[0]
+        assert isinstance(first, nn.Conv2d)  # noqa: S101 - as documented
+        return first.out_channels
+
+    def _dense(self, x: Tensor) -> Tensor:
         first, *rest = self
-        y: Tensor = first(x)
-        width = y.shape[1]
-        if self.training and eager(x) and width <= _WIDEST_DENSE:
-            return F.conv2d(y, folded(rest, width).view(width, width, 1, 1))
-        for part in rest:
-            y = part(y)
-        return y
+        width = self._width
+        return F.conv2d(first(x), folded(rest, width).view(width, width, 1, 1))
+
+    def _in_parts(self, x: Tensor) -> Tensor:
+        for part in self:
+            x = part(x)
+        return x
 
 
 def folded(parts: list[nn.Module], width: int) -> Tensor:

@@ -188,6 +188,7 @@ class Campaign:
             train_loss=result["train_loss"],
             seconds=result["seconds"],
             device=result["device"],
+            versions=self._versions | ({"plans": result["plans"]} if result.get("plans") else {}),
         )
         self._failures.clear()
         self._record(assignment, evaluation, result.get("weights"), result.get("checkpoint"))
@@ -330,7 +331,5 @@ class Campaign:
             recipe=self.study.recipe["name"],
             epochs=assignment.epochs,
             **columns(assignment.cost, objective.of(self.study), self.latency_device),
-            versions=self._versions,
-            created_at=datetime.now(UTC),
-            **outcome,
+            **({"versions": self._versions, "created_at": datetime.now(UTC)} | outcome),
         )

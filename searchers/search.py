@@ -34,7 +34,9 @@ _PATIENCE = 180.0
 def training(question: Question, resources: Resources) -> Job:
     """The job of a search: to train each architecture."""
     threads = max(1, int(resources.cpus))
-    return Training(question.dataset.search, question.recipe, threads)
+    return Training(
+        question.dataset.search, question.recipe, threads, measures_plans=question.measures_plans
+    )
 
 
 @dataclass(frozen=True, slots=True)
