@@ -17,15 +17,14 @@ from studies.cli import CommandError, open_store, run
 from studies.evidence import Evidence, weigh
 from studies.fidelity import complete
 from studies.images import searched
-from studies.records import Evaluation, Status
+from studies.records import Evaluation, Status, Study
+from studies.report.ranking import FEWEST
 from trainers import devices
 from trainers.batches import Batches
 from trainers.data import SearchData
 from trainers.scores import score, scores
 
 _BATCH = 128
-_FEWEST = 10
-"""Networks of which a rank correlation says anything."""
 
 
 def main() -> int:
@@ -49,14 +48,13 @@ def _main() -> int:
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
     known = [e for e in complete(evaluations, study) if e.status is Status.FINISHED]
-    if len(known) < _FEWEST:
-        raise CommandError(
-            f"study {study.name} has trained {len(known)} networks to the end; correlations of "
-            f"fewer than {_FEWEST} say nothing"
-        )
-    devices.spare_threads(min(study.dataset["shape"][1:]))
+    suffice(study, known)
+    free = {
+        "params": [float(entry.params) for entry in known],
+        "macs": [float(entry.macs) for entry in known],
+    }
     evidence = weigh(
-        _numbers(known, searched(study, arguments.dataset, arguments.data_dir).search),
+        free | of(known, study, arguments.dataset, arguments.data_dir),
         [e.val_accuracy or 0 for e in known],
     )
     if arguments.json:
@@ -72,14 +70,34 @@ def _main() -> int:
     return 0
 
 
-def _numbers(known: Sequence[Evaluation], data: SearchData) -> dict[str, list[float]]:
+def suffice(study: Study, known: Sequence[Evaluation]) -> None:
+    """Raise CommandError where a study's fully trained networks are too few."""
+    if len(known) < FEWEST:
+        raise CommandError(
+            f"study {study.name} has trained {len(known)} networks to the end; correlations of "
+            f"fewer than {FEWEST} say nothing"
+        )
+
+
+def of(
+    known: Sequence[Evaluation],
+    study: Study,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+) -> dict[str, list[float]]:
+    """Every zero-cost score of trained networks, by name, on the study's training images.
+
+    Args:
+        known: evaluations of the study.
+        study: whose.
+        dataset: where its images are now, if they moved.
+        data_dir: keeps downloads.
+    """
+    devices.spare_threads(min(study.dataset["shape"][1:]))
+    data = searched(study, dataset, data_dir).search
     images, labels = _batch(data)
-    numbers = {
-        "params": [float(entry.params) for entry in known],
-        "macs": [float(entry.macs) for entry in known],
-    }
-    for name, which in scores().items():
-        numbers[name] = [
+    return {
+        name: [
             score(
                 which,
                 build(
@@ -94,7 +112,8 @@ def _numbers(known: Sequence[Evaluation], data: SearchData) -> dict[str, list[fl
             )
             for entry in known
         ]
-    return numbers
+        for name, which in scores().items()
+    }
 
 
 def _batch(data: SearchData) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.report.facts import Facts
 from studies.report.page import front_alone, page
+from studies.report.ranking import Numbers
 from studies.store import Store, differences
 from trainers.files import write_whole
 
@@ -34,10 +35,21 @@ def _main() -> int:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="the front alone as well, as an SVG picture"
     )
+    parser.add_argument(
+        "--scores",
+        action="store_true",
+        help="compute zero-cost scores of the fully trained networks too, as studies.scores does, "
+        "and show how they rank them",
+    )
     arguments = parser.parse_args()
     with closing(open_store(arguments)) as store:
         output = write(
-            store, arguments.study, arguments.against, arguments.output, arguments.picture
+            store,
+            arguments.study,
+            arguments.against,
+            arguments.output,
+            arguments.picture,
+            scores=arguments.scores,
         )
     print(f"written   {output}; open it in a browser")  # noqa: T201
     return 0
@@ -49,6 +61,8 @@ def write(
     against: str | None = None,
     output: Path | None = None,
     picture: Path | None = None,
+    *,
+    scores: bool = False,
 ) -> Path:
     """Write a report.
 
@@ -58,6 +72,7 @@ def write(
         against: the name of another one, whose hypervolume is drawn beside it.
         output: the file; None makes its name of the study's.
         picture: a file for the front alone, as SVG.
+        scores: whether zero-cost scores are computed, for which the images must be there.
 
     Returns:
         The file.
@@ -75,10 +90,24 @@ def write(
         raise CommandError(f"--output {place} is a folder: say a file, like report.html")
     if picture is not None and not facts.front:
         raise CommandError(f"study {facts.study.name} has no front to draw yet")
-    write_whole(place, page(facts, other).encode())
+    numbers = _scores(facts) if scores else {}
+    write_whole(place, page(facts, other, numbers).encode())
     if picture is not None:
         write_whole(picture, front_alone(facts).encode())
     return place
+
+
+def _scores(facts: Facts) -> Numbers:
+    """Of the fully trained networks.
+
+    Raises:
+        CommandError: they are too few for a correlation.
+    """
+    # It needs torch, which takes seconds, and which no other report does.
+    from studies.scores import of, suffice  # noqa: PLC0415
+
+    suffice(facts.study, facts.complete)
+    return of(facts.complete, facts.study)
 
 
 def _comparable(facts: Facts, against: Facts | None) -> None:

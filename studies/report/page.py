@@ -3,20 +3,24 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
+from types import MappingProxyType
 
-from studies.report import choices, commands, drawing, front, growth, layers, spending
+from studies.report import choices, commands, drawing, front, growth, layers, ranking, spending
 from studies.report.facts import Facts
 from studies.report.html import Content, Markup, element
 from studies.report.types import legend, looks
 from studies.standings import curse_of
 
+_NO_SCORES: ranking.Numbers = MappingProxyType({})
 
-def page(facts: Facts, against: Facts | None = None) -> str:
+
+def page(facts: Facts, against: Facts | None = None, scores: ranking.Numbers = _NO_SCORES) -> str:
     """A whole HTML document.
 
     Args:
         facts: of the study.
         against: of another one, whose hypervolume is drawn beside it.
+        scores: of its fully trained networks, see `studies.report.ranking`.
     """
     style = element("style", Markup(_text("chart.css") + _text("page.css")))
     head = element(
@@ -27,7 +31,7 @@ def page(facts: Facts, against: Facts | None = None) -> str:
         style,
     )
     script = element("script", Markup(_text("page.js")))
-    body = element("body", element("main", list(_sections(facts, against))), script)
+    body = element("body", element("main", list(_sections(facts, against, scores))), script)
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
@@ -38,7 +42,7 @@ def front_alone(facts: Facts) -> str:
     return f"{front.picture(facts, style, **alone)}\n"
 
 
-def _sections(facts: Facts, against: Facts | None) -> Iterator[Content]:
+def _sections(facts: Facts, against: Facts | None, scores: ranking.Numbers) -> Iterator[Content]:
     yield _headline(facts)
     if facts.front:
         yield _front(facts)
@@ -46,6 +50,7 @@ def _sections(facts: Facts, against: Facts | None) -> Iterator[Content]:
     yield growth.section(facts, against)
     if facts.front:
         yield choices.section(facts)
+        yield ranking.section(facts, scores)
         yield _drawings(facts)
     yield _spending(facts)
     yield commands.section(facts)

@@ -1,12 +1,14 @@
 """`python -m studies.scores` on real networks of the digits."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from studies import scores
+from studies.report import __main__ as report
 from studies.store import Store
 from tests.examples import evaluation, study
 from trainers.datasets import load
@@ -67,3 +69,13 @@ def test_few_networks_say_nothing(said: Said) -> None:
         "error: study s has trained 3 networks to the end; correlations of fewer than 10 say "
         "nothing\n"
     )
+
+
+def test_a_report_shows_them_where_it_is_asked_to(said: Said, tmp_path: Path) -> None:
+    said(10, "--json")
+    page = tmp_path / "r.html"
+    sys.argv = ["report", "--storage", f"sqlite:///{tmp_path / 's.db'}", "--output", str(page)]
+    for option in ([], ["--scores"]):
+        sys.argv += option
+        assert report.main() == 0
+        assert ("synflow" in page.read_text()) == bool(option)
