@@ -26,7 +26,9 @@ from nas_space.planned import Planned, Way
 
 _LANES = 16
 _FEW_PIXELS = 512
-"""Of a batch's maps: with fewer the kernels of our own lose the time to put weights in order."""
+"""Of a batch's maps, one image's of 16×16 and less: too few to put weights in order for."""
+_PIXELS_A_CHANNEL = 32
+"""Our own kernels have less to put in order where groups are narrow, so they need fewer."""
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
 
@@ -42,7 +44,8 @@ class GroupConv2d(Planned, nn.Conv2d):
         """See `Planned.ways`: ``own`` kernels, ``together``, ``torch``, ``fp32`` for bf16."""
         half = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
         depthwise = self.groups == self.in_channels == self.out_channels
-        together = 1 if depthwise else self._together()
+        few = x.numel() < _FEW_PIXELS * self.in_channels
+        together = 1 if depthwise or few else self._together()
         found: dict[str, Way] = {}
         if depthwise and half and self.stride != (1, 1):
             found["fp32"] = self._in_fp32
@@ -87,7 +90,7 @@ class GroupConv2d(Planned, nn.Conv2d):
             and self.padding == (side // 2, side // 2)
             and self.dilation == (1, 1)
             and x.is_contiguous(memory_format=torch.channels_last)
-            and x.numel() >= _FEW_PIXELS * self.in_channels
+            and x.numel() >= _PIXELS_A_CHANNEL * self.in_channels**2 // self.groups
             and torch.get_num_threads() == 1
             and (found := kernels()) is not None
             and self.in_channels % found.lanes == 0

@@ -195,7 +195,7 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
     conv = GroupConv2d(32, 32, 3, 1, 1, groups=8, bias=False)
     x = torch.randn(32, 32, 5, 5).contiguous(memory_format=torch.channels_last)
     assert name_of_way(conv, x) == "GroupedFunctionBackward"
-    assert name_of_way(conv, x[:2]) == "ConvolutionBackward0"
+    assert name_of_way(conv, x[:2]) == "ConvolutionBackward0", "too few pixels"
     assert name_of_way(conv, x.contiguous()) == "ConvolutionBackward0"
     assert name_of_way(conv.eval(), x) == "ConvolutionBackward0"
     torch.set_num_threads(2)
