@@ -89,7 +89,7 @@ def trained(module: nn.Module, x: Tensor, amp: torch.dtype | None) -> Callable[[
     def step() -> list[Tensor]:
         with torch.autocast("cpu", amp, enabled=amp is not None):
             y = module(x)
-        return [y, *torch.autograd.grad(y, parts, torch.ones_like(y))]
+        return [y.detach(), *torch.autograd.grad(y, parts, torch.ones_like(y))]
 
     return step
 
