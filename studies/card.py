@@ -70,7 +70,8 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 ```
 
 - `model.py` and `weights.safetensors`: plain PyTorch, to read, run and train onwards
-- `program.pt2`: a `torch.export` program; `model.onnx`: ONNX
+- `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
+  normalisations folded into weights and chains of convolutions merged; the latencies are theirs
 - `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
   (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
 - `manifest.json`: sizes and SHA-256 of all of these

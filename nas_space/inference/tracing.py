@@ -38,8 +38,7 @@ def layer(graph_module: fx.GraphModule, node: object) -> nn.Module | None:
     """The module that a node calls, where it is the only one to do so; else None."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None
-    calls = (other for other in graph_module.graph.nodes if other.op == "call_module")
-    if sum(other.target == node.target for other in calls) > 1:
+    if len(graph_module.graph.find_nodes(op="call_module", target=node.target)) > 1:
         return None
     return graph_module.get_submodule(str(node.target))
 
