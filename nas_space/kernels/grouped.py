@@ -19,7 +19,7 @@ _PRODUCTS = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4)
 _LANES = ctypes.CFUNCTYPE(ctypes.c_int)
 GROUPS = (1, 2, 4, 8, 16)
 """Channels of a group that are compiled."""
-SIDES = (3, 5)
+SIDES = (3,)
 """Likewise of the kernel."""
 
 
