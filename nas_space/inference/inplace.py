@@ -23,7 +23,7 @@ def write_over(graph_module: fx.GraphModule) -> None:
             x = node.args[0]
             if isinstance(x, fx.Node) and _fresh(graph_module, x):
                 _replace(graph_module, node, torch.relu_, (x,))
-        elif called(node, operator.add, torch.add):
+        elif called(node, operator.add, torch.add) and len(node.args) > 1:
             first, second = node.args
             for one, other in ((first, second), (second, first)):
                 if isinstance(one, fx.Node) and one is not other and _fresh(graph_module, one):
@@ -31,9 +31,10 @@ def write_over(graph_module: fx.GraphModule) -> None:
                     break
 
 
-def add_onto(x: Tensor, y: Tensor) -> Tensor:
+def add_onto(x: Tensor, y: Tensor | float) -> Tensor:
     """The sum, in the memory of x where it has its shape."""
-    return x.add_(y) if x.shape == y.shape else x + y
+    fits = isinstance(y, Tensor) and x.shape == y.shape and x.dtype is y.dtype
+    return x.add_(y) if fits else x + y
 
 
 def _fresh(graph_module: fx.GraphModule, node: fx.Node) -> bool:
@@ -42,8 +43,13 @@ def _fresh(graph_module: fx.GraphModule, node: fx.Node) -> bool:
         return False
     if called(node, operator.getitem):
         return _gives_pair(graph_module, node.args[0])
-    own = (F.relu, torch.relu_, torch.relu, operator.add, torch.add, "add_", add_onto, upsample)
-    return called(node, *own) or isinstance(layer(graph_module, node), _FRESH)
+    found = layer(graph_module, node)
+    over = called(node, torch.relu_, "add_", add_onto) or node.kwargs.get("inplace")
+    if over or getattr(found, "inplace", False):
+        before = node.args[0]
+        return isinstance(before, fx.Node) and _fresh(graph_module, before)
+    own = (F.relu, torch.relu, operator.add, torch.add, upsample)
+    return called(node, *own) or isinstance(found, _FRESH)
 
 
 def _gives_pair(graph_module: fx.GraphModule, node: object) -> bool:

@@ -25,7 +25,7 @@ def absorb_norms(graph_module: fx.GraphModule) -> None:
             if _linear(graph_module, node.args[0]):
                 _scale(graph_module, node.args[0], *affine(norm))
                 _replace(graph_module, node, norm)
-        elif called(node, *_ADDITIONS):
+        elif called(node, *_ADDITIONS) and len(node.args) > 1:
             bias = _bias(graph_module, node.args[1])
             if bias is not None and _linear(graph_module, node.args[0]):
                 _scale(graph_module, node.args[0], torch.ones_like(bias), bias)
@@ -66,7 +66,11 @@ def _linear(graph_module: fx.GraphModule, node: object) -> bool:
         return True
     if isinstance(found, nn.ChannelShuffle) or called(node, pool, upsample):
         return _linear(graph_module, node.args[0])
-    return called(node, *_ADDITIONS) and all(_linear(graph_module, part) for part in node.args)
+    return (
+        called(node, *_ADDITIONS)
+        and len(node.args) > 1
+        and all(_linear(graph_module, part) for part in node.args)
+    )
 
 
 def _scale(graph_module: fx.GraphModule, node: object, scale: Tensor, shift: Tensor) -> None:

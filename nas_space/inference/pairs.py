@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-from nas_space.inference.tracing import called
+from nas_space.inference.tracing import alone, called
 from nas_space.octaves import OctConv2d, OneTensor, Widths, pool, upsample
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
+_IN_PLACE = (operator.iadd, "add_", "relu_")
 _CUTS = (F.relu, torch.relu, "relu", "relu_")
 
 
@@ -96,6 +97,11 @@ def _each(
     """A function of each map, where all that it takes are pairs of the same widths."""
     found = [pairs.get(part) if isinstance(part, fx.Node) else None for part in node.args]
     taken = [pair for pair in found if pair is not None]
+    # Who reads what is written over in place reads what became of it.
+    if any(isinstance(part, fx.Node) and not alone(part) for part in node.args[:1]) and (
+        node.target in _IN_PLACE or node.kwargs.get("inplace")
+    ):
+        return None
     if not taken or len(taken) < len(found) or len({pair.widths for pair in taken}) > 1:
         return None
     high = node.graph.call_function(function, tuple(pair.high for pair in taken))

@@ -49,6 +49,8 @@ def called(node: object, *functions: object) -> bool:
         isinstance(node, fx.Node)
         and node.op in {"call_function", "call_method"}
         and node.target in functions
+        and len(node.args) > 0
+        and "alpha" not in node.kwargs  # a factor of torch.add's
     )
 
 

@@ -181,6 +181,28 @@ def test_a_convolution_with_other_work_keeps_its_weights(module: nn.Module) -> N
     assert count(same(used(module), torch.randn(2, 4, 5, 5)), nn.BatchNorm2d) == 1
 
 
+class Sums(nn.Module):
+    """Additions of numbers, with a factor, and in place of what is read again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.other = nn.Conv2d(4, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(torch.add(self.conv(x), self.other(x), alpha=2)) + 3.0
+        z = self.conv(y)
+        cut = self.relu(z)
+        total: Tensor = (cut + self.other(y)) * z
+        return total
+
+
+def test_sums_that_are_more_than_sums_stay_what_they_are() -> None:
+    same(used(Sums()), torch.randn(2, 4, 5, 5))
+
+
 def test_a_module_of_a_user_gives_the_same() -> None:
     same(used(Small()), torch.randn(2, 3, 12, 12))
 
