@@ -49,13 +49,14 @@ class GroupConv2d(Planned, nn.Conv2d):
         found: dict[str, Way] = {}
         if depthwise and half and self.stride != (1, 1):
             found["fp32"] = self._in_fp32
-        if self._has_kernels(x) and not (depthwise or half):
+        has_kernels = self._has_kernels(x)
+        if has_kernels and not (depthwise or half):
             found["own"] = self._by_kernels
         if together > 1:
             found["together"] = partial(self._in_blocks, together)
         found["torch"] = super().forward
-        if self._has_kernels(x):
-            found["own"] = self._by_kernels
+        if has_kernels:
+            found["own"] = self._by_kernels  # where it stood already, it stays first
         return found
 
     def _by_kernels(self, x: Tensor) -> Tensor:
