@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from trainers.descent import Descent
 from trainers.files import write_whole
 
 _MODULE, _MOMENTUM, _GENERATOR = "module/", "momentum/", "generator"
@@ -29,13 +30,13 @@ class State:
 
     Attributes:
         module: that is trained.
-        optimizer: SGD of its parameters.
+        optimizer: of its parameters.
         generator: of the order of images and their augmentation.
         scaler: of the gradients in fp16.
     """
 
     module: nn.Module
-    optimizer: torch.optim.SGD
+    optimizer: Descent
     generator: torch.Generator
     scaler: torch.amp.GradScaler
 
@@ -134,7 +135,7 @@ def _pack(state: State, mark: Mark, question: str) -> bytes:
     for name, tensor in state.module.state_dict().items():
         tensors[_MODULE + name] = tensor
     for name, parameter in state.module.named_parameters():
-        momentum = state.optimizer.state[parameter].get("momentum_buffer")
+        momentum = state.optimizer.momenta.get(parameter)
         if momentum is not None:
             tensors[_MOMENTUM + name] = momentum
     told = {
@@ -190,4 +191,4 @@ def _restore(state: State, tensors: dict[str, Tensor]) -> None:
         if kept is not None:
             # In the layout of the parameter: the fused kernel walks both in the order of memory.
             momentum = torch.empty_like(parameter, requires_grad=False).copy_(kept)
-            state.optimizer.state[parameter]["momentum_buffer"] = momentum
+            state.optimizer.momenta[parameter] = momentum

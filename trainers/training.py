@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainers.batches import Batches, cross_entropy
 from trainers.checkpoints import Keeper, Mark, State
 from trainers.data import Images, SearchData
+from trainers.descent import Descent
 from trainers.devices import Device
 from trainers.recipes import Recipe
 
@@ -86,13 +87,8 @@ class Trainer:
         size = recipe.batch(len(self._train))
         steps_an_epoch = len(self._train) // size
         steps = recipe.epochs * steps_an_epoch
-        optimizer = torch.optim.SGD(
-            module.parameters(),
-            lr=recipe.peak_lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=True,
-            fused=True,
+        optimizer = Descent(
+            module.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
         half = self._device.amp is torch.float16
         scaler = torch.amp.GradScaler(self._device.where.type, enabled=half)
@@ -105,8 +101,7 @@ class Trainer:
             module.train()
             total = torch.zeros((), device=self._device.where)
             for images, labels in self._train.shuffled(size, generator):
-                for group in optimizer.param_groups:
-                    group["lr"] = one_cycle(step / steps, recipe)
+                optimizer.rate = one_cycle(step / steps, recipe)
                 total += self._step(module, optimizer, scaler, images, labels)
                 step += 1
             # One look at the device an epoch: it may run ahead in between.
@@ -123,7 +118,7 @@ class Trainer:
     def _step(
         self,
         module: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Descent,
         scaler: torch.amp.GradScaler,
         images: Tensor,
         labels: Tensor,
@@ -131,9 +126,9 @@ class Trainer:
         with self._device.autocast():
             logits = module(images)
         loss = cross_entropy(logits, labels, self._recipe.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.clear()
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        scaler.step(optimizer)
+        scaler.step(optimizer)  # type: ignore[arg-type]
         scaler.update()
         return loss.detach()
 

@@ -1,0 +1,97 @@
+"""The optimizer moves parameters as torch's does, and is ready at once."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from trainers.descent import Descent
+
+SHAPES = ((4,), (3, 2), (2, 2, 3, 3))
+
+
+def parameters() -> list[nn.Parameter]:
+    torch.manual_seed(0)
+    return [nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+
+
+def set_gradients(these: Sequence[nn.Parameter], seed: int, some: Sequence[bool]) -> None:
+    torch.manual_seed(seed)
+    for one, has_one in zip(these, some, strict=True):
+        gradient = torch.randn(one.shape)
+        one.grad = gradient if has_one else None
+
+
+@given(
+    st.sampled_from([0.0, 0.9]),
+    st.sampled_from([0.0, 5e-4]),
+    st.lists(st.tuples(*[st.booleans()] * 3), min_size=1, max_size=5),
+)
+def test_it_moves_parameters_as_torchs_does(
+    momentum: float, decay: float, gradients: list[tuple[bool, ...]]
+) -> None:
+    ours, theirs = parameters(), parameters()
+    descent = Descent(ours, momentum=momentum, weight_decay=decay)
+    # Not the fused one, which forgets momenta where parameters come in later.
+    peer = torch.optim.SGD(
+        theirs, momentum=momentum, weight_decay=decay, nesterov=momentum > 0, foreach=False
+    )
+    for step, some in enumerate(gradients):
+        set_gradients(ours, step, some)
+        set_gradients(theirs, step, some)
+        descent.rate = peer.param_groups[0]["lr"] = 0.1 / (step + 1)
+        descent.step()
+        peer.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_cleared_gradients_are_gone() -> None:
+    some = parameters()
+    set_gradients(some, 0, [True] * 3)
+    Descent(some, momentum=0.9, weight_decay=0.0).clear()
+    assert all(one.grad is None for one in some)
+
+
+def scaled(gradient: Tensor) -> Tensor:
+    """A parameter, which was 1, after a step of rate 1 by a scaler that multiplied by 8."""
+    one = nn.Parameter(torch.ones(4))
+    descent = Descent([one], momentum=0.5, weight_decay=0.0)
+    descent.rate = 1.0
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(torch.zeros(()))
+    one.grad = gradient * 8
+    scaler.step(descent)  # type: ignore[arg-type]
+    scaler.update()
+    assert not hasattr(descent, "grad_scale")
+    return one.detach()
+
+
+def test_a_scalers_factor_is_taken_out() -> None:
+    # Nesterov: by the gradient and half of the momentum, which is the gradient.
+    assert scaled(torch.full((4,), 0.25)).tolist() == pytest.approx([1 - 0.25 * 1.5] * 4)
+
+
+def test_a_step_with_infinite_gradients_is_left_out() -> None:
+    assert scaled(torch.tensor([0.0, torch.inf, 0.0, 0.0])).tolist() == [1.0] * 4
+
+
+def test_a_training_does_without_torchs_compiler() -> None:
+    program = """
+import sys
+import torch
+from trainers import devices, recipes
+from trainers.datasets import load
+from trainers.training import Trainer
+
+net = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Flatten(), torch.nn.Linear(288, 10))
+device = devices.Device(torch.device("cpu"), None)
+Trainer(load("digits").search, recipes.get("quick"), device).train(net, seed=0, until=1)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
