@@ -25,10 +25,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from nas_space.cost import Cost
 from nas_space.features import describe
-from searchers.gaussian import Gaussian, Matrix, Vector
+from searchers.gaussian import Gaussian, Kernel, Matrix, Vector
 from searchers.lessons import EPOCHS
 from searchers.problem import Problem
 from studies.front import ranked
@@ -41,6 +42,8 @@ _MUTANTS, _RANDOM = 240, 60
 """Candidates of a proposal."""
 _PARENTS = 16
 _MOST_CHANGES = 4
+_GROWTH = 1.1
+"""So much more must be known before the model's kernel is chosen anew, half of a fit's time."""
 _EPOCHS_WEIGHT = 6.0
 """A partial accuracy differs more from a full one than a network from one of another feature."""
 
@@ -92,6 +95,9 @@ class BayesSampler(BaseSampler):
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
         self._start = list(itertools.islice(known_good, _UNIFORM))
+        self._kernel: Kernel | None = None
+        self._chosen_of = 0
+        self._threads = ThreadpoolController()
 
     def infer_relative_search_space(
         self,
@@ -121,7 +127,9 @@ class BayesSampler(BaseSampler):
                 return network.labels
         known = [t for t in trials if t.state is TrialState.COMPLETE]
         running = [t for t in trials if t.state is TrialState.RUNNING]
-        return self._best(known, running, seen).labels
+        # Matrices this small gain nothing from more threads, which would be taken from trainings.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._best(known, running, seen).labels
 
     def sample_independent(
         self,
@@ -142,7 +150,7 @@ class BayesSampler(BaseSampler):
         if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
             return self._drawn()
         full = max(t.epochs for t in trained)
-        model = _model(trained)
+        model = self._model(trained)
         # A network may have been measured on several rungs, and go on now.
         out = (self._of(t) for t in running)
         networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
@@ -154,6 +162,18 @@ class BayesSampler(BaseSampler):
         means, spreads = model.predict(_matrix(candidates, full))
         gains = self._gains(believed, candidates, means, spreads)
         return candidates[int(np.argmax(gains))]
+
+    def _model(self, trained: Sequence[Known]) -> Gaussian:
+        """Accuracy, from features and epochs."""
+        x = np.array([[*known.network.features, math.log(known.epochs)] for known in trained])
+        y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
+        weights = np.ones(x.shape[1])
+        weights[-1] = _EPOCHS_WEIGHT
+        anew = len(trained) >= _GROWTH * self._chosen_of
+        model = Gaussian(x, y, weights, None if anew else self._kernel)
+        if anew:
+            self._kernel, self._chosen_of = model.kernel, len(trained)
+        return model
 
     def _learnt(self, trial: FrozenTrial) -> Known:
         return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
@@ -219,15 +239,6 @@ class BayesSampler(BaseSampler):
         if place not in self._trained:
             self._trained[place] = self._network(trial.params)
         return self._trained[place]
-
-
-def _model(trained: Sequence[Known]) -> Gaussian:
-    """Accuracy, from features and epochs."""
-    x = np.array([[*known.network.features, math.log(known.epochs)] for known in trained])
-    y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
-    weights = np.ones(x.shape[1])
-    weights[-1] = _EPOCHS_WEIGHT
-    return Gaussian(x, y, weights)
 
 
 def _matrix(networks: Sequence[Network], epochs: int) -> Matrix:

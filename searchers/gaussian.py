@@ -28,24 +28,28 @@ _CHOOSERS = 128
 class Gaussian:
     """A posterior: a line plus a Matérn-3/2 process plus noise, on standardised features.
 
-    Length, share of the line and noise are those, of a grid, of the highest marginal likelihood.
-
     Args:
         x: features (n, d).
         y: values (n,).
         weights: of the features (d,), in the squares of distances.
+        kernel: how alike points are; None takes that of the highest marginal likelihood, of a grid.
+
+    Attributes:
+        kernel: the one that was given or found.
     """
 
-    def __init__(self, x: Matrix, y: Vector, weights: Vector) -> None:
+    def __init__(
+        self, x: Matrix, y: Vector, weights: Vector, kernel: "Kernel | None" = None
+    ) -> None:
         self._centre, spread = x.mean(axis=0), x.std(axis=0)
         varies = spread > _JITTER  # a constant feature tells nothing apart
         self._scale = np.where(varies, np.sqrt(weights) / np.where(varies, spread, 1.0), 0.0)
         self._mean, self._unit = float(y.mean()), float(y.std()) or 1.0
         self._x = self._standard(x)
         target = (y - self._mean) / self._unit
-        self._kernel, noise = _chosen(self._x, target)
-        covariance = _covariance(self._x, self._x, self._kernel)
-        covariance[np.diag_indices_from(covariance)] += noise + _JITTER
+        self.kernel = kernel or _chosen(self._x, target)
+        covariance = _covariance(self._x, self._x, self.kernel)
+        covariance[np.diag_indices_from(covariance)] += self.kernel.noise + _JITTER
         self._root = np.linalg.cholesky(covariance)
         white = np.linalg.solve(self._root, target)
         self._weights = np.linalg.solve(self._root.T, white)
@@ -54,10 +58,10 @@ class Gaussian:
     def predict(self, x: Matrix) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the function, without noise, at points (m, d)."""
         x = self._standard(x)
-        cross = _covariance(x, self._x, self._kernel)
+        cross = _covariance(x, self._x, self.kernel)
         mean = self._mean + self._unit * (cross @ self._weights)
         explained = (np.linalg.solve(self._root, cross.T) ** 2).sum(axis=0)
-        variance = np.maximum(_variance(x, self._kernel) - explained, _JITTER)
+        variance = np.maximum(_variance(x, self.kernel) - explained, _JITTER)
         return mean, self._unit * np.sqrt(variance * self._signal)
 
     def _standard(self, x: Matrix) -> Matrix:
@@ -66,22 +70,21 @@ class Gaussian:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kernel:
+class Kernel:
     """How alike two points are.
 
     Attributes:
         length: over which the process changes, in distances of two typical points.
         linear: share of the variance that is a line's.
+        noise: variance of a value where nothing varies, in units of the function's.
     """
 
     length: float
     linear: float
+    noise: float
 
 
-_KERNELS = tuple(_Kernel(*pair) for pair in itertools.product(_LENGTHS, _LINEAR))
-
-
-def _covariance(a: Matrix, b: Matrix, kernel: _Kernel) -> Matrix:
+def _covariance(a: Matrix, b: Matrix, kernel: Kernel) -> Matrix:
     features = a.shape[1]
     products = a @ b.T
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
@@ -92,22 +95,22 @@ def _covariance(a: Matrix, b: Matrix, kernel: _Kernel) -> Matrix:
     return found
 
 
-def _variance(x: Matrix, kernel: _Kernel) -> Vector:
+def _variance(x: Matrix, kernel: Kernel) -> Vector:
     """The diagonal of the covariance."""
     found: Vector = kernel.linear * (1 + (x**2).mean(axis=1)) + (1 - kernel.linear)
     return found
 
 
-def _chosen(x: Matrix, target: Vector) -> tuple[_Kernel, float]:
-    """The kernel and the noise of the highest likelihood."""
+def _chosen(x: Matrix, target: Vector) -> Kernel:
+    """The kernel of the highest likelihood."""
     some = np.linspace(0, len(x) - 1, min(len(x), _CHOOSERS)).round().astype(int)
     x, target = x[some], target[some]
     found = []
-    for number, kernel in enumerate(_KERNELS):
-        likelihood, noise = _likelihood(_covariance(x, x, kernel), target)
-        found.append((likelihood, -number, noise))
-    _, number, noise = max(found)
-    return _KERNELS[-number], noise
+    for number, shape in enumerate(itertools.product(_LENGTHS, _LINEAR)):
+        covariance = _covariance(x, x, Kernel(*shape, noise=0.0))
+        likelihood, noise = _likelihood(covariance, target)
+        found.append((likelihood, -number, Kernel(*shape, noise)))
+    return max(found, key=lambda row: row[:2])[2]
 
 
 def _likelihood(covariance: Matrix, target: Vector) -> tuple[float, float]:

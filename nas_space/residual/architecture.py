@@ -1,7 +1,7 @@
 """Residual networks in stages, as CIFAR's, whose every convolution is a choice."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nas_space.architecture import (
@@ -57,6 +57,8 @@ class ResidualArchitecture(Architecture):
     stages: tuple[Stage, ...]
     stem: Conv = _STEM
 
+    _layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         """Refuse what could not be built."""
         if not 1 <= len(self.stages) <= _MAX_STAGES:
@@ -72,8 +74,10 @@ class ResidualArchitecture(Architecture):
                 raise InvalidArchitectureError(
                     f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
                 )
+        # Every cost walks through them.
+        object.__setattr__(self, "_layers", tuple(self._named()))
         weights = 0
-        for layer in self.layers():
+        for layer in self._layers:
             # The stem's input is the image, whose channels only regular-like choices can take;
             # `build` checks that one.
             if layer.c_in is None:
@@ -90,6 +94,9 @@ class ResidualArchitecture(Architecture):
 
     def layers(self) -> Iterator[Layer]:
         """The convolutions that can be chosen, from stem to head."""
+        return iter(self._layers)
+
+    def _named(self) -> Iterator[Layer]:
         width = self.stages[0].width
         yield Layer("stem", self.stem, None, width)
         for s, stage in enumerate(self.stages, 1):
