@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.tabular.surrogate import TABLE
-from benchmarks.tabular.train import EPOCHS, TASK, data
+from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
 from nas_space.architecture import Architecture
 from nas_space.network import build
 from studies.evidence import weigh

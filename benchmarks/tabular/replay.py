@@ -29,8 +29,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from benchmarks.tabular.surrogate import TABLE, Surrogate, read
-from benchmarks.tabular.train import EPOCHS, MOST_MACS, TASK
+from benchmarks.tabular.surrogate import Surrogate, read
+from benchmarks.tabular.train import EPOCHS, MOST_MACS, TABLE, TASK
 from nas_space.architecture import Architecture
 from nas_space.cost import predict
 from nas_space.spaces import get

@@ -27,13 +27,12 @@ from scipy import stats
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import KFold
 
-from benchmarks.tabular.train import EPOCHS, TASK
+from benchmarks.tabular.train import EPOCHS, TABLE, TASK
 from nas_space.architecture import Architecture
 from nas_space.convs import kinds
 from nas_space.cost import predict
 from nas_space.features import describe
 
-TABLE = Path(__file__).with_name("cifar10.jsonl.gz")
 _TREES, _LEAF, _SHARE = 100, 2, 0.5
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.signedinteger[Any]]]
 Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]

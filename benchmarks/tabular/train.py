@@ -3,8 +3,8 @@
     uv run python -m benchmarks.tabular.train --images PATH --minutes 90
 
 PATH holds CIFAR-10 as image files, in class folders under `train` and `test`. Every training is a
-line of the result, so the same command goes on where it was stopped. It goes on for as long as it
-is told to; more networks make a better table.
+line of the result, which begins with the project's table, so the same command goes on where it was
+stopped. It goes on for as long as it is told to; more networks make a better table.
 
 Of 2,560 training images every network sees nine epochs of the search's recipe, and after each its
 accuracy on 2,000 validation images is taken. The first networks are uniform (one type everywhere);
@@ -13,6 +13,7 @@ two fronts so far, as a search comes to propose them. Every fourth has three see
 """
 
 import dataclasses
+import gzip
 import json
 import math
 import random
@@ -38,6 +39,7 @@ from trainers.data import Images, SearchData
 from trainers.datasets import load
 from trainers.training import Trainer, TrainingDivergedError, evaluate
 
+TABLE = Path(__file__).with_name("cifar10.jsonl.gz")
 SIDE, TRAIN, VAL, EPOCHS = 16, 2560, 2000, 9
 MOST_MACS = 40_000_000
 SEEDS, SEEDED_EVERY = 3, 4
@@ -176,8 +178,9 @@ def _main() -> int:
     parser.add_argument("--output", type=Path, default=Path("tabular.jsonl"))
     given = parser.parse_args()
     end = time.monotonic() + 60 * given.minutes
-    lines = given.output.read_text().splitlines() if given.output.is_file() else []
-    known = [json.loads(line) for line in lines]
+    if not given.output.exists():
+        given.output.write_bytes(gzip.decompress(TABLE.read_bytes()))
+    known = [json.loads(line) for line in given.output.read_text().splitlines()]
     proposals = Proposals(get("mixed"), known)
     number = max((line["number"] for line in known), default=-1) + 1
     waiting: list[tuple[int, Architecture, int]] = []
