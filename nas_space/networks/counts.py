@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 _LAYERS = (nn.Conv2d, nn.Conv3d, nn.Linear)
+_PASSED = (_BatchNorm, nn.ReLU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,10 @@ def measure(module: nn.Module, shape: tuple[int, ...]) -> Counts:
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
     device = next(module.parameters()).device
     try:
-        with torch.no_grad(), _passing(norms):
+        with (
+            torch.no_grad(),
+            _passing(part for part in module.modules() if isinstance(part, _PASSED)),
+        ):
             module(torch.zeros(1, *shape, device=device))
     finally:
         for hook in hooks:
@@ -94,15 +98,16 @@ def measure(module: nn.Module, shape: tuple[int, ...]) -> Counts:
 
 
 @contextlib.contextmanager
-def _passing(norms: Iterable[nn.Module]) -> Iterator[None]:
-    """Let BN hand its input on: it keeps shapes, and without memory it takes most of the time."""
-    for norm in norms:
-        norm.forward = _same
+def _passing(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Let them hand their input on: they keep shapes, and without memory take most of the time."""
+    passed = tuple(modules)
+    for module in passed:
+        module.forward = _same
     try:
         yield
     finally:
-        for norm in norms:
-            del norm.forward
+        for module in passed:
+            del module.forward
 
 
 def _same(x: Tensor) -> Tensor:
