@@ -43,7 +43,7 @@ _MUTANTS, _RANDOM = 240, 60
 _PARENTS = 16
 _MOST_CHANGES = 4
 _GROWTH = 1.1
-"""So much more must be known before the model's kernel is chosen anew, half of a fit's time."""
+"""So many more proposals until the model's kernel is chosen anew, which takes most of a fit."""
 _EPOCHS_WEIGHT = 6.0
 """A partial accuracy differs more from a full one than a network from one of another feature."""
 
@@ -96,7 +96,7 @@ class BayesSampler(BaseSampler):
         known_good = (self._network(labels) for labels in uniform if labels is not None)
         self._start = list(itertools.islice(known_good, _UNIFORM))
         self._kernel: Kernel | None = None
-        self._chosen_of = 0
+        self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
 
     def infer_relative_search_space(
@@ -169,10 +169,11 @@ class BayesSampler(BaseSampler):
         y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
         weights = np.ones(x.shape[1])
         weights[-1] = _EPOCHS_WEIGHT
-        anew = len(trained) >= _GROWTH * self._chosen_of
+        self._asked += 1
+        anew = self._asked >= _GROWTH * self._chosen_at
         model = Gaussian(x, y, weights, None if anew else self._kernel)
         if anew:
-            self._kernel, self._chosen_of = model.kernel, len(trained)
+            self._kernel, self._chosen_at = model.kernel, self._asked
         return model
 
     def _learnt(self, trial: FrozenTrial) -> Known:

@@ -1,5 +1,7 @@
 """Laws of Gaussian process regression."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,13 @@ def test_a_feature_of_no_weight_is_not_seen() -> None:
     model = Gaussian(x, bowl(x), np.array([1.0, 1.0, 0.0]))
     moved = x + np.array([0, 0, 5])
     assert model.predict(x)[0] == pytest.approx(model.predict(moved)[0])
+
+
+def test_a_kernel_that_is_given_is_kept() -> None:
+    x = points(40)
+    chosen = fitted(x, bowl(x))
+    again = Gaussian(x, bowl(x), np.ones(3), chosen.kernel)
+    assert again.predict(x)[0] == pytest.approx(chosen.predict(x)[0])
+    noisy = dataclasses.replace(chosen.kernel, noise=1.0)
+    assert Gaussian(x, bowl(x), np.ones(3), noisy).kernel is noisy
+    assert Gaussian(x, bowl(x), np.ones(3), noisy).predict(x)[0].std() < bowl(x).std()
