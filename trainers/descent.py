@@ -46,22 +46,18 @@ class Descent:
         for one in self._parameters:
             one.grad = None
 
+    @torch.no_grad()
     def step(self) -> None:
         """Move every parameter that has a gradient."""
         moving = [one for one in self._parameters if one.grad is not None]
-        # The kernel makes the momenta of a first step, and makes all of them or none.
-        fresh = [one for one in moving if one not in self.momenta]
-        moved = [one for one in moving if one in self.momenta]
-        for some in (fresh, moved):
-            self._move(some)
-
-    @torch.no_grad()
-    def _move(self, parameters: list[nn.Parameter]) -> None:
-        momenta = [self.momenta.get(one) for one in parameters]
+        for one in moving:
+            # Not made by the kernel, which leaves them unset if the scaler has it leave out a step.
+            if one not in self.momenta:
+                self.momenta[one] = torch.zeros_like(one)
         sgd(
-            list(parameters),
-            [one.grad for one in parameters if one.grad is not None],
-            momenta,
+            [*moving],
+            [one.grad for one in moving if one.grad is not None],
+            [self.momenta[one] for one in moving],
             fused=True,
             grad_scale=getattr(self, "grad_scale", None),
             found_inf=getattr(self, "found_inf", None),
@@ -72,5 +68,3 @@ class Descent:
             nesterov=True,
             maximize=False,
         )
-        made = zip(parameters, momenta, strict=True)
-        self.momenta.update({one: momentum for one, momentum in made if momentum is not None})

@@ -59,17 +59,18 @@ def test_cleared_gradients_are_gone() -> None:
     assert all(one.grad is None for one in some)
 
 
-def scaled(gradient: Tensor) -> Tensor:
-    """A parameter, which was 1, after a step of rate 1 by a scaler that multiplied by 8."""
+def scaled(*gradients: Tensor) -> Tensor:
+    """A parameter, which was 1, after steps of rate 1 with a scaler."""
     one = nn.Parameter(torch.ones(4))
     descent = Descent([one], momentum=0.5, weight_decay=0.0)
     descent.rate = 1.0
     scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
     scaler.scale(torch.zeros(()))
-    one.grad = gradient * 8
-    scaler.step(descent)  # type: ignore[arg-type]
-    scaler.update()
-    assert not hasattr(descent, "grad_scale")
+    for gradient in gradients:
+        one.grad = gradient * scaler.get_scale()
+        scaler.step(descent)  # type: ignore[arg-type]
+        scaler.update()
+        assert not hasattr(descent, "grad_scale")
     return one.detach()
 
 
@@ -79,7 +80,9 @@ def test_a_scalers_factor_is_taken_out() -> None:
 
 
 def test_a_step_with_infinite_gradients_is_left_out() -> None:
-    assert scaled(torch.tensor([0.0, torch.inf, 0.0, 0.0])).tolist() == [1.0] * 4
+    infinite, next_one = torch.tensor([0.0, torch.inf, 0.0, 0.0]), torch.full((4,), 0.25)
+    assert scaled(infinite).tolist() == [1.0] * 4
+    assert torch.equal(scaled(infinite, next_one), scaled(next_one))
 
 
 def test_a_training_does_without_torchs_compiler() -> None:
