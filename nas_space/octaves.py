@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs.base import Size, out_size
+from nas_space.dense import convolved
 from nas_space.eager import eager
 
 Widths = tuple[int, int]
@@ -68,18 +69,18 @@ class OneTensor(nn.Module):
             low = _side_by_side(pool(coarse), conv.h2l, conv.l2l)
             return torch.cat([high, upsample(low, (high.shape[2], high.shape[3]))], dim=1)
         fine, coarse, low = _Parted.apply(x, conv.widths_in[0])
-        assert conv.h2h is not None  # noqa: S101 - as `_merges` saw
-        assert conv.l2h is not None  # noqa: S101
         to_low = _side_by_side(coarse, conv.h2l, conv.l2l)
-        y: Tensor = _Joined.apply(conv.h2h(fine), conv.l2h(low), to_low)
+        y: Tensor = _Joined.apply(
+            _side_by_side(fine, conv.h2h), _side_by_side(low, conv.l2h), to_low
+        )
         return y
 
 
 def _side_by_side(x: Tensor, *convs: nn.Module | None) -> Tensor:
     """The sum of convolutions that take their share of the channels each, in order."""
     paths = [conv for conv in convs if isinstance(conv, nn.Conv2d)]
-    kernel = torch.cat([path.weight for path in paths], dim=1)
-    return F.conv2d(x, kernel, padding=paths[0].padding)
+    weights = [path.weight for path in paths]
+    return convolved(x, torch.cat(weights, dim=1) if len(weights) > 1 else weights[0])
 
 
 class OctConv2d(nn.Module):

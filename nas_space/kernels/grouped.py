@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from nas_space.convs.base import Size, out_size
 from nas_space.kernels import library
+from nas_space.kernels.calling import call, rows, size_of
 
 _POINTER = ctypes.c_void_p
 _CORRELATE = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4, ctypes.c_int)
@@ -70,9 +71,9 @@ class GroupedFunction(torch.autograd.Function):
         weight = weight.contiguous()  # it may be in channels_last
         ctx.stride = stride
         ctx.save_for_backward(x, weight)
-        y = _empty(x, out_size(_size(x), stride))
-        shape = _shape(x, _size(x), _size(y), weight, stride=stride)
-        _call(_kernels().correlate, _at(x), _at(weight), _at(y), shape, 0)
+        y = rows(x, x.shape[1], out_size(size_of(x), stride))
+        shape = _shape(x, size_of(x), size_of(y), weight, stride=stride)
+        call(_kernels().correlate, x, weight, y, shape, 0)
         return y
 
     @staticmethod
@@ -86,23 +87,14 @@ class GroupedFunction(torch.autograd.Function):
         dy = dy.contiguous(memory_format=torch.channels_last)
         dx = dweight = None
         if ctx.needs_input_grad[0]:
-            dx = _empty(x, _size(x))
-            shape = _shape(dy, _size(dy), _size(x), weight, spread=ctx.stride)
-            _call(_kernels().correlate, _at(dy), _at(weight), _at(dx), shape, 1)
+            dx = rows(x, x.shape[1], size_of(x))
+            shape = _shape(dy, size_of(dy), size_of(x), weight, spread=ctx.stride)
+            call(_kernels().correlate, dy, weight, dx, shape, 1)
         if ctx.needs_input_grad[1]:
             dweight = torch.empty_like(weight)
-            shape = _shape(x, _size(x), _size(dy), weight, stride=ctx.stride)
-            _call(_kernels().products, _at(x), _at(dy), _at(dweight), shape)
+            shape = _shape(x, size_of(x), size_of(dy), weight, stride=ctx.stride)
+            call(_kernels().products, x, dy, dweight, shape)
         return dx, dweight, None
-
-
-def _size(x: Tensor) -> Size:
-    return x.shape[2], x.shape[3]
-
-
-def _empty(x: Tensor, size: Size) -> Tensor:
-    shape = (*x.shape[:2], *size)
-    return torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=torch.channels_last)
 
 
 def _shape(
@@ -115,16 +107,7 @@ def _shape(
     return (ctypes.c_long * len(row))(*row)
 
 
-def _at(tensor: Tensor) -> int:
-    return tensor.data_ptr()
-
-
 def _kernels() -> Kernels:
     found = kernels()
     assert found is not None  # noqa: S101 - who calls the function has asked
     return found
-
-
-def _call(kernel: Callable[..., int], *arguments: object) -> None:
-    if kernel(*arguments) != 0:
-        raise MemoryError("no memory for a kernel's rows")

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nas_space.kernels import library
+from nas_space.kernels.calling import call
 
 _POINTERS, _SIZES, _FLAGS = [ctypes.c_void_p] * 8, [ctypes.c_long] * 2, [ctypes.c_int] * 2
 _FORWARD = ctypes.CFUNCTYPE(
@@ -72,16 +73,16 @@ class NormActFunction(torch.autograd.Function):
         channels = x.shape[1]
         y = torch.empty_like(x)
         saved = torch.empty(4, channels, dtype=torch.float32, device="cpu")
-        _call(
+        call(
             _kernels().forward,
-            x.data_ptr(),
-            residual.data_ptr() if residual is not None else None,
-            weight.data_ptr(),
-            bias.data_ptr(),
-            running.mean.data_ptr(),
-            running.var.data_ptr(),
-            y.data_ptr(),
-            saved.data_ptr(),
+            x,
+            residual,
+            weight,
+            bias,
+            running.mean,
+            running.var,
+            y,
+            saved,
             x.numel() // channels,
             channels,
             running.momentum,
@@ -108,16 +109,16 @@ class NormActFunction(torch.autograd.Function):
         dresidual = torch.empty_like(x) if y is not None else None
         parameters = torch.empty(2, channels, dtype=torch.float32, device="cpu")
         dweight, dbias = parameters.unbind()
-        _call(
+        call(
             _kernels().backward,
-            dy.data_ptr(),
-            x.data_ptr(),
-            y.data_ptr() if y is not None else None,
-            saved.data_ptr(),
-            dx.data_ptr(),
-            dresidual.data_ptr() if dresidual is not None else None,
-            dweight.data_ptr(),
-            dbias.data_ptr(),
+            dy,
+            x,
+            y,
+            saved,
+            dx,
+            dresidual,
+            dweight,
+            dbias,
             x.numel() // channels,
             channels,
             x.dtype is torch.bfloat16,
@@ -130,8 +131,3 @@ def _kernels() -> Kernels:
     found = kernels()
     assert found is not None  # noqa: S101 - who calls the function has asked
     return found
-
-
-def _call(kernel: Callable[..., int], *arguments: float | None) -> None:
-    if kernel(*arguments) != 0:
-        raise MemoryError("no memory for a kernel's sums")

@@ -1,0 +1,437 @@
+/* Dense 3×3 convolutions of stride 1 by Winograd's minimal filtering, F(4×4, 3×3).
+ *
+ * A tile of 4×4 target pixels needs a patch of 6×6 source pixels. Both patch and kernel are mapped
+ * to 36 points, where the convolution is one product a channel pair: 36 multiplications instead of
+ * 144. With the tiles of many images side by side that is a matrix product at each point.
+ *
+ * Activations are rows of channels (channels_last), float; weights float, (to, from, 3, 3). A vector
+ * holds neighbouring channels, whose numbers are multiples of LANES. Some tiles are taken at a time,
+ * so that what belongs to their points stays in the cache.
+ *
+ * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308, whose
+ * B, G and A these are. The gradients are the transposes of the same maps.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef LANES
+#if defined __AVX512F__
+#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
+#elif defined __AVX2__
+#define LANES 8
+#else
+#define LANES 4
+#endif
+#endif
+
+enum {
+    TILE = 4,    /* sides in pixels */
+    PATCH = 6,
+    POINTS = 36,
+    KERNEL = 3,
+    ROWS = 6,    /* tiles whose sums are in registers at once */
+    FEW = 4,     /* source channels, likewise */
+    VECTORS = POINTS * LANES, /* numbers that LANES channels of a tile have at all points */
+    CACHE = 384 * 1024 / sizeof(float), /* numbers that belong to points at a time */
+};
+
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+
+/* Inlined with constant arguments, so that every kind of call is compiled by itself. */
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("GCC unroll 8")
+
+INLINE lanes load(const float *from)
+{
+    lanes v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+INLINE void store(float *to, lanes v) { memcpy(to, &v, sizeof v); }
+
+/* ---- a call ---- */
+
+typedef struct {
+    long images, height, width;
+    long from, to; /* channels of the source and of the target */
+} shape;
+
+static long down(const shape *s) { return (s->height + TILE - 1) / TILE; }
+static long across(const shape *s) { return (s->width + TILE - 1) / TILE; }
+static long tiles(const shape *s) { return s->images * down(s) * across(s); }
+
+/* Tiles that are taken at a time. */
+static long some(const shape *s)
+{
+    long fitting = CACHE / (POINTS * (s->from + s->to)) / ROWS * ROWS;
+    long all = (tiles(s) + ROWS - 1) / ROWS * ROWS;
+    long least = 2 * ROWS;
+    if (fitting < least)
+        fitting = least;
+    return fitting < all ? fitting : all;
+}
+
+/* Where a tile lies. */
+typedef struct {
+    long image, y, x;
+} spot;
+
+static spot spot_of(const shape *s, long tile)
+{
+    long a = across(s), d = down(s);
+    return (spot){tile / (a * d), tile / a % d * TILE, tile % a * TILE};
+}
+
+/* ---- maps between pixels and points, one axis at a time ---- */
+
+/* Bᵀ: of 6 pixels of a source. */
+INLINE void source_axis(lanes *to, long apart, const lanes *d)
+{
+    lanes sum = d[4] - d[2] * 4, odd = d[3] - d[1] * 4;
+    lanes difference = d[4] - d[2], twice = (d[3] - d[1]) * 2;
+    to[0] = d[0] * 4 - d[2] * 5 + d[4];
+    to[apart] = sum + odd;
+    to[2 * apart] = sum - odd;
+    to[3 * apart] = difference + twice;
+    to[4 * apart] = difference - twice;
+    to[5 * apart] = d[1] * 4 - d[3] * 5 + d[5];
+}
+
+/* A: of 4 pixels of a target's gradient. */
+INLINE void gradient_axis(lanes *to, long apart, const lanes *d)
+{
+    lanes even = d[0] + d[2], odd = d[1] + d[3];
+    lanes four = d[0] + d[2] * 4, two = (d[1] + d[3] * 4) * 2;
+    to[0] = d[0];
+    to[apart] = even + odd;
+    to[2 * apart] = even - odd;
+    to[3 * apart] = four + two;
+    to[4 * apart] = four - two;
+    to[5 * apart] = d[3];
+}
+
+/* Aᵀ: to 4 pixels of a target. */
+INLINE void target_axis(lanes *to, long apart, const lanes *m)
+{
+    lanes one = m[1] + m[2], minus = m[1] - m[2];
+    lanes two = m[3] + m[4], half = (m[3] - m[4]) * 2;
+    to[0] = m[0] + one + two;
+    to[apart] = minus + half;
+    to[2 * apart] = one + two * 4;
+    to[3 * apart] = minus + half * 4 + m[5];
+}
+
+/* G: of 3 weights. */
+INLINE void kernel_axis(float *to, const float *g, int step, int apart)
+{
+    float even = (g[0] + g[2 * step]) / -6, quarter = g[0] / 24 + g[2 * step] / 6;
+    to[0] = g[0] / 4;
+    to[apart] = even - g[step] / 6;
+    to[2 * apart] = even + g[step] / 6;
+    to[3 * apart] = quarter + g[step] / 12;
+    to[4 * apart] = quarter - g[step] / 12;
+    to[5 * apart] = g[2 * step];
+}
+
+/* Gᵀ: to 3 weights' gradients. */
+INLINE void back_axis(float *to, const float *u, int step, int apart)
+{
+    float one = u[step] + u[2 * step], two = u[3 * step] + u[4 * step];
+    to[0] = u[0] / 4 - one / 6 + two / 24;
+    to[apart] = (u[2 * step] - u[step]) / 6 + (u[3 * step] - u[4 * step]) / 12;
+    to[2 * apart] = (two - one) / 6 + u[5 * step];
+}
+
+/* ---- both axes, LANES channels of a tile ---- */
+
+typedef void axis(lanes *to, long apart, const lanes *from);
+
+/* An axis' map on the rows, then on the columns, of `from` times `from` vectors; they lie `row` and
+ * `column` numbers apart in memory, and those that are made `below` and `beside`. */
+INLINE void transform(axis *one, int from, int to, const float *source, long row, long column,
+                      float *target, long below, long beside)
+{
+    lanes half[PATCH * PATCH];
+    UNROLLED
+    for (int i = 0; i < from; i++) {
+        lanes line[PATCH];
+        UNROLLED
+        for (int j = 0; j < from; j++)
+            line[j] = load(source + i * row + j * column);
+        one(half + i, PATCH, line);
+    }
+    UNROLLED
+    for (int j = 0; j < to; j++) {
+        lanes line[PATCH];
+        one(line, 1, half + j * PATCH);
+        UNROLLED
+        for (int i = 0; i < to; i++)
+            store(target + i * below + j * beside, line[i]);
+    }
+}
+
+/* ---- tiles ---- */
+
+/* `side` pixels square around or at a tile: in place, or with zeros beyond the map's edge copied to
+ * `copy`. */
+static const float *square(const shape *s, const float *map, long channels, spot at, long side,
+                           float *copy, long *row)
+{
+    long before = (side - TILE) / 2, y = at.y - before, x = at.x - before;
+    const float *image = map + at.image * s->height * s->width * channels;
+    if (y >= 0 && x >= 0 && y + side <= s->height && x + side <= s->width) {
+        *row = s->width * channels;
+        return image + (y * s->width + x) * channels;
+    }
+    long first = x < 0 ? -x : 0, last = x + side < s->width ? side : s->width - x;
+    *row = side * channels;
+    memset(copy, 0, side * side * channels * sizeof(float));
+    for (long i = 0; i < side; i++)
+        if (y + i >= 0 && y + i < s->height)
+            memcpy(copy + (i * side + first) * channels,
+                   image + ((y + i) * s->width + x + first) * channels,
+                   (last - first) * channels * sizeof(float));
+    return copy;
+}
+
+/* The points of `count` tiles from `first` on: of a source's patches, or of a target's gradient. */
+INLINE void spread(const shape *s, const float *map, long channels, long first, long count,
+                   long room, float *points, float *copy, int gradient)
+{
+    for (long t = 0; t < count; t++) {
+        long row;
+        const float *pixels = square(s, map, channels, spot_of(s, first + t),
+                                     gradient ? TILE : PATCH, copy, &row);
+        for (long c = 0; c < channels; c += LANES) {
+            float *to = points + c * room * POINTS + t * VECTORS;
+            if (gradient)
+                transform(gradient_axis, TILE, PATCH, pixels + c, row, channels, to, PATCH * LANES, LANES);
+            else
+                transform(source_axis, PATCH, PATCH, pixels + c, row, channels, to, PATCH * LANES, LANES);
+        }
+    }
+}
+
+static void gather(const shape *s, float *map, long first, long count, long room,
+                   const float *points, float *copy)
+{
+    long channels = s->to;
+    for (long t = 0; t < count; t++) {
+        spot at = spot_of(s, first + t);
+        long rows = s->height - at.y, columns = s->width - at.x;
+        float *corner = map + ((at.image * s->height + at.y) * s->width + at.x) * channels;
+        int whole = rows >= TILE && columns >= TILE;
+        float *pixels = whole ? corner : copy;
+        long row = (whole ? s->width : TILE) * channels;
+        for (long c = 0; c < channels; c += LANES)
+            transform(target_axis, PATCH, TILE, points + c * room * POINTS + t * VECTORS,
+                      PATCH * LANES, LANES, pixels + c, row, channels);
+        if (!whole)
+            for (long i = 0; i < TILE && i < rows; i++)
+                memcpy(corner + i * s->width * channels, copy + i * row,
+                       (columns < TILE ? columns : TILE) * channels * sizeof(float));
+    }
+}
+
+/* ---- products at a point ---- */
+
+/* ROWS tiles, `vectors` vectors of target channels: their sums over source channels. */
+INLINE void outputs(const float *source, const float *weights, float *target, long from, long to,
+                    long room, int vectors)
+{
+    lanes sum[ROWS][2] = {{{0}}};
+    for (long c = 0; c < from; c += LANES) {
+        const float *v = source + c * room * POINTS;
+        for (int l = 0; l < LANES; l++) {
+            lanes w[2];
+            UNROLLED
+            for (int k = 0; k < vectors; k++)
+                w[k] = load(weights + (c + l) * to + k * LANES);
+            UNROLLED
+            for (int t = 0; t < ROWS; t++)
+                UNROLLED
+                for (int k = 0; k < vectors; k++)
+                    sum[t][k] += v[t * VECTORS + l] * w[k];
+        }
+    }
+    UNROLLED
+    for (int t = 0; t < ROWS; t++)
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            store(target + k * room * VECTORS + t * VECTORS, sum[t][k]);
+}
+
+/* FEW source channels, `vectors` vectors of target channels: their sums over tiles. */
+INLINE void gradients(const float *source, const float *target, float *weights, long count, long to,
+                      long room, int vectors)
+{
+    lanes sum[FEW][2];
+    UNROLLED
+    for (int c = 0; c < FEW; c++)
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            sum[c][k] = load(weights + c * to + k * LANES);
+    for (long t = 0; t < count; t++) {
+        lanes d[2];
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            d[k] = load(target + (k * room + t) * VECTORS);
+        UNROLLED
+        for (int c = 0; c < FEW; c++)
+            UNROLLED
+            for (int k = 0; k < vectors; k++)
+                sum[c][k] += source[t * VECTORS + c] * d[k];
+    }
+    UNROLLED
+    for (int c = 0; c < FEW; c++)
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            store(weights + c * to + k * LANES, sum[c][k]);
+}
+
+/* Points lie as (channels / LANES, room, 36, LANES), the weights' as (36, from, to). */
+static void multiply(const shape *s, const float *source, const float *weights, float *target,
+                     long count, long room)
+{
+    for (long p = 0; p < POINTS; p++)
+        for (long t = 0; t < count; t += ROWS) {
+            const float *v = source + t * VECTORS + p * LANES;
+            const float *u = weights + p * s->from * s->to;
+            float *m = target + t * VECTORS + p * LANES;
+            long c = 0;
+            for (; c + 2 * LANES <= s->to; c += 2 * LANES)
+                outputs(v, u + c, m + c * room * POINTS, s->from, s->to, room, 2);
+            if (c < s->to)
+                outputs(v, u + c, m + c * room * POINTS, s->from, s->to, room, 1);
+        }
+}
+
+static void accumulate(const shape *s, const float *source, const float *target, float *weights,
+                       long count, long room)
+{
+    for (long p = 0; p < POINTS; p++)
+        for (long f = 0; f < s->from; f += FEW) {
+            const float *v = source + f / LANES * room * VECTORS + p * LANES + f % LANES;
+            const float *z = target + p * LANES;
+            float *u = weights + (p * s->from + f) * s->to;
+            long c = 0;
+            for (; c + 2 * LANES <= s->to; c += 2 * LANES)
+                gradients(v, z + c * room * POINTS, u + c, count, s->to, room, 2);
+            if (c < s->to)
+                gradients(v, z + c * room * POINTS, u + c, count, s->to, room, 1);
+        }
+}
+
+/* ---- weights ---- */
+
+/* Weights (to, from, 3, 3) as points (36, from, to). Turned: those of the gradient of the source,
+ * (36, to, from), half a turn round. */
+static void spread_weights(const shape *s, const float *weights, float *points, int turned)
+{
+    long pairs = s->from * s->to;
+    for (long a = 0; a < s->to; a++)
+        for (long b = 0; b < s->from; b++) {
+            const float *kernel = weights + (a * s->from + b) * KERNEL * KERNEL;
+            float g[KERNEL * KERNEL], half[PATCH * KERNEL], u[POINTS];
+            for (int k = 0; k < KERNEL * KERNEL; k++)
+                g[k] = kernel[turned ? KERNEL * KERNEL - 1 - k : k];
+            for (int j = 0; j < KERNEL; j++)
+                kernel_axis(half + j, g + j, KERNEL, KERNEL);
+            for (int i = 0; i < PATCH; i++)
+                kernel_axis(u + i * PATCH, half + i * KERNEL, 1, 1);
+            float *to = points + (turned ? a * s->from + b : b * s->to + a);
+            for (int p = 0; p < POINTS; p++)
+                to[p * pairs] = u[p];
+        }
+}
+
+static void gather_weights(const shape *s, const float *points, float *gradient)
+{
+    long pairs = s->from * s->to;
+    for (long a = 0; a < s->to; a++)
+        for (long b = 0; b < s->from; b++) {
+            float u[POINTS], half[KERNEL * PATCH];
+            for (int p = 0; p < POINTS; p++)
+                u[p] = points[p * pairs + b * s->to + a];
+            for (int j = 0; j < PATCH; j++)
+                back_axis(half + j, u + j, PATCH, PATCH);
+            float *to = gradient + (a * s->from + b) * KERNEL * KERNEL;
+            for (int i = 0; i < KERNEL; i++)
+                back_axis(to + i * KERNEL, half + i * PATCH, 1, 1);
+        }
+}
+
+/* ---- what is called ---- */
+
+typedef struct {
+    float *source, *target, *weights, *copy;
+    long room;
+} scratch;
+
+static int reserve(const shape *s, scratch *with)
+{
+    long widest = s->from > s->to ? s->from : s->to;
+    with->room = some(s);
+    /* Zeros, so that the rows beyond the last tile, which are multiplied too, hold numbers. */
+    with->source = calloc(POINTS * with->room * s->from, sizeof(float));
+    with->target = calloc(POINTS * with->room * s->to, sizeof(float));
+    with->weights = calloc(POINTS * s->from * s->to, sizeof(float));
+    with->copy = malloc(POINTS * widest * sizeof(float));
+    return with->source && with->target && with->weights && with->copy;
+}
+
+static void release(scratch *with)
+{
+    free(with->source);
+    free(with->target);
+    free(with->weights);
+    free(with->copy);
+}
+
+/* The target of a source; or with `turned` weights, which are then (from, to, 3, 3), the gradient
+ * of a source from that of its target. 1: no memory. */
+int winograd_correlate(const float *source, const float *weights, float *target, const shape *s,
+                       int turned)
+{
+    scratch with;
+    int failed = !reserve(s, &with);
+    if (!failed) {
+        shape kernel = *s;
+        if (turned) {
+            kernel.from = s->to;
+            kernel.to = s->from;
+        }
+        spread_weights(&kernel, weights, with.weights, turned);
+        for (long first = 0; first < tiles(s); first += with.room) {
+            long left = tiles(s) - first, count = left < with.room ? left : with.room;
+            spread(s, source, s->from, first, count, with.room, with.source, with.copy, 0);
+            multiply(s, with.source, with.weights, with.target, count, with.room);
+            gather(s, target, first, count, with.room, with.target, with.copy);
+        }
+    }
+    release(&with);
+    return failed;
+}
+
+/* The gradient of the weights (to, from, 3, 3). */
+int winograd_products(const float *source, const float *dy, float *gradient, const shape *s)
+{
+    scratch with;
+    int failed = !reserve(s, &with);
+    if (!failed) {
+        for (long first = 0; first < tiles(s); first += with.room) {
+            long left = tiles(s) - first, count = left < with.room ? left : with.room;
+            spread(s, source, s->from, first, count, with.room, with.source, with.copy, 0);
+            spread(s, dy, s->to, first, count, with.room, with.target, with.copy, 1);
+            accumulate(s, with.source, with.target, with.weights, count, with.room);
+        }
+        gather_weights(s, with.weights, gradient);
+    }
+    release(&with);
+    return failed;
+}
+
+/* Lanes of a vector: channels must be a multiple of it. */
+int winograd_lanes(void) { return LANES; }

@@ -1,0 +1,135 @@
+"""Dense convolutions computed by minimal filtering are the same function, and train alike."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+
+from nas_space.convert import convert
+from nas_space.dense import DenseConv2d, convolved
+from nas_space.kernels.winograd import WinogradFunction, kernels
+
+compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+LANES = found.lanes if (found := kernels()) is not None else 1
+
+
+def rows(*shape: int) -> Tensor:
+    return torch.randn(*shape).contiguous(memory_format=torch.channels_last)
+
+
+def way(y: Tensor) -> str:
+    return type(y.grad_fn).__name__
+
+
+def farthest(found: Tensor, exact: Tensor) -> float:
+    """The largest difference, as a share of the largest number."""
+    return float((found.detach().double() - exact).abs().max() / exact.abs().max())
+
+
+@compiled
+@settings(deadline=None, max_examples=40)
+@given(
+    images=st.integers(1, 9),
+    vectors=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    size=st.tuples(st.integers(1, 14), st.integers(1, 14)),
+)
+def test_output_and_gradients_are_those_of_the_definition(
+    images: int, vectors: tuple[int, int], size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    c_in, c_out = (LANES * count for count in vectors)
+    x, weight = rows(images, c_in, *size).requires_grad_(), torch.randn(c_out, c_in, 3, 3)
+    weight.requires_grad_()
+    y = WinogradFunction.apply(x, weight)
+    dy = rows(*y.shape)
+    exact = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    expected = F.conv2d(*exact, padding=1)
+    assert farthest(y, expected.detach()) < 3e-5
+    gradients = torch.autograd.grad(y, [x, weight], dy)
+    for one, other in zip(
+        gradients, torch.autograd.grad(expected, exact, dy.double()), strict=True
+    ):
+        # Of a sum that happens to be small little is left.
+        assert farthest(one, other) < 1e-4
+
+
+@compiled
+def test_its_error_stays_small_for_many_images() -> None:
+    torch.manual_seed(0)
+    x, weight = rows(64, 64, 16, 16), torch.randn(64, 64, 3, 3).requires_grad_()
+    dy = rows(64, 64, 16, 16)
+    (found,) = torch.autograd.grad(WinogradFunction.apply(x, weight), weight, dy)
+    exact = weight.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(F.conv2d(x.double(), exact, padding=1), exact, dy.double())
+    assert farthest(found, expected) < 1e-4
+
+
+@compiled
+def test_what_is_infinite_or_no_number_stays_in_its_image() -> None:
+    x = rows(4, LANES, 8, 8)
+    x[1, 0, 3, 3], x[2, 0, 3, 3] = torch.inf, torch.nan
+    y = WinogradFunction.apply(x, torch.randn(LANES, LANES, 3, 3))
+    assert [bool(image.isfinite().all()) for image in y] == [True, False, False, True]
+
+
+@compiled
+def test_only_the_gradient_that_is_asked_for_is_computed() -> None:
+    x, weight = rows(2, LANES, 8, 8), torch.randn(LANES, LANES, 3, 3)
+    for asked, other in ((x, weight), (weight, x)):
+        asked.requires_grad_()
+        WinogradFunction.apply(x, weight).sum().backward()
+        assert asked.grad is not None
+        assert other.grad is None
+        asked.requires_grad_(False)
+        asked.grad = None
+
+
+@compiled
+def test_it_is_taken_in_training_on_one_thread_in_fp32() -> None:
+    conv, x = DenseConv2d(64, 32, 3, 1, 1, bias=False), rows(32, 64, 8, 8)
+    assert way(conv(x)) == "WinogradFunctionBackward"
+    assert way(convolved(x, conv.weight)) == "WinogradFunctionBackward"
+    assert way(conv(x[:8])) == "ConvolutionBackward0", "too few tiles"
+    assert way(conv(rows(512, 64, 2, 2))) == "ConvolutionBackward0", "tiles beyond the map"
+    assert way(conv(x.contiguous())) == "ConvolutionBackward0"
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert way(conv(x)) == "ConvolutionBackward0"
+    conv.plan = "torch"
+    assert way(conv(x)) == "ConvolutionBackward0"
+    conv.plan = None
+    assert way(conv.eval()(x)) == "ConvolutionBackward0"
+    torch.set_num_threads(2)
+    try:
+        assert way(conv.train()(x)) == "ConvolutionBackward0"
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        DenseConv2d(3, 64, 3, 1, 1, bias=False),
+        DenseConv2d(64, 64, 3, 2, 1, bias=False),
+        DenseConv2d(64, 64, 3, 1, 0, bias=False),
+        DenseConv2d(64, 64, 3, 1, 1),  # a bias
+        DenseConv2d(64, 64, 5, 1, 2, bias=False),
+        DenseConv2d(64, 64, 3, 1, 2, dilation=2, bias=False),
+        DenseConv2d(256, 256, 3, 1, 1, bias=False),
+        DenseConv2d(64, 64, 3, 1, 1, bias=False).double(),
+    ],
+    ids=str,
+)
+def test_what_it_cannot_do_is_done_by_torch(conv: nn.Conv2d) -> None:
+    x = rows(16, conv.in_channels, 9, 9).to(conv.weight.dtype)
+    y = conv(x)
+    assert way(y) == "ConvolutionBackward0"
+    assert torch.equal(y, nn.Conv2d.forward(conv, x))
+
+
+def test_a_network_of_ours_can_be_converted() -> None:
+    convs = (DenseConv2d(c_in, 32, 3, 1, 1, bias=False) for c_in in (3, 32))
+    converted = convert(nn.Sequential(*convs), "xception", shape=(3, 8, 8))
+    assert [str(layer.conv) for layer in converted.layers] == ["None", "xception"]
+    assert converted.model(torch.randn(2, 3, 8, 8)).shape == (2, 32, 8, 8)
