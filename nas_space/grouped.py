@@ -6,15 +6,17 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
 - 3×3 ones in narrow groups have kernels of their own (`nas_space.kernels.grouped`). Forward and
   backward on one core with AVX2, batch 64, 64 channels of 32×32, fp32, groups of 2, 4, 8, 16:
   22, 38, 42, 74 ms; torch's 94, 77, 76, 103 ms, and 188, 206, 66, 117 ms in NCHW;
-- in bf16 narrow groups are computed several together, with zeros where they do not meet: with
-  AVX-512, batch 128, 85, 42, 31, 39 ms before that and 31 to 39 ms since;
+- in bf16, and where the width changes, narrow groups are computed several together, up to the
+  lanes of a vector, with zeros where they do not meet: in bf16 with AVX-512, batch 128, 85, 42, 31,
+  39 ms before that and 31 to 39 ms since; with AVX2, 16 to 32 channels of 32×32 with stride 2 in
+  4, 8, 16 groups 9, 15, 30 ms before and 9, 10, 13 ms since;
 - a chain of 1×1 group convolutions is computed as the one dense convolution that it is: there
   groups of 2, 4, 8, 16 and 64 (dense) channels took 26, 18, 14, 12 and 11 ms.
 
 Parameters, and what they mean, are untouched.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +26,6 @@ from nas_space.eager import eager
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
 
-_LANES = 16
 _FEW_PIXELS = 512
 """Of a batch's maps, one image's of 16×16 and less: too few to put weights in order for."""
 _PIXELS_A_CHANNEL = 32
@@ -44,13 +45,14 @@ class GroupConv2d(Planned, nn.Conv2d):
         """See `Planned.ways`: ``own`` kernels, ``together``, ``torch``, ``fp32`` for bf16."""
         half = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
         depthwise = self.groups == self.in_channels == self.out_channels
+        strided = self.stride != (1, 1)
         few = x.numel() < _FEW_PIXELS * self.in_channels
         together = 1 if depthwise or few else self._together()
         found: dict[str, Way] = {}
-        if depthwise and half and self.stride != (1, 1):
+        if depthwise and half and strided:
             found["fp32"] = self._in_fp32
         has_kernels = self._has_kernels(x)
-        if has_kernels and not (depthwise or half):
+        if has_kernels and not half and (strided or not depthwise):
             found["own"] = self._by_kernels
         if together > 1:
             found["together"] = partial(self._in_blocks, together)
@@ -100,8 +102,14 @@ class GroupConv2d(Planned, nn.Conv2d):
     def _together(self) -> int:
         """How many groups to compute as one."""
         widest = max(self.in_channels, self.out_channels) // self.groups
-        most = max(1, _LANES // widest)
+        most = max(1, lanes() // widest)
         return next(count for count in range(most, 0, -1) if self.groups % count == 0)
+
+
+@cache
+def lanes() -> int:
+    """Numbers in a vector of this CPU, in fp32."""
+    return 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
 
 
 def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:

@@ -13,6 +13,7 @@ from trainers.checkpoints import Keeper, Mark, State
 from trainers.data import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
+from trainers.heap import kept_heap
 from trainers.recipes import Recipe
 
 _BEGINNING = Mark(0, math.nan, 0.0)
@@ -54,6 +55,7 @@ class Trainer:
         self._train = Batches(data.train, data, device.where, recipe.shift)
         self._val = Batches(data.val, data, device.where)
 
+    @kept_heap()
     def train(
         self,
         module: nn.Module,

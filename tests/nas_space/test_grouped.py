@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import parse
-from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded
+from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded, lanes
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
@@ -67,13 +67,15 @@ def test_a_group_convolution_computes_what_torchs_own_does(
 
 
 @pytest.mark.parametrize(
-    ("groups", "width", "together"), [(8, 2, 8), (16, 2, 8), (6, 3, 3), (8, 4, 4), (4, 16, 1)]
+    ("groups", "width", "together"),
+    [(16, 1, 1), (16, 0.5, 2), (6, 0.25, 3), (8, 0.25, 4), (4, 2, 1)],
 )
-def test_groups_are_computed_up_to_sixteen_channels_together(
-    groups: int, width: int, together: int
+def test_groups_are_computed_together_up_to_the_lanes_of_a_vector(
+    groups: int, width: float, together: int
 ) -> None:
-    channels = groups * width
-    assert GroupConv2d(channels, channels, 3, groups=groups, bias=False)._together() == together
+    channels = int(groups * width * lanes())
+    for pair in ((channels, channels), (channels, groups), (groups, channels)):
+        assert GroupConv2d(*pair, 3, groups=groups, bias=False)._together() == together
 
 
 def test_a_block_diagonal_kernel_is_zero_where_groups_do_not_meet() -> None:
