@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import torch
+from hypothesis import HealthCheck, settings
 
 from nas_space.spaces import get
 from studies.mirror import Mirror
@@ -20,6 +21,10 @@ from tests.servers import Postgres
 # A shell that starts us in the background has us ignore Ctrl-C, and so would the commands that are
 # tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Tests share two cores with each other: how long an example takes says nothing.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 # Small tensors gain nothing from a second thread, and on a busy machine they wait for it, Optuna's
 # GP for minutes.

@@ -29,7 +29,7 @@ def farthest(found: Tensor, exact: Tensor) -> float:
 
 
 @compiled
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     images=st.integers(1, 9),
     vectors=st.tuples(st.integers(1, 5), st.integers(1, 5)),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -49,7 +49,6 @@ def close(one: list[Tensor], other: list[Tensor], tolerance: float) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(
     groups=st.sampled_from([1, 2, 3, 4, 8, 12]),
     widths=st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -154,7 +153,6 @@ def test_a_chain_trains_in_mixed_precision() -> None:
 
 
 @compiled
-@settings(deadline=None)
 @given(
     group=st.sampled_from(GROUPS),
     blocks=st.integers(1, 2),

@@ -33,7 +33,7 @@ def dense_kernel(conv: nn.Conv2d) -> Tensor:
     return kernel
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(partitions=small, channels=small, stride=st.sampled_from([1, 2]))
 def test_it_equals_one_dense_convolution_with_the_product_of_its_sparse_kernels(
     partitions: int, channels: int, stride: int

@@ -16,7 +16,7 @@ Double = torch.double
 share = st.integers(2, 4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(first=st.integers(1, 3), second=share, third=share, fourth=st.integers(1, 3))
 def test_each_pair_of_channels_is_connected_by_exactly_one_path(
     first: int, second: int, third: int, fourth: int
@@ -32,7 +32,6 @@ def test_each_pair_of_channels_is_connected_by_exactly_one_path(
     assert torch.equal(paths, torch.ones(width, width, dtype=Double))
 
 
-@settings(deadline=None)
 @given(partitions=st.integers(2, 6), channels=st.integers(1, 6), stride=st.sampled_from([1, 2]))
 def test_with_two_stages_it_is_igc(partitions: int, channels: int, stride: int) -> None:
     width = partitions * channels

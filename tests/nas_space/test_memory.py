@@ -123,7 +123,7 @@ def test_the_closed_form_is_what_the_operations_of_each_type_take_and_give(
 
 
 @given(st.integers(0, 10**6), st.sampled_from([(8, 8), (7, 6), (16, 16), (2, 1)]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_closed_form_is_what_the_operations_of_any_network_take_and_give(
     seed: int, size: tuple[int, int]
 ) -> None:
@@ -132,7 +132,7 @@ def test_the_closed_form_is_what_the_operations_of_any_network_take_and_give(
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_pytorch_which_writes_over_nothing_takes_at_most_twice_as_much(seed: int) -> None:
     network, task = drawn(get("mixed"), seed), Task(1, (8, 8), 10)
     assert peak(network, task) <= traced(network, task, in_place=()) <= 2 * peak(network, task)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -179,7 +179,6 @@ def test_pooling_has_the_gradient_of_torchs_own(size: tuple[int, int]) -> None:
     assert torch.allclose(ours, expected, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(
     alpha=st.sampled_from([0.125, 0.25, 0.5, 0.75, 1.0]),
     widths=st.sampled_from([(8, 8), (8, 16), (16, 12)]),

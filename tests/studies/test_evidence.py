@@ -53,7 +53,7 @@ def test_numbers_that_are_none_are_the_worst() -> None:
     assert found["broken"].rho > 0.8
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=12))
 def test_it_is_defined_for_whatever_was_measured(accuracies: list[float]) -> None:
     count = len(accuracies)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +25,6 @@ def numbered(
     return dict.fromkeys(splits, labels), decode
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(10, 80), min_size=2, max_size=6))
 def test_carved_splits_are_disjoint_complete_and_keep_the_classes_shares(counts: list[int]) -> None:
     labels, _ = numbered(counts)

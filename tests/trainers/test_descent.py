@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -27,7 +27,6 @@ def set_gradients(these: Sequence[nn.Parameter], seed: int, some: Sequence[bool]
         one.grad = gradient if has_one else None
 
 
-@settings(deadline=None)  # the first step makes torch import its compiler
 @given(
     st.sampled_from([0.0, 0.9]),
     st.sampled_from([0.0, 5e-4]),

@@ -79,7 +79,7 @@ def test_the_study_keeps_all_of_a_space() -> None:
 
 @every_space
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_costs_are_those_of_the_module_that_is_built(
     space: BackboneSpace, data: st.DataObject
 ) -> None:

@@ -23,9 +23,7 @@ MEASURED = Measured(0.5, 40, "quick", 6, 0)
 FILES = ("record.json", "weights.safetensors", "architecture.json", "task.json")
 
 # Each example has its own copy of the folder.
-examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+examples = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_a_type_that_cannot_says_so_and_leaves_the_weights_alone(kind: type[Conv
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 6), st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_factors_are_exact_where_the_rank_allows_and_have_equal_norms(
     rows: int, columns: int, rank: int, seed: int
 ) -> None:

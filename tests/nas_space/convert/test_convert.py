@@ -179,7 +179,7 @@ def test_a_layer_that_cannot_have_a_choice_says_why(choice: str, reason: str) ->
     st.sampled_from([1, 2]),
     st.integers(5, 12),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_the_widths_shapes_are_kept_and_work_shrinks(
     kind: str, widths: list[int], kernel: int, stride: int, side: int
 ) -> None:

@@ -98,7 +98,7 @@ def test_so_does_a_converted_network(name: str, choice: str) -> None:
     same(used(model), torch.randn(2, 3, 64, 64))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     kind=st.sampled_from(sorted(kinds())),
     widths=st.sampled_from([(16, 16), (16, 32), (32, 16)]),

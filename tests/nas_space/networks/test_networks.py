@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_network_and_leaves_the_global_state(name: 
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(blocks=st.integers(1, 12), partitions=st.integers(1, 32), channels=st.integers(1, 32))
 def test_igc_networks_follow_the_closed_form_at_any_depth(
     blocks: int, partitions: int, channels: int
@@ -190,7 +190,7 @@ def test_a_bad_name_is_one_line_and_exit_code_2(
 def test_whatever_a_familys_pattern_allows_reads_back_or_is_refused(
     family: type[Network],
 ) -> None:
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(st.from_regex(family.pattern, fullmatch=True))
     def check(name: str) -> None:
         with contextlib.suppress(UnknownNetworkError):

@@ -94,7 +94,7 @@ def test_a_fit_finds_offset_and_factors() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_fit_has_a_part_or_a_network_take_less_than_no_time(seed: int) -> None:
     chance = np.random.default_rng(seed)
     sums, measured = chance.uniform(0, 1, (6, 4)), chance.uniform(0.1, 5, 6)
