@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +56,6 @@ class Trainer:
         self._train = Batches(data.train, data, device.where, recipe.shift)
         self._val = Batches(data.val, data, device.where)
 
-    @kept_heap()
     def train(
         self,
         module: nn.Module,
@@ -83,6 +83,20 @@ class Trainer:
             TrainingDivergedError: the loss is infinite or not a number at the end of an epoch.
             CheckpointError: the checkpoint is damaged, or of another training.
         """
+        device = self._device
+        # In bf16 keeping freed memory made a step slower, by 5 to 25 %.
+        keeps = device.where.type == "cpu" and device.amp is None
+        with kept_heap() if keeps else nullcontext():
+            return self._train_in_steps(module, seed, on_epoch, checkpoint, until)
+
+    def _train_in_steps(
+        self,
+        module: nn.Module,
+        seed: int,
+        on_epoch: Callable[[int, float], None] | None,
+        checkpoint: Keeper | None,
+        until: int | None,
+    ) -> Outcome:
         start = time.perf_counter()
         module.to(self._device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
