@@ -174,12 +174,16 @@ def test_vanilla_networks_equal_torchvisions_but_for_the_constant_of_bn(
     theirs, ours = make().eval(), get(name).build().eval()
     kinds = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 
+    def shape_of(part: nn.Module) -> str:
+        kind = next(kind for kind in kinds if isinstance(part, kind))
+        return f"{kind.__name__}({part.extra_repr().split('eps')[0]})"
+
     def by_shape(module: nn.Module) -> dict[str, list[nn.Module]]:
         """Layers of each kind and shape in the order of the forward pass."""
         met: dict[str, list[nn.Module]] = {}
         hooks = [
             part.register_forward_hook(
-                lambda part, _x, _y: met.setdefault(str(part).split("eps")[0], []).append(part)
+                lambda part, _x, _y: met.setdefault(shape_of(part), []).append(part)
             )
             for part in module.modules()
             if isinstance(part, kinds)
