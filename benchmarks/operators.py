@@ -4,9 +4,10 @@
     uv run python -m benchmarks.operators --networks
 
 Each type at each point of a grid (width, size of the map, batch) is timed beside the regular
-convolution of equal width and beside its naive port (`benchmarks.naive`) in NCHW and channels_last:
-forward and backward as in training, and forward alone as for inference, where ours is the network
-that is exported. All take turns, one thread, and each point is seen to be the same function.
+convolution of equal width, as torch has it, and beside its naive port (`benchmarks.naive`) in NCHW
+and channels_last: forward and backward as in training, and forward alone as for inference, where
+ours is the network that is exported. All take turns, one thread, and each point is seen to be the
+same function.
 Points above --limit GMACs of a regular convolution, forward, are left out.
 
 With --networks whole networks of the papers are timed against their regular counterparts.
@@ -34,6 +35,7 @@ from nas_space.norm import NormAct
 from trainers import devices
 
 CHOICES: dict[str, Callable[[int], tuple[str, ...]]] = {
+    "regular": lambda _: ("regular",),
     "xception": lambda _: ("xception",),
     "igc": lambda c: tuple(f"igc(L={c // m},M={m})" for m in (2, 8) if c // m > 1),
     "deep_roots": lambda _: ("deep_roots(groups=4)", "deep_roots(groups=16)"),
