@@ -36,7 +36,7 @@ class DenseConv2d(Planned, nn.Conv2d):
         """See `Planned.ways`: ``winograd``, or ``torch``."""
         found: dict[str, Way] = {"torch": super().forward}
         plain = (self.stride, self.padding, self.dilation) == ((1, 1), (1, 1), (1, 1))
-        if plain and self.bias is None and _pays(x, self.weight):
+        if plain and self.padding_mode == "zeros" and self.bias is None and _pays(x, self.weight):
             return {"winograd": self._by_winograd} | found
         return found
 
@@ -61,6 +61,9 @@ def convolved(x: Tensor, weight: Tensor) -> Tensor:
 def _pays(x: Tensor, weight: Tensor) -> bool:
     """Whether the kernels of `nas_space.kernels.winograd` serve, and are likely to be faster."""
     c_out, c_in, *sides = weight.shape
+    # The kernels are handed pointers: maps that do not fit are for torch to refuse.
+    if x.dim() != 4 or x.shape[1] != c_in:  # noqa: PLR2004 - (N, C, H, W)
+        return False
     height, width = x.shape[2:]
     tiles = -(-height // TILE) * -(-width // TILE)
     return (

@@ -86,7 +86,7 @@ class GroupConv2d(Planned, nn.Conv2d):
         return (
             x.dtype is (torch.bfloat16 if half else torch.float32)
             and self.weight.dtype is torch.float32
-            and self.in_channels == self.out_channels
+            and x.shape[1] == self.in_channels == self.out_channels  # others are torch's to refuse
             and self.in_channels // self.groups in GROUPS
             and side in SIDES
             and (self.kernel_size, self.stride) == ((side, side), (stride, stride))

@@ -116,6 +116,8 @@ def test_it_is_taken_in_training_on_one_thread_in_fp32() -> None:
         DenseConv2d(64, 64, 3, 1, 1),  # a bias
         DenseConv2d(64, 64, 5, 1, 2, bias=False),
         DenseConv2d(64, 64, 3, 1, 2, dilation=2, bias=False),
+        DenseConv2d(64, 64, 3, 1, 1, groups=2, bias=False),
+        DenseConv2d(64, 64, 3, 1, 1, padding_mode="reflect", bias=False),
         DenseConv2d(256, 256, 3, 1, 1, bias=False),
         DenseConv2d(64, 64, 3, 1, 1, bias=False).double(),
     ],
@@ -126,6 +128,14 @@ def test_what_it_cannot_do_is_done_by_torch(conv: nn.Conv2d) -> None:
     y = conv(x)
     assert way(y) == "ConvolutionBackward0"
     assert torch.equal(y, nn.Conv2d.forward(conv, x))
+
+
+def test_maps_that_do_not_fit_are_refused_and_one_image_will_do() -> None:
+    conv = DenseConv2d(64, 64, 3, 1, 1, bias=False)
+    for channels in (32, 128):
+        with pytest.raises(RuntimeError, match="channels"):
+            conv(rows(16, channels, 9, 9))
+    assert conv(torch.randn(64, 9, 9)).shape == (64, 9, 9)
 
 
 def test_a_network_of_ours_can_be_converted() -> None:

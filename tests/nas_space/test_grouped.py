@@ -206,6 +206,15 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
 
 
 @compiled
+def test_maps_that_do_not_fit_are_refused() -> None:
+    conv = GroupConv2d(32, 32, 3, 1, 1, groups=8, bias=False)
+    for channels in (16, 64):
+        x = torch.randn(32, channels, 9, 9).contiguous(memory_format=torch.channels_last)
+        with pytest.raises(RuntimeError, match="channels"):
+            conv(x)
+
+
+@compiled
 @pytest.mark.parametrize(
     "conv",
     [
