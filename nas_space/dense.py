@@ -1,28 +1,37 @@
-"""Dense 3×3 convolutions as a CPU computes them fast in training: the same function.
+"""Dense convolutions as a CPU computes them fast in training: the same function.
 
 In fp32 a CPU is bound by multiplications, and Winograd's minimal filtering does with a quarter of
-them, at the price of one digit. Forward and backward on one core with AVX2, batch 128, torch's and
-ours: 16 channels of 32×32 23.7 and 17.4 ms, 32 of 16×16 23.2 and 12.2 ms, 64 of 8×8 21.8 and 11.3
-ms. In bf16, where it is fast, multiplications are cheap and digits dear: there torch's stay.
+them, at the price of one digit. Forward and backward take 0.44 to 0.7 of torch's time, on one core,
+batch 64, with AVX2 and AVX-512 alike: 0.45 for 64 channels of 8×8 or 16×16, 0.7 for 16 of 32×32.
+
+Maps of a few pixels are bound by their weights, which torch puts in another order in every call,
+and half of whose products are with padding: the kernels of `nas_space.kernels.direct` take 0.2 to
+0.4 of the time for 2×2 pixels, 0.5 to 0.9 for 4×4 and 8×8.
 
 Parameters, and what they mean, are untouched.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from nas_space.convs.base import area, out_size
 from nas_space.eager import eager
-from nas_space.kernels.winograd import TILE, WinogradFunction, kernels
+from nas_space.kernels import direct, winograd
 from nas_space.planned import Planned, Way
 
 _FEWEST_TILES = 64
-"""Fewer do not pay for the weights' transforms."""
-_WIDEST = 128
-"""Transformed, the weights of more channels do not fit a CPU's cache: 0.5 of torch's time with 128
-channels, 1.0 to 1.3 with 256."""
+"""Of minimal filtering: fewer do not pay for the weights' transforms."""
+_WIDEST = 256
+"""Likewise: transformed, the weights of more channels do not fit a CPU's cache."""
 _MOST_WASTE = 1.8
 """Pixels of whole tiles for each pixel of a map: a map of 3×3 is a tile of 4×4."""
+_FEW_PIXELS = 16
+"""Of a map: up to so many are computed directly, whatever the channels."""
+_NARROW = 64
+"""Up to so many channels, four times as many pixels are."""
 
 
 class DenseConv2d(Planned, nn.Conv2d):
@@ -33,16 +42,16 @@ class DenseConv2d(Planned, nn.Conv2d):
         return self.planned(x) if self.training and eager(x) else super().forward(x)
 
     def ways(self, x: Tensor) -> dict[str, Way]:
-        """See `Planned.ways`: ``winograd``, or ``torch``."""
-        found: dict[str, Way] = {"torch": super().forward}
-        plain = (self.stride, self.padding, self.dilation) == ((1, 1), (1, 1), (1, 1))
-        if plain and self.padding_mode == "zeros" and self.bias is None and _pays(x, self.weight):
-            return {"winograd": self._by_winograd} | found
-        return found
-
-    def _by_winograd(self, x: Tensor) -> Tensor:
-        y: Tensor = WinogradFunction.apply(x, self.weight)
-        return y
+        """See `Planned.ways`: ``winograd``, ``direct``, ``torch``."""
+        side, stride = self.kernel_size[0], self.stride[0]
+        plain = (
+            (self.kernel_size, self.stride) == ((side, side), (stride, stride))
+            and (self.padding, self.dilation) == ((side // 2, side // 2), (1, 1))
+            and self.padding_mode == "zeros"
+            and self.bias is None
+        )
+        own = _ways(x, self.weight, stride) if plain else {}
+        return own | {"torch": super().forward}
 
 
 def convolved(x: Tensor, weight: Tensor) -> Tensor:
@@ -52,29 +61,56 @@ def convolved(x: Tensor, weight: Tensor) -> Tensor:
         x: (N, c_in, H, W).
         weight: (c_out, c_in, K, K).
     """
-    if _pays(x, weight):
-        y: Tensor = WinogradFunction.apply(x, weight)
-        return y
+    for way in _ways(x, weight, 1).values():
+        return way(x)
     return F.conv2d(x, weight, padding=weight.shape[2] // 2)
 
 
-def _pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether the kernels of `nas_space.kernels.winograd` serve, and are likely to be faster."""
-    c_out, c_in, *sides = weight.shape
-    # The kernels are handed pointers: maps that do not fit are for torch to refuse.
-    if x.dim() != 4 or x.shape[1] != c_in:  # noqa: PLR2004 - (N, C, H, W)
-        return False
-    height, width = x.shape[2:]
-    tiles = -(-height // TILE) * -(-width // TILE)
-    return (
-        sides == [3, 3]
+def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
+    """Kernels of our own that serve and are likely to be faster than torch's, the best first."""
+    c_out, c_in, side, other = weight.shape
+    fits = (
+        # The kernels are handed pointers: maps that do not fit are for torch to refuse.
+        x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
+        and x.shape[1] == c_in
+        and side == other
+        and side % 2 == 1
         and x.dtype is weight.dtype is torch.float32
         and not torch.is_autocast_enabled(x.device.type)
-        and max(c_in, c_out) <= _WIDEST
-        and x.shape[0] * tiles >= _FEWEST_TILES
-        and tiles * TILE**2 <= _MOST_WASTE * height * width
         and x.is_contiguous(memory_format=torch.channels_last)
         and torch.get_num_threads() == 1
-        and (found := kernels()) is not None
-        and c_in % found.lanes == c_out % found.lanes == 0
     )
+    found: dict[str, Way] = {}
+    if fits and (side, stride) == (3, 1) and _filters(x, max(c_in, c_out)):
+        kernels = winograd.kernels()
+        if kernels is not None and c_in % kernels.lanes == c_out % kernels.lanes == 0:
+            found["winograd"] = partial(_by_winograd, weight)
+    if fits and _is_small(x, stride, max(c_in, c_out)) and direct.kernels() is not None:
+        found["direct"] = partial(_directly, weight, stride)
+    return found
+
+
+def _filters(x: Tensor, widest: int) -> bool:
+    """Whether minimal filtering pays, for maps x and so many channels."""
+    height, width = x.shape[2:]
+    tiles = -(-height // winograd.TILE) * -(-width // winograd.TILE)
+    return (
+        widest <= _WIDEST
+        and x.shape[0] * tiles >= _FEWEST_TILES
+        and tiles * winograd.TILE**2 <= _MOST_WASTE * height * width
+    )
+
+
+def _is_small(x: Tensor, stride: int, widest: int) -> bool:
+    pixels = area(out_size((x.shape[2], x.shape[3]), stride))
+    return pixels <= (4 if widest <= _NARROW else 1) * _FEW_PIXELS
+
+
+def _by_winograd(weight: Tensor, x: Tensor) -> Tensor:
+    y: Tensor = winograd.WinogradFunction.apply(x, weight)
+    return y
+
+
+def _directly(weight: Tensor, stride: int, x: Tensor) -> Tensor:
+    y: Tensor = direct.DirectFunction.apply(x, weight, stride)
+    return y

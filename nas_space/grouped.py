@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from nas_space.dense import convolved
 from nas_space.eager import eager
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
@@ -150,7 +151,7 @@ class Interleaved(Planned, nn.Sequential):
     def _dense(self, x: Tensor) -> Tensor:
         first, *rest = self
         width = self._width
-        return F.conv2d(first(x), folded(rest, width).view(width, width, 1, 1))
+        return convolved(first(x), folded(rest, width).view(width, width, 1, 1))
 
     def _in_parts(self, x: Tensor) -> Tensor:
         for part in self:

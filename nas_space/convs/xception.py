@@ -54,12 +54,13 @@ class Xception(Conv):
         """Depthwise, then pointwise."""
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
+        from nas_space.dense import DenseConv2d  # noqa: PLC0415
         from nas_space.grouped import GroupConv2d  # noqa: PLC0415
 
         padding = self.kernel // 2
         return nn.Sequential(
             GroupConv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
-            nn.Conv2d(c_in, c_out, 1, bias=False),
+            DenseConv2d(c_in, c_out, 1, bias=False),
         )
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:

@@ -68,7 +68,9 @@ def _folder() -> Path:
 def _fingerprint(compiler: list[str], source: Path) -> str:
     # The predefined macros are the compiler's version and what it knows of this CPU.
     macros = _output(*compiler, *_FLAGS, "-dM", "-E", "-x", "c", os.devnull)
-    parts = (source.read_bytes(), macros, " ".join(_FLAGS).encode())
+    headers = sorted(source.parent.glob("*.h"))
+    texts = [part.read_bytes() for part in (source, *headers)]
+    parts = (*texts, macros, " ".join(_FLAGS).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 

@@ -2,21 +2,7 @@
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
-
-from nas_space.convs.base import Size
-
-
-def size_of(x: Tensor) -> Size:
-    """Height and width of maps (N, C, H, W)."""
-    return x.shape[2], x.shape[3]
-
-
-def rows(x: Tensor, channels: int, size: Size) -> Tensor:
-    """Room for maps of the type and number of x, as rows of channels."""
-    shape = (x.shape[0], channels, *size)
-    return torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=torch.channels_last)
 
 
 def call(kernel: Callable[..., int], *arguments: object) -> None:

@@ -12,15 +12,8 @@
 
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#if defined __AVX512F__
-#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
-#elif defined __AVX2__
-#define LANES 8
-#else
-#define LANES 4
-#endif
+#include "lanes.h"
 
 enum {
     WIDEST = 3, /* kernel */
@@ -29,23 +22,7 @@ enum {
     SUMS = 8,   /* inputs whose gradients are summed at once, where they are broadcast */
 };
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int32_t mask __attribute__((vector_size(4 * LANES)));
-
-/* Inlined with constant arguments, so that every kind of call is compiled by itself. */
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 32")
-
 /* ---- numbers in memory ---- */
-
-INLINE lanes load(const float *from)
-{
-    lanes v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-
-INLINE void store(float *to, lanes v) { memcpy(to, &v, sizeof v); }
 
 static void widen(float *to, const void *from, long i, long count, int half)
 {
@@ -75,17 +52,10 @@ static void narrow(void *to, long i, const float *from, long count)
 /* The lanes c ^ r of v. */
 INLINE lanes crossed(lanes v, int r)
 {
-#ifdef __clang__
-    lanes u = v;
-    for (int l = 0; l < LANES; l++)
-        u[l] = v[l ^ r];
-    return u;
-#else
     mask m = {0};
     for (int l = 0; l < LANES; l++)
         m[l] = l ^ r;
-    return r ? __builtin_shuffle(v, m) : v;
-#endif
+    return r ? shuffled(v, v, m) : v;
 }
 
 /* ---- a call ---- */

@@ -17,18 +17,11 @@
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "lanes.h"
 
 #ifdef __AVX512BF16__
 #include <immintrin.h>
-#endif
-
-#if defined __AVX512F__
-#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
-#elif defined __AVX2__
-#define LANES 8
-#else
-#define LANES 4
 #endif
 
 enum {
@@ -37,14 +30,10 @@ enum {
     SAMPLES = 32,  /* rows that tell where the mean may be */
 };
 
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int32_t mask __attribute__((vector_size(4 * LANES)));
 typedef uint32_t words __attribute__((vector_size(4 * LANES)));
 typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 typedef double doubles __attribute__((vector_size(8 * LANES)));
 
-/* Inlined with constant arguments, so that every kind of call is compiled by itself. */
-#define INLINE static inline __attribute__((always_inline))
 #define EACH_VECTOR(j) _Pragma("GCC unroll 8") for (int j = 0; j < t.vectors; j++)
 
 /* ---- vectors in memory ---- */
@@ -73,7 +62,7 @@ INLINE halves narrow(lanes v)
 }
 
 /* `count` values from index i on; the lanes behind them are 0. */
-INLINE lanes load(const void *from, long i, int count, int half)
+INLINE lanes load_some(const void *from, long i, int count, int half)
 {
     if (half) {
         halves h = {0};
@@ -85,7 +74,7 @@ INLINE lanes load(const void *from, long i, int count, int half)
     return v;
 }
 
-INLINE void store(void *to, long i, lanes v, int count, int half)
+INLINE void store_some(void *to, long i, lanes v, int count, int half)
 {
     if (half) {
         halves h = narrow(v);
@@ -153,10 +142,10 @@ INLINE void moments(const call *a, tile t, kind k)
 {
     lanes centre[STRIP], sum[STRIP] = {0}, square[STRIP] = {0};
     EACH_VECTOR(j)
-        centre[j] = load(a->centre, t.column + j * LANES, LANES, 0);
+        centre[j] = load_some(a->centre, t.column + j * LANES, LANES, 0);
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
         EACH_VECTOR(j) {
-            lanes d = load(a->x, i + j * LANES, t.count, k.half) - centre[j];
+            lanes d = load_some(a->x, i + j * LANES, t.count, k.half) - centre[j];
             d = first(d, t.count);
             sum[j] += d;
             square[j] += d * d;
@@ -172,19 +161,19 @@ INLINE void normalise(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP];
     EACH_VECTOR(j) {
-        mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
-        scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
-        bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
+        mean[j] = load_some(a->centre, t.column + j * LANES, LANES, 0);
+        scale[j] = load_some(a->scale, t.column + j * LANES, LANES, 0);
+        bias[j] = load_some(a->bias, t.column + j * LANES, LANES, 0);
     }
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
         EACH_VECTOR(j) {
-            lanes v = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
+            lanes v = load_some(a->x, i + j * LANES, t.count, k.half) - mean[j];
             v = v * scale[j] + bias[j];
             if (k.residual)
-                v += load(a->residual, i + j * LANES, t.count, k.half);
+                v += load_some(a->residual, i + j * LANES, t.count, k.half);
             if (k.relu)
                 v = keep(v, ~(v < 0));
-            store(a->to, i + j * LANES, v, t.count, k.half);
+            store_some(a->to, i + j * LANES, v, t.count, k.half);
         }
 }
 
@@ -193,17 +182,17 @@ INLINE void reduce(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP], sum[STRIP] = {0}, product[STRIP] = {0};
     EACH_VECTOR(j) {
-        mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
-        scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
-        bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
+        mean[j] = load_some(a->centre, t.column + j * LANES, LANES, 0);
+        scale[j] = load_some(a->scale, t.column + j * LANES, LANES, 0);
+        bias[j] = load_some(a->bias, t.column + j * LANES, LANES, 0);
     }
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
         EACH_VECTOR(j) {
-            lanes g = load(a->dy, i + j * LANES, t.count, k.half);
-            lanes d = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
+            lanes g = load_some(a->dy, i + j * LANES, t.count, k.half);
+            lanes d = load_some(a->x, i + j * LANES, t.count, k.half) - mean[j];
             if (k.residual) {
-                g = keep(g, ~(load(a->y, i + j * LANES, t.count, k.half) <= 0));
-                store(a->masked, i + j * LANES, g, t.count, k.half);
+                g = keep(g, ~(load_some(a->y, i + j * LANES, t.count, k.half) <= 0));
+                store_some(a->masked, i + j * LANES, g, t.count, k.half);
             } else if (k.relu) {
                 g = keep(g, ~(d * scale[j] + bias[j] <= 0));
             }
@@ -221,21 +210,21 @@ INLINE void gradient(const call *a, tile t, kind k)
 {
     lanes mean[STRIP], scale[STRIP], bias[STRIP], slope[STRIP], constant[STRIP];
     EACH_VECTOR(j) {
-        mean[j] = load(a->centre, t.column + j * LANES, LANES, 0);
-        scale[j] = load(a->scale, t.column + j * LANES, LANES, 0);
-        bias[j] = load(a->bias, t.column + j * LANES, LANES, 0);
-        slope[j] = load(a->slope, t.column + j * LANES, LANES, 0);
-        constant[j] = load(a->constant, t.column + j * LANES, LANES, 0);
+        mean[j] = load_some(a->centre, t.column + j * LANES, LANES, 0);
+        scale[j] = load_some(a->scale, t.column + j * LANES, LANES, 0);
+        bias[j] = load_some(a->bias, t.column + j * LANES, LANES, 0);
+        slope[j] = load_some(a->slope, t.column + j * LANES, LANES, 0);
+        constant[j] = load_some(a->constant, t.column + j * LANES, LANES, 0);
     }
     const void *dy = k.residual ? a->masked : a->dy;
     for (long r = 0, i = t.start; r < t.rows; r++, i += t.stride)
         EACH_VECTOR(j) {
-            lanes g = load(dy, i + j * LANES, t.count, k.half);
-            lanes d = load(a->x, i + j * LANES, t.count, k.half) - mean[j];
+            lanes g = load_some(dy, i + j * LANES, t.count, k.half);
+            lanes d = load_some(a->x, i + j * LANES, t.count, k.half) - mean[j];
             if (k.relu && !k.residual)
                 g = keep(g, ~(d * scale[j] + bias[j] <= 0));
             lanes dx = g * scale[j] + (d * slope[j] + constant[j]);
-            store(a->to, i + j * LANES, dx, t.count, k.half);
+            store_some(a->to, i + j * LANES, dx, t.count, k.half);
         }
 }
 
@@ -322,7 +311,7 @@ static void guess(const call *a, int half)
     long step = a->rows < SAMPLES ? 1 : a->rows / SAMPLES, taken = (a->rows + step - 1) / step;
     for (long i = 0; i < a->rows * a->channels; i += step * a->channels)
         for (long c = 0; c < a->channels; c++)
-            a->centre[c] += half ? load(a->x, i + c, 1, 1)[0] : load(a->x, i + c, 1, 0)[0];
+            a->centre[c] += half ? load_some(a->x, i + c, 1, 1)[0] : load_some(a->x, i + c, 1, 0)[0];
     for (long c = 0; c < a->channels; c++)
         a->centre[c] /= taken;
     repeat(a, a->centre);

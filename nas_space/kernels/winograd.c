@@ -4,7 +4,7 @@
  * to 36 points, where the convolution is one product a channel pair: 36 multiplications instead of
  * 144. With the tiles of many images side by side that is a matrix product at each point.
  *
- * Activations are rows of channels (channels_last), float; weights float, (to, from, 3, 3). A vector
+ * Activations are rows of channels and weights (to, 3, 3, from) (channels_last), all float. A vector
  * holds neighbouring channels, whose numbers are multiples of LANES. Some tiles are taken at a time,
  * so that what belongs to their points stays in the cache.
  *
@@ -13,43 +13,19 @@
  */
 
 #include <stdlib.h>
-#include <string.h>
 
-#ifndef LANES
-#if defined __AVX512F__
-#define LANES 16 /* of a vector; compilers do badly with longer ones than the machine's */
-#elif defined __AVX2__
-#define LANES 8
-#else
-#define LANES 4
-#endif
-#endif
+#include "lanes.h"
 
 enum {
     TILE = 4,    /* sides in pixels */
     PATCH = 6,
     POINTS = 36,
     KERNEL = 3,
-    ROWS = 6,    /* tiles whose sums are in registers at once */
-    FEW = 4,     /* source channels, likewise */
+    ROWS = LANES > 8 ? 12 : 6, /* tiles whose sums are in registers at once */
+    FEW = LANES > 8 ? 8 : 4,   /* source channels, likewise */
     VECTORS = POINTS * LANES, /* numbers that LANES channels of a tile have at all points */
     CACHE = 384 * 1024 / sizeof(float), /* numbers that belong to points at a time */
 };
-
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-
-/* Inlined with constant arguments, so that every kind of call is compiled by itself. */
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLLED _Pragma("GCC unroll 8")
-
-INLINE lanes load(const float *from)
-{
-    lanes v;
-    memcpy(&v, from, sizeof v);
-    return v;
-}
-
-INLINE void store(float *to, lanes v) { memcpy(to, &v, sizeof v); }
 
 /* ---- a call ---- */
 
@@ -124,27 +100,28 @@ INLINE void target_axis(lanes *to, long apart, const lanes *m)
 }
 
 /* G: of 3 weights. */
-INLINE void kernel_axis(float *to, const float *g, int step, int apart)
+INLINE void kernel_axis(lanes *to, long apart, const lanes *g)
 {
-    float even = (g[0] + g[2 * step]) / -6, quarter = g[0] / 24 + g[2 * step] / 6;
+    lanes even = (g[0] + g[2]) / -6, sixth = g[1] / 6;
+    lanes quarter = g[0] / 24 + g[2] / 6, twelfth = g[1] / 12;
     to[0] = g[0] / 4;
-    to[apart] = even - g[step] / 6;
-    to[2 * apart] = even + g[step] / 6;
-    to[3 * apart] = quarter + g[step] / 12;
-    to[4 * apart] = quarter - g[step] / 12;
-    to[5 * apart] = g[2 * step];
+    to[apart] = even - sixth;
+    to[2 * apart] = even + sixth;
+    to[3 * apart] = quarter + twelfth;
+    to[4 * apart] = quarter - twelfth;
+    to[5 * apart] = g[2];
 }
 
 /* Gᵀ: to 3 weights' gradients. */
-INLINE void back_axis(float *to, const float *u, int step, int apart)
+INLINE void back_axis(lanes *to, long apart, const lanes *u)
 {
-    float one = u[step] + u[2 * step], two = u[3 * step] + u[4 * step];
+    lanes one = u[1] + u[2], two = u[3] + u[4];
     to[0] = u[0] / 4 - one / 6 + two / 24;
-    to[apart] = (u[2 * step] - u[step]) / 6 + (u[3 * step] - u[4 * step]) / 12;
-    to[2 * apart] = (two - one) / 6 + u[5 * step];
+    to[apart] = (u[2] - u[1]) / 6 + (u[3] - u[4]) / 12;
+    to[2 * apart] = (two - one) / 6 + u[5];
 }
 
-/* ---- both axes, LANES channels of a tile ---- */
+/* ---- both axes, LANES channels ---- */
 
 typedef void axis(lanes *to, long apart, const lanes *from);
 
@@ -326,40 +303,57 @@ static void accumulate(const shape *s, const float *source, const float *target,
 
 /* ---- weights ---- */
 
-/* Weights (to, from, 3, 3) as points (36, from, to). Turned: those of the gradient of the source,
- * (36, to, from), half a turn round. */
-static void spread_weights(const shape *s, const float *weights, float *points, int turned)
+/* LANES × LANES channels' weights, (to, 3, 3, from) in memory, at tap k: their columns. */
+INLINE void columns(const shape *s, const float *weights, lanes *to, int k)
 {
-    long pairs = s->from * s->to;
-    for (long a = 0; a < s->to; a++)
-        for (long b = 0; b < s->from; b++) {
-            const float *kernel = weights + (a * s->from + b) * KERNEL * KERNEL;
-            float g[KERNEL * KERNEL], half[PATCH * KERNEL], u[POINTS];
+    for (int r = 0; r < LANES; r++)
+        to[r] = load(weights + (r * KERNEL * KERNEL + k) * s->from);
+    turn(to);
+}
+
+/* A kernel's nine weights of LANES channels, `apart` vectors each from the next, to 36 points. */
+INLINE void spread_kernel(const float *weights, long apart, float *points, long pairs)
+{
+    transform(kernel_axis, KERNEL, PATCH, weights, KERNEL * apart, apart, points, PATCH * pairs, pairs);
+}
+
+/* Weights (to, 3, 3, from) as points (36, from, to). */
+static void spread_weights(const shape *s, const float *weights, float *points)
+{
+    lanes square[KERNEL * KERNEL][LANES];
+    for (long a = 0; a < s->to; a += LANES)
+        for (long b = 0; b < s->from; b += LANES) {
             for (int k = 0; k < KERNEL * KERNEL; k++)
-                g[k] = kernel[turned ? KERNEL * KERNEL - 1 - k : k];
-            for (int j = 0; j < KERNEL; j++)
-                kernel_axis(half + j, g + j, KERNEL, KERNEL);
-            for (int i = 0; i < PATCH; i++)
-                kernel_axis(u + i * PATCH, half + i * KERNEL, 1, 1);
-            float *to = points + (turned ? a * s->from + b : b * s->to + a);
-            for (int p = 0; p < POINTS; p++)
-                to[p * pairs] = u[p];
+                columns(s, weights + a * KERNEL * KERNEL * s->from + b, square[k], k);
+            for (int r = 0; r < LANES; r++)
+                spread_kernel((float *)&square[0][r], LANES * LANES, points + (b + r) * s->to + a,
+                              s->from * s->to);
         }
+}
+
+/* Weights (from, 3, 3, to) likewise, for the gradient of the source: half a turn round. */
+static void spread_turned(const shape *s, const float *weights, float *points)
+{
+    for (long a = 0; a < s->from; a++)
+        for (long b = 0; b < s->to; b += LANES)
+            spread_kernel(weights + (a + 1) * KERNEL * KERNEL * s->to - s->to + b, -s->to,
+                          points + a * s->to + b, s->from * s->to);
 }
 
 static void gather_weights(const shape *s, const float *points, float *gradient)
 {
+    lanes square[KERNEL * KERNEL][LANES];
     long pairs = s->from * s->to;
-    for (long a = 0; a < s->to; a++)
-        for (long b = 0; b < s->from; b++) {
-            float u[POINTS], half[KERNEL * PATCH];
-            for (int p = 0; p < POINTS; p++)
-                u[p] = points[p * pairs + b * s->to + a];
-            for (int j = 0; j < PATCH; j++)
-                back_axis(half + j, u + j, PATCH, PATCH);
-            float *to = gradient + (a * s->from + b) * KERNEL * KERNEL;
-            for (int i = 0; i < KERNEL; i++)
-                back_axis(to + i * KERNEL, half + i * PATCH, 1, 1);
+    for (long a = 0; a < s->to; a += LANES)
+        for (long b = 0; b < s->from; b += LANES) {
+            for (int r = 0; r < LANES; r++)
+                transform(back_axis, PATCH, KERNEL, points + (b + r) * s->to + a, PATCH * pairs, pairs,
+                          (float *)&square[0][r], KERNEL * LANES * LANES, LANES * LANES);
+            for (int k = 0; k < KERNEL * KERNEL; k++) {
+                turn(square[k]);
+                for (int r = 0; r < LANES; r++)
+                    store(gradient + ((a + r) * KERNEL * KERNEL + k) * s->from + b, square[k][r]);
+            }
         }
 }
 
@@ -390,7 +384,7 @@ static void release(scratch *with)
     free(with->copy);
 }
 
-/* The target of a source; or with `turned` weights, which are then (from, to, 3, 3), the gradient
+/* The target of a source; or with `turned` weights, which are then (from, 3, 3, to), the gradient
  * of a source from that of its target. 1: no memory. */
 int winograd_correlate(const float *source, const float *weights, float *target, const shape *s,
                        int turned)
@@ -398,12 +392,7 @@ int winograd_correlate(const float *source, const float *weights, float *target,
     scratch with;
     int failed = !reserve(s, &with);
     if (!failed) {
-        shape kernel = *s;
-        if (turned) {
-            kernel.from = s->to;
-            kernel.to = s->from;
-        }
-        spread_weights(&kernel, weights, with.weights, turned);
+        (turned ? spread_turned : spread_weights)(s, weights, with.weights);
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
             spread(s, source, s->from, first, count, with.room, with.source, with.copy, 0);
@@ -415,7 +404,7 @@ int winograd_correlate(const float *source, const float *weights, float *target,
     return failed;
 }
 
-/* The gradient of the weights (to, from, 3, 3). */
+/* The gradient of the weights (to, 3, 3, from). */
 int winograd_products(const float *source, const float *dy, float *gradient, const shape *s)
 {
     scratch with;

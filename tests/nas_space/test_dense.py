@@ -1,4 +1,6 @@
-"""Dense convolutions computed by minimal filtering are the same function, and train alike."""
+"""Dense convolutions computed by kernels of our own are the same function, and train alike."""
+
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convert import convert
 from nas_space.dense import DenseConv2d, convolved
+from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.winograd import WinogradFunction, kernels
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
@@ -28,6 +31,23 @@ def farthest(found: Tensor, exact: Tensor) -> float:
     return float((found.detach().double() - exact).abs().max() / exact.abs().max())
 
 
+def both(
+    function: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    weight: Tensor,
+    stride: int = 1,
+) -> list[tuple[Tensor, Tensor]]:
+    """Output and gradients, as found and as defined, in double precision."""
+    x, weight = x.requires_grad_(), weight.requires_grad_()
+    y = function(x, weight)
+    dy = rows(*y.shape)
+    exact = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    expected = F.conv2d(*exact, stride=stride, padding=weight.shape[2] // 2)
+    gradients = torch.autograd.grad(y, [x, weight], dy)
+    theirs = torch.autograd.grad(expected, exact, dy.double())
+    return [(y, expected.detach()), *zip(gradients, theirs, strict=True)]
+
+
 @compiled
 @settings(max_examples=40)
 @given(
@@ -35,24 +55,43 @@ def farthest(found: Tensor, exact: Tensor) -> float:
     vectors=st.tuples(st.integers(1, 5), st.integers(1, 5)),
     size=st.tuples(st.integers(1, 14), st.integers(1, 14)),
 )
-def test_output_and_gradients_are_those_of_the_definition(
+def test_minimal_filtering_gives_output_and_gradients_of_the_definition(
     images: int, vectors: tuple[int, int], size: tuple[int, int]
 ) -> None:
     torch.manual_seed(0)
     c_in, c_out = (LANES * count for count in vectors)
-    x, weight = rows(images, c_in, *size).requires_grad_(), torch.randn(c_out, c_in, 3, 3)
-    weight.requires_grad_()
-    y = WinogradFunction.apply(x, weight)
-    dy = rows(*y.shape)
-    exact = x.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
-    expected = F.conv2d(*exact, padding=1)
-    assert farthest(y, expected.detach()) < 3e-5
-    gradients = torch.autograd.grad(y, [x, weight], dy)
-    for one, other in zip(
-        gradients, torch.autograd.grad(expected, exact, dy.double()), strict=True
-    ):
-        # Of a sum that happens to be small little is left.
-        assert farthest(one, other) < 1e-4
+    x, weight = rows(images, c_in, *size), rows(c_out, c_in, 3, 3)
+    output, *gradients = both(WinogradFunction.apply, x, weight)
+    assert farthest(*output) < 3e-5
+    # Of a sum that happens to be small little is left.
+    assert all(farthest(*pair) < 1e-4 for pair in gradients)
+
+
+@compiled
+@settings(max_examples=100)
+@given(
+    images=st.integers(1, 20),
+    widths=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    kernel=st.sampled_from([1, 3, 5]),
+    stride=st.sampled_from([1, 2, 3]),
+)
+def test_direct_kernels_give_output_and_gradients_of_the_definition(
+    images: int, widths: tuple[int, int], size: tuple[int, int], kernel: int, stride: int
+) -> None:
+    torch.manual_seed(0)
+    x, weight = rows(images, widths[0], *size), rows(widths[1], widths[0], kernel, kernel)
+    found = both(lambda x, weight: DirectFunction.apply(x, weight, stride), x, weight, stride)
+    assert all(farthest(*pair) < 1e-5 for pair in found)
+
+
+@compiled
+def test_a_gradient_lies_in_memory_as_the_weights_of_a_network_do() -> None:
+    """Else torch would put it in order, in every step."""
+    x, weight = rows(64, 64, 4, 4), rows(64, 64, 3, 3).requires_grad_()
+    for y in (WinogradFunction.apply(x, weight), DirectFunction.apply(x, weight, 1)):
+        (gradient,) = torch.autograd.grad(y.sum(), weight)
+        assert gradient.stride() == weight.stride()
 
 
 @compiled
@@ -87,12 +126,14 @@ def test_only_the_gradient_that_is_asked_for_is_computed() -> None:
 
 
 @compiled
-def test_it_is_taken_in_training_on_one_thread_in_fp32() -> None:
+def test_kernels_are_taken_in_training_on_one_thread_in_fp32() -> None:
     conv, x = DenseConv2d(64, 32, 3, 1, 1, bias=False), rows(32, 64, 8, 8)
     assert way(conv(x)) == "WinogradFunctionBackward"
     assert way(convolved(x, conv.weight)) == "WinogradFunctionBackward"
-    assert way(conv(x[:8])) == "ConvolutionBackward0", "too few tiles"
-    assert way(conv(rows(512, 64, 2, 2))) == "ConvolutionBackward0", "tiles beyond the map"
+    assert way(conv(x[:8])) == "DirectFunctionBackward", "too few tiles"
+    assert way(conv(rows(4, 64, 9, 9))) == "ConvolutionBackward0", "nor few pixels"
+    assert way(conv(rows(512, 64, 2, 2))) == "DirectFunctionBackward", "tiles beyond the map"
+    assert way(convolved(rows(9, 64, 2, 2), conv.weight)) == "DirectFunctionBackward"
     assert way(conv(x.contiguous())) == "ConvolutionBackward0"
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert way(conv(x)) == "ConvolutionBackward0"
@@ -118,13 +159,15 @@ def test_it_is_taken_in_training_on_one_thread_in_fp32() -> None:
         DenseConv2d(64, 64, 3, 1, 2, dilation=2, bias=False),
         DenseConv2d(64, 64, 3, 1, 1, groups=2, bias=False),
         DenseConv2d(64, 64, 3, 1, 1, padding_mode="reflect", bias=False),
-        DenseConv2d(256, 256, 3, 1, 1, bias=False),
+        DenseConv2d(272, 272, 3, 1, 1, bias=False),
+        DenseConv2d(64, 64, 4, 1, 2, bias=False),
+        DenseConv2d(64, 64, (3, 1), 1, (1, 0), bias=False),
         DenseConv2d(64, 64, 3, 1, 1, bias=False).double(),
     ],
     ids=str,
 )
 def test_what_it_cannot_do_is_done_by_torch(conv: nn.Conv2d) -> None:
-    x = rows(16, conv.in_channels, 9, 9).to(conv.weight.dtype)
+    x = rows(16, conv.in_channels, 18, 18).to(conv.weight.dtype)
     y = conv(x)
     assert way(y) == "ConvolutionBackward0"
     assert torch.equal(y, nn.Conv2d.forward(conv, x))

@@ -1,0 +1,123 @@
+"""What C kernels for convolutions have in common: how they are found, called, differentiated."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nas_space.convs.base import Size, out_size
+from nas_space.kernels import library
+from nas_space.kernels.calling import call
+
+_POINTER = ctypes.c_void_p
+_CORRELATE = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4, ctypes.c_int)
+_PRODUCTS = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4)
+_LANES = ctypes.CFUNCTYPE(ctypes.c_int)
+
+
+class Describe(Protocol):
+    """Makes the struct ``shape`` of a C file, all of whose fields are longs."""
+
+    def __call__(
+        self, source: Tensor, target: Tensor, weight: Tensor, *, stride: int, spread: int
+    ) -> tuple[int, ...]:
+        """Of a call that maps source (N, C, H, W) to target, or gradients the same way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """``NAME_correlate`` and ``NAME_products`` of ``NAME.c``, which says what they take.
+
+    Attributes:
+        correlate: computes a target, or the gradient of a source.
+        products: computes the gradient of the weights.
+        lanes: numbers of a vector.
+        describe: makes what the other two call their shape.
+        layout: how weights lie in memory.
+    """
+
+    correlate: Callable[..., int]
+    products: Callable[..., int]
+    lanes: int
+    describe: Describe
+    layout: torch.memory_format
+
+
+def compiled(name: str, describe: Describe, layout: torch.memory_format) -> Kernels | None:
+    """The kernels of ``name.c``, or None where they cannot be had."""
+    found = library(name)
+    if found is None:
+        return None
+    return Kernels(
+        _CORRELATE((f"{name}_correlate", found)),
+        _PRODUCTS((f"{name}_products", found)),
+        _LANES((f"{name}_lanes", found))(),
+        describe,
+        layout,
+    )
+
+
+def size_of(x: Tensor) -> Size:
+    """Height and width of maps (N, C, H, W)."""
+    return x.shape[2], x.shape[3]
+
+
+def _rows(x: Tensor, channels: int, size: Size) -> Tensor:
+    """Room for maps of the type and number of x, as rows of channels."""
+    shape = (x.shape[0], channels, *size)
+    return torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=torch.channels_last)
+
+
+def forward(
+    ctx: Any,  # noqa: ANN401 - torch's own, untyped
+    kernels: Kernels | None,
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+) -> Tensor:
+    """Map x (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride)) of its type."""
+    assert kernels is not None  # noqa: S101 - who calls the function has asked
+    weight = weight.contiguous(memory_format=kernels.layout)
+    ctx.stride = stride
+    ctx.save_for_backward(x, weight)
+    y = _rows(x, weight.shape[0], out_size(size_of(x), stride))
+    _call(kernels, kernels.correlate, x, y, weight, (x, weight, y), 0, stride=stride)
+    return y
+
+
+def backward(
+    ctx: Any,  # noqa: ANN401
+    kernels: Kernels | None,
+    dy: Tensor,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of x and weight from y's."""
+    assert kernels is not None  # noqa: S101 - there was a forward
+    x, weight = ctx.saved_tensors
+    dy = dy.contiguous(memory_format=torch.channels_last)
+    dx = dweight = None
+    if ctx.needs_input_grad[0]:
+        dx = _rows(x, x.shape[1], size_of(x))
+        _call(kernels, kernels.correlate, dy, dx, weight, (dy, weight, dx), 1, spread=ctx.stride)
+    if ctx.needs_input_grad[1]:
+        dweight = torch.empty_like(weight)
+        _call(kernels, kernels.products, x, dy, weight, (x, dy, dweight), stride=ctx.stride)
+    return dx, dweight
+
+
+def _call(  # noqa: PLR0913 - a call in C
+    kernels: Kernels,
+    kernel: Callable[..., int],
+    source: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    given: tuple[Tensor, ...],
+    *flags: int,
+    stride: int = 1,
+    spread: int = 1,
+) -> None:
+    row = kernels.describe(source, target, weight, stride=stride, spread=spread)
+    call(kernel, *given, (ctypes.c_long * len(row))(*row), *flags)
