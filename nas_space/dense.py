@@ -69,14 +69,15 @@ def convolved(x: Tensor, weight: Tensor) -> Tensor:
 def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     """Kernels of our own that serve and are likely to be faster than torch's, the best first."""
     c_out, c_in, side, other = weight.shape
+    half = torch.is_autocast_enabled(x.device.type)
     fits = (
         # The kernels are handed pointers: maps that do not fit are for torch to refuse.
         x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
         and x.shape[1] == c_in
         and side == other
         and side % 2 == 1
-        and x.dtype is weight.dtype is torch.float32
-        and not torch.is_autocast_enabled(x.device.type)
+        and x.dtype is (torch.bfloat16 if half else torch.float32)
+        and weight.dtype is torch.float32
         and x.is_contiguous(memory_format=torch.channels_last)
         and torch.get_num_threads() == 1
     )
@@ -85,7 +86,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
         kernels = winograd.kernels()
         if kernels is not None and c_in % kernels.lanes == c_out % kernels.lanes == 0:
             found["winograd"] = partial(_by_winograd, weight)
-    if fits and _is_small(x, stride, max(c_in, c_out)) and direct.kernels() is not None:
+    if fits and not half and _is_small(x, stride, max(c_in, c_out)) and direct.kernels() is not None:
         found["direct"] = partial(_directly, weight, stride)
     return found
 

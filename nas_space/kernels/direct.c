@@ -1,7 +1,7 @@
-/* Dense convolutions, K×K, as they are defined: for maps of few pixels.
+/* Convolutions, K×K, dense or in wide groups, as they are defined: for maps of few pixels.
  *
  * Such a layer is bound by its weights, which are many, while a batch has few pixels. So the weights
- * are read once, and as they lie in a channels_last parameter: (to, K, K, from). Target pixels are
+ * are read once, and as they lie in a channels_last parameter: (groups * to, K, K, from). Target pixels are
  * taken one at a time, of several images together, and what would be multiplied with padding is left
  * out: of the 36 products of a 2×2 map with a 3×3 kernel all but 16.
  *
@@ -12,10 +12,6 @@
 #include <stdlib.h>
 
 #include "lanes.h"
-
-#if defined __AVX2__
-#include <immintrin.h>
-#endif
 
 enum {
     IMAGES = LANES > 8 ? 8 : LANES > 4 ? 6 : 4, /* whose sums are in registers at once */
@@ -56,7 +52,8 @@ typedef struct {
     long images;
     long height, width; /* of the source */
     long rows, columns; /* of the target */
-    long from, to;      /* channels of the source and of the target */
+    long groups;
+    long from, to;      /* channels of the source and of the target, of a group */
     long kernel;        /* K, odd */
     long stride;        /* pixels of the source from one of the target to the next */
     long spread;        /* pixels of the source are so far apart, with zeros between them */
@@ -120,7 +117,8 @@ static void turned_strip(const shape *s, const float *weights, float *to, long c
 INLINE void pixel(const shape *s, const float *source, const float *weights, float *target, long y,
                   long x, long images, long count, int vectors)
 {
-    long image = s->height * s->width * s->from, result = s->rows * s->columns * s->to;
+    long before = s->groups * s->from, after = s->groups * s->to;
+    long image = s->height * s->width * before, result = s->rows * s->columns * after;
     lanes sum[IMAGES][2] = {{{0}}};
     for (long i = 0; i < s->kernel; i++) {
         long row = seen(s, y, i, s->height);
@@ -134,7 +132,7 @@ INLINE void pixel(const shape *s, const float *source, const float *weights, flo
             const float *v[IMAGES];
             UNROLLED
             for (int t = 0; t < IMAGES; t++)
-                v[t] = source + least(t, images - 1) * image + (row * s->width + column) * s->from;
+                v[t] = source + least(t, images - 1) * image + (row * s->width + column) * before;
             for (long f = 0; f < s->from; f++) {
                 lanes weight[2];
                 UNROLLED
@@ -149,7 +147,7 @@ INLINE void pixel(const shape *s, const float *source, const float *weights, flo
             }
         }
     }
-    float *to = target + (y * s->columns + x) * s->to;
+    float *to = target + (y * s->columns + x) * after;
     UNROLLED
     for (int t = 0; t < IMAGES; t++)
         if (t < images)
@@ -170,7 +168,8 @@ static void patches(const shape *s, const float *source, float *to, long i, long
             if (row < 0 || column < 0)
                 continue;
             for (long n = 0; n < s->images; n++, to += ROOM) {
-                const float *pixel = source + ((n * s->height + row) * s->width + column) * s->from;
+                long at = (n * s->height + row) * s->width + column;
+                const float *pixel = source + at * s->groups * s->from;
                 for (long k = 0; k < ROOM; k += LANES)
                     store(to + k, count > k ? load_some(pixel + k, count - k) : (lanes){0});
             }
@@ -181,13 +180,13 @@ static void patches(const shape *s, const float *source, float *to, long i, long
 INLINE void products(const shape *s, const float *seen_by, const float *dy, float *to, long i,
                      long j, long count, int block, int vectors)
 {
-    long result = s->rows * s->columns * s->to;
+    long after = s->groups * s->to, result = s->rows * s->columns * after;
     lanes sum[BLOCK][2] = {{{0}}};
     for (long y = 0; y < s->rows; y++)
         for (long x = 0; x < s->columns; x++) {
             if (seen(s, y, i, s->height) < 0 || seen(s, x, j, s->width) < 0)
                 continue;
-            const float *d = dy + (y * s->columns + x) * s->to;
+            const float *d = dy + (y * s->columns + x) * after;
             for (long n = 0; n < s->images; n++, seen_by += ROOM, d += result) {
                 lanes pixels[2];
                 UNROLLED
@@ -223,58 +222,76 @@ INLINE void column(const shape *s, const float *seen_by, const float *dy, float 
         products(s, seen_by, dy + o, to + o * apart, i, j, count, 1, vectors);
 }
 
+/* ---- a group ---- */
+
+static void correlate(const shape *s, const float *source, const float *weights, float *target,
+                      float *taps, int turned)
+{
+    for (long c = 0; c < s->to; c += ROOM) {
+        long count = least(ROOM, s->to - c);
+        (turned ? turned_strip : strip)(s, weights, taps, c, count);
+        for (long y = 0; y < s->rows; y++)
+            for (long x = 0; x < s->columns; x++)
+                for (long n = 0; n < s->images; n += IMAGES) {
+                    long images = least(IMAGES, s->images - n);
+                    const float *from = source + n * s->height * s->width * s->groups * s->from;
+                    float *to = target + n * s->rows * s->columns * s->groups * s->to + c;
+                    if (count == ROOM)
+                        pixel(s, from, taps, to, y, x, images, ROOM, 2);
+                    else if (count > LANES)
+                        pixel(s, from, taps, to, y, x, images, count, 2);
+                    else
+                        pixel(s, from, taps, to, y, x, images, count, 1);
+                }
+    }
+}
+
+static void gradient_of_weights(const shape *s, const float *source, const float *dy, float *gradient,
+                                float *seen_by)
+{
+    for (long i = 0; i < s->kernel; i++)
+        for (long j = 0; j < s->kernel; j++)
+            for (long f = 0; f < s->from; f += ROOM) {
+                long count = least(ROOM, s->from - f);
+                float *to = gradient + (i * s->kernel + j) * s->from + f;
+                patches(s, source + f, seen_by, i, j, count);
+                if (count == ROOM)
+                    column(s, seen_by, dy, to, i, j, ROOM, 2);
+                else if (count > LANES)
+                    column(s, seen_by, dy, to, i, j, count, 2);
+                else
+                    column(s, seen_by, dy, to, i, j, count, 1);
+            }
+}
+
 /* ---- what is called ---- */
 
-/* The target of a source; or with `turned` weights, which are then (from, K, K, to), and the stride
- * as spread, the gradient of a source from that of its target. 1: no memory. */
+/* The target of a source; or with `turned` weights, which are then (groups * from, K, K, to), and
+ * the stride as spread, the gradient of a source from that of its target. 1: no memory. */
 int direct_correlate(const float *source, const float *weights, float *target, const shape *given,
                      int turned)
 {
     shape s = flat(*given);
+    long apart = s.kernel * s.kernel * s.from * s.to;
     float *taps = malloc(s.kernel * s.kernel * s.from * ROOM * sizeof(float));
     if (!taps)
         return 1;
-    for (long c = 0; c < s.to; c += ROOM) {
-        long count = least(ROOM, s.to - c);
-        (turned ? turned_strip : strip)(&s, weights, taps, c, count);
-        for (long y = 0; y < s.rows; y++)
-            for (long x = 0; x < s.columns; x++)
-                for (long n = 0; n < s.images; n += IMAGES) {
-                    long images = least(IMAGES, s.images - n);
-                    const float *from = source + n * s.height * s.width * s.from;
-                    float *to = target + n * s.rows * s.columns * s.to + c;
-                    if (count == ROOM)
-                        pixel(&s, from, taps, to, y, x, images, ROOM, 2);
-                    else if (count > LANES)
-                        pixel(&s, from, taps, to, y, x, images, count, 2);
-                    else
-                        pixel(&s, from, taps, to, y, x, images, count, 1);
-                }
-    }
+    for (long g = 0; g < s.groups; g++)
+        correlate(&s, source + g * s.from, weights + g * apart, target + g * s.to, taps, turned);
     free(taps);
     return 0;
 }
 
-/* The gradient of the weights (to, K, K, from). 1: no memory. */
+/* The gradient of the weights (groups * to, K, K, from). 1: no memory. */
 int direct_products(const float *source, const float *dy, float *gradient, const shape *given)
 {
     shape s = flat(*given);
+    long apart = s.kernel * s.kernel * s.from * s.to;
     float *seen_by = malloc(s.images * s.rows * s.columns * ROOM * sizeof(float));
     if (!seen_by)
         return 1;
-    for (long i = 0; i < s.kernel; i++)
-        for (long j = 0; j < s.kernel; j++)
-            for (long f = 0; f < s.from; f += ROOM) {
-                long count = least(ROOM, s.from - f);
-                float *to = gradient + (i * s.kernel + j) * s.from + f;
-                patches(&s, source + f, seen_by, i, j, count);
-                if (count == ROOM)
-                    column(&s, seen_by, dy, to, i, j, ROOM, 2);
-                else if (count > LANES)
-                    column(&s, seen_by, dy, to, i, j, count, 2);
-                else
-                    column(&s, seen_by, dy, to, i, j, count, 1);
-            }
+    for (long g = 0; g < s.groups; g++)
+        gradient_of_weights(&s, source + g * s.from, dy + g * s.to, gradient + g * apart, seen_by);
     free(seen_by);
     return 0;
 }

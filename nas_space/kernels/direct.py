@@ -1,4 +1,4 @@
-"""Dense convolutions of maps of few pixels, on the kernels of ``direct.c``."""
+"""Convolutions of maps of few pixels, on the kernels of ``direct.c``."""
 
 from functools import cache
 from typing import Any
@@ -20,23 +20,19 @@ def kernels() -> Kernels | None:
 def _describe(
     source: Tensor, target: Tensor, weight: Tensor, *, stride: int, spread: int
 ) -> tuple[int, ...]:
-    widths = (source.shape[1], target.shape[1])
-    return (
-        source.shape[0],
-        *size_of(source),
-        *size_of(target),
-        *widths,
-        weight.shape[2],
-        stride,
-        spread,
-    )
+    c_out, width, kernel, _ = weight.shape
+    # One of the two has c_out channels, the other as many as the convolution's input.
+    groups = (source.shape[1] + target.shape[1] - c_out) // width
+    widths = (source.shape[1] // groups, target.shape[1] // groups)
+    sizes = (*size_of(source), *size_of(target))
+    return (source.shape[0], *sizes, groups, *widths, kernel, stride, spread)
 
 
 class DirectFunction(torch.autograd.Function):
-    """A K×K convolution with padding K/2, K odd.
+    """A K×K convolution with padding K/2, K odd, dense or in groups.
 
     The kernels are handed pointers, so who calls `apply` vouches for them: x is (N, c_in, H, W) in
-    channels_last, weight (c_out, c_in, K, K), both float32 on the CPU.
+    channels_last, weight (c_out, c_in/groups, K, K), both float32 on the CPU.
 
     There is no second derivative.
     """

@@ -10,7 +10,6 @@
  * The K source rows that a target row needs are kept as float, padded with zeros, and read once.
  */
 
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "lanes.h"
@@ -24,29 +23,20 @@ enum {
 
 /* ---- numbers in memory ---- */
 
-static void widen(float *to, const void *from, long i, long count, int half)
+/* `count` numbers from number i on; a multiple of LANES. */
+static void widen_row(float *to, const void *from, long i, long count, int half)
 {
-    if (!half) {
-        memcpy(to, (const float *)from + i, 4 * count);
-        return;
-    }
-    const uint16_t *halves = (const uint16_t *)from + i;
-    for (long k = 0; k < count; k++) {
-        uint32_t word = (uint32_t)halves[k] << 16;
-        memcpy(to + k, &word, sizeof word);
-    }
+    if (half)
+        for (long k = 0; k < count; k += LANES)
+            store(to + k, load_at(from, i + k, 1));
+    else
+        memcpy(to, (const float *)from + i, count * sizeof(float));
 }
 
-/* To the nearest bfloat16, ties to even; what is not a number stays so. */
-static void narrow(void *to, long i, const float *from, long count)
+static void narrow_row(void *to, long i, const float *from, long count)
 {
-    uint16_t *halves = (uint16_t *)to + i;
-    for (long k = 0; k < count; k++) {
-        uint32_t word;
-        memcpy(&word, from + k, sizeof word);
-        uint32_t near = (word + 0x7fff + ((word >> 16) & 1)) >> 16;
-        halves[k] = (word & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : near;
-    }
+    for (long k = 0; k < count; k += LANES)
+        store_at(to, i + k, load(from + k), 1);
 }
 
 /* The lanes c ^ r of v. */
@@ -131,10 +121,10 @@ static const float *row(window *w, long image, long y)
     float *inside = to + s->kernel / 2 * s->channels;
     long start = which * s->width * s->channels;
     if (s->spread == 1)
-        widen(inside, w->source, start, s->width * s->channels, s->half);
+        widen_row(inside, w->source, start, s->width * s->channels, s->half);
     else
         for (long x = 0; x < s->width; x++)
-            widen(inside + x * s->spread * s->channels, w->source, start + x * s->channels,
+            widen_row(inside + x * s->spread * s->channels, w->source, start + x * s->channels,
                   s->channels, s->half);
     return to;
 }
@@ -231,7 +221,7 @@ INLINE void correlate(const shape *s, window *w, const float *taps, void *target
             float *to = s->half ? line : (float *)target + start;
             target_row(s, from, taps, to, group, kernel);
             if (s->half)
-                narrow(target, start, line, s->columns * s->channels);
+                narrow_row(target, start, line, s->columns * s->channels);
         }
 }
 
@@ -308,7 +298,7 @@ INLINE void products(const shape *s, window *w, const void *dy, float *sums, dou
             long start = (image * s->rows + y) * s->columns * s->channels;
             const float *d = s->half ? line : (const float *)dy + start;
             if (s->half)
-                widen(line, dy, start, s->columns * s->channels, 1);
+                widen_row(line, dy, start, s->columns * s->channels, 1);
             for (long c = 0; c < s->channels; c += LANES)
                 if (group < LANES)
                     shuffled_products(s, from, d, sums, c, group, kernel);

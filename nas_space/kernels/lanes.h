@@ -3,7 +3,12 @@
 #ifndef LANES_H
 #define LANES_H
 
+#include <stdint.h>
 #include <string.h>
+
+#if defined __AVX2__
+#include <immintrin.h>
+#endif
 
 #ifndef LANES
 #if defined __AVX512F__
@@ -16,7 +21,9 @@
 #endif
 
 typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int mask __attribute__((vector_size(4 * LANES)));
+typedef int32_t mask __attribute__((vector_size(4 * LANES)));
+typedef uint32_t words __attribute__((vector_size(4 * LANES)));
+typedef uint16_t halves __attribute__((vector_size(2 * LANES))); /* bfloat16 */
 
 /* Inlined with constant arguments, so that every kind of call is compiled by itself. */
 #define INLINE static inline __attribute__((always_inline))
@@ -30,6 +37,53 @@ INLINE lanes load(const float *from)
 }
 
 INLINE void store(float *to, lanes v) { memcpy(to, &v, sizeof v); }
+
+/* ---- bfloat16 ---- */
+
+INLINE lanes widen(halves h)
+{
+#ifdef __AVX512BF16__ /* one instruction, where compilers take five */
+    words w = (words)_mm512_cvtepu16_epi32((__m256i)h);
+#else
+    words w = __builtin_convertvector(h, words);
+#endif
+    return (lanes)(w << 16);
+}
+
+/* To the nearest bfloat16, ties to even; what is not a number stays so. */
+INLINE halves narrow(lanes v)
+{
+#ifdef __AVX512BF16__
+    return (halves)_mm512_cvtneps_pbh((__m512)v);
+#else
+    words w = (words)v;
+    words nan = (words)((w & 0x7fffffff) > 0x7f800000);
+    words near = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
+    return __builtin_convertvector((near & ~nan) | (0x7fc0 & nan), halves);
+#endif
+}
+
+/* As `load` and `store`, of number i on of what is bfloat16 if `half`, else float. */
+INLINE lanes load_at(const void *from, long i, int half)
+{
+    if (!half)
+        return load((const float *)from + i);
+    halves h;
+    memcpy(&h, (const uint16_t *)from + i, sizeof h);
+    return widen(h);
+}
+
+INLINE void store_at(void *to, long i, lanes v, int half)
+{
+    if (!half) {
+        store((float *)to + i, v);
+        return;
+    }
+    halves h = narrow(v);
+    memcpy((uint16_t *)to + i, &h, sizeof h);
+}
+
+/* ---- between lanes ---- */
 
 /* Lane l is that of the 2 * LANES of a and b whose number is m[l]. */
 INLINE lanes shuffled(lanes a, lanes b, mask m)

@@ -15,14 +15,9 @@
  */
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "lanes.h"
-
-#ifdef __AVX512BF16__
-#include <immintrin.h>
-#endif
 
 enum {
     STRIP = 16,    /* vectors of a strip, at most */
@@ -30,36 +25,11 @@ enum {
     SAMPLES = 32,  /* rows that tell where the mean may be */
 };
 
-typedef uint32_t words __attribute__((vector_size(4 * LANES)));
-typedef uint16_t halves __attribute__((vector_size(2 * LANES)));
 typedef double doubles __attribute__((vector_size(8 * LANES)));
 
 #define EACH_VECTOR(j) _Pragma("GCC unroll 8") for (int j = 0; j < t.vectors; j++)
 
 /* ---- vectors in memory ---- */
-
-INLINE lanes widen(halves h)
-{
-#ifdef __AVX512BF16__ /* one instruction, where compilers take five */
-    words w = (words)_mm512_cvtepu16_epi32((__m256i)h);
-#else
-    words w = __builtin_convertvector(h, words);
-#endif
-    return (lanes)(w << 16);
-}
-
-/* To the nearest bfloat16, ties to even; what is not a number stays so. */
-INLINE halves narrow(lanes v)
-{
-#ifdef __AVX512BF16__
-    return (halves)_mm512_cvtneps_pbh((__m512)v);
-#else
-    words w = (words)v;
-    words nan = (words)((w & 0x7fffffff) > 0x7f800000);
-    words near = (w + 0x7fff + ((w >> 16) & 1)) >> 16;
-    return __builtin_convertvector((near & ~nan) | (0x7fc0 & nan), halves);
-#endif
-}
 
 /* `count` values from index i on; the lanes behind them are 0. */
 INLINE lanes load_some(const void *from, long i, int count, int half)

@@ -4,9 +4,9 @@
  * to 36 points, where the convolution is one product a channel pair: 36 multiplications instead of
  * 144. With the tiles of many images side by side that is a matrix product at each point.
  *
- * Activations are rows of channels and weights (to, 3, 3, from) (channels_last), all float. A vector
- * holds neighbouring channels, whose numbers are multiples of LANES. Some tiles are taken at a time,
- * so that what belongs to their points stays in the cache.
+ * Activations are rows of channels (channels_last), float or bfloat16; weights (to, 3, 3, from)
+ * float, and so is all between. A vector holds neighbouring channels, whose numbers are multiples of
+ * LANES. Some tiles are taken at a time, so that what belongs to their points stays in the cache.
  *
  * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308, whose
  * B, G and A these are. The gradients are the transposes of the same maps.
@@ -32,6 +32,7 @@ enum {
 typedef struct {
     long images, height, width;
     long from, to; /* channels of the source and of the target */
+    long half;     /* activations are bfloat16 */
 } shape;
 
 static long down(const shape *s) { return (s->height + TILE - 1) / TILE; }
@@ -58,6 +59,34 @@ static spot spot_of(const shape *s, long tile)
 {
     long a = across(s), d = down(s);
     return (spot){tile / (a * d), tile / a % d * TILE, tile % a * TILE};
+}
+
+/* ---- memory ---- */
+
+typedef struct {
+    float *source, *target, *weights; /* at all points */
+    void *copy;                       /* a tile's pixels */
+    long room;                        /* for so many tiles */
+} scratch;
+
+static int reserve(const shape *s, scratch *with)
+{
+    long widest = s->from > s->to ? s->from : s->to;
+    with->room = some(s);
+    /* Zeros, so that the rows beyond the last tile, which are multiplied too, hold numbers. */
+    with->source = calloc(POINTS * with->room * s->from, sizeof(float));
+    with->target = calloc(POINTS * with->room * s->to, sizeof(float));
+    with->weights = calloc(POINTS * s->from * s->to, sizeof(float));
+    with->copy = malloc(POINTS * widest * sizeof(float));
+    return with->source && with->target && with->weights && with->copy;
+}
+
+static void release(scratch *with)
+{
+    free(with->source);
+    free(with->target);
+    free(with->weights);
+    free(with->copy);
 }
 
 /* ---- maps between pixels and points, one axis at a time ---- */
@@ -125,10 +154,15 @@ INLINE void back_axis(lanes *to, long apart, const lanes *u)
 
 typedef void axis(lanes *to, long apart, const lanes *from);
 
-/* An axis' map on the rows, then on the columns, of `from` times `from` vectors; they lie `row` and
- * `column` numbers apart in memory, and those that are made `below` and `beside`. */
-INLINE void transform(axis *one, int from, int to, const float *source, long row, long column,
-                      float *target, long below, long beside)
+/* `from` times `from` vectors of numbers in memory, or `to` times `to`. */
+typedef struct {
+    void *numbers;
+    long row, column; /* how many numbers lie between neighbours */
+    int half;         /* bfloat16 */
+} grid;
+
+/* An axis' map on the rows, then on the columns, of `from` times `from` vectors to `to` times. */
+INLINE void transform(axis *one, int from, int to, grid source, grid target)
 {
     lanes half[PATCH * PATCH];
     UNROLLED
@@ -136,7 +170,7 @@ INLINE void transform(axis *one, int from, int to, const float *source, long row
         lanes line[PATCH];
         UNROLLED
         for (int j = 0; j < from; j++)
-            line[j] = load(source + i * row + j * column);
+            line[j] = load_at(source.numbers, i * source.row + j * source.column, source.half);
         one(half + i, PATCH, line);
     }
     UNROLLED
@@ -145,71 +179,109 @@ INLINE void transform(axis *one, int from, int to, const float *source, long row
         one(line, 1, half + j * PATCH);
         UNROLLED
         for (int i = 0; i < to; i++)
-            store(target + i * below + j * beside, line[i]);
+            store_at(target.numbers, i * target.row + j * target.column, line[i], target.half);
     }
 }
+
+/* Where a tile's points lie for LANES channels. */
+INLINE grid of_points(float *points) { return (grid){points, PATCH * LANES, LANES, 0}; }
 
 /* ---- tiles ---- */
 
+INLINE void *at_number(const void *from, long i, int half)
+{
+    return (char *)from + i * (half ? sizeof(uint16_t) : sizeof(float));
+}
+
 /* `side` pixels square around or at a tile: in place, or with zeros beyond the map's edge copied to
  * `copy`. */
-static const float *square(const shape *s, const float *map, long channels, spot at, long side,
-                           float *copy, long *row)
+INLINE grid square(const shape *s, const void *map, long channels, spot at, long side, void *copy,
+                   int half)
 {
     long before = (side - TILE) / 2, y = at.y - before, x = at.x - before;
-    const float *image = map + at.image * s->height * s->width * channels;
-    if (y >= 0 && x >= 0 && y + side <= s->height && x + side <= s->width) {
-        *row = s->width * channels;
-        return image + (y * s->width + x) * channels;
-    }
+    const void *image = at_number(map, at.image * s->height * s->width * channels, half);
+    if (y >= 0 && x >= 0 && y + side <= s->height && x + side <= s->width)
+        return (grid){at_number(image, (y * s->width + x) * channels, half), s->width * channels,
+                      channels, half};
     long first = x < 0 ? -x : 0, last = x + side < s->width ? side : s->width - x;
-    *row = side * channels;
-    memset(copy, 0, side * side * channels * sizeof(float));
+    long pixel = (char *)at_number(copy, channels, half) - (char *)copy;
+    memset(copy, 0, side * side * pixel);
     for (long i = 0; i < side; i++)
         if (y + i >= 0 && y + i < s->height)
-            memcpy(copy + (i * side + first) * channels,
-                   image + ((y + i) * s->width + x + first) * channels,
-                   (last - first) * channels * sizeof(float));
-    return copy;
+            memcpy((char *)copy + (i * side + first) * pixel,
+                   (char *)image + ((y + i) * s->width + x + first) * pixel, (last - first) * pixel);
+    return (grid){copy, side * channels, channels, half};
+}
+
+/* The same from channel c on. */
+INLINE grid channel(grid pixels, long c)
+{
+    pixels.numbers = at_number(pixels.numbers, c, pixels.half);
+    return pixels;
 }
 
 /* The points of `count` tiles from `first` on: of a source's patches, or of a target's gradient. */
-INLINE void spread(const shape *s, const float *map, long channels, long first, long count,
-                   long room, float *points, float *copy, int gradient)
+INLINE void spread(const shape *s, const void *map, long channels, long first, long count,
+                   long room, float *points, void *copy, int gradient, int half)
 {
     for (long t = 0; t < count; t++) {
-        long row;
-        const float *pixels = square(s, map, channels, spot_of(s, first + t),
-                                     gradient ? TILE : PATCH, copy, &row);
+        spot at = spot_of(s, first + t);
+        grid pixels = square(s, map, channels, at, gradient ? TILE : PATCH, copy, half);
         for (long c = 0; c < channels; c += LANES) {
-            float *to = points + c * room * POINTS + t * VECTORS;
+            grid to = of_points(points + c * room * POINTS + t * VECTORS);
             if (gradient)
-                transform(gradient_axis, TILE, PATCH, pixels + c, row, channels, to, PATCH * LANES, LANES);
+                transform(gradient_axis, TILE, PATCH, channel(pixels, c), to);
             else
-                transform(source_axis, PATCH, PATCH, pixels + c, row, channels, to, PATCH * LANES, LANES);
+                transform(source_axis, PATCH, PATCH, channel(pixels, c), to);
         }
     }
 }
 
-static void gather(const shape *s, float *map, long first, long count, long room,
-                   const float *points, float *copy)
+static void spread_source(const shape *s, const void *map, long first, long count, const scratch *to)
+{
+    if (s->half)
+        spread(s, map, s->from, first, count, to->room, to->source, to->copy, 0, 1);
+    else
+        spread(s, map, s->from, first, count, to->room, to->source, to->copy, 0, 0);
+}
+
+static void spread_gradient(const shape *s, const void *map, long first, long count, const scratch *to)
+{
+    if (s->half)
+        spread(s, map, s->to, first, count, to->room, to->target, to->copy, 1, 1);
+    else
+        spread(s, map, s->to, first, count, to->room, to->target, to->copy, 1, 0);
+}
+
+INLINE void gather(const shape *s, void *map, long first, long count, const scratch *from, int half)
 {
     long channels = s->to;
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
         long rows = s->height - at.y, columns = s->width - at.x;
-        float *corner = map + ((at.image * s->height + at.y) * s->width + at.x) * channels;
+        long start = ((at.image * s->height + at.y) * s->width + at.x) * channels;
+        void *corner = at_number(map, start, half);
         int whole = rows >= TILE && columns >= TILE;
-        float *pixels = whole ? corner : copy;
-        long row = (whole ? s->width : TILE) * channels;
+        grid pixels = {whole ? corner : from->copy, (whole ? s->width : TILE) * channels, channels, half};
         for (long c = 0; c < channels; c += LANES)
-            transform(target_axis, PATCH, TILE, points + c * room * POINTS + t * VECTORS,
-                      PATCH * LANES, LANES, pixels + c, row, channels);
+            transform(target_axis, PATCH, TILE,
+                      of_points(from->target + c * from->room * POINTS + t * VECTORS),
+                      channel(pixels, c));
         if (!whole)
-            for (long i = 0; i < TILE && i < rows; i++)
-                memcpy(corner + i * s->width * channels, copy + i * row,
-                       (columns < TILE ? columns : TILE) * channels * sizeof(float));
+            for (long i = 0; i < TILE && i < rows; i++) {
+                const char *line = at_number(from->copy, i * TILE * channels, half);
+                const char *end = at_number(line, (columns < TILE ? columns : TILE) * channels, half);
+                memcpy(at_number(corner, i * s->width * channels, half), line, end - line);
+            }
     }
+}
+
+static void gather_target(const shape *s, void *map, long first, long count, const scratch *from)
+{
+    if (s->half)
+        gather(s, map, first, count, from, 1);
+    else
+        gather(s, map, first, count, from, 0);
 }
 
 /* ---- products at a point ---- */
@@ -314,19 +386,20 @@ INLINE void columns(const shape *s, const float *weights, lanes *to, int k)
 /* A kernel's nine weights of LANES channels, `apart` vectors each from the next, to 36 points. */
 INLINE void spread_kernel(const float *weights, long apart, float *points, long pairs)
 {
-    transform(kernel_axis, KERNEL, PATCH, weights, KERNEL * apart, apart, points, PATCH * pairs, pairs);
+    transform(kernel_axis, KERNEL, PATCH, (grid){(float *)weights, KERNEL * apart, apart, 0},
+              (grid){points, PATCH * pairs, pairs, 0});
 }
 
 /* Weights (to, 3, 3, from) as points (36, from, to). */
 static void spread_weights(const shape *s, const float *weights, float *points)
 {
-    lanes square[KERNEL * KERNEL][LANES];
+    lanes block[KERNEL * KERNEL][LANES];
     for (long a = 0; a < s->to; a += LANES)
         for (long b = 0; b < s->from; b += LANES) {
             for (int k = 0; k < KERNEL * KERNEL; k++)
-                columns(s, weights + a * KERNEL * KERNEL * s->from + b, square[k], k);
+                columns(s, weights + a * KERNEL * KERNEL * s->from + b, block[k], k);
             for (int r = 0; r < LANES; r++)
-                spread_kernel((float *)&square[0][r], LANES * LANES, points + (b + r) * s->to + a,
+                spread_kernel((float *)&block[0][r], LANES * LANES, points + (b + r) * s->to + a,
                               s->from * s->to);
         }
 }
@@ -342,51 +415,27 @@ static void spread_turned(const shape *s, const float *weights, float *points)
 
 static void gather_weights(const shape *s, const float *points, float *gradient)
 {
-    lanes square[KERNEL * KERNEL][LANES];
+    lanes block[KERNEL * KERNEL][LANES];
     long pairs = s->from * s->to;
     for (long a = 0; a < s->to; a += LANES)
         for (long b = 0; b < s->from; b += LANES) {
             for (int r = 0; r < LANES; r++)
-                transform(back_axis, PATCH, KERNEL, points + (b + r) * s->to + a, PATCH * pairs, pairs,
-                          (float *)&square[0][r], KERNEL * LANES * LANES, LANES * LANES);
+                transform(back_axis, PATCH, KERNEL,
+                          (grid){(float *)points + (b + r) * s->to + a, PATCH * pairs, pairs, 0},
+                          (grid){&block[0][r], KERNEL * LANES * LANES, LANES * LANES, 0});
             for (int k = 0; k < KERNEL * KERNEL; k++) {
-                turn(square[k]);
+                turn(block[k]);
                 for (int r = 0; r < LANES; r++)
-                    store(gradient + ((a + r) * KERNEL * KERNEL + k) * s->from + b, square[k][r]);
+                    store(gradient + ((a + r) * KERNEL * KERNEL + k) * s->from + b, block[k][r]);
             }
         }
 }
 
 /* ---- what is called ---- */
 
-typedef struct {
-    float *source, *target, *weights, *copy;
-    long room;
-} scratch;
-
-static int reserve(const shape *s, scratch *with)
-{
-    long widest = s->from > s->to ? s->from : s->to;
-    with->room = some(s);
-    /* Zeros, so that the rows beyond the last tile, which are multiplied too, hold numbers. */
-    with->source = calloc(POINTS * with->room * s->from, sizeof(float));
-    with->target = calloc(POINTS * with->room * s->to, sizeof(float));
-    with->weights = calloc(POINTS * s->from * s->to, sizeof(float));
-    with->copy = malloc(POINTS * widest * sizeof(float));
-    return with->source && with->target && with->weights && with->copy;
-}
-
-static void release(scratch *with)
-{
-    free(with->source);
-    free(with->target);
-    free(with->weights);
-    free(with->copy);
-}
-
 /* The target of a source; or with `turned` weights, which are then (from, 3, 3, to), the gradient
  * of a source from that of its target. 1: no memory. */
-int winograd_correlate(const float *source, const float *weights, float *target, const shape *s,
+int winograd_correlate(const void *source, const float *weights, void *target, const shape *s,
                        int turned)
 {
     scratch with;
@@ -395,9 +444,9 @@ int winograd_correlate(const float *source, const float *weights, float *target,
         (turned ? spread_turned : spread_weights)(s, weights, with.weights);
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
-            spread(s, source, s->from, first, count, with.room, with.source, with.copy, 0);
+            spread_source(s, source, first, count, &with);
             multiply(s, with.source, with.weights, with.target, count, with.room);
-            gather(s, target, first, count, with.room, with.target, with.copy);
+            gather_target(s, target, first, count, &with);
         }
     }
     release(&with);
@@ -405,15 +454,15 @@ int winograd_correlate(const float *source, const float *weights, float *target,
 }
 
 /* The gradient of the weights (to, 3, 3, from). */
-int winograd_products(const float *source, const float *dy, float *gradient, const shape *s)
+int winograd_products(const void *source, const void *dy, float *gradient, const shape *s)
 {
     scratch with;
     int failed = !reserve(s, &with);
     if (!failed) {
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
-            spread(s, source, s->from, first, count, with.room, with.source, with.copy, 0);
-            spread(s, dy, s->to, first, count, with.room, with.target, with.copy, 1);
+            spread_source(s, source, first, count, &with);
+            spread_gradient(s, dy, first, count, &with);
             accumulate(s, with.source, with.target, with.weights, count, with.room);
         }
         gather_weights(s, with.weights, gradient);
