@@ -86,7 +86,12 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
         kernels = winograd.kernels()
         if kernels is not None and c_in % kernels.lanes == c_out % kernels.lanes == 0:
             found["winograd"] = partial(_by_winograd, weight)
-    if fits and not half and _is_small(x, stride, max(c_in, c_out)) and direct.kernels() is not None:
+    if (
+        fits
+        and not half
+        and _is_small(x, stride, max(c_in, c_out))
+        and direct.kernels() is not None
+    ):
         found["direct"] = partial(_directly, weight, stride)
     return found
 

@@ -22,15 +22,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from nas_space.convs.base import area, out_size
 from nas_space.dense import convolved
 from nas_space.eager import eager
+from nas_space.kernels import direct
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
 
-_FEW_PIXELS = 512
-"""Of a batch's maps, one image's of 16×16 and less: too few to put weights in order for."""
+_FEW = 512
+"""Pixels of a batch's maps, one image's of 16×16 and less: too few to put weights in order for."""
 _PIXELS_A_CHANNEL = 32
 """Our own kernels have less to put in order where groups are narrow, so they need fewer."""
+_FEW_PIXELS = 4
+"""Of a map: here torch's depthwise convolutions are slow, too."""
+_CHANNELS_A_PIXEL = 2
+"""Channels of a group for each pixel of a target map, from which direct kernels are the fastest."""
+_LANES_SQUARED = 128
+"""Groups of so many channels by lanes are as wide as our own kernels are fast, in fp32."""
+_WIDEST_HALF = 4
+"""Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
 
@@ -43,24 +53,36 @@ class GroupConv2d(Planned, nn.Conv2d):
         return self.planned(x) if self.training and eager(x) else super().forward(x)
 
     def ways(self, x: Tensor) -> dict[str, Way]:
-        """See `Planned.ways`: ``own`` kernels, ``together``, ``torch``, ``fp32`` for bf16."""
-        half = x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
+        """See `Planned.ways`: ``direct`` and ``own`` kernels, ``together``, ``torch``, ``fp32``."""
+        half = _is_half(x)
         depthwise = self.groups == self.in_channels == self.out_channels
         strided = self.stride != (1, 1)
-        few = x.numel() < _FEW_PIXELS * self.in_channels
-        together = 1 if depthwise or few else self._together()
+        pixels = area(out_size((x.shape[-2], x.shape[-1]), self.stride[0]))
+        together = 1 if depthwise or x.numel() < _FEW * self.in_channels else self._together(half)
         found: dict[str, Way] = {}
+        if not half and self._widest >= _CHANNELS_A_PIXEL * pixels and self._has_direct(x):
+            found["direct"] = self._directly
+        has_kernels = self._has_kernels(x)
+        narrow = self._widest <= (_WIDEST_HALF if half else _LANES_SQUARED // lanes())
+        if has_kernels and narrow and (strided or not depthwise or pixels <= _FEW_PIXELS):
+            found["own"] = self._by_kernels
         if depthwise and half and strided:
             found["fp32"] = self._in_fp32
-        has_kernels = self._has_kernels(x)
-        if has_kernels and not half and (strided or not depthwise):
-            found["own"] = self._by_kernels
         if together > 1:
             found["together"] = partial(self._in_blocks, together)
         found["torch"] = super().forward
         if has_kernels:
             found["own"] = self._by_kernels  # where it stood already, it stays first
         return found
+
+    @property
+    def _widest(self) -> int:
+        """Channels of a group, in or out."""
+        return max(self.in_channels, self.out_channels) // self.groups
+
+    def _directly(self, x: Tensor) -> Tensor:
+        y: Tensor = direct.DirectFunction.apply(x, self.weight, self.stride[0])
+        return y
 
     def _by_kernels(self, x: Tensor) -> Tensor:
         y: Tensor = GroupedFunction.apply(x, self.weight, self.stride[0])
@@ -82,29 +104,47 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _has_kernels(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.grouped` serve."""
-        side, stride = self.kernel_size[0], self.stride[0]
-        half = torch.is_autocast_enabled(x.device.type)
         return (
-            x.dtype is (torch.bfloat16 if half else torch.float32)
-            and self.weight.dtype is torch.float32
-            and x.shape[1] == self.in_channels == self.out_channels  # others are torch's to refuse
+            self._is_plain(x)
+            and self.in_channels == self.out_channels
             and self.in_channels // self.groups in GROUPS
-            and side in SIDES
-            and (self.kernel_size, self.stride) == ((side, side), (stride, stride))
-            and self.padding == (side // 2, side // 2)
-            and self.dilation == (1, 1)
-            and x.is_contiguous(memory_format=torch.channels_last)
+            and self.kernel_size[0] in SIDES
             and x.numel() >= _PIXELS_A_CHANNEL * self.in_channels**2 // self.groups
-            and torch.get_num_threads() == 1
             and (found := kernels()) is not None
             and self.in_channels % found.lanes == 0
         )
 
-    def _together(self) -> int:
+    def _has_direct(self, x: Tensor) -> bool:
+        """Whether those of `nas_space.kernels.direct` serve."""
+        return self._is_plain(x) and self.kernel_size[0] % 2 == 1 and direct.kernels() is not None
+
+    def _is_plain(self, x: Tensor) -> bool:
+        """What all kernels ask for."""
+        side, stride = self.kernel_size[0], self.stride[0]
+        return (
+            x.dtype is (torch.bfloat16 if _is_half(x) else torch.float32)
+            and self.weight.dtype is torch.float32
+            and x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
+            and x.shape[1] == self.in_channels  # others are torch's to refuse
+            and (self.kernel_size, self.stride) == ((side, side), (stride, stride))
+            and (self.padding, self.dilation) == ((side // 2, side // 2), (1, 1))
+            and self.padding_mode == "zeros"
+            and self.bias is None
+            and x.is_contiguous(memory_format=torch.channels_last)
+            and torch.get_num_threads() == 1
+        )
+
+    def _together(self, half: bool) -> int:
         """How many groups to compute as one."""
-        widest = max(self.in_channels, self.out_channels) // self.groups
-        most = max(1, lanes() // widest)
-        return next(count for count in range(most, 0, -1) if self.groups % count == 0)
+        if self.in_channels // self.groups > (_WIDEST_HALF if half else _WIDEST_HALF // 2):
+            return 1
+        most = max(1, lanes() // self._widest)
+        count = next(count for count in range(most, 0, -1) if self.groups % count == 0)
+        return count if count < self.groups else 1
+
+
+def _is_half(x: Tensor) -> bool:
+    return x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
 
 
 @cache

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs.base import Size, out_size
-from nas_space.dense import convolved
+from nas_space.dense import DenseConv2d, convolved
 from nas_space.eager import eager
+from nas_space.kernels import octave
 
 Widths = tuple[int, int]
 """Channels of the (high, low) frequency maps; 0 where a frequency is absent."""
@@ -52,8 +53,9 @@ class OneTensor(nn.Module):
             and x.numel() >= _FEW_PIXELS * x.shape[1]
             and x.shape[2] % steps == x.shape[3] % steps == 0
             and x.is_contiguous(memory_format=torch.channels_last)
-            and all(type(path) is nn.Conv2d and path.bias is None for path in paths)
+            and all(type(path) is DenseConv2d and path.bias is None for path in paths)
             and all(path.groups == 1 for path in paths if isinstance(path, nn.Conv2d))
+            and (conv.stride > 1 or _has_kernels(x))
         )
 
     def _merged(self, x: Tensor) -> Tensor:
@@ -68,12 +70,20 @@ class OneTensor(nn.Module):
             high = _side_by_side(coarse, conv.h2h, conv.l2h)
             low = _side_by_side(pool(coarse), conv.h2l, conv.l2l)
             return torch.cat([high, upsample(low, (high.shape[2], high.shape[3]))], dim=1)
-        fine, coarse, low = _Parted.apply(x, conv.widths_in[0])
+        fine, coarse, low = octave.PartFunction.apply(x, conv.widths_in[0])
         to_low = _side_by_side(coarse, conv.h2l, conv.l2l)
-        y: Tensor = _Joined.apply(
-            _side_by_side(fine, conv.h2h), _side_by_side(low, conv.l2h), to_low
-        )
+        maps = (_side_by_side(fine, conv.h2h), _side_by_side(low, conv.l2h), to_low)
+        y: Tensor = octave.JoinFunction.apply(*map(_rows, maps))
         return y
+
+
+def _has_kernels(x: Tensor) -> bool:
+    """Whether those of `nas_space.kernels.octave` serve."""
+    return (
+        x.dtype in {torch.float32, torch.bfloat16}
+        and torch.get_num_threads() == 1
+        and octave.kernels() is not None
+    )
 
 
 def _side_by_side(x: Tensor, *convs: nn.Module | None) -> Tensor:
@@ -103,7 +113,7 @@ class OctConv2d(nn.Module):
         bias: whether the outputs have biases.
     """
 
-    _convolution: ClassVar[type[nn.Conv2d | nn.Conv3d]] = nn.Conv2d
+    _convolution: ClassVar[type[nn.Conv2d | nn.Conv3d]] = DenseConv2d
 
     def __init__(
         self,
@@ -193,67 +203,6 @@ class _Halved(torch.autograd.Function):
     def backward(_ctx: Any, dy: Tensor) -> Tensor:  # noqa: ANN401
         """Map the gradient (N, C, H/2, W/2) to (N, C, H, W)."""
         return F.interpolate(dy / 4, scale_factor=(2.0, 2.0), mode="nearest")
-
-
-class _Parted(torch.autograd.Function):
-    """The high channels of a map, all of them pooled, and the low ones pooled; sizes are even."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401 - torch's own, untyped
-        x: Tensor,
-        high: int,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Map (N, C, H, W) to (N, high, H, W), (N, C, H/2, W/2) and (N, C - high, H/2, W/2)."""
-        ctx.high = high
-        coarse = F.avg_pool2d(x, 2)
-        return _rows(x[:, :high]), coarse, _rows(coarse[:, high:])
-
-    @staticmethod
-    def backward(
-        ctx: Any,  # noqa: ANN401
-        dfine: Tensor,
-        dcoarse: Tensor,
-        dlow: Tensor,
-    ) -> tuple[Tensor, None]:
-        """The gradient of x, written once and added to once."""
-        quarter = _rows(dcoarse / 4)
-        quarter[:, ctx.high :].add_(dlow, alpha=0.25)
-        dx = F.interpolate(quarter, scale_factor=(2.0, 2.0), mode="nearest")
-        dx[:, : ctx.high] += dfine
-        return dx, None
-
-
-class _Joined(torch.autograd.Function):
-    """Maps side by side, upsampled, with another one added to the first of them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,  # noqa: ANN401
-        fine: Tensor,
-        from_low: Tensor,
-        low: Tensor,
-    ) -> Tensor:
-        """Map (N, C, H, W), (N, C, H/2, W/2) and (N, C', H/2, W/2) to (N, C + C', H, W)."""
-        ctx.high = fine.shape[1]
-        coarse = _rows(torch.cat([from_low, low], dim=1))
-        y = F.interpolate(coarse, scale_factor=(2.0, 2.0), mode="nearest")
-        y[:, : ctx.high] += fine
-        return y
-
-    @staticmethod
-    def backward(
-        ctx: Any,  # noqa: ANN401
-        dy: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The gradients of the three."""
-        dy = _rows(dy)
-        dcoarse = F.avg_pool2d(dy, 2) * 4
-        return (
-            _rows(dy[:, : ctx.high]),
-            _rows(dcoarse[:, : ctx.high]),
-            _rows(dcoarse[:, ctx.high :]),
-        )
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nas_space.convs.base import Size, out_size
 from nas_space.kernels import library
-from nas_space.kernels.calling import call
+from nas_space.kernels.calling import call, rows
 
 _POINTER = ctypes.c_void_p
 _CORRELATE = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4, ctypes.c_int)
@@ -66,12 +66,6 @@ def size_of(x: Tensor) -> Size:
     return x.shape[2], x.shape[3]
 
 
-def _rows(x: Tensor, channels: int, size: Size) -> Tensor:
-    """Room for maps of the type and number of x, as rows of channels."""
-    shape = (x.shape[0], channels, *size)
-    return torch.empty(shape, dtype=x.dtype, device="cpu", memory_format=torch.channels_last)
-
-
 def forward(
     ctx: Any,  # noqa: ANN401 - torch's own, untyped
     kernels: Kernels | None,
@@ -84,7 +78,7 @@ def forward(
     weight = weight.contiguous(memory_format=kernels.layout)
     ctx.stride = stride
     ctx.save_for_backward(x, weight)
-    y = _rows(x, weight.shape[0], out_size(size_of(x), stride))
+    y = rows(x, weight.shape[0], out_size(size_of(x), stride))
     _call(kernels, kernels.correlate, x, y, weight, (x, weight, y), 0, stride=stride)
     return y
 
@@ -100,7 +94,7 @@ def backward(
     dy = dy.contiguous(memory_format=torch.channels_last)
     dx = dweight = None
     if ctx.needs_input_grad[0]:
-        dx = _rows(x, x.shape[1], size_of(x))
+        dx = rows(x, x.shape[1], size_of(x))
         _call(kernels, kernels.correlate, dy, dx, weight, (dy, weight, dx), 1, spread=ctx.stride)
     if ctx.needs_input_grad[1]:
         dweight = torch.empty_like(weight)

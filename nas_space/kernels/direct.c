@@ -19,31 +19,6 @@ enum {
     ROOM = 2 * LANES,                           /* channels of a strip of weights */
 };
 
-/* The first `count` of LANES numbers, and zeros. */
-INLINE lanes load_some(const float *from, long count)
-{
-    if (count >= LANES)
-        return load(from);
-#if defined __AVX512F__
-    return (lanes)_mm512_maskz_loadu_ps((1 << count) - 1, from);
-#elif defined __AVX2__
-    __m256i ordinals = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return (lanes)_mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(count), ordinals));
-#else
-    lanes v = {0};
-    memcpy(&v, from, count * sizeof(float));
-    return v;
-#endif
-}
-
-INLINE void store_some(float *to, lanes v, long count)
-{
-    if (count >= LANES)
-        store(to, v);
-    else
-        memcpy(to, &v, count * sizeof(float));
-}
-
 INLINE long least(long a, long b) { return a < b ? a : b; }
 
 /* ---- a call ---- */
@@ -89,7 +64,7 @@ static void strip(const shape *s, const float *weights, float *to, long c, long 
                 lanes square[LANES];
                 for (int r = 0; r < LANES; r++) {
                     const float *row = weights + ((c + first + r) * taps + tap) * s->from + f;
-                    square[r] = first + r < count ? load_some(row, some) : (lanes){0};
+                    square[r] = first + r < count ? load_some(row, 0, some, 0) : (lanes){0};
                 }
                 turn(square);
                 for (int r = 0; r < some; r++)
@@ -108,7 +83,7 @@ static void turned_strip(const shape *s, const float *weights, float *to, long c
                 long some = least(LANES, count - first);
                 const float *row = weights + (f * taps + tap) * s->to + c + first;
                 store(to + ((taps - 1 - tap) * s->from + f) * ROOM + first,
-                      some > 0 ? load_some(row, some) : (lanes){0});
+                      some > 0 ? load_some(row, 0, some, 0) : (lanes){0});
             }
 }
 
@@ -153,7 +128,7 @@ INLINE void pixel(const shape *s, const float *source, const float *weights, flo
         if (t < images)
             UNROLLED
             for (int k = 0; k < vectors; k++)
-                store_some(to + t * result + k * LANES, sum[t][k], count - k * LANES);
+                store_some(to, t * result + k * LANES, sum[t][k], count - k * LANES, 0);
 }
 
 /* ---- the gradient of the weights ---- */
@@ -171,7 +146,7 @@ static void patches(const shape *s, const float *source, float *to, long i, long
                 long at = (n * s->height + row) * s->width + column;
                 const float *pixel = source + at * s->groups * s->from;
                 for (long k = 0; k < ROOM; k += LANES)
-                    store(to + k, count > k ? load_some(pixel + k, count - k) : (lanes){0});
+                    store(to + k, count > k ? load_some(pixel, k, count - k, 0) : (lanes){0});
             }
         }
 }
@@ -204,8 +179,8 @@ INLINE void products(const shape *s, const float *seen_by, const float *dy, floa
     for (int c = 0; c < block; c++) {
         UNROLLED
         for (int k = 0; k < vectors; k++)
-            store_some(to + c * s->kernel * s->kernel * s->from + k * LANES, sum[c][k],
-                       count - k * LANES);
+            store_some(to, c * s->kernel * s->kernel * s->from + k * LANES, sum[c][k],
+                       count - k * LANES, 0);
     }
 }
 

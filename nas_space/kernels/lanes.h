@@ -83,6 +83,71 @@ INLINE void store_at(void *to, long i, lanes v, int half)
     memcpy((uint16_t *)to + i, &h, sizeof h);
 }
 
+/* ---- fewer than LANES ---- */
+
+#if defined __AVX512BW__ && defined __AVX512VL__
+#define SOME(count) ((1u << (count)) - 1)
+#endif
+
+/* The first `count` numbers from number i on, and zeros; all LANES if there are more. */
+INLINE lanes load_some(const void *from, long i, long count, int half)
+{
+    if (count >= LANES)
+        return load_at(from, i, half);
+    if (__builtin_constant_p(count)) { /* compilers know best */
+        halves h = {0};
+        lanes v = {0};
+        if (half)
+            memcpy(&h, (const uint16_t *)from + i, count * sizeof(uint16_t));
+        else
+            memcpy(&v, (const float *)from + i, count * sizeof(float));
+        return half ? widen(h) : v;
+    }
+#ifdef SOME
+    if (half)
+        return widen((halves)_mm256_maskz_loadu_epi16(SOME(count), (const uint16_t *)from + i));
+    return (lanes)_mm512_maskz_loadu_ps(SOME(count), (const float *)from + i);
+#else
+    lanes v = {0};
+    halves h = {0};
+    for (long k = 0; k < count; k++)
+        if (half)
+            h[k] = ((const uint16_t *)from)[i + k];
+        else
+            v[k] = ((const float *)from)[i + k];
+    return half ? widen(h) : v;
+#endif
+}
+
+INLINE void store_some(void *to, long i, lanes v, long count, int half)
+{
+    if (count >= LANES) {
+        store_at(to, i, v, half);
+        return;
+    }
+    if (__builtin_constant_p(count)) {
+        halves h = half ? narrow(v) : (halves){0};
+        if (half)
+            memcpy((uint16_t *)to + i, &h, count * sizeof(uint16_t));
+        else
+            memcpy((float *)to + i, &v, count * sizeof(float));
+        return;
+    }
+#ifdef SOME
+    if (half)
+        _mm256_mask_storeu_epi16((uint16_t *)to + i, SOME(count), (__m256i)narrow(v));
+    else
+        _mm512_mask_storeu_ps((float *)to + i, SOME(count), (__m512)v);
+#else
+    halves h = half ? narrow(v) : (halves){0};
+    for (long k = 0; k < count; k++)
+        if (half)
+            ((uint16_t *)to)[i + k] = h[k];
+        else
+            ((float *)to)[i + k] = v[k];
+#endif
+}
+
 /* ---- between lanes ---- */
 
 /* Lane l is that of the 2 * LANES of a and b whose number is m[l]. */

@@ -29,30 +29,7 @@ typedef double doubles __attribute__((vector_size(8 * LANES)));
 
 #define EACH_VECTOR(j) _Pragma("GCC unroll 8") for (int j = 0; j < t.vectors; j++)
 
-/* ---- vectors in memory ---- */
-
-/* `count` values from index i on; the lanes behind them are 0. */
-INLINE lanes load_some(const void *from, long i, int count, int half)
-{
-    if (half) {
-        halves h = {0};
-        memcpy(&h, (const uint16_t *)from + i, 2 * count);
-        return widen(h);
-    }
-    lanes v = {0};
-    memcpy(&v, (const float *)from + i, 4 * count);
-    return v;
-}
-
-INLINE void store_some(void *to, long i, lanes v, int count, int half)
-{
-    if (half) {
-        halves h = narrow(v);
-        memcpy((uint16_t *)to + i, &h, 2 * count);
-    } else {
-        memcpy((float *)to + i, &v, 4 * count);
-    }
-}
+/* ---- vectors ---- */
 
 /* v, and 0 where not. */
 INLINE lanes keep(lanes v, mask where)

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import parse
 from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded, lanes
+from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
@@ -66,15 +67,27 @@ def test_a_group_convolution_computes_what_torchs_own_does(
 
 
 @pytest.mark.parametrize(
-    ("groups", "width", "together"),
-    [(16, 1, 1), (16, 0.5, 2), (6, 0.25, 3), (8, 0.25, 4), (4, 2, 1)],
+    ("widths", "half", "vectors"),
+    [
+        ((1, 1), False, 1),
+        ((1, 2), False, 1),
+        ((2, 4), False, 1),
+        ((4, 4), False, 0),
+        ((4, 4), True, 1),
+        ((8, 4), True, 0),
+    ],
 )
-def test_groups_are_computed_together_up_to_the_lanes_of_a_vector(
-    groups: int, width: float, together: int
+def test_narrow_groups_are_computed_together_up_to_the_lanes_of_a_vector(
+    widths: tuple[int, int], half: bool, vectors: int
 ) -> None:
-    channels = int(groups * width * lanes())
-    for pair in ((channels, channels), (channels, groups), (groups, channels)):
-        assert GroupConv2d(*pair, 3, groups=groups, bias=False)._together() == together
+    c_in, c_out = (32 * width for width in widths)
+    count = GroupConv2d(c_in, c_out, 3, groups=32, bias=False)._together(half)
+    assert count == (vectors * lanes() // max(widths) or 1)
+
+
+def test_all_groups_together_would_be_a_dense_convolution() -> None:
+    conv = GroupConv2d(lanes() // 2, lanes() // 2, 3, groups=lanes() // 2, bias=False)
+    assert conv._together(half=False) == 1
 
 
 def test_a_block_diagonal_kernel_is_zero_where_groups_do_not_meet() -> None:
@@ -186,6 +199,33 @@ def test_kernels_for_narrow_groups_compute_what_torchs_own_do(
     )
 
 
+@compiled
+@given(
+    groups=st.integers(1, 5),
+    widths=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    side=st.sampled_from([1, 3]),
+    stride=st.sampled_from([1, 2, 3]),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+)
+def test_direct_kernels_compute_what_torchs_own_do_in_groups(
+    groups: int, widths: tuple[int, int], side: int, stride: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    c_in, c_out = (groups * width for width in widths)
+    weight = torch.randn(c_out, widths[0], side, side, requires_grad=True)
+    x = torch.randn(3, c_in, *size).contiguous(memory_format=torch.channels_last)
+    rows = []
+    for exact in (False, True):
+        given_ = (x.double() if exact else x).requires_grad_()
+        if exact:
+            y = nn.functional.conv2d(given_, weight.double(), None, stride, side // 2, 1, groups)
+        else:
+            y = DirectFunction.apply(given_, weight, stride)
+        dy = torch.linspace(-1, 1, y.numel()).to(y.dtype).view(y.shape)
+        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
+    assert close([r.double() for r in rows[0]], [r.double() for r in rows[1]], 1e-5)
+
+
 def name_of_way(conv: nn.Module, x: Tensor) -> str:
     return type(conv(x).grad_fn).__name__
 
@@ -203,6 +243,35 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
         assert name_of_way(conv.train(), x) == "ConvolutionBackward0"
     finally:
         torch.set_num_threads(1)
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("widths", "groups", "stride", "side", "half", "way"),
+    [
+        ((2, 2), 32, 1, 8, False, "own"),
+        ((2, 2), 32, 1, 8, True, "own"),
+        ((8, 8), 32, 1, 8, False, "own"),
+        ((8, 8), 32, 1, 8, True, "torch"),
+        ((32, 32), 2, 1, 8, False, "torch"),
+        ((32, 32), 2, 1, 4, False, "direct"),
+        ((32, 32), 2, 1, 4, True, "torch"),
+        ((2, 32), 2, 2, 4, False, "direct"),
+        ((1, 1), 64, 1, 8, False, "torch"),
+        ((1, 1), 64, 1, 2, False, "own"),
+        ((1, 1), 64, 1, 2, True, "own"),
+        ((1, 1), 64, 2, 8, True, "own"),
+        ((1, 2), 64, 2, 16, False, "together"),
+    ],
+)
+def test_the_fastest_way_is_chosen(
+    widths: tuple[int, int], groups: int, stride: int, side: int, half: bool, way: str
+) -> None:
+    c_in, c_out = (groups * width for width in widths)
+    conv = GroupConv2d(c_in, c_out, 3, stride, 1, groups=groups, bias=False)
+    x = torch.randn(64, c_in, side, side).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        assert next(iter(conv.ways(x.bfloat16() if half else x))) == way
 
 
 @compiled
