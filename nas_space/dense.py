@@ -24,6 +24,8 @@ from nas_space.planned import Planned, Way
 
 _FEWEST_TILES = 64
 """Of minimal filtering: fewer do not pay for the weights' transforms."""
+_FEWEST_PAIRS = 48
+"""Of an input and an output channel, likewise: fewer leave vectors empty."""
 _WIDEST = 256
 """Likewise: transformed, the weights of more channels do not fit a CPU's cache."""
 _MOST_WASTE = 1.8
@@ -82,10 +84,9 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
         and torch.get_num_threads() == 1
     )
     found: dict[str, Way] = {}
-    if fits and (side, stride) == (3, 1) and _filters(x, max(c_in, c_out)):
-        kernels = winograd.kernels()
-        if kernels is not None and c_in % kernels.lanes == c_out % kernels.lanes == 0:
-            found["winograd"] = partial(_by_winograd, weight)
+    filters = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
+    if filters and _filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
+        found["winograd"] = partial(_by_winograd, weight)
     if (
         fits
         and not half

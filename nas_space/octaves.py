@@ -21,10 +21,6 @@ Octaves = tuple[Tensor | None, Tensor | None]
 """High map (N, high, H, W) and low map (N, low, ceil(H/2), ceil(W/2)); None where absent."""
 
 
-_FEW_PIXELS = 512
-"""Of a batch's maps: with fewer, merging kernels takes longer than merged paths save."""
-
-
 class OneTensor(nn.Module):
     """Wraps an `OctConv2d` so that one full-resolution tensor goes in and comes out."""
 
@@ -50,7 +46,6 @@ class OneTensor(nn.Module):
         paths = (conv.h2h, conv.h2l, conv.l2h, conv.l2l)
         return (
             eager(x)
-            and x.numel() >= _FEW_PIXELS * x.shape[1]
             and x.shape[2] % steps == x.shape[3] % steps == 0
             and x.is_contiguous(memory_format=torch.channels_last)
             and all(type(path) is DenseConv2d and path.bias is None for path in paths)

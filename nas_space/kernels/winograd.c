@@ -5,8 +5,8 @@
  * 144. With the tiles of many images side by side that is a matrix product at each point.
  *
  * Activations are rows of channels (channels_last), float or bfloat16; weights (to, 3, 3, from)
- * float, and so is all between. A vector holds neighbouring channels, whose numbers are multiples of
- * LANES. Some tiles are taken at a time, so that what belongs to their points stays in the cache.
+ * float, and so is all between. A vector holds neighbouring channels, and zeros behind the last.
+ * Some tiles are taken at a time, so that what belongs to their points stays in the cache.
  *
  * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308, whose
  * B, G and A these are. The gradients are the transposes of the same maps.
@@ -35,6 +35,9 @@ typedef struct {
     long half;     /* activations are bfloat16 */
 } shape;
 
+/* The channels that points have: whole vectors. */
+static long wide(long channels) { return (channels + LANES - 1) / LANES * LANES; }
+
 static long down(const shape *s) { return (s->height + TILE - 1) / TILE; }
 static long across(const shape *s) { return (s->width + TILE - 1) / TILE; }
 static long tiles(const shape *s) { return s->images * down(s) * across(s); }
@@ -42,7 +45,7 @@ static long tiles(const shape *s) { return s->images * down(s) * across(s); }
 /* Tiles that are taken at a time. */
 static long some(const shape *s)
 {
-    long fitting = CACHE / (POINTS * (s->from + s->to)) / ROWS * ROWS;
+    long fitting = CACHE / (POINTS * (wide(s->from) + wide(s->to))) / ROWS * ROWS;
     long all = (tiles(s) + ROWS - 1) / ROWS * ROWS;
     long least = 2 * ROWS;
     if (fitting < least)
@@ -74,9 +77,9 @@ static int reserve(const shape *s, scratch *with)
     long widest = s->from > s->to ? s->from : s->to;
     with->room = some(s);
     /* Zeros, so that the rows beyond the last tile, which are multiplied too, hold numbers. */
-    with->source = calloc(POINTS * with->room * s->from, sizeof(float));
-    with->target = calloc(POINTS * with->room * s->to, sizeof(float));
-    with->weights = calloc(POINTS * s->from * s->to, sizeof(float));
+    with->source = calloc(POINTS * with->room * wide(s->from), sizeof(float));
+    with->target = calloc(POINTS * with->room * wide(s->to), sizeof(float));
+    with->weights = calloc(POINTS * wide(s->from) * wide(s->to), sizeof(float));
     with->copy = malloc(POINTS * widest * sizeof(float));
     return with->source && with->target && with->weights && with->copy;
 }
@@ -158,6 +161,7 @@ typedef void axis(lanes *to, long apart, const lanes *from);
 typedef struct {
     void *numbers;
     long row, column; /* how many numbers lie between neighbours */
+    long count;       /* numbers of a vector; the others are zeros, and are not written */
     int half;         /* bfloat16 */
 } grid;
 
@@ -170,7 +174,7 @@ INLINE void transform(axis *one, int from, int to, grid source, grid target)
         lanes line[PATCH];
         UNROLLED
         for (int j = 0; j < from; j++)
-            line[j] = load_at(source.numbers, i * source.row + j * source.column, source.half);
+            line[j] = load_some(source.numbers, i * source.row + j * source.column, source.count, source.half);
         one(half + i, PATCH, line);
     }
     UNROLLED
@@ -179,12 +183,13 @@ INLINE void transform(axis *one, int from, int to, grid source, grid target)
         one(line, 1, half + j * PATCH);
         UNROLLED
         for (int i = 0; i < to; i++)
-            store_at(target.numbers, i * target.row + j * target.column, line[i], target.half);
+            store_some(target.numbers, i * target.row + j * target.column, line[i], target.count,
+                       target.half);
     }
 }
 
 /* Where a tile's points lie for LANES channels. */
-INLINE grid of_points(float *points) { return (grid){points, PATCH * LANES, LANES, 0}; }
+INLINE grid of_points(float *points) { return (grid){points, PATCH * LANES, LANES, LANES, 0}; }
 
 /* ---- tiles ---- */
 
@@ -202,7 +207,7 @@ INLINE grid square(const shape *s, const void *map, long channels, spot at, long
     const void *image = at_number(map, at.image * s->height * s->width * channels, half);
     if (y >= 0 && x >= 0 && y + side <= s->height && x + side <= s->width)
         return (grid){at_number(image, (y * s->width + x) * channels, half), s->width * channels,
-                      channels, half};
+                      channels, channels, half};
     long first = x < 0 ? -x : 0, last = x + side < s->width ? side : s->width - x;
     long pixel = (char *)at_number(copy, channels, half) - (char *)copy;
     memset(copy, 0, side * side * pixel);
@@ -210,14 +215,23 @@ INLINE grid square(const shape *s, const void *map, long channels, spot at, long
         if (y + i >= 0 && y + i < s->height)
             memcpy((char *)copy + (i * side + first) * pixel,
                    (char *)image + ((y + i) * s->width + x + first) * pixel, (last - first) * pixel);
-    return (grid){copy, side * channels, channels, half};
+    return (grid){copy, side * channels, channels, channels, half};
 }
 
-/* The same from channel c on. */
-INLINE grid channel(grid pixels, long c)
+/* The same from channel c on: a whole vector, or those that are left. */
+INLINE grid channel(grid pixels, long c, int whole)
 {
     pixels.numbers = at_number(pixels.numbers, c, pixels.half);
+    pixels.count = whole ? LANES : pixels.count - c;
     return pixels;
+}
+
+INLINE void spread_channels(grid pixels, float *points, int gradient)
+{
+    if (gradient)
+        transform(gradient_axis, TILE, PATCH, pixels, of_points(points));
+    else
+        transform(source_axis, PATCH, PATCH, pixels, of_points(points));
 }
 
 /* The points of `count` tiles from `first` on: of a source's patches, or of a target's gradient. */
@@ -227,13 +241,11 @@ INLINE void spread(const shape *s, const void *map, long channels, long first, l
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
         grid pixels = square(s, map, channels, at, gradient ? TILE : PATCH, copy, half);
-        for (long c = 0; c < channels; c += LANES) {
-            grid to = of_points(points + c * room * POINTS + t * VECTORS);
-            if (gradient)
-                transform(gradient_axis, TILE, PATCH, channel(pixels, c), to);
-            else
-                transform(source_axis, PATCH, PATCH, channel(pixels, c), to);
-        }
+        long c = 0;
+        for (; c + LANES <= channels; c += LANES)
+            spread_channels(channel(pixels, c, 1), points + c * room * POINTS + t * VECTORS, gradient);
+        if (c < channels)
+            spread_channels(channel(pixels, c, 0), points + c * room * POINTS + t * VECTORS, gradient);
     }
 }
 
@@ -262,11 +274,14 @@ INLINE void gather(const shape *s, void *map, long first, long count, const scra
         long start = ((at.image * s->height + at.y) * s->width + at.x) * channels;
         void *corner = at_number(map, start, half);
         int whole = rows >= TILE && columns >= TILE;
-        grid pixels = {whole ? corner : from->copy, (whole ? s->width : TILE) * channels, channels, half};
-        for (long c = 0; c < channels; c += LANES)
-            transform(target_axis, PATCH, TILE,
-                      of_points(from->target + c * from->room * POINTS + t * VECTORS),
-                      channel(pixels, c));
+        grid pixels = {whole ? corner : from->copy, (whole ? s->width : TILE) * channels, channels,
+                       channels, half};
+        float *points = from->target + t * VECTORS;
+        long c = 0;
+        for (; c + LANES <= channels; c += LANES, points += LANES * from->room * POINTS)
+            transform(target_axis, PATCH, TILE, of_points(points), channel(pixels, c, 1));
+        if (c < channels)
+            transform(target_axis, PATCH, TILE, of_points(points), channel(pixels, c, 0));
         if (!whole)
             for (long i = 0; i < TILE && i < rows; i++) {
                 const char *line = at_number(from->copy, i * TILE * channels, half);
@@ -293,7 +308,7 @@ INLINE void outputs(const float *source, const float *weights, float *target, lo
     lanes sum[ROWS][2] = {{{0}}};
     for (long c = 0; c < from; c += LANES) {
         const float *v = source + c * room * POINTS;
-        for (int l = 0; l < LANES; l++) {
+        for (int l = 0; l < LANES && c + l < from; l++) {
             lanes w[2];
             UNROLLED
             for (int k = 0; k < vectors; k++)
@@ -341,66 +356,64 @@ INLINE void gradients(const float *source, const float *target, float *weights, 
 }
 
 /* Points lie as (channels / LANES, room, 36, LANES), the weights' as (36, from, to). */
-static void multiply(const shape *s, const float *source, const float *weights, float *target,
-                     long count, long room)
+static void multiply(const shape *s, const scratch *with, long count)
 {
+    long to = wide(s->to), room = with->room;
     for (long p = 0; p < POINTS; p++)
         for (long t = 0; t < count; t += ROWS) {
-            const float *v = source + t * VECTORS + p * LANES;
-            const float *u = weights + p * s->from * s->to;
-            float *m = target + t * VECTORS + p * LANES;
+            const float *v = with->source + t * VECTORS + p * LANES;
+            const float *u = with->weights + p * wide(s->from) * to;
+            float *m = with->target + t * VECTORS + p * LANES;
             long c = 0;
-            for (; c + 2 * LANES <= s->to; c += 2 * LANES)
-                outputs(v, u + c, m + c * room * POINTS, s->from, s->to, room, 2);
-            if (c < s->to)
-                outputs(v, u + c, m + c * room * POINTS, s->from, s->to, room, 1);
+            for (; c + 2 * LANES <= to; c += 2 * LANES)
+                outputs(v, u + c, m + c * room * POINTS, s->from, to, room, 2);
+            if (c < to)
+                outputs(v, u + c, m + c * room * POINTS, s->from, to, room, 1);
         }
 }
 
-static void accumulate(const shape *s, const float *source, const float *target, float *weights,
-                       long count, long room)
+static void accumulate(const shape *s, const scratch *with, long count)
 {
+    long from = wide(s->from), to = wide(s->to), room = with->room;
     for (long p = 0; p < POINTS; p++)
         for (long f = 0; f < s->from; f += FEW) {
-            const float *v = source + f / LANES * room * VECTORS + p * LANES + f % LANES;
-            const float *z = target + p * LANES;
-            float *u = weights + (p * s->from + f) * s->to;
+            const float *v = with->source + f / LANES * room * VECTORS + p * LANES + f % LANES;
+            const float *z = with->target + p * LANES;
+            float *u = with->weights + (p * from + f) * to;
             long c = 0;
-            for (; c + 2 * LANES <= s->to; c += 2 * LANES)
-                gradients(v, z + c * room * POINTS, u + c, count, s->to, room, 2);
-            if (c < s->to)
-                gradients(v, z + c * room * POINTS, u + c, count, s->to, room, 1);
+            for (; c + 2 * LANES <= to; c += 2 * LANES)
+                gradients(v, z + c * room * POINTS, u + c, count, to, room, 2);
+            if (c < to)
+                gradients(v, z + c * room * POINTS, u + c, count, to, room, 1);
         }
 }
 
 /* ---- weights ---- */
 
-/* LANES × LANES channels' weights, (to, 3, 3, from) in memory, at tap k: their columns. */
-INLINE void columns(const shape *s, const float *weights, lanes *to, int k)
+/* A kernel's nine weights of LANES channels to 36 points. */
+INLINE void spread_kernel(grid weights, float *points, const shape *s)
 {
-    for (int r = 0; r < LANES; r++)
-        to[r] = load(weights + (r * KERNEL * KERNEL + k) * s->from);
-    turn(to);
-}
-
-/* A kernel's nine weights of LANES channels, `apart` vectors each from the next, to 36 points. */
-INLINE void spread_kernel(const float *weights, long apart, float *points, long pairs)
-{
-    transform(kernel_axis, KERNEL, PATCH, (grid){(float *)weights, KERNEL * apart, apart, 0},
-              (grid){points, PATCH * pairs, pairs, 0});
+    long pairs = wide(s->from) * wide(s->to);
+    transform(kernel_axis, KERNEL, PATCH, weights, (grid){points, PATCH * pairs, pairs, LANES, 0});
 }
 
 /* Weights (to, 3, 3, from) as points (36, from, to). */
 static void spread_weights(const shape *s, const float *weights, float *points)
 {
-    lanes block[KERNEL * KERNEL][LANES];
+    enum { TAPS = KERNEL * KERNEL };
+    lanes block[TAPS][LANES];
     for (long a = 0; a < s->to; a += LANES)
         for (long b = 0; b < s->from; b += LANES) {
-            for (int k = 0; k < KERNEL * KERNEL; k++)
-                columns(s, weights + a * KERNEL * KERNEL * s->from + b, block[k], k);
+            for (int k = 0; k < TAPS; k++) {
+                for (int r = 0; r < LANES; r++)
+                    block[k][r] = a + r < s->to ? load_some(weights, ((a + r) * TAPS + k) * s->from + b,
+                                                            s->from - b, 0)
+                                                : (lanes){0};
+                turn(block[k]);
+            }
             for (int r = 0; r < LANES; r++)
-                spread_kernel((float *)&block[0][r], LANES * LANES, points + (b + r) * s->to + a,
-                              s->from * s->to);
+                spread_kernel((grid){&block[0][r], KERNEL * LANES * LANES, LANES * LANES, LANES, 0},
+                              points + (b + r) * wide(s->to) + a, s);
         }
 }
 
@@ -408,25 +421,29 @@ static void spread_weights(const shape *s, const float *weights, float *points)
 static void spread_turned(const shape *s, const float *weights, float *points)
 {
     for (long a = 0; a < s->from; a++)
-        for (long b = 0; b < s->to; b += LANES)
-            spread_kernel(weights + (a + 1) * KERNEL * KERNEL * s->to - s->to + b, -s->to,
-                          points + a * s->to + b, s->from * s->to);
+        for (long b = 0; b < s->to; b += LANES) {
+            const float *last = weights + ((a + 1) * KERNEL * KERNEL - 1) * s->to + b;
+            spread_kernel((grid){(float *)last, -KERNEL * s->to, -s->to, s->to - b, 0},
+                          points + a * wide(s->to) + b, s);
+        }
 }
 
-static void gather_weights(const shape *s, const float *points, float *gradient)
+/* The gradient (to, 3, 3, from) from that of points. */
+static void gather_weights(const shape *s, float *points, float *gradient)
 {
-    lanes block[KERNEL * KERNEL][LANES];
-    long pairs = s->from * s->to;
+    enum { TAPS = KERNEL * KERNEL };
+    lanes block[TAPS][LANES];
+    long to = wide(s->to), pairs = wide(s->from) * to;
     for (long a = 0; a < s->to; a += LANES)
         for (long b = 0; b < s->from; b += LANES) {
             for (int r = 0; r < LANES; r++)
                 transform(back_axis, PATCH, KERNEL,
-                          (grid){(float *)points + (b + r) * s->to + a, PATCH * pairs, pairs, 0},
-                          (grid){&block[0][r], KERNEL * LANES * LANES, LANES * LANES, 0});
-            for (int k = 0; k < KERNEL * KERNEL; k++) {
+                          (grid){points + (b + r) * to + a, PATCH * pairs, pairs, LANES, 0},
+                          (grid){&block[0][r], KERNEL * LANES * LANES, LANES * LANES, LANES, 0});
+            for (int k = 0; k < TAPS; k++) {
                 turn(block[k]);
-                for (int r = 0; r < LANES; r++)
-                    store(gradient + ((a + r) * KERNEL * KERNEL + k) * s->from + b, block[k][r]);
+                for (int r = 0; r < LANES && a + r < s->to; r++)
+                    store_some(gradient, ((a + r) * TAPS + k) * s->from + b, block[k][r], s->from - b, 0);
             }
         }
 }
@@ -445,7 +462,7 @@ int winograd_correlate(const void *source, const float *weights, void *target, c
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
             spread_source(s, source, first, count, &with);
-            multiply(s, with.source, with.weights, with.target, count, with.room);
+            multiply(s, &with, count);
             gather_target(s, target, first, count, &with);
         }
     }
@@ -463,7 +480,7 @@ int winograd_products(const void *source, const void *dy, float *gradient, const
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
             spread_source(s, source, first, count, &with);
             spread_gradient(s, dy, first, count, &with);
-            accumulate(s, with.source, with.target, with.weights, count, with.room);
+            accumulate(s, &with, count);
         }
         gather_weights(s, with.weights, gradient);
     }
@@ -471,5 +488,5 @@ int winograd_products(const void *source, const void *dy, float *gradient, const
     return failed;
 }
 
-/* Lanes of a vector: channels must be a multiple of it. */
+/* Lanes of a vector: channels that are no multiple take as long as the next. */
 int winograd_lanes(void) { return LANES; }

@@ -36,8 +36,7 @@ class WinogradFunction(torch.autograd.Function):
     """A 3×3 convolution of stride 1 with padding 1.
 
     The kernels are handed pointers, so who calls `apply` vouches for them: x is (N, c_in, H, W) in
-    channels_last, float32 or bfloat16; weight (c_out, c_in, 3, 3) float32; both on the CPU; c_in
-    and c_out are multiples of the kernels' lanes.
+    channels_last, float32 or bfloat16; weight (c_out, c_in, 3, 3) float32; both on the CPU.
 
     Weights and what is between are float32 for either. A number's error is about ten times that of
     a convolution as defined, a few millionths of the largest. There is no second derivative.
