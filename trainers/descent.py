@@ -54,10 +54,12 @@ class Descent:
             # Not made by the kernel, which leaves them unset if the scaler has it leave out a step.
             if one not in self.momenta:
                 self.momenta[one] = torch.zeros_like(one)
+        gradients = [(one, one.grad) for one in moving if one.grad is not None]
         sgd(
-            [*moving],
-            [one.grad for one in moving if one.grad is not None],
-            [self.momenta[one] for one in moving],
+            [_as_it_lies(one, one) for one in moving],
+            # It takes what lies otherwise for what lies alike.
+            [_as_it_lies(one, gradient).contiguous() for one, gradient in gradients],
+            [_as_it_lies(one, self.momenta[one]) for one in moving],
             fused=True,
             grad_scale=getattr(self, "grad_scale", None),
             found_inf=getattr(self, "found_inf", None),
@@ -68,3 +70,14 @@ class Descent:
             nesterov=True,
             maximize=False,
         )
+
+
+def _as_it_lies(parameter: Tensor, x: Tensor) -> Tensor:
+    """The axes of x in the order in which the parameter's lie in memory.
+
+    The kernel copies, to no use, gradients that are not contiguous: half a millisecond for 192
+    channels of 3×3 in channels_last.
+    """
+    if parameter.is_contiguous() or not parameter.is_contiguous(memory_format=torch.channels_last):
+        return x
+    return x.movedim(1, -1)

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -12,12 +12,18 @@ from torch import Tensor, nn
 
 from trainers.descent import Descent
 
-SHAPES = ((4,), (3, 2), (2, 2, 3, 3))
+SHAPES = ((4,), (3, 2), (2, 5, 3, 3))
 
 
-def parameters() -> list[nn.Parameter]:
+def parameters(*, rows: bool = False) -> list[nn.Parameter]:
     torch.manual_seed(0)
-    return [nn.Parameter(torch.randn(shape)) for shape in SHAPES]
+    made = [torch.randn(shape) for shape in SHAPES]
+    return [nn.Parameter(in_rows(x) if rows else x) for x in made]
+
+
+def in_rows(x: Tensor) -> Tensor:
+    """Maps and kernels in channels_last, as in a network in training."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 def set_gradients(these: Sequence[nn.Parameter], seed: int, some: Sequence[bool]) -> None:
@@ -49,6 +55,23 @@ def test_it_moves_parameters_as_torchs_does(
         peer.step()
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("gradients", [in_rows, Tensor.contiguous], ids=["rows", "planes"])
+def test_how_numbers_lie_in_memory_does_not_matter(gradients: Callable[[Tensor], Tensor]) -> None:
+    ours, theirs = parameters(rows=True), parameters()
+    for some in (ours, theirs):
+        descent = Descent(some, momentum=0.9, weight_decay=5e-4)
+        for step in range(3):
+            set_gradients(some, step, [True] * 3)
+            if some is ours:
+                for one in some:
+                    assert one.grad is not None
+                    one.grad = gradients(one.grad)
+            descent.rate = 0.1
+            descent.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert ours[2].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_cleared_gradients_are_gone() -> None:
