@@ -4,12 +4,11 @@ A CPU multiplies 8 or 16 channels at a time. A group convolution of 2 channels a
 it, uses a quarter or an eighth of that and takes longer than a dense one. So
 
 - 3×3 ones in narrow groups have kernels of their own (`nas_space.kernels.grouped`). Forward and
-  backward on one core with AVX2, batch 64, 64 channels of 32×32, fp32, groups of 2, 4, 8, 16:
-  22, 38, 42, 74 ms; torch's 94, 77, 76, 103 ms, and 188, 206, 66, 117 ms in NCHW;
-- in bf16, and where the width changes, narrow groups are computed several together, up to the
-  lanes of a vector, with zeros where they do not meet: in bf16 with AVX-512, batch 128, 85, 42, 31,
-  39 ms before that and 31 to 39 ms since; with AVX2, 16 to 32 channels of 32×32 with stride 2 in
-  4, 8, 16 groups 9, 15, 30 ms before and 9, 10, 13 ms since;
+  backward on one core, batch 64, 64 channels of 8×8 to 16×16 in groups of 2, 4, 8 channels take
+  0.3, 0.5 to 0.65, 1 of torch's time in fp32 with AVX-512, in bf16 0.12, 0.5 and 1.2 to 1.4;
+- small maps in wide groups are computed directly (`nas_space.kernels.direct`);
+- where the width changes narrow groups are computed several together, up to the lanes of a vector,
+  with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group;
 - a chain of 1×1 group convolutions is computed as the one dense convolution that it is: there
   groups of 2, 4, 8, 16 and 64 (dense) channels took 26, 18, 14, 12 and 11 ms.
 

@@ -110,15 +110,20 @@ def test_a_damaged_library_is_no_error(tmp_path: Path) -> None:
 
 
 @compiler
-def test_another_source_is_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_source_or_header_is_another_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("CC", raising=False)
-    source = tmp_path / "one.c"
+    source, header = tmp_path / "one.c", tmp_path / "one.h"
+    source.write_text('#include "one.h"\nint one(void) { return ONE; }\n')
     made = []
-    for number in (1, 2):
-        source.write_text(f"int one(void) {{ return {number}; }}\n")
+    for text, number in ((source.read_text(), 1), (source.read_text(), 2), ("int two;\n", 2)):
+        source.write_text(text)
+        header.write_text(f"#define ONE {number}\n")
         made += [kernels._compiled(source), kernels._compiled(source)]
-    assert made[0] == made[1] != made[2] == made[3]
+    assert made[0] == made[1] != made[2] == made[3] != made[4] == made[5]
+    assert len(set(made)) == 3
     assert all(path.exists() for path in made)
 
 
