@@ -39,7 +39,7 @@ INLINE lanes sum(const shape *s, const void *maps, long at, long channels, long 
     return total;
 }
 
-/* `from` of a map, channels from c on, next to `to`: LANES at a time. */
+/* Channels c to c + count, LANES at a time and then those that are left. */
 #define EACH_VECTOR(first, end) \
     for (long c = first, count; count = (end) - c, c < (end); c += LANES)
 
@@ -130,7 +130,10 @@ INLINE void unjoin(const shape *s, const void *dy, void *dfine, void *dfrom_low,
                            load_some(dy, at + apart(s, p, all) + c, count, half), count, half);
         }
         EACH_VECTOR(high, all)
-        store_some(dlow, b * (all - high) + c - high, sum(s, dy, at + c, all, count, half), count, half);
+        {
+            lanes total = sum(s, dy, at + c, all, count, half);
+            store_some(dlow, b * (all - high) + c - high, total, count, half);
+        }
     }
 }
 
