@@ -1,9 +1,9 @@
 /* Convolutions, K×K, dense or in wide groups, as they are defined: for maps of few pixels.
  *
- * Such a layer is bound by its weights, which are many, while a batch has few pixels. So the weights
- * are read once, and as they lie in a channels_last parameter: (groups * to, K, K, from). Target pixels are
- * taken one at a time, of several images together, and what would be multiplied with padding is left
- * out: of the 36 products of a 2×2 map with a 3×3 kernel all but 16.
+ * Such a layer is bound by its weights, which are many, while a batch has few pixels. So weights
+ * are read once, and as they lie in a channels_last parameter: (groups * to, K, K, from). Target
+ * pixels are taken one at a time, of several images together, and what would be multiplied with
+ * padding is left out: of the 36 products of a 2×2 map with a 3×3 kernel all but 16.
  *
  * Activations are rows of channels (channels_last), all numbers float. A vector holds neighbouring
  * channels of the target, or for the gradient of the weights of the source; any number is taken.
@@ -221,8 +221,8 @@ static void correlate(const shape *s, const float *source, const float *weights,
     }
 }
 
-static void gradient_of_weights(const shape *s, const float *source, const float *dy, float *gradient,
-                                float *seen_by)
+static void gradient_of_weights(const shape *s, const float *source, const float *dy,
+                                float *gradient, float *seen_by)
 {
     for (long i = 0; i < s->kernel; i++)
         for (long j = 0; j < s->kernel; j++)

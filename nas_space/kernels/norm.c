@@ -258,7 +258,7 @@ static void guess(const call *a, int half)
     long step = a->rows < SAMPLES ? 1 : a->rows / SAMPLES, taken = (a->rows + step - 1) / step;
     for (long i = 0; i < a->rows * a->channels; i += step * a->channels)
         for (long c = 0; c < a->channels; c++)
-            a->centre[c] += half ? load_some(a->x, i + c, 1, 1)[0] : load_some(a->x, i + c, 1, 0)[0];
+            a->centre[c] += load_some(a->x, i + c, 1, half)[0];
     for (long c = 0; c < a->channels; c++)
         a->centre[c] /= taken;
     repeat(a, a->centre);

@@ -1,7 +1,7 @@
 /* What an octave convolution does between its paths: halve, part, join and double maps.
  *
- * Activations are rows of channels (channels_last), float or bfloat16, and sums are float. Sizes are
- * even. Of C channels the first `high` are at full resolution, the others are means of 2×2 blocks.
+ * Activations are rows of channels (channels_last), float or bfloat16, and sums are float. Sizes
+ * are even. Of C channels the first `high` are at full resolution, the others means of 2×2 blocks.
  * All that one block needs and gives is done at once, so everything is read and written once.
  *
  * Source: Chen et al., Drop an Octave, arXiv 1904.05049, equation 4.
@@ -65,8 +65,8 @@ INLINE void part(const shape *s, const void *x, void *fine, void *coarse, void *
     }
 }
 
-INLINE void unpart(const shape *s, const void *dfine, const void *dcoarse, const void *dlow, void *dx,
-                   int half)
+INLINE void unpart(const shape *s, const void *dfine, const void *dcoarse, const void *dlow,
+                   void *dx, int half)
 {
     long all = s->channels, high = s->high;
     for (long b = 0; b < blocks(s); b++) {
@@ -116,7 +116,8 @@ INLINE void join(const shape *s, const void *fine, const void *from_low, const v
     }
 }
 
-INLINE void unjoin(const shape *s, const void *dy, void *dfine, void *dfrom_low, void *dlow, int half)
+INLINE void unjoin(const shape *s, const void *dy, void *dfine, void *dfrom_low, void *dlow,
+                   int half)
 {
     long all = s->channels, high = s->high;
     for (long b = 0; b < blocks(s); b++) {
@@ -153,7 +154,8 @@ int octave_part(const void *x, void *fine, void *coarse, void *low, const shape 
 }
 
 /* The gradient of x from theirs. */
-int octave_unpart(const void *dfine, const void *dcoarse, const void *dlow, void *dx, const shape *s)
+int octave_unpart(const void *dfine, const void *dcoarse, const void *dlow, void *dx,
+                  const shape *s)
 {
     BY_TYPE(unpart, s, dfine, dcoarse, dlow, dx);
 }

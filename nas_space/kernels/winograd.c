@@ -8,8 +8,8 @@
  * float, and so is all between. A vector holds neighbouring channels, and zeros behind the last.
  * Some tiles are taken at a time, so that what belongs to their points stays in the cache.
  *
- * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308, whose
- * B, G and A these are. The gradients are the transposes of the same maps.
+ * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308: B, G
+ * and A are theirs. The gradients are the transposes of the same maps.
  */
 
 #include <stdlib.h>
@@ -174,7 +174,8 @@ INLINE void transform(axis *one, int from, int to, grid source, grid target)
         lanes line[PATCH];
         UNROLLED
         for (int j = 0; j < from; j++)
-            line[j] = load_some(source.numbers, i * source.row + j * source.column, source.count, source.half);
+            line[j] = load_some(source.numbers, i * source.row + j * source.column, source.count,
+                                source.half);
         one(half + i, PATCH, line);
     }
     UNROLLED
@@ -212,9 +213,10 @@ INLINE grid square(const shape *s, const void *map, long channels, spot at, long
     long pixel = (char *)at_number(copy, channels, half) - (char *)copy;
     memset(copy, 0, side * side * pixel);
     for (long i = 0; i < side; i++)
-        if (y + i >= 0 && y + i < s->height)
-            memcpy((char *)copy + (i * side + first) * pixel,
-                   (char *)image + ((y + i) * s->width + x + first) * pixel, (last - first) * pixel);
+        if (y + i >= 0 && y + i < s->height) {
+            const char *from = (const char *)image + ((y + i) * s->width + x + first) * pixel;
+            memcpy((char *)copy + (i * side + first) * pixel, from, (last - first) * pixel);
+        }
     return (grid){copy, side * channels, channels, channels, half};
 }
 
@@ -241,15 +243,17 @@ INLINE void spread(const shape *s, const void *map, long channels, long first, l
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
         grid pixels = square(s, map, channels, at, gradient ? TILE : PATCH, copy, half);
+        float *to = points + t * VECTORS;
         long c = 0;
-        for (; c + LANES <= channels; c += LANES)
-            spread_channels(channel(pixels, c, 1), points + c * room * POINTS + t * VECTORS, gradient);
+        for (; c + LANES <= channels; c += LANES, to += LANES * room * POINTS)
+            spread_channels(channel(pixels, c, 1), to, gradient);
         if (c < channels)
-            spread_channels(channel(pixels, c, 0), points + c * room * POINTS + t * VECTORS, gradient);
+            spread_channels(channel(pixels, c, 0), to, gradient);
     }
 }
 
-static void spread_source(const shape *s, const void *map, long first, long count, const scratch *to)
+static void spread_source(const shape *s, const void *map, long first, long count,
+                          const scratch *to)
 {
     if (s->half)
         spread(s, map, s->from, first, count, to->room, to->source, to->copy, 0, 1);
@@ -257,7 +261,8 @@ static void spread_source(const shape *s, const void *map, long first, long coun
         spread(s, map, s->from, first, count, to->room, to->source, to->copy, 0, 0);
 }
 
-static void spread_gradient(const shape *s, const void *map, long first, long count, const scratch *to)
+static void spread_gradient(const shape *s, const void *map, long first, long count,
+                            const scratch *to)
 {
     if (s->half)
         spread(s, map, s->to, first, count, to->room, to->target, to->copy, 1, 1);
@@ -284,8 +289,9 @@ INLINE void gather(const shape *s, void *map, long first, long count, const scra
             transform(target_axis, PATCH, TILE, of_points(points), channel(pixels, c, 0));
         if (!whole)
             for (long i = 0; i < TILE && i < rows; i++) {
+                long inside = columns < TILE ? columns : TILE;
                 const char *line = at_number(from->copy, i * TILE * channels, half);
-                const char *end = at_number(line, (columns < TILE ? columns : TILE) * channels, half);
+                const char *end = at_number(line, inside * channels, half);
                 memcpy(at_number(corner, i * s->width * channels, half), line, end - line);
             }
     }
@@ -405,10 +411,10 @@ static void spread_weights(const shape *s, const float *weights, float *points)
     for (long a = 0; a < s->to; a += LANES)
         for (long b = 0; b < s->from; b += LANES) {
             for (int k = 0; k < TAPS; k++) {
-                for (int r = 0; r < LANES; r++)
-                    block[k][r] = a + r < s->to ? load_some(weights, ((a + r) * TAPS + k) * s->from + b,
-                                                            s->from - b, 0)
-                                                : (lanes){0};
+                for (int r = 0; r < LANES; r++) {
+                    long row = ((a + r) * TAPS + k) * s->from + b;
+                    block[k][r] = a + r < s->to ? load_some(weights, row, s->from - b, 0) : (lanes){0};
+                }
                 turn(block[k]);
             }
             for (int r = 0; r < LANES; r++)
@@ -442,8 +448,10 @@ static void gather_weights(const shape *s, float *points, float *gradient)
                           (grid){&block[0][r], KERNEL * LANES * LANES, LANES * LANES, LANES, 0});
             for (int k = 0; k < TAPS; k++) {
                 turn(block[k]);
-                for (int r = 0; r < LANES && a + r < s->to; r++)
-                    store_some(gradient, ((a + r) * TAPS + k) * s->from + b, block[k][r], s->from - b, 0);
+                for (int r = 0; r < LANES && a + r < s->to; r++) {
+                    long row = ((a + r) * TAPS + k) * s->from + b;
+                    store_some(gradient, row, block[k][r], s->from - b, 0);
+                }
             }
         }
 }
