@@ -8,7 +8,7 @@ def eager(x: Tensor) -> bool:
     """Whether a CPU computes on plain tensors while nobody looks on.
 
     Who looks on has to see torch's own operations: a compiler, a tracer, a function transform, a
-    dispatch mode such as torch's counter of operations.
+    mode such as torch's counter of operations or one of `torch.overrides`.
     """
     return (
         not torch.compiler.is_compiling()
@@ -17,4 +17,5 @@ def eager(x: Tensor) -> bool:
         and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and not torch._C._are_functorch_transforms_active()  # noqa: SLF001 - has no public name
         and not torch._C._len_torch_dispatch_stack()  # noqa: SLF001 - has no public name
+        and not torch._C._len_torch_function_stack()  # noqa: SLF001 - has no public name
     )

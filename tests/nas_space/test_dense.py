@@ -1,6 +1,6 @@
 """Dense convolutions computed by kernels of our own are the same function, and train alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import torch
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
+from torch.overrides import TorchFunctionMode
 
 from nas_space.convert import convert
 from nas_space.dense import DenseConv2d, convolved
@@ -147,6 +148,28 @@ def test_kernels_are_taken_in_training_on_one_thread() -> None:
         assert way(conv.train()(x)) == "ConvolutionBackward0"
     finally:
         torch.set_num_threads(1)
+
+
+@compiled
+def test_who_looks_on_sees_torchs_own_operations() -> None:
+    seen = []
+
+    class Looks(TorchFunctionMode):
+        def __torch_function__(
+            self,
+            func: Callable[..., object],
+            types: Sequence[type],
+            args: Sequence[object] = (),
+            kwargs: Mapping[str, object] | None = None,
+        ) -> object:
+            seen.append(func)
+            return func(*args, **(kwargs or {}))
+
+    conv, x = DenseConv2d(64, 32, 3, 1, 1, bias=False), rows(32, 64, 8, 8)
+    with Looks():
+        y = conv(x)
+    assert way(y) == "ConvolutionBackward0"
+    assert F.conv2d in seen
 
 
 @pytest.mark.parametrize(

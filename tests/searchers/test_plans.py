@@ -39,9 +39,10 @@ def test_every_operator_with_a_choice_is_timed_once_a_machine(
 ) -> None:
     Plans().choose(build(NETWORK, 1, 10), SHAPE, CPU)
     known = json.loads(kept(tmp_path).read_bytes())
-    # Two group convolutions and the chain of one of them.
-    assert {key.partition("(")[0] for key in known} == {"GroupConv2d", "Interleaved"}
-    assert set(known.values()) <= {"own", "together", "torch", "dense", "parts"}
+    # Two group convolutions, the chain of one of them, and what is 1×1 or the stem.
+    assert {key.partition("(")[0] for key in known} == {"DenseConv2d", "GroupConv2d", "Interleaved"}
+    ways = {"own", "together", "torch", "dense", "parts", "direct", "winograd"}
+    assert set(known.values()) <= ways
 
     def never(*_: object) -> str:
         raise AssertionError("timed again")
