@@ -125,7 +125,8 @@ def steps(
             for way, module in rows.items()
             if way != "nchw"
         } | {"nchw": plain}
-        there = x.contiguous(memory_format=torch.channels_last)
+        # In the type in which the layer before hands it on.
+        there = x.to(amp or x.dtype).contiguous(memory_format=torch.channels_last)
         return {
             way: trained(
                 lasting[way], x if way == "nchw" else there, None if way == "nchw" else amp

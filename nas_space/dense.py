@@ -110,6 +110,9 @@ def _filters(x: Tensor, widest: int) -> bool:
 
 
 def _is_small(x: Tensor, stride: int, widest: int) -> bool:
+    """Whether direct kernels pay, for maps x and so many channels."""
+    if x.shape[0] < direct.IMAGES:
+        return False
     pixels = area(out_size((x.shape[2], x.shape[3]), stride))
     return pixels <= (4 if widest <= _NARROW else 1) * _FEW_PIXELS
 

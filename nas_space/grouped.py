@@ -115,7 +115,12 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""
-        return self._is_plain(x) and self.kernel_size[0] % 2 == 1 and direct.kernels() is not None
+        return (
+            self._is_plain(x)
+            and self.kernel_size[0] % 2 == 1
+            and x.shape[0] >= direct.IMAGES
+            and direct.kernels() is not None
+        )
 
     def _is_plain(self, x: Tensor) -> bool:
         """What all kernels ask for."""

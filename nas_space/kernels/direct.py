@@ -10,6 +10,9 @@ from torch.autograd.function import once_differentiable
 from nas_space.kernels import convolving
 from nas_space.kernels.convolving import Kernels, compiled, size_of
 
+IMAGES = 8
+"""That are computed together at most, and fewer in the same time."""
+
 
 @cache
 def kernels() -> Kernels | None:

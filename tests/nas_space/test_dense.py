@@ -133,6 +133,7 @@ def test_kernels_are_taken_in_training_on_one_thread() -> None:
     assert way(convolved(x, conv.weight)) == "WinogradFunctionBackward"
     assert way(conv(x[:8])) == "DirectFunctionBackward", "too few tiles"
     assert way(conv(rows(4, 64, 9, 9))) == "ConvolutionBackward0", "nor few pixels"
+    assert way(conv(x[:1])) == "ConvolutionBackward0", "too few images"
     assert way(conv(rows(512, 64, 2, 2))) == "DirectFunctionBackward", "tiles beyond the map"
     assert way(convolved(rows(9, 64, 2, 2), conv.weight)) == "DirectFunctionBackward"
     assert way(conv(x.contiguous())) == "ConvolutionBackward0"
