@@ -74,8 +74,12 @@ class OneTensor(nn.Module):
 
 def _has_kernels(x: Tensor) -> bool:
     """Whether those of `nas_space.kernels.octave` serve."""
+    taken = {torch.float32, torch.bfloat16}
+    device = x.device.type
     return (
-        x.dtype in {torch.float32, torch.bfloat16}
+        x.dtype in taken
+        # Of what the paths give, too: it may be autocast's.
+        and (not torch.is_autocast_enabled(device) or torch.get_autocast_dtype(device) in taken)
         and torch.get_num_threads() == 1
         and octave.kernels() is not None
     )

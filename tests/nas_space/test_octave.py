@@ -267,5 +267,9 @@ def test_in_training_at_even_sizes_paths_are_merged() -> None:
         assert not joins(x)
     finally:
         torch.set_num_threads(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert joins(x)
+    with torch.autocast("cpu", dtype=torch.float16):
+        assert not joins(x)
     module.double()
     assert not joins(x.double())
