@@ -21,6 +21,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from nas_space.convs.base import area, out_size
 from nas_space.eager import eager
 from nas_space.kernels import direct, winograd
+from nas_space.kernels.convolving import is_plain, suits
 from nas_space.planned import Planned, Way
 
 _FEWEST_TILES = 64
@@ -46,14 +47,7 @@ class DenseConv2d(Planned, nn.Conv2d):
 
     def ways(self, x: Tensor) -> dict[str, Way]:
         """See `Planned.ways`: ``winograd``, ``direct``, ``torch``."""
-        side, stride = self.kernel_size[0], self.stride[0]
-        plain = (
-            (self.kernel_size, self.stride) == ((side, side), (stride, stride))
-            and (self.padding, self.dilation) == ((side // 2, side // 2), (1, 1))
-            and self.padding_mode == "zeros"
-            and self.bias is None
-        )
-        own = _ways(x, self.weight, stride) if plain else {}
+        own = _ways(x, self.weight, self.stride[0]) if is_plain(self) else {}
         return own | {"torch": super().forward}
 
 
@@ -73,17 +67,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     """Kernels of our own that serve and are likely to be faster than torch's, the best first."""
     c_out, c_in, side, other = weight.shape
     half = torch.is_autocast_enabled(x.device.type)
-    fits = (
-        # The kernels are handed pointers: maps that do not fit are for torch to refuse.
-        x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
-        and x.shape[1] == c_in
-        and side == other
-        and side % 2 == 1
-        and x.dtype is (torch.bfloat16 if half else torch.float32)
-        and weight.dtype is torch.float32
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and torch.get_num_threads() == 1
-    )
+    fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
     filters = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
     if filters and _filters(x, max(c_in, c_out)) and winograd.kernels() is not None:

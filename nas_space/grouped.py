@@ -25,6 +25,7 @@ from nas_space.convs.base import area, out_size
 from nas_space.dense import convolved
 from nas_space.eager import eager
 from nas_space.kernels import direct
+from nas_space.kernels.convolving import is_plain, suits
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
 
@@ -104,7 +105,7 @@ class GroupConv2d(Planned, nn.Conv2d):
     def _has_kernels(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.grouped` serve."""
         return (
-            self._is_plain(x)
+            self._fits(x)
             and self.in_channels == self.out_channels
             and self.in_channels // self.groups in GROUPS
             and self.kernel_size[0] in SIDES
@@ -115,28 +116,11 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""
-        return (
-            self._is_plain(x)
-            and self.kernel_size[0] % 2 == 1
-            and x.shape[0] >= direct.IMAGES
-            and direct.kernels() is not None
-        )
+        return self._fits(x) and x.shape[0] >= direct.IMAGES and direct.kernels() is not None
 
-    def _is_plain(self, x: Tensor) -> bool:
+    def _fits(self, x: Tensor) -> bool:
         """What all kernels ask for."""
-        side, stride = self.kernel_size[0], self.stride[0]
-        return (
-            x.dtype is (torch.bfloat16 if _is_half(x) else torch.float32)
-            and self.weight.dtype is torch.float32
-            and x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
-            and x.shape[1] == self.in_channels  # others are torch's to refuse
-            and (self.kernel_size, self.stride) == ((side, side), (stride, stride))
-            and (self.padding, self.dilation) == ((side // 2, side // 2), (1, 1))
-            and self.padding_mode == "zeros"
-            and self.bias is None
-            and x.is_contiguous(memory_format=torch.channels_last)
-            and torch.get_num_threads() == 1
-        )
+        return is_plain(self) and suits(x, self.in_channels, self.weight)
 
     def _together(self, half: bool) -> int:
         """How many groups to compute as one."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas_space.convs.base import Size, out_size
 from nas_space.kernels import library
@@ -58,6 +58,31 @@ def compiled(name: str, describe: Describe, layout: torch.memory_format) -> Kern
         _LANES((f"{name}_lanes", found))(),
         describe,
         layout,
+    )
+
+
+def is_plain(conv: nn.Conv2d) -> bool:
+    """Whether a convolution is of the kind that kernels compute: square, odd, padded with zeros."""
+    side, stride = conv.kernel_size[0], conv.stride[0]
+    return (
+        side % 2 == 1
+        and (conv.kernel_size, conv.stride) == ((side, side), (stride, stride))
+        and (conv.padding, conv.dilation) == ((side // 2, side // 2), (1, 1))
+        and conv.padding_mode == "zeros"
+        and conv.bias is None
+    )
+
+
+def suits(x: Tensor, c_in: int, weight: Tensor) -> bool:
+    """Whether kernels may be handed pointers to x and the weight; others are torch's to refuse."""
+    half = torch.is_autocast_enabled(x.device.type)
+    return (
+        x.dim() == 4  # noqa: PLR2004 - (N, C, H, W)
+        and x.shape[1] == c_in
+        and x.dtype is (torch.bfloat16 if half else torch.float32)
+        and weight.dtype is torch.float32
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and torch.get_num_threads() == 1
     )
 
 
