@@ -88,6 +88,7 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
             space={"name": space.name},
             dataset={"name": "none", "fingerprint": "none", "flip": False, "shape": [1, 8, 8]},
             recipe={"name": "quick", "epochs": 6},
+            objective="macs",
             command="",
         )
     )

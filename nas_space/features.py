@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost, Task
+from nas_space.pricing import price
 
 _KERNEL = 9
 """Weights of a dense 3×3 kernel a pair of channels."""
@@ -42,10 +43,10 @@ def describe(
         here = dict.fromkeys(kinds, 0)
         for layer in layers:
             c_in = layer.c_in or 1
-            weights = layer.conv.params(c_in, layer.c_out)
-            macs += layer.conv.macs(c_in, layer.c_out, sizes[layer.name], layer.stride)
-            params += weights
-            density += math.log(weights / (_KERNEL * c_in * layer.c_out))
+            priced = price(layer.conv, c_in, layer.c_out, sizes[layer.name], layer.stride)
+            macs += priced.macs
+            params += priced.params
+            density += math.log(priced.params / (_KERNEL * c_in * layer.c_out))
             if layer.conv.kind in here:
                 here[layer.conv.kind] += 1
         total += len(layers)

@@ -19,6 +19,7 @@ to what the operations of the real modules take and give, and PyTorch's own allo
 from typing import TYPE_CHECKING
 
 from nas_space.convs.base import area, out_size
+from nas_space.pricing import price
 
 if TYPE_CHECKING:
     from nas_space.cost import Task
@@ -31,17 +32,16 @@ BYTES = 4
 def peak(architecture: "ResidualArchitecture", task: "Task") -> int:
     """Most bytes of activations alive at once for one image, in closed form."""
     (stem, size), *layers = architecture.sizes(task.size)
-    projected = {s.name.removesuffix("shortcut") for s in architecture.shortcuts()}
     most = task.channels * area(size) + stem.conv.working(task.channels, stem.c_out, size)
     for (first, size), (second, inner) in zip(layers[::2], layers[1::2], strict=True):
         assert first.c_in is not None  # noqa: S101 - only the stem's is open
         x, y = first.c_in * area(size), first.c_out * area(inner)
         most = max(
             most,
-            x + first.conv.working(first.c_in, first.c_out, size, first.stride),
-            x + y + second.conv.working(first.c_out, second.c_out, inner),
+            x + price(first.conv, first.c_in, first.c_out, size, first.stride).working,
+            x + y + price(second.conv, first.c_out, second.c_out, inner).working,
         )
-        if first.name.removesuffix("conv1") in projected:
+        if first.stride > 1 or first.c_in != first.c_out:  # a projection
             most = max(most, x + 2 * second.c_out * area(out_size(size, first.stride)))
     width = architecture.stages[-1].width
     return BYTES * max(most, width + task.classes)

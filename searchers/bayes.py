@@ -17,6 +17,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 from threadpoolctl import ThreadpoolController
 
+from nas_space.architecture import Architecture
 from nas_space.cost import Cost
 from nas_space.features import describe
 from searchers.gaussian import Gaussian, Kernel, Matrix, Vector
@@ -48,14 +50,19 @@ _EPOCHS_WEIGHT = 6.0
 """A partial accuracy differs more from a full one than a network from one of another feature."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """An architecture of the space, as the sampler sees it."""
 
     labels: dict[str, str]
-    key: str
+    architecture: Architecture
     cost: Cost
     features: list[float]
+
+    @cached_property
+    def key(self) -> str:
+        """Of the architecture: of hundreds of candidates few are asked for it, and it is slow."""
+        return self.architecture.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +161,16 @@ class BayesSampler(BaseSampler):
         # A network may have been measured on several rungs, and go on now.
         out = (self._of(t) for t in running)
         networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
-        means, _ = model.predict(_matrix(networks, full))
+        means = model.mean(_matrix(networks, full))
         believed = [self._known(n, float(m), full) for n, m in zip(networks, means, strict=True)]
-        candidates = self._candidates(believed, seen)
+        candidates = self._candidates(believed)
         if not candidates:
             return self._drawn()
         means, spreads = model.predict(_matrix(candidates, full))
         gains = self._gains(believed, candidates, means, spreads)
-        return candidates[int(np.argmax(gains))]
+        best_first = (candidates[at] for at in np.argsort(-gains, kind="stable"))
+        unseen = (network for network in best_first if network.key not in seen)
+        return next(unseen, None) or self._drawn()
 
     def _model(self, trained: Sequence[Known]) -> Gaussian:
         """Accuracy, from features and epochs."""
@@ -202,14 +211,12 @@ class BayesSampler(BaseSampler):
         gains: Vector = (widths * excess).sum(axis=1)
         return gains
 
-    def _candidates(self, believed: Sequence[Known], seen: set[str]) -> list[Network]:
+    def _candidates(self, believed: Sequence[Known]) -> list[Network]:
+        """Networks within the limits; some may have been trained, or be there twice."""
         parents = [known.network.labels for known in ranked(believed)[:_PARENTS]]
-        found: dict[str, Network] = {}
-        for number in range(_MUTANTS + _RANDOM):
-            network = self._mutant(parents) if number < _MUTANTS else self._drawn()
-            if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
-                found[network.key] = network
-        return list(found.values())
+        made = [self._mutant(parents) for _ in range(_MUTANTS)]
+        made += [self._drawn() for _ in range(_RANDOM)]
+        return [n for n in made if self._problem.limits.excess(n.cost) == 0]
 
     def _mutant(self, parents: Sequence[Mapping[str, str]]) -> Network:
         """A parent, crossed with another one half of the times, with a few labels changed."""
@@ -232,7 +239,7 @@ class BayesSampler(BaseSampler):
         architecture = problem.space.decode(labels)
         cost = problem.cost(architecture)
         features = describe(architecture, problem.task, cost, problem.space.kinds)
-        return Network(dict(labels), architecture.key, cost, features)
+        return Network(dict(labels), architecture, cost, features)
 
     def _of(self, trial: FrozenTrial) -> Network:
         """What a trial trains, remembered by its labels."""

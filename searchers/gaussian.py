@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -51,16 +52,22 @@ class Gaussian:
         covariance = _covariance(self._x, self._x, self.kernel)
         covariance[np.diag_indices_from(covariance)] += self.kernel.noise + _JITTER
         self._root = np.linalg.cholesky(covariance)
-        white = np.linalg.solve(self._root, target)
-        self._weights = np.linalg.solve(self._root.T, white)
+        white = solve_triangular(self._root, target, lower=True)
+        self._weights = solve_triangular(self._root, white, lower=True, trans="T")
         self._signal = float((white**2).mean())
+
+    def mean(self, x: Matrix) -> Vector:
+        """Mean of the function at points (m, d)."""
+        cross = _covariance(self._standard(x), self._x, self.kernel)
+        mean: Vector = self._mean + self._unit * (cross @ self._weights)
+        return mean
 
     def predict(self, x: Matrix) -> tuple[Vector, Vector]:
         """Mean and standard deviation of the function, without noise, at points (m, d)."""
         x = self._standard(x)
         cross = _covariance(x, self._x, self.kernel)
         mean = self._mean + self._unit * (cross @ self._weights)
-        explained = (np.linalg.solve(self._root, cross.T) ** 2).sum(axis=0)
+        explained = (solve_triangular(self._root, cross.T, lower=True) ** 2).sum(axis=0)
         variance = np.maximum(_variance(x, self.kernel) - explained, _JITTER)
         return mean, self._unit * np.sqrt(variance * self._signal)
 

@@ -4,6 +4,7 @@ Our own rows are the truth. The mirror can be rebuilt from them, so a search tha
 two writes loses nothing: `Mirror.catch_up` adds what is missing.
 """
 
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,8 @@ _ABSENT = "-"
 NUMBER = "evaluation"
 """The user attribute of a trial that says which evaluation it shows."""
 _ATTEMPTS = 4
+_HELD_BACK = 0.2
+"""Seconds: longer than a search takes to propose and claim."""
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
@@ -182,6 +185,7 @@ class BackgroundMirror:
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirror")
+        self._closing = threading.Event()
 
     @property
     def trouble(self) -> str | None:
@@ -194,7 +198,12 @@ class BackgroundMirror:
 
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, soon."""
-        self._thread.submit(self._mirror.add, evaluation)
+        self._thread.submit(self._add, evaluation)
+
+    def _add(self, evaluation: Evaluation) -> None:
+        # A worker is free now, and the claim on its next training would have to wait.
+        self._closing.wait(_HELD_BACK)
+        self._mirror.add(evaluation)
 
     def flush(self) -> None:
         """Wait until all is written."""
@@ -202,6 +211,7 @@ class BackgroundMirror:
 
     def close(self) -> None:
         """Write what is still to be written, and close all connections."""
+        self._closing.set()
         self._thread.submit(self._mirror.close)
         self._thread.shutdown(wait=True)
 

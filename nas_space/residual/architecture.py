@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nas_space.architecture import (
@@ -17,6 +18,7 @@ from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.cost import Cost, Task
 from nas_space.memory import peak
+from nas_space.pricing import price
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,8 +29,11 @@ _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
 """Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
+_REMEMBERED = 2**16
+"""Layers: a search makes hundreds of networks a proposal, which share most of theirs."""
 
 _STEM = Regular()
+_PROJECTION = Regular(kernel=1)
 
 Block = tuple[Conv, Conv]
 """The two convolutions of a residual block."""
@@ -57,7 +62,7 @@ class ResidualArchitecture(Architecture):
     stages: tuple[Stage, ...]
     stem: Conv = _STEM
 
-    _layers: tuple[Layer, ...] = field(init=False, repr=False, compare=False)
+    _places: tuple["_Place", ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not be built."""
@@ -75,18 +80,8 @@ class ResidualArchitecture(Architecture):
                     f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
                 )
         # Every cost walks through them.
-        object.__setattr__(self, "_layers", tuple(self._named()))
-        weights = 0
-        for layer in self._layers:
-            # The stem's input is the image, whose channels only regular-like choices can take;
-            # `build` checks that one.
-            if layer.c_in is None:
-                continue
-            try:
-                layer.conv.check(layer.c_in, layer.c_out)
-            except InvalidChoiceError as error:
-                raise InvalidArchitectureError(f"{layer.name}: {error}") from None
-            weights += layer.conv.params(layer.c_in, layer.c_out)
+        object.__setattr__(self, "_places", tuple(self._named()))
+        weights = sum(place.weights for place in self._places)
         if weights > _MAX_WEIGHTS:
             raise InvalidArchitectureError(
                 f"an architecture has at most {_MAX_WEIGHTS:,} weights, not {weights:,}"
@@ -94,39 +89,43 @@ class ResidualArchitecture(Architecture):
 
     def layers(self) -> Iterator[Layer]:
         """The convolutions that can be chosen, from stem to head."""
-        return iter(self._layers)
+        return (place.layer for place in self._places)
 
-    def _named(self) -> Iterator[Layer]:
+    def _named(self) -> Iterator["_Place"]:
         width = self.stages[0].width
-        yield Layer("stem", self.stem, None, width)
+        # The stem's input is the image, whose channels only regular-like choices can take;
+        # `build` checks that one.
+        yield _Place(Layer("stem", self.stem, None, width))
         for s, stage in enumerate(self.stages, 1):
             for b, (first, second) in enumerate(stage.blocks, 1):
-                place = f"stage{s}.block{b}"
+                block = f"stage{s}.block{b}"
                 stride = 2 if s > 1 and b == 1 else 1
-                yield Layer(f"{place}.conv1", first, width, stage.width, stride)
-                yield Layer(f"{place}.conv2", second, stage.width, stage.width)
+                yield _first(block, first, width, stage.width, stride)
+                yield _second(block, second, stage.width)
                 width = stage.width
 
     def shortcuts(self) -> Iterator[Layer]:
         """The 1×1 projections: one wherever a block changes the width or the map's size."""
-        yield from filter(None, map(_shortcut, self.layers()))
+        return (place.projection for place in self._places if place.projection is not None)
 
     def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """Each layer with the height and width of its input map, for images of that size."""
-        for layer in self.layers():
-            yield layer, size
-            size = out_size(size, layer.stride)
+        for place in self._places:
+            yield place.layer, size
+            if place.layer.stride > 1:
+                size = out_size(size, place.layer.stride)
 
     def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
 
         All that has weights, but for normalisation and the classifier.
         """
-        for layer, place in self.sizes(size):
-            yield layer, place
-            shortcut = _shortcut(layer)
-            if shortcut is not None:
-                yield shortcut, place
+        for place in self._places:
+            yield place.layer, size
+            if place.projection is not None:
+                yield place.projection, size
+            if place.layer.stride > 1:
+                size = out_size(size, place.layer.stride)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, of plain dicts, lists, numbers and strings."""
@@ -172,8 +171,9 @@ class ResidualArchitecture(Architecture):
         params, macs = head.params + task.classes, head.macs
         for layer, size in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
-            params += layer.conv.params(c_in, layer.c_out) + 2 * layer.c_out  # BN's gamma and beta
-            macs += layer.conv.macs(c_in, layer.c_out, size, layer.stride)
+            priced = price(layer.conv, c_in, layer.c_out, size, layer.stride)
+            params += priced.params + 2 * layer.c_out  # BN's gamma and beta
+            macs += priced.macs
         return Cost(params, macs, peak(self, task))
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
@@ -212,12 +212,44 @@ class ResidualArchitecture(Architecture):
             raise InvalidArchitectureError(str(error)) from None
 
 
-def _shortcut(layer: Layer) -> Layer | None:
-    """The 1×1 projection beside a block that begins with this layer; None where there is none."""
-    if layer.name.endswith("conv1") and (layer.stride > 1 or layer.c_in != layer.c_out):
-        name = layer.name.replace("conv1", "shortcut")
-        return Layer(name, Regular(kernel=1), layer.c_in, layer.c_out, layer.stride)
-    return None
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A layer in its place.
+
+    Attributes:
+        layer: the one that can be chosen.
+        projection: the 1×1 convolution beside the block that begins here, if it needs one.
+        weights: of the layer.
+    """
+
+    layer: Layer
+    projection: Layer | None = None
+    weights: int = 0
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _Place:
+    """Where a block begins."""
+    layer = _fitting(f"{block}.conv1", conv, c_in, c_out, stride)
+    projection = None
+    if stride > 1 or c_in != c_out:
+        projection = Layer(f"{block}.shortcut", _PROJECTION, c_in, c_out, stride)
+    return _Place(layer, projection, conv.params(c_in, c_out))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _second(block: str, conv: Conv, width: int) -> _Place:
+    """Where a block ends."""
+    return _Place(_fitting(f"{block}.conv2", conv, width, width), None, conv.params(width, width))
+
+
+def _fitting(name: str, conv: Conv, c_in: int, c_out: int, stride: int = 1) -> Layer:
+    """A layer whose choice fits its widths."""
+    try:
+        conv.check(c_in, c_out)
+    except InvalidChoiceError as error:
+        raise InvalidArchitectureError(f"{name}: {error}") from None
+    return Layer(name, conv, c_in, c_out, stride)
 
 
 def _read_stage(data: object) -> Stage:

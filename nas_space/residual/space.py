@@ -59,7 +59,7 @@ class ResidualSpace(Space):
 
     def decode(self, labels: Labels) -> ResidualArchitecture:
         """The architecture that these labels mean; absent ones mean their first label."""
-        stages, c_in = [], 0
+        stages, c_in, levels = [], 0, self._levels
         for s, widths in enumerate(self.widths, 1):
             width = int(labels.get(f"stage{s}.width", widths[0]))
             depth = int(labels.get(f"stage{s}.depth", self.depths[0]))
@@ -67,8 +67,8 @@ class ResidualSpace(Space):
             blocks = []
             for b in range(1, depth + 1):
                 place = f"stage{s}.block{b}"
-                first = self._choice(labels, f"{place}.conv1", c_in, width)
-                second = self._choice(labels, f"{place}.conv2", width, width)
+                first = self._choice(labels, f"{place}.conv1", c_in, width, levels)
+                second = self._choice(labels, f"{place}.conv2", width, width, levels)
                 blocks.append((first, second))
                 c_in = width
             stages.append(Stage(width, tuple(blocks)))
@@ -200,10 +200,10 @@ class ResidualSpace(Space):
     def _levels(self) -> int:
         return _most_settings(self.kinds, self.widths)
 
-    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int) -> Conv:
+    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int, levels: int) -> Conv:
         fitting = _settings(labels.get(place, self.kinds[0]), c_in, c_out)
         level = int(labels.get(f"{place}.setting", "1")) - 1
-        return fitting[level * len(fitting) // self._levels]
+        return fitting[level * len(fitting) // levels]
 
     def choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
         """Every convolution that a layer of these widths may be."""
