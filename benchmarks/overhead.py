@@ -1,18 +1,21 @@
 """What a search costs beside its trials: start-up, and overhead a trial.
 
-    uv run python -m benchmarks.overhead --trials 24 --seconds 0.5 --rounds 3
+    uv run python -m benchmarks.overhead --trials 40 --seconds 0.5 --rounds 3
 
-Trials of known length (they sleep) run in three ways, one after another, round by round: by our
-search with all its parts (Ray, the sampler, SQLite, Optuna's view), by what a competent user would
-write with the same libraries (`tune.Tuner` on a function, `OptunaSearch` on SQLite), and in a bare
-loop. The overhead is how long a worker's place stays empty from one trial's end to the next one's
-begin, the median of a search. Medians over rounds, with the range.
+Trials of known lengths (they sleep; lengths differ by up to a quarter from the mean, as those of
+trainings differ, or workers would go in step) run in three ways, one after another, round by round:
+by our search with all its parts (Ray, the sampler, SQLite, Optuna's view), by what a competent user
+would write with the same libraries (`tune.Tuner` on a function, `OptunaSearch` on SQLite), and in a
+bare loop. The first dozen of our networks are chosen without the model. The overhead is how long a
+worker's place stays empty from one trial's end to the next one's begin, the median of a search.
+Medians over rounds, with the range.
 """
 
 import argparse
 import contextlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -31,9 +34,9 @@ _WEIGHTS = 400_000
 
 
 def log_sleep(log: str, seconds: float) -> None:
-    """A trial of known length that writes down when it began and ended."""
+    """A trial of about so many seconds that writes down when it began and ended."""
     begin = time.time()
-    time.sleep(seconds)
+    time.sleep(random.uniform(0.75, 1.25) * seconds)
     with Path(log).open("a", encoding="ascii") as file:
         file.write(f"{begin} {time.time()}\n")
 
@@ -148,7 +151,7 @@ def measure(stack: str, trials: int, seconds: float, workers: int) -> Measured:
 def main() -> None:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a trial")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,6 +1,7 @@
 """The books of one search: what is proposed, running, recorded, and when it is over."""
 
 import enum
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from trainers.machine import versions
 
 _PAUSE = 0.5
 """Seconds until others are asked again whether they have left something to do."""
+_WORTH = 0.01
+"""The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
 
 
 def _versions() -> dict[str, str]:
@@ -107,7 +110,10 @@ class Campaign:
     inherited: int = 0
     _running: dict[str, _Run] = field(default_factory=dict)
     _waiting: list[Assignment] = field(default_factory=list)
-    _refused: Assignment | None = None
+    _wish: Assignment | None = None
+    _has_wished: bool = False
+    _choosing: float = 0.0
+    _training: float = math.inf
     _next_look: float = 0.0
     _failures: Failures = field(default_factory=Failures)
     _versions: dict[str, str] = field(default_factory=_versions)
@@ -143,6 +149,22 @@ class Campaign:
             self.watch(self.snapshot())
             self.standing.changed = False
         return answer
+
+    def prepare(self) -> None:
+        """Choose the next training while all workers train: the one that ends need not wait.
+
+        It is chosen without what runs now, as it would be for one more worker. So it is done only
+        where trainings are short beside a choice; and not for a single worker, whose search depends
+        on no clock.
+        """
+        busy = len(self._running) >= self.concurrency and all(
+            run.began is not None for run in self._running.values()
+        )
+        free = not (self._has_wished or self._wish or self._waiting or self._is_over())
+        short = self._choosing > _WORTH * self._training
+        if self.concurrency > 1 and busy and free and short and self._room > 0:
+            self._has_wished = True
+            self._wish = self._chosen()
 
     def checkpoint(self, assignment: Assignment) -> bytes | None:
         """The state that a training goes on from; None if it begins, or nothing is left of it."""
@@ -191,6 +213,7 @@ class Campaign:
             versions=self._versions | ({"plans": result["plans"]} if result.get("plans") else {}),
         )
         self._failures.clear()
+        self._training = result["seconds"]
         self._record(assignment, evaluation, result.get("weights"), result.get("checkpoint"))
 
     def fail(self, trial: str, reason: str) -> None:
@@ -219,6 +242,7 @@ class Campaign:
             self._next_look = time.monotonic() + _PAUSE
             return Answer.OVER if self._is_over() else Answer.WAIT
         self._running[trial] = _Run(assignment, self._failures.count)
+        self._has_wished = False
         self.standing.changed = True
         return assignment
 
@@ -234,8 +258,8 @@ class Campaign:
         """A training that nobody else does; None if there is none now."""
         while not self._waiting:
             # One that came too early is kept: a proposal may take seconds.
-            wish = self._refused or self.plan.next(self._room)
-            self._refused = None
+            wish = self._wish or self._chosen()
+            self._wish = None
             if wish is None:
                 self._inherit()
                 if not self._waiting and not self._running:
@@ -249,7 +273,7 @@ class Campaign:
             if verdict is Verdict.TAKEN:
                 self.plan.tell(wish, None)
                 continue
-            self._refused = wish
+            self._wish = wish
             if verdict is Verdict.NEWS:
                 self._learn(self.ledger.news())
                 if not self.done:
@@ -258,6 +282,12 @@ class Campaign:
                 self._inherit()
             break
         return self._waiting.pop(0) if self._waiting else None
+
+    def _chosen(self) -> Assignment | None:
+        begin = time.monotonic()
+        wish = self.plan.next(self._room)
+        self._choosing = time.monotonic() - begin
+        return wish
 
     def _inherit(self) -> None:
         """Take over what searches that are gone have left unfinished."""

@@ -167,9 +167,13 @@ class _Records(tune.Callback):
         trials: list[Trial],
         **_: object,
     ) -> None:
-        """Kill the workers of trials that take too long: Ray then reports them as dead."""
+        """Kill the workers of trials that take too long: Ray then reports them as dead.
+
+        And use the time while all workers train.
+        """
         with self._books.open() as campaign:
             overdue = campaign.overdue()
+            campaign.prepare()
         for trial in trials if overdue.keys() - self._killed.keys() else ():
             actor = trial.temporary_state.ray_actor
             if trial.trial_id in overdue and trial.trial_id not in self._killed and actor:

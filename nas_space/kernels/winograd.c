@@ -24,6 +24,7 @@ enum {
     ROWS = LANES > 8 ? 12 : 6, /* tiles whose sums are in registers at once */
     FEW = LANES > 8 ? 8 : 4,   /* source channels, likewise */
     VECTORS = POINTS * LANES, /* numbers that LANES channels of a tile have at all points */
+    LINE = 64,                /* bytes of a cache's line */
     CACHE = 384 * 1024 / sizeof(float), /* numbers that belong to points at a time */
 };
 
@@ -236,12 +237,25 @@ INLINE void spread_channels(grid pixels, float *points, int gradient)
         transform(source_axis, PATCH, PATCH, pixels, of_points(points));
 }
 
+/* Fetch the rows of a gradient that the next row of tiles needs, a part of it with each tile of this
+ * one: processors do not foresee four short pieces a tile, and narrow maps wait for them. */
+INLINE void fetch(const shape *s, const void *map, spot at, int half)
+{
+    long row = s->width * s->to, part = TILE * row / across(s);
+    long start = (at.image * s->height + at.y + TILE) * row + at.x / TILE * part;
+    const char *from = at_number(map, start, half), *end = at_number(from, part, half);
+    for (; from < end; from += LINE)
+        __builtin_prefetch(from);
+}
+
 /* The points of `count` tiles from `first` on: of a source's patches, or of a target's gradient. */
 INLINE void spread(const shape *s, const void *map, long channels, long first, long count,
                    long room, float *points, void *copy, int gradient, int half)
 {
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
+        if (gradient)
+            fetch(s, map, at, half);
         grid pixels = square(s, map, channels, at, gradient ? TILE : PATCH, copy, half);
         float *to = points + t * VECTORS;
         long c = 0;

@@ -49,6 +49,7 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
             sampler = samplers.make("random", PROBLEM, 0, store.count(entered))
             parts: dict[str, Any] = {
                 "ledger": opened.enter_context(Ledger(store, entered)),
+                "plan": Plan(Proposer(PROBLEM, sampler, 0), Rungs(rungs)),
                 "limit": TimeLimit(None, 1),
                 "watch": lambda _: None,
             }
@@ -56,7 +57,6 @@ def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Itera
                 study=entered,
                 outbox=Outbox((tmp_path / "outbox",)),
                 mirror=mirror(entered.name),
-                plan=Plan(Proposer(PROBLEM, sampler, 0), Rungs(rungs)),
                 standing=Standing(budget, rungs[-1], BOUNDS),
                 concurrency=concurrency,
                 seed=7,
@@ -318,3 +318,80 @@ def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(make: Make)
     assert isinstance(new, Assignment)
     assert new.start == 0, "nobody else goes on yet"
     assert second.checkpoint(new) is None
+
+
+class CountingPlan(Plan):
+    """A plan that says how often it was asked."""
+
+    asked = 0
+
+    def next(self, room: int) -> Assignment | None:
+        """As it is, counted."""
+        self.asked += 1
+        return super().next(room)
+
+
+def counting() -> CountingPlan:
+    sampler = samplers.make("random", PROBLEM, 0)
+    return CountingPlan(Proposer(PROBLEM, sampler, 0), Rungs((6,)))
+
+
+def hand_out(campaign: Campaign, trial: str) -> None:
+    assert isinstance(campaign.next(trial), Assignment)
+    campaign.begin(trial)
+    campaign.prepare()
+
+
+def test_after_a_short_training_the_next_is_chosen_while_all_workers_train(make: Make) -> None:
+    plan = counting()
+    campaign = make(budget=5, concurrency=2, plan=plan)
+    hand_out(campaign, "a")
+    hand_out(campaign, "b")
+    assert plan.asked == 2, "nobody knows yet how long trainings take"
+    campaign.finish("a", result() | {"seconds": 1e-9})
+    assert isinstance(campaign.next("c"), Assignment)
+    campaign.prepare()
+    assert plan.asked == 3, "c has not begun: nothing may hold it up"
+    campaign.begin("c")
+    campaign.prepare()
+    campaign.prepare()
+    assert plan.asked == 4
+    campaign.finish("b", result() | {"seconds": 1e-9})
+    hand_out(campaign, "d")
+    assert plan.asked == 5, "d was ready, and another is chosen"
+    campaign.finish("c", result() | {"seconds": 1e-9})
+    hand_out(campaign, "e")
+    assert plan.asked == 5, "the budget is handed out"
+    for trial in "de":
+        campaign.finish(trial, result())
+    assert campaign.done
+
+
+@pytest.mark.parametrize(("seconds", "concurrency"), [(1e9, 2), (1e-9, 1)])
+def test_nothing_is_chosen_ahead_of_long_trainings_or_for_a_single_worker(
+    make: Make, seconds: float, concurrency: int
+) -> None:
+    plan = counting()
+    campaign = make(budget=9, concurrency=concurrency, plan=plan)
+    for trial in "abc"[:concurrency]:
+        hand_out(campaign, trial)
+    campaign.finish("a", result() | {"seconds": seconds})
+    hand_out(campaign, "d")
+    assert plan.asked == concurrency + 1
+
+
+def test_what_was_chosen_ahead_is_forgotten_when_the_search_ends(make: Make, store: Store) -> None:
+    plan = counting()
+    campaign = make(budget=9, concurrency=2, plan=plan)
+    hand_out(campaign, "a")
+    hand_out(campaign, "b")
+    campaign.finish("a", result() | {"seconds": 1e-9})
+    hand_out(campaign, "c")
+    assert plan.asked == 4
+    campaign.stop("stopped")
+    campaign.finish("b", result())
+    campaign.finish("c", result())
+    assert campaign.next("d") is Answer.OVER
+    campaign.ledger.__exit__(None, None, None)
+    assert make(budget=9).inherited == 0
+    assert len(store.evaluations(campaign.study)) == 3
