@@ -69,8 +69,8 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     half = torch.is_autocast_enabled(x.device.type)
     fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
-    filters = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
-    if filters and _filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
+    filterable = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
+    if filterable and filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
         found["winograd"] = partial(_by_winograd, weight)
     if (
         fits
@@ -82,7 +82,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     return found
 
 
-def _filters(x: Tensor, widest: int) -> bool:
+def filters(x: Tensor, widest: int) -> bool:
     """Whether minimal filtering pays, for maps x and so many channels."""
     height, width = x.shape[2:]
     tiles = -(-height // winograd.TILE) * -(-width // winograd.TILE)

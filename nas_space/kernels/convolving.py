@@ -91,6 +91,14 @@ def size_of(x: Tensor) -> Size:
     return x.shape[2], x.shape[3]
 
 
+def grouping(source: Tensor, target: Tensor, weight: Tensor) -> tuple[int, int, int]:
+    """Groups, and the channels that one has of the source and of the target."""
+    c_out, width = weight.shape[:2]
+    # One of the two has c_out channels, the other as many as the convolution's input.
+    groups = (source.shape[1] + target.shape[1] - c_out) // width
+    return groups, source.shape[1] // groups, target.shape[1] // groups
+
+
 def forward(
     ctx: Any,  # noqa: ANN401 - torch's own, untyped
     kernels: Kernels | None,

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nas_space.kernels import convolving
-from nas_space.kernels.convolving import Kernels, compiled, size_of
+from nas_space.kernels.convolving import Kernels, compiled, grouping, size_of
 
 IMAGES = 8
 """That are computed together at most, and fewer in the same time."""
@@ -23,12 +23,9 @@ def kernels() -> Kernels | None:
 def _describe(
     source: Tensor, target: Tensor, weight: Tensor, *, stride: int, spread: int
 ) -> tuple[int, ...]:
-    c_out, width, kernel, _ = weight.shape
-    # One of the two has c_out channels, the other as many as the convolution's input.
-    groups = (source.shape[1] + target.shape[1] - c_out) // width
-    widths = (source.shape[1] // groups, target.shape[1] // groups)
     sizes = (*size_of(source), *size_of(target))
-    return (source.shape[0], *sizes, groups, *widths, kernel, stride, spread)
+    groups, *widths = grouping(source, target, weight)
+    return (source.shape[0], *sizes, groups, *widths, weight.shape[2], stride, spread)
 
 
 class DirectFunction(torch.autograd.Function):

@@ -1,12 +1,13 @@
-/* Dense 3×3 convolutions of stride 1 by Winograd's minimal filtering, F(4×4, 3×3).
+/* 3×3 convolutions of stride 1, dense or in wide groups, by minimal filtering, F(4×4, 3×3).
  *
  * A tile of 4×4 target pixels needs a patch of 6×6 source pixels. Both patch and kernel are mapped
  * to 36 points, where the convolution is one product a channel pair: 36 multiplications instead of
  * 144. With the tiles of many images side by side that is a matrix product at each point.
  *
- * Activations are rows of channels (channels_last), float or bfloat16; weights (to, 3, 3, from)
- * float, and so is all between. A vector holds neighbouring channels, and zeros behind the last.
- * Some tiles are taken at a time, so that what belongs to their points stays in the cache.
+ * Activations are rows of channels (channels_last), float or bfloat16; weights (groups * to, 3, 3,
+ * from) float, and so is all between. A vector holds neighbouring channels, and zeros behind a
+ * group's last. Some tiles are taken at a time, so that what belongs to their points stays in the
+ * cache.
  *
  * Source: Lavin and Gray, Fast algorithms for convolutional neural networks, arXiv 1509.09308: B, G
  * and A are theirs. The gradients are the transposes of the same maps.
@@ -32,12 +33,16 @@ enum {
 
 typedef struct {
     long images, height, width;
-    long from, to; /* channels of the source and of the target */
+    long groups;
+    long from, to; /* channels of the source and of the target, of a group */
     long half;     /* activations are bfloat16 */
 } shape;
 
 /* The channels that points have: whole vectors. */
 static long wide(long channels) { return (channels + LANES - 1) / LANES * LANES; }
+
+/* Weights of a group. */
+static long kernels(const shape *s) { return KERNEL * KERNEL * s->from * s->to; }
 
 static long down(const shape *s) { return (s->height + TILE - 1) / TILE; }
 static long across(const shape *s) { return (s->width + TILE - 1) / TILE; }
@@ -200,24 +205,37 @@ INLINE void *at_number(const void *from, long i, int half)
     return (char *)from + i * (half ? sizeof(uint16_t) : sizeof(float));
 }
 
-/* `side` pixels square around or at a tile: in place, or with zeros beyond the map's edge copied to
- * `copy`. */
+/* Copy `count` pixels of `size` bytes, which are so many bytes apart. */
+INLINE void copy_pixels(char *to, long to_apart, const char *from, long from_apart, long count,
+                        long size)
+{
+    if (to_apart == size && from_apart == size) {
+        memcpy(to, from, count * size);
+        return;
+    }
+    for (long k = 0; k < count; k++)
+        memcpy(to + k * to_apart, from + k * from_apart, size);
+}
+
+/* `side` pixels square around or at a tile, of a group's channels: in place, or with zeros beyond
+ * the map's edge copied to `copy`. */
 INLINE grid square(const shape *s, const void *map, long channels, spot at, long side, void *copy,
                    int half)
 {
     long before = (side - TILE) / 2, y = at.y - before, x = at.x - before;
-    const void *image = at_number(map, at.image * s->height * s->width * channels, half);
+    long pitch = s->groups * channels;
+    const void *image = at_number(map, at.image * s->height * s->width * pitch, half);
     if (y >= 0 && x >= 0 && y + side <= s->height && x + side <= s->width)
-        return (grid){at_number(image, (y * s->width + x) * channels, half), s->width * channels,
-                      channels, channels, half};
+        return (grid){at_number(image, (y * s->width + x) * pitch, half), s->width * pitch, pitch,
+                      channels, half};
     long first = x < 0 ? -x : 0, last = x + side < s->width ? side : s->width - x;
     long pixel = (char *)at_number(copy, channels, half) - (char *)copy;
     memset(copy, 0, side * side * pixel);
     for (long i = 0; i < side; i++)
-        if (y + i >= 0 && y + i < s->height) {
-            const char *from = (const char *)image + ((y + i) * s->width + x + first) * pixel;
-            memcpy((char *)copy + (i * side + first) * pixel, from, (last - first) * pixel);
-        }
+        if (y + i >= 0 && y + i < s->height)
+            copy_pixels((char *)copy + (i * side + first) * pixel, pixel,
+                        at_number(image, ((y + i) * s->width + x + first) * pitch, half),
+                        s->groups * pixel, last - first, pixel);
     return (grid){copy, side * channels, channels, channels, half};
 }
 
@@ -237,8 +255,8 @@ INLINE void spread_channels(grid pixels, float *points, int gradient)
         transform(source_axis, PATCH, PATCH, pixels, of_points(points));
 }
 
-/* Fetch the rows of a gradient that the next row of tiles needs, a part of it with each tile of this
- * one: processors do not foresee four short pieces a tile, and narrow maps wait for them. */
+/* Fetch the rows of a gradient that the next row of tiles needs, a part of it with each tile of
+ * this one: processors do not foresee four short pieces a tile, and narrow maps wait for them. */
 INLINE void fetch(const shape *s, const void *map, spot at, int half)
 {
     long row = s->width * s->to, part = TILE * row / across(s);
@@ -254,7 +272,7 @@ INLINE void spread(const shape *s, const void *map, long channels, long first, l
 {
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
-        if (gradient)
+        if (gradient && s->groups == 1)
             fetch(s, map, at, half);
         grid pixels = square(s, map, channels, at, gradient ? TILE : PATCH, copy, half);
         float *to = points + t * VECTORS;
@@ -286,15 +304,16 @@ static void spread_gradient(const shape *s, const void *map, long first, long co
 
 INLINE void gather(const shape *s, void *map, long first, long count, const scratch *from, int half)
 {
-    long channels = s->to;
+    long channels = s->to, pitch = s->groups * channels;
     for (long t = 0; t < count; t++) {
         spot at = spot_of(s, first + t);
         long rows = s->height - at.y, columns = s->width - at.x;
-        long start = ((at.image * s->height + at.y) * s->width + at.x) * channels;
+        long start = ((at.image * s->height + at.y) * s->width + at.x) * pitch;
         void *corner = at_number(map, start, half);
         int whole = rows >= TILE && columns >= TILE;
-        grid pixels = {whole ? corner : from->copy, (whole ? s->width : TILE) * channels, channels,
-                       channels, half};
+        grid pixels = {corner, s->width * pitch, pitch, channels, half};
+        if (!whole)
+            pixels = (grid){from->copy, TILE * channels, channels, channels, half};
         float *points = from->target + t * VECTORS;
         long c = 0;
         for (; c + LANES <= channels; c += LANES, points += LANES * from->room * POINTS)
@@ -305,8 +324,9 @@ INLINE void gather(const shape *s, void *map, long first, long count, const scra
             for (long i = 0; i < TILE && i < rows; i++) {
                 long inside = columns < TILE ? columns : TILE;
                 const char *line = at_number(from->copy, i * TILE * channels, half);
-                const char *end = at_number(line, inside * channels, half);
-                memcpy(at_number(corner, i * s->width * channels, half), line, end - line);
+                long pixel = (const char *)at_number(line, channels, half) - line;
+                copy_pixels(at_number(corner, i * s->width * pitch, half), s->groups * pixel, line,
+                            pixel, inside, pixel);
             }
     }
 }
@@ -427,7 +447,9 @@ static void spread_weights(const shape *s, const float *weights, float *points)
             for (int k = 0; k < TAPS; k++) {
                 for (int r = 0; r < LANES; r++) {
                     long row = ((a + r) * TAPS + k) * s->from + b;
-                    block[k][r] = a + r < s->to ? load_some(weights, row, s->from - b, 0) : (lanes){0};
+                    block[k][r] = (lanes){0};
+                    if (a + r < s->to)
+                        block[k][r] = load_some(weights, row, s->from - b, 0);
                 }
                 turn(block[k]);
             }
@@ -472,39 +494,44 @@ static void gather_weights(const shape *s, float *points, float *gradient)
 
 /* ---- what is called ---- */
 
-/* The target of a source; or with `turned` weights, which are then (from, 3, 3, to), the gradient
- * of a source from that of its target. 1: no memory. */
+/* The target of a source; or with `turned` weights, which are then (groups * from, 3, 3, to), the
+ * gradient of a source from that of its target. 1: no memory. */
 int winograd_correlate(const void *source, const float *weights, void *target, const shape *s,
                        int turned)
 {
     scratch with;
     int failed = !reserve(s, &with);
-    if (!failed) {
-        (turned ? spread_turned : spread_weights)(s, weights, with.weights);
+    for (long g = 0; g < s->groups && !failed; g++) {
+        const void *from = at_number(source, g * s->from, s->half);
+        void *to = at_number(target, g * s->to, s->half);
+        (turned ? spread_turned : spread_weights)(s, weights + g * kernels(s), with.weights);
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
-            spread_source(s, source, first, count, &with);
+            spread_source(s, from, first, count, &with);
             multiply(s, &with, count);
-            gather_target(s, target, first, count, &with);
+            gather_target(s, to, first, count, &with);
         }
     }
     release(&with);
     return failed;
 }
 
-/* The gradient of the weights (to, 3, 3, from). */
+/* The gradient of the weights (groups * to, 3, 3, from). */
 int winograd_products(const void *source, const void *dy, float *gradient, const shape *s)
 {
     scratch with;
     int failed = !reserve(s, &with);
-    if (!failed) {
+    for (long g = 0; g < s->groups && !failed; g++) {
+        const void *from = at_number(source, g * s->from, s->half);
+        const void *to = at_number(dy, g * s->to, s->half);
+        memset(with.weights, 0, POINTS * wide(s->from) * wide(s->to) * sizeof(float));
         for (long first = 0; first < tiles(s); first += with.room) {
             long left = tiles(s) - first, count = left < with.room ? left : with.room;
-            spread_source(s, source, first, count, &with);
-            spread_gradient(s, dy, first, count, &with);
+            spread_source(s, from, first, count, &with);
+            spread_gradient(s, to, first, count, &with);
             accumulate(s, &with, count);
         }
-        gather_weights(s, with.weights, gradient);
+        gather_weights(s, with.weights, gradient + g * kernels(s));
     }
     release(&with);
     return failed;

@@ -1,4 +1,4 @@
-"""Dense 3×3 convolutions by minimal filtering, on the kernels of ``winograd.c``."""
+"""3×3 convolutions, dense or in wide groups, by minimal filtering, by ``winograd.c``."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from nas_space.kernels import convolving
-from nas_space.kernels.convolving import Kernels, compiled, size_of
+from nas_space.kernels.convolving import Kernels, compiled, grouping, size_of
 
 TILE = 4
 """Pixels of a tile's side: maps are computed in whole tiles."""
@@ -23,20 +23,21 @@ def kernels() -> Kernels | None:
 def _describe(
     source: Tensor,
     target: Tensor,
-    weight: Tensor,  # noqa: ARG001 - see `convolving.Describe`
+    weight: Tensor,
     *,
-    stride: int,  # noqa: ARG001
+    stride: int,  # noqa: ARG001 - see `convolving.Describe`
     spread: int,  # noqa: ARG001
 ) -> tuple[int, ...]:
     half = source.dtype is torch.bfloat16
-    return (source.shape[0], *size_of(source), source.shape[1], target.shape[1], half)
+    groups, *widths = grouping(source, target, weight)
+    return (source.shape[0], *size_of(source), groups, *widths, half)
 
 
 class WinogradFunction(torch.autograd.Function):
     """A 3×3 convolution of stride 1 with padding 1.
 
     The kernels are handed pointers, so who calls `apply` vouches for them: x is (N, c_in, H, W) in
-    channels_last, float32 or bfloat16; weight (c_out, c_in, 3, 3) float32; both on the CPU.
+    channels_last, float32 or bfloat16; weight (c_out, c_in/groups, 3, 3) float32; both on the CPU.
 
     Weights and what is between are float32 for either. A number's error is about ten times that of
     a convolution as defined, a few millionths of the largest. There is no second derivative.

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,6 +11,7 @@ from nas_space.convs import parse
 from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded, lanes
 from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
+from nas_space.kernels.winograd import WinogradFunction
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
 CHAINS = ["igc(L=8,M=4)", "igc(L=2,M=16)", "igcv2(K1=1,K2=8,K3=4)", "igcv2(K1=2,K2=4,K3=2,K4=2)"]
@@ -226,6 +227,37 @@ def test_direct_kernels_compute_what_torchs_own_do_in_groups(
     assert close([r.double() for r in rows[0]], [r.double() for r in rows[1]], 1e-5)
 
 
+@compiled
+@settings(max_examples=60)
+@given(
+    images=st.integers(1, 9),
+    groups=st.integers(1, 5),
+    widths=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.tuples(st.integers(1, 10), st.integers(1, 10)),
+    half=st.booleans(),
+)
+def test_minimal_filtering_computes_what_torchs_own_does_in_groups(
+    images: int, groups: int, widths: tuple[int, int], size: tuple[int, int], *, half: bool
+) -> None:
+    torch.manual_seed(0)
+    c_in, c_out = (groups * width for width in widths)
+    weight = torch.randn(c_out, widths[0], 3, 3, requires_grad=True)
+    x = torch.randn(images, c_in, *size).to(torch.bfloat16 if half else torch.float32)
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = []
+    for exact in (False, True):
+        given_ = (x.double() if exact else x).requires_grad_()
+        if exact:
+            y = nn.functional.conv2d(given_, weight.double(), None, 1, 1, 1, groups)
+        else:
+            y = WinogradFunction.apply(given_, weight)
+        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
+        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
+    assert close(
+        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-4
+    )
+
+
 def name_of_way(conv: nn.Module, x: Tensor) -> str:
     return type(conv(x).grad_fn).__name__
 
@@ -253,9 +285,14 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
         ((2, 2), 32, 1, 8, True, "own"),
         ((8, 8), 32, 1, 8, False, "own"),
         ((8, 8), 32, 1, 8, True, "torch"),
-        ((32, 32), 2, 1, 8, False, "torch"),
-        ((32, 32), 2, 1, 4, False, "direct"),
-        ((32, 32), 2, 1, 4, True, "torch"),
+        ((8, 8), 32, 2, 8, True, "torch"),
+        ((12, 12), 4, 1, 8, False, "winograd"),
+        ((16, 16), 4, 1, 8, True, "torch"),
+        ((32, 32), 2, 1, 8, False, "winograd"),
+        ((32, 32), 2, 1, 8, True, "winograd"),
+        ((32, 32), 2, 1, 2, False, "direct"),
+        ((32, 32), 2, 2, 8, False, "direct"),
+        ((32, 32), 2, 2, 16, False, "torch"),
         ((2, 32), 2, 2, 4, False, "direct"),
         ((1, 1), 64, 1, 8, False, "torch"),
         ((1, 1), 64, 1, 2, False, "own"),
@@ -289,7 +326,7 @@ def test_maps_that_do_not_fit_are_refused() -> None:
     [
         GroupConv2d(32, 64, 3, 1, 1, groups=8, bias=False),  # widens
         GroupConv2d(24, 24, 3, 1, 1, groups=8, bias=False),  # groups of 3
-        GroupConv2d(64, 64, 3, 1, 1, groups=2, bias=False),  # wide groups
+        GroupConv2d(64, 64, 3, 2, 1, groups=2, bias=False),  # wide groups, strided
         GroupConv2d(32, 32, 3, 1, 0, groups=8, bias=False),  # without padding
         GroupConv2d(32, 32, 7, 1, 3, groups=8, bias=False),
         GroupConv2d(32, 32, (3, 5), 1, 1, groups=8, bias=False),
