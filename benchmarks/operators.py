@@ -8,6 +8,7 @@ convolution of equal width, as torch has it, and beside its naive port (`benchma
 and channels_last: forward and backward as in training, and forward alone as for inference, where
 ours is the network that is exported. All take turns, one thread, and each point is seen to be the
 same function.
+Ours trains in bf16 where a network on images of --images pixels does, all of its maps.
 Points above --limit GMACs of a regular convolution, forward, are left out.
 
 With --networks whole networks of the papers are timed against their regular counterparts.
@@ -158,7 +159,7 @@ def check(made: dict[str, Callable[[], list[Tensor]]]) -> None:
 
 def measure(given: argparse.Namespace) -> list[Point]:
     """All points of the grid."""
-    amp = {size: devices.best(size).amp for size in given.sizes}
+    amp = devices.best(given.images).amp
     found = []
     for width, size, batch in itertools.product(given.widths, given.sizes, given.batches):
         regular = parse("regular").macs(width, width, (size, size))
@@ -168,8 +169,8 @@ def measure(given: argparse.Namespace) -> list[Point]:
         for kind in given.types:
             for label, trains in itertools.product(CHOICES[kind](width), (True, False)):
                 conv = parse(label)
-                made = steps(conv, width, x, trains=trains, amp=amp[size])
-                if amp[size] is None or not trains:
+                made = steps(conv, width, x, trains=trains, amp=amp)
+                if amp is None or not trains:
                     check(made)
                 took = {way: list[float]() for way in WAYS}
                 for _ in range(given.rounds):
@@ -243,7 +244,7 @@ def print_networks(given: argparse.Namespace) -> None:
     for (name, other), batch in itertools.product(PAIRS, given.batches):
         pair = [networks.get(name), networks.get(other)]
         x = torch.randn(batch, *pair[0].shape).contiguous(memory_format=torch.channels_last)
-        amp = devices.best(32).amp
+        amp = devices.best(given.images).amp
         took: dict[bool, list[float]] = {True: [], False: []}
         for trains in (False, True):
             made = []
@@ -270,6 +271,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 16, 8])
+    parser.add_argument(
+        "--images", type=int, default=32, help="side of the images whose network has these maps"
+    )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64, 128, 256])
     parser.add_argument("--types", nargs="+", default=list(CHOICES), choices=list(CHOICES))
     parser.add_argument("--limit", type=float, default=5.0, help="GMACs of a point")

@@ -6,6 +6,8 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
 - 3×3 ones in narrow groups have kernels of their own (`nas_space.kernels.grouped`). Forward and
   backward on one core, batch 64, 64 channels of 8×8 to 16×16 in groups of 2, 4, 8 channels take
   0.3, 0.5 to 0.65, 1 of torch's time in fp32 with AVX-512, in bf16 0.12, 0.5 and 1.2 to 1.4;
+- depthwise 3×3 ones of stride 1 have one, too (`nas_space.kernels.depthwise`): 0.5 of torch's time
+  for 8×8, in bf16 0.6 to 0.9 for 16×16 and 32×32;
 - wider groups, from 12 channels in fp32 and 24 in bf16, by Winograd's minimal filtering as dense
   ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
 - maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`);
@@ -26,7 +28,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from nas_space.convs.base import area, out_size
 from nas_space.dense import convolved, filters
 from nas_space.eager import eager
-from nas_space.kernels import direct, winograd
+from nas_space.kernels import depthwise, direct, winograd
 from nas_space.kernels.convolving import is_plain, suits
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
@@ -35,8 +37,8 @@ _FEW = 512
 """Pixels of a batch's maps, one image's of 16×16 and less: too few to put weights in order for."""
 _PIXELS_A_CHANNEL = 32
 """Our own kernels have less to put in order where groups are narrow, so they need fewer."""
-_FEW_PIXELS = 4
-"""Of a map: here torch's depthwise convolutions are slow, too."""
+_LARGE = 2**19
+"""Numbers of a batch's maps, in fp32: beyond, torch's depthwise convolutions are as fast."""
 _CHANNELS_A_PIXEL = 2
 """Channels of a group for each pixel of a target map, from which direct kernels are the fastest."""
 _LANES_SQUARED = 128
@@ -57,20 +59,22 @@ class GroupConv2d(Planned, nn.Conv2d):
         return self.planned(x) if self.training and eager(x) else super().forward(x)
 
     def ways(self, x: Tensor) -> dict[str, Way]:
-        """Of `Planned`: ``winograd``, ``direct``, ``own``, ``together``, ``fp32``, ``torch``."""
+        """See `Planned.ways`: named after the kernels; ``own`` are those for narrow groups."""
         half = _is_half(x)
         depthwise = self.groups == self.in_channels == self.out_channels
         strided = self.stride != (1, 1)
         pixels = area(out_size((x.shape[-2], x.shape[-1]), self.stride[0]))
         together = 1 if depthwise or x.numel() < _FEW * self.in_channels else self._together(half)
         found: dict[str, Way] = {}
+        if self._is_depthwise(x):
+            found["depthwise"] = self._channel_by_channel
         if self._filters(x, half):
             found["winograd"] = self._by_filtering
         if not half and self._widest >= _CHANNELS_A_PIXEL * pixels and self._has_direct(x):
             found["direct"] = self._directly
         has_kernels = self._has_kernels(x)
         narrow = self._widest <= (_WIDEST_HALF if half else _LANES_SQUARED // lanes())
-        if has_kernels and narrow and (strided or not depthwise or pixels <= _FEW_PIXELS):
+        if has_kernels and narrow and (strided or not depthwise):
             found["own"] = self._by_kernels
         if depthwise and half and strided:
             found["fp32"] = self._in_fp32
@@ -88,6 +92,10 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _directly(self, x: Tensor) -> Tensor:
         y: Tensor = direct.DirectFunction.apply(x, self.weight, self.stride[0])
+        return y
+
+    def _channel_by_channel(self, x: Tensor) -> Tensor:
+        y: Tensor = depthwise.DepthwiseFunction.apply(x, self.weight)
         return y
 
     def _by_filtering(self, x: Tensor) -> Tensor:
@@ -122,6 +130,16 @@ class GroupConv2d(Planned, nn.Conv2d):
             and x.numel() >= _PIXELS_A_CHANNEL * self.in_channels**2 // self.groups
             and (found := kernels()) is not None
             and self.in_channels % found.lanes == 0
+        )
+
+    def _is_depthwise(self, x: Tensor) -> bool:
+        """Whether those of `nas_space.kernels.depthwise` serve."""
+        return (
+            self.groups == self.in_channels == self.out_channels
+            and (self.kernel_size[0], self.stride[0]) == (3, 1)
+            and (_is_half(x) or x.numel() <= _LARGE)
+            and self._fits(x)
+            and depthwise.kernels() is not None
         )
 
     def _filters(self, x: Tensor, half: bool) -> bool:

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import parse
 from nas_space.grouped import GroupConv2d, Interleaved, block_diagonal, folded, lanes
+from nas_space.kernels.depthwise import DepthwiseFunction
 from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.kernels.winograd import WinogradFunction
@@ -258,6 +259,43 @@ def test_minimal_filtering_computes_what_torchs_own_does_in_groups(
     )
 
 
+@compiled
+@settings(max_examples=60)
+@given(
+    images=st.integers(1, 3),
+    channels=st.integers(1, 40),
+    size=st.tuples(st.integers(1, 10), st.integers(1, 10)),
+    half=st.booleans(),
+)
+def test_depthwise_kernels_compute_what_torchs_own_do(
+    images: int, channels: int, size: tuple[int, int], *, half: bool
+) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(channels, 1, 3, 3, requires_grad=True)
+    x = torch.randn(images, channels, *size).to(torch.bfloat16 if half else torch.float32)
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = []
+    for exact in (False, True):
+        given_ = (x.double() if exact else x).requires_grad_()
+        if exact:
+            y = nn.functional.conv2d(given_, weight.double(), None, 1, 1, 1, channels)
+        else:
+            y = DepthwiseFunction.apply(given_, weight)
+        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
+        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
+    assert close(
+        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-5
+    )
+
+
+@compiled
+def test_what_is_infinite_stays_where_a_depthwise_convolution_sees_it() -> None:
+    x = torch.ones(2, 16, 4, 4).contiguous(memory_format=torch.channels_last)
+    x[0, 3, 0, 0] = torch.inf
+    y = DepthwiseFunction.apply(x, torch.ones(16, 1, 3, 3))
+    assert torch.equal(y, nn.functional.conv2d(x, torch.ones(16, 1, 3, 3), None, 1, 1, 1, 16))
+
+
 def name_of_way(conv: nn.Module, x: Tensor) -> str:
     return type(conv(x).grad_fn).__name__
 
@@ -294,9 +332,10 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
         ((32, 32), 2, 2, 8, False, "direct"),
         ((32, 32), 2, 2, 16, False, "torch"),
         ((2, 32), 2, 2, 4, False, "direct"),
-        ((1, 1), 64, 1, 8, False, "torch"),
-        ((1, 1), 64, 1, 2, False, "own"),
-        ((1, 1), 64, 1, 2, True, "own"),
+        ((1, 1), 64, 1, 8, False, "depthwise"),
+        ((1, 1), 64, 1, 16, False, "torch"),
+        ((1, 1), 64, 1, 32, True, "depthwise"),
+        ((1, 1), 64, 2, 8, False, "own"),
         ((1, 1), 64, 2, 8, True, "own"),
         ((1, 2), 64, 2, 16, False, "together"),
     ],
