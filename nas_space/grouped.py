@@ -49,6 +49,8 @@ _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
+_WIDEST_DENSE_SMALL, _SMALL = 48, 64
+"""Likewise for maps of up to so many pixels, in fp32, whose groups are computed directly."""
 
 
 class GroupConv2d(Planned, nn.Conv2d):
@@ -204,10 +206,12 @@ class Interleaved(Planned, nn.Sequential):
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
         return self.planned(x) if self.training and eager(x) else self._in_parts(x)
 
-    def ways(self, x: Tensor) -> dict[str, Way]:  # noqa: ARG002 - the same for any
+    def ways(self, x: Tensor) -> dict[str, Way]:
         """See `Planned.ways`: in ``parts``, or those after the first as one ``dense`` 1×1."""
         found: dict[str, Way] = {"dense": self._dense, "parts": self._in_parts}
-        return found if self._width <= _WIDEST_DENSE else dict(reversed(found.items()))
+        small = not _is_half(x) and area((x.shape[-2], x.shape[-1])) <= _SMALL
+        widest = _WIDEST_DENSE_SMALL if small else _WIDEST_DENSE
+        return found if self._width <= widest else dict(reversed(found.items()))
 
     @property
     def _width(self) -> int:

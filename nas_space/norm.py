@@ -23,12 +23,16 @@ class NormAct(nn.BatchNorm2d):
     Args:
         channels: C.
         relu: whether the ReLU is there.
+        eps: see `torch.nn.BatchNorm2d`.
+        momentum: likewise.
 
     Source: Ioffe and Szegedy, arXiv 1502.03167.
     """
 
-    def __init__(self, channels: int, *, relu: bool = True) -> None:
-        super().__init__(channels)
+    def __init__(
+        self, channels: int, *, relu: bool = True, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
+        super().__init__(channels, eps, momentum)
         self.relu = relu
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
