@@ -26,7 +26,7 @@ enum {
     FEW = LANES > 8 ? 8 : 4,   /* source channels, likewise */
     VECTORS = POINTS * LANES, /* numbers that LANES channels of a tile have at all points */
     LINE = 64,                /* bytes of a cache's line */
-    CACHE = 384 * 1024 / sizeof(float), /* numbers that belong to points at a time */
+    CACHE = 128 * 1024 / sizeof(float), /* numbers that belong to points at a time */
 };
 
 /* ---- a call ---- */

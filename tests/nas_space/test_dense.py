@@ -173,6 +173,26 @@ def test_who_looks_on_sees_torchs_own_operations() -> None:
     assert F.conv2d in seen
 
 
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize(("stride", "size"), [(2, (8, 8)), (2, (9, 7)), (3, (10, 11))])
+def test_a_strided_1x1_convolution_is_one_of_the_pixels_that_it_sees(
+    stride: int, size: tuple[int, int], *, half: bool
+) -> None:
+    conv = DenseConv2d(24, 40, 1, stride, bias=False)
+    x = rows(5, 24, *size).to(torch.bfloat16 if half else torch.float32).requires_grad_()
+    found = []
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        ways = conv.ways(x)
+        assert list(ways)[-2:] == ["thinned", "torch"]
+        for name in ("thinned", "torch"):
+            y = ways[name](x)
+            dy = torch.linspace(-1, 1, y.numel()).to(y.dtype).view(y.shape)
+            found.append([y, *torch.autograd.grad(y, [x, conv.weight], dy)])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.shape == theirs.shape
+        assert farthest(ours, theirs.detach()) < (0.02 if half else 1e-5)
+
+
 @pytest.mark.parametrize(
     "conv",
     [
