@@ -8,7 +8,7 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
   0.3, 0.5 to 0.65, 1 of torch's time in fp32 with AVX-512, in bf16 0.12, 0.5 and 1.2 to 1.4;
 - depthwise 3×3 ones of stride 1 have one, too (`nas_space.kernels.depthwise`): 0.5 of torch's time
   for 8×8, in bf16 0.6 to 0.9 for 16×16 and 32×32;
-- wider groups, from 12 channels in fp32 and 24 in bf16, by Winograd's minimal filtering as dense
+- wider groups, from 12 channels in fp32 and 16 or 24 in bf16, by Winograd's minimal filtering as dense
   ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
 - maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`);
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
@@ -45,6 +45,8 @@ _LANES_SQUARED = 128
 """Groups of so many channels by lanes are as wide as our own kernels are fast, in fp32."""
 _FILTERED, _FILTERED_HALF = 12, 24
 """Channels of a group from which minimal filtering is the fastest, in fp32 and in bf16."""
+_FILTERED_FEW, _FEW_CHANNELS = 16, 64
+"""Likewise in bf16, where there are so few channels in all."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 _WIDEST_DENSE = 128
@@ -146,9 +148,12 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _filters(self, x: Tensor, half: bool) -> bool:
         """Whether minimal filtering serves, group by group, and pays."""
-        narrowest = min(self.in_channels, self.out_channels) // self.groups
+        widths = self.in_channels, self.out_channels
+        least = _FILTERED
+        if half:
+            least = _FILTERED_FEW if max(widths) <= _FEW_CHANNELS else _FILTERED_HALF
         return (
-            narrowest >= (_FILTERED_HALF if half else _FILTERED)
+            min(widths) // self.groups >= least
             and (self.kernel_size[0], self.stride[0]) == (3, 1)
             and self._fits(x)
             and filters(x, self._widest)
