@@ -45,8 +45,8 @@ _LANES_SQUARED = 128
 """Groups of so many channels by lanes are as wide as our own kernels are fast, in fp32."""
 _FILTERED, _FILTERED_HALF = 12, 24
 """Channels of a group from which minimal filtering is the fastest, in fp32 and in bf16."""
-_FILTERED_FEW, _FEW_CHANNELS = 16, 64
-"""Likewise in bf16, where there are so few channels in all."""
+_FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
+"""Likewise in bf16, where a batch's maps have so few channels, and numbers in all."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 _WIDEST_DENSE = 128
@@ -151,7 +151,8 @@ class GroupConv2d(Planned, nn.Conv2d):
         widths = self.in_channels, self.out_channels
         least = _FILTERED
         if half:
-            least = _FILTERED_FEW if max(widths) <= _FEW_CHANNELS else _FILTERED_HALF
+            few = max(widths) <= _FEW_CHANNELS and x.numel() <= _FEW_NUMBERS
+            least = _FILTERED_FEW if few else _FILTERED_HALF
         return (
             min(widths) // self.groups >= least
             and (self.kernel_size[0], self.stride[0]) == (3, 1)

@@ -327,6 +327,7 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
         ((12, 12), 4, 1, 8, False, "winograd"),
         ((16, 16), 4, 1, 8, True, "winograd"),
         ((16, 16), 8, 1, 8, True, "torch"),
+        ((16, 16), 4, 1, 32, True, "torch"),
         ((32, 32), 2, 1, 8, False, "winograd"),
         ((32, 32), 2, 1, 8, True, "winograd"),
         ((32, 32), 2, 1, 2, False, "direct"),
