@@ -8,8 +8,8 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
   0.3, 0.5 to 0.65, 1 of torch's time in fp32 with AVX-512, in bf16 0.12, 0.5 and 1.2 to 1.4;
 - depthwise 3×3 ones of stride 1 have one, too (`nas_space.kernels.depthwise`): 0.5 of torch's time
   for 8×8, in bf16 0.6 to 0.9 for 16×16 and 32×32;
-- wider groups, from 12 channels in fp32 and 16 or 24 in bf16, by Winograd's minimal filtering as dense
-  ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
+- wider groups, from 12 channels in fp32 and 16 or 24 in bf16, by Winograd's minimal filtering as
+  dense ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
 - maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`);
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
   with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group;
