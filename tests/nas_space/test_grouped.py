@@ -1,5 +1,7 @@
 """Group convolutions computed another way in training are the same function, and train alike."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -167,6 +169,28 @@ def test_a_chain_trains_in_mixed_precision() -> None:
     assert torch.allclose(y.float(), plain(chain)(x), atol=0.05 * float(y.detach().abs().max()))
 
 
+def found_and_exact(
+    function: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    weight: Tensor,
+    stride: int,
+    groups: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Output and gradients by a kernel, and as torch defines them in double precision."""
+    rows = []
+    for exact in (False, True):
+        given_ = (x.double() if exact else x).requires_grad_()
+        if exact:
+            padding = weight.shape[2] // 2
+            y = nn.functional.conv2d(given_, weight.double(), None, stride, padding, 1, groups)
+        else:
+            y = function(given_, weight)
+        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
+        gradients = torch.autograd.grad(y, [given_, weight], dy)
+        rows.append([part.double() for part in (y.detach(), *gradients)])
+    return rows[0], rows[1]
+
+
 @compiled
 @given(
     group=st.sampled_from(GROUPS),
@@ -180,25 +204,16 @@ def test_kernels_for_narrow_groups_compute_what_torchs_own_do(
     group: int, blocks: int, side: int, stride: int, size: tuple[int, int], *, half: bool
 ) -> None:
     torch.manual_seed(0)
-    found = kernels()
-    assert found is not None
-    channels = blocks * max(found.lanes, group)
+    own = kernels()
+    assert own is not None
+    channels = blocks * max(own.lanes, group)
     weight = torch.randn(channels, group, side, side, requires_grad=True)
     x = torch.randn(2, channels, *size).to(torch.bfloat16 if half else torch.float32)
     x = x.contiguous(memory_format=torch.channels_last)
-    rows = []
-    for exact in (False, True):
-        given_ = (x.double() if exact else x).requires_grad_()
-        taken = weight.double() if exact else weight
-        if exact:
-            y = nn.functional.conv2d(given_, taken, None, stride, side // 2, 1, channels // group)
-        else:
-            y = GroupedFunction.apply(given_, taken, stride)
-        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
-        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
-    assert close(
-        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-5
+    found, exact = found_and_exact(
+        lambda x, w: GroupedFunction.apply(x, w, stride), x, weight, stride, channels // group
     )
+    assert close(found, exact, 0.01 if half else 1e-5)
 
 
 @compiled
@@ -216,16 +231,10 @@ def test_direct_kernels_compute_what_torchs_own_do_in_groups(
     c_in, c_out = (groups * width for width in widths)
     weight = torch.randn(c_out, widths[0], side, side, requires_grad=True)
     x = torch.randn(3, c_in, *size).contiguous(memory_format=torch.channels_last)
-    rows = []
-    for exact in (False, True):
-        given_ = (x.double() if exact else x).requires_grad_()
-        if exact:
-            y = nn.functional.conv2d(given_, weight.double(), None, stride, side // 2, 1, groups)
-        else:
-            y = DirectFunction.apply(given_, weight, stride)
-        dy = torch.linspace(-1, 1, y.numel()).to(y.dtype).view(y.shape)
-        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
-    assert close([r.double() for r in rows[0]], [r.double() for r in rows[1]], 1e-5)
+    found, exact = found_and_exact(
+        lambda x, w: DirectFunction.apply(x, w, stride), x, weight, stride, groups
+    )
+    assert close(found, exact, 1e-5)
 
 
 @compiled
@@ -245,18 +254,8 @@ def test_minimal_filtering_computes_what_torchs_own_does_in_groups(
     weight = torch.randn(c_out, widths[0], 3, 3, requires_grad=True)
     x = torch.randn(images, c_in, *size).to(torch.bfloat16 if half else torch.float32)
     x = x.contiguous(memory_format=torch.channels_last)
-    rows = []
-    for exact in (False, True):
-        given_ = (x.double() if exact else x).requires_grad_()
-        if exact:
-            y = nn.functional.conv2d(given_, weight.double(), None, 1, 1, 1, groups)
-        else:
-            y = WinogradFunction.apply(given_, weight)
-        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
-        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
-    assert close(
-        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-4
-    )
+    found, exact = found_and_exact(WinogradFunction.apply, x, weight, 1, groups)
+    assert close(found, exact, 0.01 if half else 1e-4)
 
 
 @compiled
@@ -274,18 +273,8 @@ def test_depthwise_kernels_compute_what_torchs_own_do(
     weight = torch.randn(channels, 1, 3, 3, requires_grad=True)
     x = torch.randn(images, channels, *size).to(torch.bfloat16 if half else torch.float32)
     x = x.contiguous(memory_format=torch.channels_last)
-    rows = []
-    for exact in (False, True):
-        given_ = (x.double() if exact else x).requires_grad_()
-        if exact:
-            y = nn.functional.conv2d(given_, weight.double(), None, 1, 1, 1, channels)
-        else:
-            y = DepthwiseFunction.apply(given_, weight)
-        dy = torch.linspace(-1, 1, y.numel()).to(x.dtype).to(y.dtype).view(y.shape)
-        rows.append([y.detach(), *torch.autograd.grad(y, [given_, weight], dy)])
-    assert close(
-        [r.double() for r in rows[0]], [r.double() for r in rows[1]], 0.01 if half else 1e-5
-    )
+    found, exact = found_and_exact(DepthwiseFunction.apply, x, weight, 1, channels)
+    assert close(found, exact, 0.01 if half else 1e-5)
 
 
 @compiled
