@@ -198,11 +198,11 @@ class BackgroundMirror:
 
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, soon."""
-        self._thread.submit(self._add, evaluation)
-
-    def _add(self, evaluation: Evaluation) -> None:
         # A worker is free now, and the claim on its next training would have to wait.
-        self._closing.wait(_HELD_BACK)
+        self._thread.submit(self._add, evaluation, time.monotonic() + _HELD_BACK)
+
+    def _add(self, evaluation: Evaluation, earliest: float) -> None:
+        self._closing.wait(max(0.0, earliest - time.monotonic()))
         self._mirror.add(evaluation)
 
     def flush(self) -> None:
