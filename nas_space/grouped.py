@@ -12,9 +12,7 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
   dense ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
 - maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`);
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
-  with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group;
-- a chain of 1×1 group convolutions is computed as the one dense convolution that it is: there
-  groups of 2, 4, 8, 16 and 64 (dense) channels took 26, 18, 14, 12 and 11 ms.
+  with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group.
 
 Parameters, and what they mean, are untouched.
 """
@@ -26,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs.base import area, out_size
-from nas_space.dense import convolved, filters
+from nas_space.dense import filters
 from nas_space.eager import eager
 from nas_space.kernels import depthwise, direct, winograd
 from nas_space.kernels.convolving import is_plain, suits
@@ -49,10 +47,6 @@ _FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
 """Likewise in bf16, where a batch's maps have so few channels, and numbers in all."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
-_WIDEST_DENSE = 128
-"""Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
-_WIDEST_DENSE_SMALL, _SMALL = 48, 64
-"""Likewise for maps of up to so many pixels, in fp32, whose groups are computed directly."""
 
 
 class GroupConv2d(Planned, nn.Conv2d):
@@ -195,58 +189,3 @@ def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:
     diagonal = torch.eye(together, dtype=weight.dtype, device=weight.device)
     spread = blocks * diagonal.view(1, together, 1, together, 1, 1, 1)
     return spread.reshape(c_out, together * width, *sides)
-
-
-class Interleaved(Planned, nn.Sequential):
-    """A K×K group convolution, then 1×1 ones and channel shuffles in turn.
-
-    Args:
-        first: the K×K convolution.
-        rest: `torch.nn.ChannelShuffle` and 1×1 `GroupConv2d`.
-    """
-
-    def __init__(self, first: GroupConv2d, *rest: nn.Module) -> None:
-        super().__init__(first, *rest)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        return self.planned(x) if self.training and eager(x) else self._in_parts(x)
-
-    def ways(self, x: Tensor) -> dict[str, Way]:
-        """See `Planned.ways`: in ``parts``, or those after the first as one ``dense`` 1×1."""
-        found: dict[str, Way] = {"dense": self._dense, "parts": self._in_parts}
-        small = not _is_half(x) and area((x.shape[-2], x.shape[-1])) <= _SMALL
-        widest = _WIDEST_DENSE_SMALL if small else _WIDEST_DENSE
-        return found if self._width <= widest else dict(reversed(found.items()))
-
-    @property
-    def _width(self) -> int:
-        first = self[0]
-        assert isinstance(first, nn.Conv2d)  # noqa: S101 - as documented
-        return first.out_channels
-
-    def _dense(self, x: Tensor) -> Tensor:
-        first, *rest = self
-        width = self._width
-        return convolved(first(x), folded(rest, width).view(width, width, 1, 1))
-
-    def _in_parts(self, x: Tensor) -> Tensor:
-        for part in self:
-            x = part(x)
-        return x
-
-
-def folded(parts: list[nn.Module], width: int) -> Tensor:
-    """The matrix (width, width) of a chain of 1×1 group convolutions and channel shuffles."""
-    weights = [part.weight for part in parts if isinstance(part, nn.Conv2d)]
-    with torch.autocast(weights[0].device.type, enabled=False):
-        matrix = torch.eye(width, dtype=weights[0].dtype, device=weights[0].device)
-        for part in parts:
-            if isinstance(part, nn.ChannelShuffle):
-                matrix = matrix.view(part.groups, -1, width).transpose(0, 1)
-            else:
-                assert isinstance(part, nn.Conv2d)  # noqa: S101 - as documented
-                kernels = part.weight.view(part.groups, -1, width // part.groups)
-                matrix = kernels @ matrix.reshape(part.groups, -1, width)
-            matrix = matrix.reshape(width, width)
-    return matrix

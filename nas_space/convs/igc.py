@@ -89,7 +89,8 @@ class IGC(Conv):
         """The four steps of the paper; ChannelShuffle(L) is P^T and ChannelShuffle(M) is P."""
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
-        from nas_space.grouped import GroupConv2d, Interleaved  # noqa: PLC0415
+        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
+        from nas_space.interleaved import Interleaved  # noqa: PLC0415
 
         padding = self.kernel // 2
         return Interleaved(

@@ -126,7 +126,8 @@ class IGCV2(Conv):
         """
         from torch import nn  # noqa: PLC0415 - see `Conv.build`
 
-        from nas_space.grouped import GroupConv2d, Interleaved  # noqa: PLC0415
+        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
+        from nas_space.interleaved import Interleaved  # noqa: PLC0415
 
         groups, padding = c_out // self.K1, self.kernel // 2
         first = GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=groups, bias=False)

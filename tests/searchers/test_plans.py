@@ -8,7 +8,8 @@ import torch
 
 from nas_space.architecture import Architecture
 from nas_space.convs import parse
-from nas_space.grouped import GroupConv2d, Interleaved
+from nas_space.grouped import GroupConv2d
+from nas_space.interleaved import Interleaved
 from nas_space.network import build
 from nas_space.planned import Planned, Way
 from nas_space.residual import ResidualArchitecture, Stage
@@ -41,7 +42,7 @@ def test_every_operator_with_a_choice_is_timed_once_a_machine(
     known = json.loads(kept(tmp_path).read_bytes())
     # Two group convolutions, the chain of one of them, and what is 1×1 or the stem.
     assert {key.partition("(")[0] for key in known} == {"DenseConv2d", "GroupConv2d", "Interleaved"}
-    ways = {"own", "together", "torch", "dense", "parts", "direct", "winograd"}
+    ways = {"own", "together", "torch", "dense", "parts", "mixed", "direct", "winograd"}
     assert set(known.values()) <= ways
 
     def never(*_: object) -> str:

@@ -1,0 +1,103 @@
+"""Chains of 1×1 group convolutions and channel shuffles, on the kernels of ``mixing.c``."""
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nas_space.kernels import library
+from nas_space.kernels.calling import call
+
+STAGES = 3
+"""Convolutions of a chain at most."""
+
+_POINTER = ctypes.c_void_p
+_FORWARD = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 6)
+_BACKWARD = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """``mixing_forward`` and ``mixing_backward`` of ``mixing.c``, which says what they take."""
+
+    forward: Callable[..., int]
+    backward: Callable[..., int]
+
+
+@cache
+def kernels() -> Kernels | None:
+    """The compiled kernels, or None where they cannot be had."""
+    found = library("mixing")
+    if found is None:
+        return None
+    return Kernels(_FORWARD(("mixing_forward", found)), _BACKWARD(("mixing_backward", found)))
+
+
+class MixingFunction(torch.autograd.Function):
+    """Up to three 1×1 group convolutions, a channel shuffle before the first and after each.
+
+    The i-th has groups of K_i channels. The channels' numbers have digits of radices ``inner``,
+    K_1, K_2, …, whose product divides C, the first of them running fastest; the i-th convolution
+    mixes the digit of radix K_i, and shuffles bring it to the front before, and back at the end.
+
+    The kernels are handed pointers, so who calls `apply` vouches for them: x is (N, C, H, W) in
+    channels_last, float32 or bfloat16; weights are (C, K_i, 1, 1), float32 and contiguous; all on
+    the CPU. There is no second derivative.
+
+    Source: Zhang et al., arXiv 1707.02725, and Xie et al., arXiv 1804.06202: P_n W_n … P_2 W_2.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch's own, untyped
+        x: Tensor,
+        inner: int,
+        *weights: Tensor,
+    ) -> Tensor:
+        """Map x (N, C, H, W) to y of the same shape and type."""
+        ctx.inner = inner
+        ctx.save_for_backward(x, *weights)
+        y = torch.empty_like(x)
+        call(_kernels().forward, x, *_three(weights), y, _shape(x, inner, weights))
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        dy: Tensor,
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of x and of the weights from y's."""
+        x, *weights = ctx.saved_tensors
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        dx = torch.empty_like(x)
+        gradients = [torch.zeros_like(weight) for weight in weights]
+        shape = _shape(x, ctx.inner, weights)
+        call(_kernels().backward, x, dy, *_three(weights), dx, *_three(gradients), shape)
+        return dx, None, *gradients
+
+
+def _three(parts: "tuple[Tensor, ...] | list[Tensor]") -> tuple[Tensor | None, ...]:
+    return *parts, *[None] * (STAGES - len(parts))
+
+
+def _shape(
+    x: Tensor, inner: int, weights: "tuple[Tensor, ...] | list[Tensor]"
+) -> "ctypes.Array[ctypes.c_long]":
+    """The struct of that name in ``mixing.c``."""
+    channels = x.shape[1]
+    widths = [*(weight.shape[1] for weight in weights), 0, 0][:STAGES]
+    half = x.dtype is torch.bfloat16
+    row = (x.numel() // channels, channels, inner, len(weights), *widths, half)
+    return (ctypes.c_long * len(row))(*row)
+
+
+def _kernels() -> Kernels:
+    found = kernels()
+    assert found is not None  # noqa: S101 - who calls the function has asked
+    return found
