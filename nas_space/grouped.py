@@ -10,7 +10,8 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
   for 8×8, in bf16 0.6 to 0.9 for 16×16 and 32×32;
 - wider groups, from 12 channels in fp32 and 16 or 24 in bf16, by Winograd's minimal filtering as
   dense ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
-- maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`);
+- maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`), and those
+  of up to 2×2 in groups of 3 and 6, too: 0.3 to 0.4 of torch's time with AVX2;
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
   with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group.
 
@@ -39,6 +40,8 @@ _LARGE = 2**19
 """Numbers of a batch's maps, in fp32: beyond, torch's depthwise convolutions are as fast."""
 _CHANNELS_A_PIXEL = 2
 """Channels of a group for each pixel of a target map, from which direct kernels are the fastest."""
+_TINY = 4
+"""Pixels of a target map, up to which they also are for any groups that have no kernels."""
 _LANES_SQUARED = 128
 """Groups of so many channels by lanes are as wide as our own kernels are fast, in fp32."""
 _FILTERED, _FILTERED_HALF = 12, 24
@@ -68,9 +71,10 @@ class GroupConv2d(Planned, nn.Conv2d):
             found["depthwise"] = self._channel_by_channel
         if self._filters(x, half):
             found["winograd"] = self._by_filtering
-        if not half and self._widest >= _CHANNELS_A_PIXEL * pixels and self._has_direct(x):
-            found["direct"] = self._directly
         has_kernels = self._has_kernels(x)
+        wide = self._widest >= _CHANNELS_A_PIXEL * pixels
+        if not half and (wide or (pixels <= _TINY and not has_kernels)) and self._has_direct(x):
+            found["direct"] = self._directly
         narrow = self._widest <= (_WIDEST_HALF if half else _LANES_SQUARED // lanes())
         if has_kernels and narrow and (strided or not depthwise):
             found["own"] = self._by_kernels
