@@ -5,7 +5,8 @@ them, the 1×1 ones take as long as a dense one or longer, and each shuffle half
 
 - they have a kernel of their own (`nas_space.kernels.mixing`), which shuffles nothing and goes
   through all of them at once. Forward and backward on one core with AVX2, batch 64, in fp32, take
-  0.2 to 0.6 of the best other way's time for maps of 2×2 to 8×8, 0.5 to 1 for larger ones;
+  0.3 to 0.5 of the best other way's time for most on maps of 2×2 to 8×8 (0.8 for 256 channels in
+  groups of 32 on 2×2), and 0.55 to 1 on larger ones;
 - on larger maps, where a group is half of all channels, and in bf16, they are computed as the one
   dense convolution that they are together, up to 128 channels.
 

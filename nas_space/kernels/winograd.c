@@ -27,6 +27,8 @@ enum {
     VECTORS = POINTS * LANES, /* numbers that LANES channels of a tile have at all points */
     LINE = 64,                /* bytes of a cache's line */
     CACHE = 128 * 1024 / sizeof(float), /* numbers that belong to points at a time */
+    HEAVY = 4 * 1024 * 1024 / sizeof(float), /* weights at all points that fit no cache, */
+    MANY = 132,                              /* and tiles that they then serve at a time */
 };
 
 /* ---- a call ---- */
@@ -53,7 +55,7 @@ static long some(const shape *s)
 {
     long fitting = CACHE / (POINTS * (wide(s->from) + wide(s->to))) / ROWS * ROWS;
     long all = (tiles(s) + ROWS - 1) / ROWS * ROWS;
-    long least = 2 * ROWS;
+    long least = POINTS * wide(s->from) * wide(s->to) > HEAVY ? MANY : 2 * ROWS;
     if (fitting < least)
         fitting = least;
     return fitting < all ? fitting : all;

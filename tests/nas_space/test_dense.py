@@ -69,6 +69,14 @@ def test_minimal_filtering_gives_output_and_gradients_of_the_definition(
 
 
 @compiled
+@pytest.mark.parametrize("images", [10, 150])
+def test_minimal_filtering_of_many_channels_takes_more_tiles_at_a_time(images: int) -> None:
+    torch.manual_seed(0)
+    x, weight = rows(images, 180, 3, 4), rows(170, 180, 3, 3)
+    assert all(farthest(*pair) < 1e-4 for pair in both(WinogradFunction.apply, x, weight))
+
+
+@compiled
 @settings(max_examples=100)
 @given(
     images=st.integers(1, 20),
