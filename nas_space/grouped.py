@@ -9,7 +9,8 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
 - depthwise 3×3 ones of stride 1 have one, too (`nas_space.kernels.depthwise`): 0.5 of torch's time
   for 8×8, in bf16 0.6 to 0.9 for 16×16 and 32×32;
 - wider groups, from 12 channels in fp32 and 16 or 24 in bf16, by Winograd's minimal filtering as
-  dense ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike;
+  dense ones are (`nas_space.dense`): 0.5 to 0.8 of torch's time, with AVX2 and AVX-512 alike; on
+  maps of a single tile, 4×4, with AVX2 from 6 channels: groups of 8 take half of our kernels' time;
 - maps of a few pixels in wide groups are computed directly (`nas_space.kernels.direct`), and those
   of up to 2×2 in groups of 3 and 6, too: 0.3 to 0.4 of torch's time with AVX2;
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
@@ -151,6 +152,8 @@ class GroupConv2d(Planned, nn.Conv2d):
         if half:
             few = max(widths) <= _FEW_CHANNELS and x.numel() <= _FEW_NUMBERS
             least = _FILTERED_FEW if few else _FILTERED_HALF
+        elif area((x.shape[2], x.shape[3])) <= winograd.TILE**2:
+            least = min(least, lanes() * 3 // 4)  # of a vector
         return (
             min(widths) // self.groups >= least
             and (self.kernel_size[0], self.stride[0]) == (3, 1)

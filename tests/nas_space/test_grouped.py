@@ -233,6 +233,8 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
         ((8, 8), 32, 1, 8, True, "torch"),
         ((8, 8), 32, 2, 8, True, "torch"),
         ((12, 12), 4, 1, 8, False, "winograd"),
+        ((lanes() * 3 // 4, lanes() * 3 // 4), 8, 1, 4, False, "winograd"),
+        ((4, 4), 16, 1, 4, False, "own"),
         ((16, 16), 4, 1, 8, True, "winograd"),
         ((16, 16), 8, 1, 8, True, "torch"),
         ((16, 16), 4, 1, 32, True, "torch"),
