@@ -5,6 +5,11 @@
  * pixels are taken one at a time, of several images together, and what would be multiplied with
  * padding is left out: of the 36 products of a 2×2 map with a 3×3 kernel all but 16.
  *
+ * Maps of 2×2, where a third of a small network's multiplications may be, do with nine of those 16.
+ * A row of two pixels is y0 = w1 x0 + w2 x1, y1 = w0 x0 + w1 x1. With m = w1 (x0 + x1) that is
+ * y0 = m + (w2 - w1) x1, y1 = m + (w0 - w1) x0: three products, and in both directions three times
+ * three. What is multiplied is called a plane here: of the weights, the source and the target.
+ *
  * Activations are rows of channels (channels_last), all numbers float. A vector holds neighbouring
  * channels of the target, or for the gradient of the weights of the source; any number is taken.
  */
@@ -17,6 +22,9 @@ enum {
     IMAGES = LANES > 8 ? 8 : LANES > 4 ? 6 : 4, /* whose sums are in registers at once */
     BLOCK = LANES > 8 ? 8 : LANES > 4 ? 6 : 4,  /* target channels, likewise */
     ROOM = 2 * LANES,                           /* channels of a strip of weights */
+    PAIR = 2,                                   /* sides of a map that is computed in planes, */
+    SIDE = 3,                                   /* of its kernel, and planes of a side */
+    PLANES = SIDE * SIDE,
 };
 
 INLINE long least(long a, long b) { return a < b ? a : b; }
@@ -87,6 +95,24 @@ static void turned_strip(const shape *s, const float *weights, float *to, long c
             }
 }
 
+/* Adds what `from` source channels of IMAGES pixels bring to `vectors` vectors of target channels. */
+INLINE void add_pixels(lanes (*sum)[2], const float *const *v, const float *w, long from,
+                       int vectors)
+{
+    for (long f = 0; f < from; f++) {
+        lanes weight[2];
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            weight[k] = load(w + f * ROOM + k * LANES);
+        UNROLLED
+        for (int t = 0; t < IMAGES; t++) {
+            UNROLLED
+            for (int k = 0; k < vectors; k++)
+                sum[t][k] += v[t][f] * weight[k];
+        }
+    }
+}
+
 /* Target pixel (y, x) of IMAGES images, `vectors` vectors of channels. The images may be fewer, and
  * are then summed more often than they are stored. */
 INLINE void pixel(const shape *s, const float *source, const float *weights, float *target, long y,
@@ -108,18 +134,7 @@ INLINE void pixel(const shape *s, const float *source, const float *weights, flo
             UNROLLED
             for (int t = 0; t < IMAGES; t++)
                 v[t] = source + least(t, images - 1) * image + (row * s->width + column) * before;
-            for (long f = 0; f < s->from; f++) {
-                lanes weight[2];
-                UNROLLED
-                for (int k = 0; k < vectors; k++)
-                    weight[k] = load(w + f * ROOM + k * LANES);
-                UNROLLED
-                for (int t = 0; t < IMAGES; t++) {
-                    UNROLLED
-                    for (int k = 0; k < vectors; k++)
-                        sum[t][k] += v[t][f] * weight[k];
-                }
-            }
+            add_pixels(sum, v, w, s->from, vectors);
         }
     }
     float *to = target + (y * s->columns + x) * after;
@@ -151,6 +166,24 @@ static void patches(const shape *s, const float *source, float *to, long i, long
         }
 }
 
+/* Adds what a pixel of all images brings: `block` target and `vectors` vectors of source channels. */
+INLINE void add_images(lanes (*sum)[2], const float *seen_by, const float *d, long apart,
+                       long images, int block, int vectors)
+{
+    for (long n = 0; n < images; n++, seen_by += ROOM, d += apart) {
+        lanes pixels[2];
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            pixels[k] = load(seen_by + k * LANES);
+        UNROLLED
+        for (int c = 0; c < block; c++) {
+            UNROLLED
+            for (int k = 0; k < vectors; k++)
+                sum[c][k] += d[c] * pixels[k];
+        }
+    }
+}
+
 /* Of `block` target and up to `vectors` vectors of source channels, at that tap. */
 INLINE void products(const shape *s, const float *seen_by, const float *dy, float *to, long i,
                      long j, long count, int block, int vectors)
@@ -162,18 +195,8 @@ INLINE void products(const shape *s, const float *seen_by, const float *dy, floa
             if (seen(s, y, i, s->height) < 0 || seen(s, x, j, s->width) < 0)
                 continue;
             const float *d = dy + (y * s->columns + x) * after;
-            for (long n = 0; n < s->images; n++, seen_by += ROOM, d += result) {
-                lanes pixels[2];
-                UNROLLED
-                for (int k = 0; k < vectors; k++)
-                    pixels[k] = load(seen_by + k * LANES);
-                UNROLLED
-                for (int c = 0; c < block; c++) {
-                    UNROLLED
-                    for (int k = 0; k < vectors; k++)
-                        sum[c][k] += d[c] * pixels[k];
-                }
-            }
+            add_images(sum, seen_by, d, result, s->images, block, vectors);
+            seen_by += s->images * ROOM;
         }
     UNROLLED
     for (int c = 0; c < block; c++) {
@@ -195,6 +218,209 @@ INLINE void column(const shape *s, const float *seen_by, const float *dy, float 
         products(s, seen_by, dy + o, to + o * apart, i, j, count, 2, vectors);
     if (o < s->to)
         products(s, seen_by, dy + o, to + o * apart, i, j, count, 1, vectors);
+}
+
+/* ---- maps of 2×2 in planes ---- */
+
+/* Narrower groups are not worth it: parts of vectors are slow to read and to write. */
+INLINE int in_planes(const shape *s)
+{
+    return s->height == PAIR && s->width == PAIR && s->kernel == SIDE && s->stride == 1 &&
+           s->spread == 1 && s->from >= LANES && s->to >= LANES;
+}
+
+/* Of three weights; of two pixels of a source; of two of a target's gradient; and back, of the sums
+ * of products to two pixels of a target, and to three weights' gradients. */
+INLINE void weight_axis(lanes *to, const lanes *w)
+{
+    to[0] = w[1];
+    to[1] = w[2] - w[1];
+    to[2] = w[0] - w[1];
+}
+
+INLINE void source_axis(lanes *to, const lanes *x)
+{
+    to[0] = x[0] + x[1];
+    to[1] = x[1];
+    to[2] = x[0];
+}
+
+INLINE void gradient_axis(lanes *to, const lanes *dy)
+{
+    to[0] = dy[0] + dy[1];
+    to[1] = dy[0];
+    to[2] = dy[1];
+}
+
+INLINE void target_axis(lanes *to, const lanes *m)
+{
+    to[0] = m[0] + m[1];
+    to[1] = m[0] + m[2];
+}
+
+INLINE void back_axis(lanes *to, const lanes *m)
+{
+    to[0] = m[2];
+    to[1] = m[0] - m[1] - m[2];
+    to[2] = m[1];
+}
+
+typedef void axis(lanes *to, const lanes *from);
+
+/* A map on the rows, then on the columns, of a square of `from` by `from` vectors, which lie
+ * `from_apart` numbers apart, to one of `to` by `to`; each of `count` numbers. */
+INLINE void transform(axis *one, int from, int to, const float *source, long from_apart,
+                      float *target, long to_apart, long count)
+{
+    lanes half[SIDE][SIDE];
+    UNROLLED
+    for (int i = 0; i < from; i++) {
+        lanes line[SIDE];
+        UNROLLED
+        for (int j = 0; j < from; j++)
+            line[j] = load_some(source, (i * from + j) * from_apart, count, 0);
+        one(half[i], line);
+    }
+    UNROLLED
+    for (int j = 0; j < to; j++) {
+        lanes line[SIDE], result[SIDE];
+        UNROLLED
+        for (int i = 0; i < from; i++)
+            line[i] = half[i][j];
+        one(result, line);
+        UNROLLED
+        for (int i = 0; i < to; i++)
+            store_some(target, (i * to + j) * to_apart, result[i], count, 0);
+    }
+}
+
+/* Maps of 2×2 (images, 2, 2, groups * channels) as (PLANES, images, channels), of a group. */
+INLINE void spread(axis *one, const shape *s, const float *from, float *to, long channels)
+{
+    long pitch = s->groups * channels;
+    for (long n = 0; n < s->images; n++)
+        for (long c = 0; c < channels; c += LANES) {
+            const float *map = from + n * PAIR * PAIR * pitch + c;
+            float *planes = to + n * channels + c;
+            if (c + LANES <= channels)
+                transform(one, PAIR, SIDE, map, pitch, planes, s->images * channels, LANES);
+            else
+                transform(one, PAIR, SIDE, map, pitch, planes, s->images * channels, channels - c);
+        }
+}
+
+/* A plane of IMAGES images, or fewer at the end, and of a strip of target channels. */
+INLINE void plane(const float *source, const float *weights, float *to, long from, long images,
+                  int vectors)
+{
+    lanes sum[IMAGES][2] = {{{0}}};
+    const float *v[IMAGES];
+    UNROLLED
+    for (int t = 0; t < IMAGES; t++)
+        v[t] = source + least(t, images - 1) * from;
+    add_pixels(sum, v, weights, from, vectors);
+    UNROLLED
+    for (int t = 0; t < IMAGES; t++)
+        if (t < images)
+            UNROLLED
+            for (int k = 0; k < vectors; k++)
+                store(to + t * ROOM + k * LANES, sum[t][k]);
+}
+
+/* As `correlate`, with room for the planes of the source and of a strip of the target. */
+static void correlate_planes(const shape *s, const float *source, const float *weights,
+                             float *target, float *taps, float *planes, int turned)
+{
+    long pitch = s->groups * s->to, size = s->images * s->from, strip_size = s->images * ROOM;
+    float *sums = planes + PLANES * size;
+    spread(source_axis, s, source, planes, s->from);
+    for (long c = 0; c < s->to; c += ROOM) {
+        long count = least(ROOM, s->to - c);
+        (turned ? turned_strip : strip)(s, weights, taps, c, count);
+        for (long i = 0; i < s->from * ROOM; i += LANES)
+            transform(weight_axis, SIDE, SIDE, taps + i, s->from * ROOM, taps + i,
+                      s->from * ROOM, LANES);
+        for (long p = 0; p < PLANES; p++)
+            for (long n = 0; n < s->images; n += IMAGES) {
+                const float *from = planes + p * size + n * s->from;
+                const float *by = taps + p * s->from * ROOM;
+                float *to = sums + p * strip_size + n * ROOM;
+                if (count > LANES)
+                    plane(from, by, to, s->from, least(IMAGES, s->images - n), 2);
+                else
+                    plane(from, by, to, s->from, least(IMAGES, s->images - n), 1);
+            }
+        for (long n = 0; n < s->images; n++)
+            for (long k = 0; k < count; k += LANES)
+                transform(target_axis, SIDE, PAIR, sums + n * ROOM + k, strip_size,
+                          target + n * PAIR * PAIR * pitch + c + k, pitch, count - k);
+    }
+}
+
+/* A strip of a plane of the source, (images, from), as (images, ROOM). */
+static void patch(const float *plane, float *to, long images, long from, long count)
+{
+    for (long n = 0; n < images; n++)
+        for (long k = 0; k < ROOM; k += LANES)
+            store(to + n * ROOM + k,
+                  count > k ? load_some(plane, n * from + k, count - k, 0) : (lanes){0});
+}
+
+INLINE void plane_products(const float *seen_by, const float *d, float *to, const shape *s,
+                           long count, int block, int vectors)
+{
+    lanes sum[BLOCK][2] = {{{0}}};
+    add_images(sum, seen_by, d, s->to, s->images, block, vectors);
+    UNROLLED
+    for (int c = 0; c < block; c++)
+        UNROLLED
+        for (int k = 0; k < vectors; k++)
+            store_some(to, c * PLANES * s->from + k * LANES, sum[c][k], count - k * LANES, 0);
+}
+
+/* As that, of all target channels. */
+INLINE void plane_column(const float *seen_by, const float *d, float *to, const shape *s,
+                         long count, int vectors)
+{
+    long o = 0, apart = PLANES * s->from;
+    for (; o + BLOCK <= s->to; o += BLOCK)
+        plane_products(seen_by, d + o, to + o * apart, s, count, BLOCK, vectors);
+    for (; o < s->to; o++)
+        plane_products(seen_by, d + o, to + o * apart, s, count, 1, vectors);
+}
+
+/* As `gradient_of_weights`, with room for the planes of the source and of the target's gradient. */
+static void gradient_by_planes(const shape *s, const float *source, const float *dy,
+                               float *gradient, float *seen_by, float *planes)
+{
+    long size = s->images * s->from;
+    float *theirs = planes + PLANES * size;
+    spread(source_axis, s, source, planes, s->from);
+    spread(gradient_axis, s, dy, theirs, s->to);
+    for (long f = 0; f < s->from; f += ROOM) {
+        long count = least(ROOM, s->from - f);
+        for (long p = 0; p < PLANES; p++) {
+            const float *d = theirs + p * s->images * s->to;
+            float *to = gradient + p * s->from + f;
+            patch(planes + p * size + f, seen_by, s->images, s->from, count);
+            if (count > LANES)
+                plane_column(seen_by, d, to, s, count, 2);
+            else
+                plane_column(seen_by, d, to, s, count, 1);
+        }
+        for (long o = 0; o < s->to; o++)
+            for (long k = 0; k < count; k += LANES) {
+                float *at = gradient + o * PLANES * s->from + f + k;
+                transform(back_axis, SIDE, SIDE, at, s->from, at, s->from, count - k);
+            }
+    }
+}
+
+/* Numbers of the planes of a call. */
+static long planes_of(const shape *s)
+{
+    long after = s->to > ROOM ? s->to : ROOM;
+    return in_planes(s) ? PLANES * s->images * (s->from + after) : 0;
 }
 
 /* ---- a group ---- */
@@ -248,11 +474,18 @@ int direct_correlate(const float *source, const float *weights, float *target, c
 {
     shape s = flat(*given);
     long apart = s.kernel * s.kernel * s.from * s.to;
-    float *taps = malloc(s.kernel * s.kernel * s.from * ROOM * sizeof(float));
+    long room = s.kernel * s.kernel * s.from * ROOM;
+    float *taps = malloc((room + planes_of(&s)) * sizeof(float)), *planes = taps + room;
     if (!taps)
         return 1;
-    for (long g = 0; g < s.groups; g++)
-        correlate(&s, source + g * s.from, weights + g * apart, target + g * s.to, taps, turned);
+    for (long g = 0; g < s.groups; g++) {
+        const float *from = source + g * s.from, *with = weights + g * apart;
+        float *to = target + g * s.to;
+        if (in_planes(&s))
+            correlate_planes(&s, from, with, to, taps, planes, turned);
+        else
+            correlate(&s, from, with, to, taps, turned);
+    }
     free(taps);
     return 0;
 }
@@ -262,11 +495,18 @@ int direct_products(const float *source, const float *dy, float *gradient, const
 {
     shape s = flat(*given);
     long apart = s.kernel * s.kernel * s.from * s.to;
-    float *seen_by = malloc(s.images * s.rows * s.columns * ROOM * sizeof(float));
+    long room = s.images * s.rows * s.columns * ROOM;
+    float *seen_by = malloc((room + planes_of(&s)) * sizeof(float)), *planes = seen_by + room;
     if (!seen_by)
         return 1;
-    for (long g = 0; g < s.groups; g++)
-        gradient_of_weights(&s, source + g * s.from, dy + g * s.to, gradient + g * apart, seen_by);
+    for (long g = 0; g < s.groups; g++) {
+        const float *from = source + g * s.from, *by = dy + g * s.to;
+        float *to = gradient + g * apart;
+        if (in_planes(&s))
+            gradient_by_planes(&s, from, by, to, seen_by, planes);
+        else
+            gradient_of_weights(&s, from, by, to, seen_by);
+    }
     free(seen_by);
     return 0;
 }

@@ -95,6 +95,18 @@ def test_direct_kernels_give_output_and_gradients_of_the_definition(
 
 
 @compiled
+@settings(max_examples=60)
+@given(images=st.integers(1, 20), widths=st.tuples(st.integers(1, 70), st.integers(1, 70)))
+def test_direct_kernels_do_so_for_maps_of_2x2_with_fewer_products(
+    images: int, widths: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    x, weight = rows(images, widths[0], 2, 2), rows(widths[1], widths[0], 3, 3)
+    found = both(lambda x, weight: DirectFunction.apply(x, weight, 1), x, weight)
+    assert all(farthest(*pair) < 1e-5 for pair in found)
+
+
+@compiled
 def test_a_gradient_lies_in_memory_as_the_weights_of_a_network_do() -> None:
     """Else torch would put it in order, in every step."""
     x, weight = rows(64, 64, 4, 4), rows(64, 64, 3, 3).requires_grad_()
