@@ -5,7 +5,7 @@
  * pixels are taken one at a time, of several images together, and what would be multiplied with
  * padding is left out: of the 36 products of a 2×2 map with a 3×3 kernel all but 16.
  *
- * Maps of 2×2, where a third of a small network's multiplications may be, do with nine of those 16.
+ * Of those 16, maps of 2×2 do with nine.
  * A row of two pixels is y0 = w1 x0 + w2 x1, y1 = w0 x0 + w1 x1. With m = w1 (x0 + x1) that is
  * y0 = m + (w2 - w1) x1, y1 = m + (w0 - w1) x0: three products, and in both directions three times
  * three. What is multiplied is called a plane here: of the weights, the source and the target.
@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-#include "lanes.h"
+#include "axes.h"
 
 enum {
     IMAGES = LANES > 8 ? 8 : LANES > 4 ? 6 : 4, /* whose sums are in registers at once */
@@ -95,7 +95,7 @@ static void turned_strip(const shape *s, const float *weights, float *to, long c
             }
 }
 
-/* Adds what `from` source channels of IMAGES pixels bring to `vectors` vectors of target channels. */
+/* Adds what `from` source channels of IMAGES pixels bring to some vectors of target channels. */
 INLINE void add_pixels(lanes (*sum)[2], const float *const *v, const float *w, long from,
                        int vectors)
 {
@@ -166,7 +166,7 @@ static void patches(const shape *s, const float *source, float *to, long i, long
         }
 }
 
-/* Adds what a pixel of all images brings: `block` target and `vectors` vectors of source channels. */
+/* Adds what a pixel of all images brings: `block` target, `vectors` vectors of source channels. */
 INLINE void add_images(lanes (*sum)[2], const float *seen_by, const float *d, long apart,
                        long images, int block, int vectors)
 {
@@ -231,67 +231,44 @@ INLINE int in_planes(const shape *s)
 
 /* Of three weights; of two pixels of a source; of two of a target's gradient; and back, of the sums
  * of products to two pixels of a target, and to three weights' gradients. */
-INLINE void weight_axis(lanes *to, const lanes *w)
+INLINE void weight_axis(lanes *to, long apart, const lanes *w)
 {
     to[0] = w[1];
-    to[1] = w[2] - w[1];
-    to[2] = w[0] - w[1];
+    to[apart] = w[2] - w[1];
+    to[2 * apart] = w[0] - w[1];
 }
 
-INLINE void source_axis(lanes *to, const lanes *x)
+INLINE void source_axis(lanes *to, long apart, const lanes *x)
 {
     to[0] = x[0] + x[1];
-    to[1] = x[1];
-    to[2] = x[0];
+    to[apart] = x[1];
+    to[2 * apart] = x[0];
 }
 
-INLINE void gradient_axis(lanes *to, const lanes *dy)
+INLINE void gradient_axis(lanes *to, long apart, const lanes *dy)
 {
     to[0] = dy[0] + dy[1];
-    to[1] = dy[0];
-    to[2] = dy[1];
+    to[apart] = dy[0];
+    to[2 * apart] = dy[1];
 }
 
-INLINE void target_axis(lanes *to, const lanes *m)
+INLINE void target_axis(lanes *to, long apart, const lanes *m)
 {
     to[0] = m[0] + m[1];
-    to[1] = m[0] + m[2];
+    to[apart] = m[0] + m[2];
 }
 
-INLINE void back_axis(lanes *to, const lanes *m)
+INLINE void back_axis(lanes *to, long apart, const lanes *m)
 {
     to[0] = m[2];
-    to[1] = m[0] - m[1] - m[2];
-    to[2] = m[1];
+    to[apart] = m[0] - m[1] - m[2];
+    to[2 * apart] = m[1];
 }
 
-typedef void axis(lanes *to, const lanes *from);
-
-/* A map on the rows, then on the columns, of a square of `from` by `from` vectors, which lie
- * `from_apart` numbers apart, to one of `to` by `to`; each of `count` numbers. */
-INLINE void transform(axis *one, int from, int to, const float *source, long from_apart,
-                      float *target, long to_apart, long count)
+/* `side` by `side` vectors of `count` numbers, one of them every `apart` numbers. */
+INLINE grid square(float *numbers, int side, long apart, long count)
 {
-    lanes half[SIDE][SIDE];
-    UNROLLED
-    for (int i = 0; i < from; i++) {
-        lanes line[SIDE];
-        UNROLLED
-        for (int j = 0; j < from; j++)
-            line[j] = load_some(source, (i * from + j) * from_apart, count, 0);
-        one(half[i], line);
-    }
-    UNROLLED
-    for (int j = 0; j < to; j++) {
-        lanes line[SIDE], result[SIDE];
-        UNROLLED
-        for (int i = 0; i < from; i++)
-            line[i] = half[i][j];
-        one(result, line);
-        UNROLLED
-        for (int i = 0; i < to; i++)
-            store_some(target, (i * to + j) * to_apart, result[i], count, 0);
-    }
+    return (grid){numbers, side * apart, apart, count, 0};
 }
 
 /* Maps of 2×2 (images, 2, 2, groups * channels) as (PLANES, images, channels), of a group. */
@@ -300,12 +277,14 @@ INLINE void spread(axis *one, const shape *s, const float *from, float *to, long
     long pitch = s->groups * channels;
     for (long n = 0; n < s->images; n++)
         for (long c = 0; c < channels; c += LANES) {
-            const float *map = from + n * PAIR * PAIR * pitch + c;
+            float *map = (float *)from + n * PAIR * PAIR * pitch + c;
             float *planes = to + n * channels + c;
             if (c + LANES <= channels)
-                transform(one, PAIR, SIDE, map, pitch, planes, s->images * channels, LANES);
+                transform(one, PAIR, SIDE, square(map, PAIR, pitch, LANES),
+                          square(planes, SIDE, s->images * channels, LANES));
             else
-                transform(one, PAIR, SIDE, map, pitch, planes, s->images * channels, channels - c);
+                transform(one, PAIR, SIDE, square(map, PAIR, pitch, channels - c),
+                          square(planes, SIDE, s->images * channels, channels - c));
         }
 }
 
@@ -337,9 +316,10 @@ static void correlate_planes(const shape *s, const float *source, const float *w
     for (long c = 0; c < s->to; c += ROOM) {
         long count = least(ROOM, s->to - c);
         (turned ? turned_strip : strip)(s, weights, taps, c, count);
-        for (long i = 0; i < s->from * ROOM; i += LANES)
-            transform(weight_axis, SIDE, SIDE, taps + i, s->from * ROOM, taps + i,
-                      s->from * ROOM, LANES);
+        for (long i = 0; i < s->from * ROOM; i += LANES) {
+            grid weight = square(taps + i, SIDE, s->from * ROOM, LANES);
+            transform(weight_axis, SIDE, SIDE, weight, weight);
+        }
         for (long p = 0; p < PLANES; p++)
             for (long n = 0; n < s->images; n += IMAGES) {
                 const float *from = planes + p * size + n * s->from;
@@ -352,8 +332,9 @@ static void correlate_planes(const shape *s, const float *source, const float *w
             }
         for (long n = 0; n < s->images; n++)
             for (long k = 0; k < count; k += LANES)
-                transform(target_axis, SIDE, PAIR, sums + n * ROOM + k, strip_size,
-                          target + n * PAIR * PAIR * pitch + c + k, pitch, count - k);
+                transform(target_axis, SIDE, PAIR,
+                          square(sums + n * ROOM + k, SIDE, strip_size, LANES),
+                          square(target + n * PAIR * PAIR * pitch + c + k, PAIR, pitch, count - k));
     }
 }
 
@@ -411,7 +392,8 @@ static void gradient_by_planes(const shape *s, const float *source, const float 
         for (long o = 0; o < s->to; o++)
             for (long k = 0; k < count; k += LANES) {
                 float *at = gradient + o * PLANES * s->from + f + k;
-                transform(back_axis, SIDE, SIDE, at, s->from, at, s->from, count - k);
+                grid weight = square(at, SIDE, s->from, count - k);
+                transform(back_axis, SIDE, SIDE, weight, weight);
             }
     }
 }
@@ -475,14 +457,14 @@ int direct_correlate(const float *source, const float *weights, float *target, c
     shape s = flat(*given);
     long apart = s.kernel * s.kernel * s.from * s.to;
     long room = s.kernel * s.kernel * s.from * ROOM;
-    float *taps = malloc((room + planes_of(&s)) * sizeof(float)), *planes = taps + room;
+    float *taps = malloc((room + planes_of(&s)) * sizeof(float));
     if (!taps)
         return 1;
     for (long g = 0; g < s.groups; g++) {
         const float *from = source + g * s.from, *with = weights + g * apart;
         float *to = target + g * s.to;
         if (in_planes(&s))
-            correlate_planes(&s, from, with, to, taps, planes, turned);
+            correlate_planes(&s, from, with, to, taps, taps + room, turned);
         else
             correlate(&s, from, with, to, taps, turned);
     }
@@ -496,14 +478,14 @@ int direct_products(const float *source, const float *dy, float *gradient, const
     shape s = flat(*given);
     long apart = s.kernel * s.kernel * s.from * s.to;
     long room = s.images * s.rows * s.columns * ROOM;
-    float *seen_by = malloc((room + planes_of(&s)) * sizeof(float)), *planes = seen_by + room;
+    float *seen_by = malloc((room + planes_of(&s)) * sizeof(float));
     if (!seen_by)
         return 1;
     for (long g = 0; g < s.groups; g++) {
         const float *from = source + g * s.from, *by = dy + g * s.to;
         float *to = gradient + g * apart;
         if (in_planes(&s))
-            gradient_by_planes(&s, from, by, to, seen_by, planes);
+            gradient_by_planes(&s, from, by, to, seen_by, seen_by + room);
         else
             gradient_of_weights(&s, from, by, to, seen_by);
     }

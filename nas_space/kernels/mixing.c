@@ -21,7 +21,7 @@ enum {
     INS = LANES / OUTS,     /* for gradients of weights: with OUTS, a square of sums to turn */
     STEP = 2 * LANES,       /* pixels, likewise */
     MOST = 256,             /* pixels of a block */
-    APART = 16,             /* floats between rows, or those of a group fall on the same cache lines */
+    APART = 16,             /* floats between rows, or a group's fall on the same cache lines */
     CACHE = 192 * 1024 / 4, /* floats of all rows together */
     LINE = 64,              /* bytes */
 };
@@ -297,7 +297,7 @@ int mixing_forward(const void *x, const float *first, const float *second, const
     return 0;
 }
 
-/* The gradient of the activations, and those of the weights, which have to be zeros. 1: no memory. */
+/* The gradient of the activations, and of the weights, which has to be zeros. 1: no memory. */
 int mixing_backward(const void *x, const void *dy, const float *first, const float *second,
                     const float *third, void *dx, float *dfirst, float *dsecond, float *dthird,
                     const shape *s)

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-#include "lanes.h"
+#include "axes.h"
 
 enum {
     TILE = 4,    /* sides in pixels */
@@ -159,42 +159,6 @@ INLINE void back_axis(lanes *to, long apart, const lanes *u)
     to[0] = u[0] / 4 - one / 6 + two / 24;
     to[apart] = (u[2] - u[1]) / 6 + (u[3] - u[4]) / 12;
     to[2 * apart] = (two - one) / 6 + u[5];
-}
-
-/* ---- both axes, LANES channels ---- */
-
-typedef void axis(lanes *to, long apart, const lanes *from);
-
-/* `from` times `from` vectors of numbers in memory, or `to` times `to`. */
-typedef struct {
-    void *numbers;
-    long row, column; /* how many numbers lie between neighbours */
-    long count;       /* numbers of a vector; the others are zeros, and are not written */
-    int half;         /* bfloat16 */
-} grid;
-
-/* An axis' map on the rows, then on the columns, of `from` times `from` vectors to `to` times. */
-INLINE void transform(axis *one, int from, int to, grid source, grid target)
-{
-    lanes half[PATCH * PATCH];
-    UNROLLED
-    for (int i = 0; i < from; i++) {
-        lanes line[PATCH];
-        UNROLLED
-        for (int j = 0; j < from; j++)
-            line[j] = load_some(source.numbers, i * source.row + j * source.column, source.count,
-                                source.half);
-        one(half + i, PATCH, line);
-    }
-    UNROLLED
-    for (int j = 0; j < to; j++) {
-        lanes line[PATCH];
-        one(line, 1, half + j * PATCH);
-        UNROLLED
-        for (int i = 0; i < to; i++)
-            store_some(target.numbers, i * target.row + j * target.column, line[i], target.count,
-                       target.half);
-    }
 }
 
 /* Where a tile's points lie for LANES channels. */
