@@ -25,8 +25,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs.base import area, out_size
+from nas_space.cpu import multiplies_matrices
 from nas_space.eager import eager
-from nas_space.kernels import direct, winograd
+from nas_space.kernels import direct, matrices, winograd
 from nas_space.kernels.convolving import is_plain, suits
 from nas_space.planned import Planned, Way
 
@@ -39,7 +40,11 @@ _WIDEST = 256
 _MOST_WASTE = 1.8
 """Pixels of whole tiles for each pixel of a map: a map of 3×3 is a tile of 4×4."""
 _FEW_PIXELS = 16
-"""Of a map: up to so many are computed directly, whatever the channels."""
+"""Of a map: up to so many are computed directly, whatever the channels; 1×1 by matrices."""
+_FEW_STRIDED = 64
+"""Likewise of the input of a strided one, by matrices."""
+_CACHED = 2**18
+"""Numbers of an image's maps, likewise: more do not fit a CPU's cache when they are laid out."""
 _NARROW = 64
 """Up to so many channels, four times as many pixels are."""
 
@@ -114,6 +119,8 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     half = torch.is_autocast_enabled(x.device.type)
     fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
+    if fits and half and multiplies(x, max(c_in, c_out), side, stride):
+        found["matrices"] = partial(_by_matrices, weight, stride)
     filterable = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
     if filterable and filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
         found["winograd"] = partial(_by_winograd, weight)
@@ -125,6 +132,18 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     ):
         found["direct"] = partial(_directly, weight, stride)
     return found
+
+
+def multiplies(x: Tensor, widest: int, side: int, stride: int) -> bool:
+    """Whether a CPU multiplies matrices, and a K×K convolution of maps x in bf16 so is fast."""
+    pixels = area((x.shape[2], x.shape[3]))
+    most = _FEW_PIXELS if side == 1 else _FEW_STRIDED if stride > 1 else _CACHED // x.shape[1]
+    return (
+        multiplies_matrices()
+        and pixels <= most
+        and widest <= _WIDEST
+        and matrices.kernels() is not None
+    )
 
 
 def filters(x: Tensor, widest: int) -> bool:
@@ -148,6 +167,11 @@ def _is_small(x: Tensor, stride: int, widest: int) -> bool:
 
 def _by_winograd(weight: Tensor, x: Tensor) -> Tensor:
     y: Tensor = winograd.WinogradFunction.apply(x, weight)
+    return y
+
+
+def _by_matrices(weight: Tensor, stride: int, x: Tensor) -> Tensor:
+    y: Tensor = matrices.MatricesFunction.apply(x, weight, stride)
     return y
 
 

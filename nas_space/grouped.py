@@ -19,16 +19,17 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
 Parameters, and what they mean, are untouched.
 """
 
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs.base import area, out_size
-from nas_space.dense import filters
+from nas_space.cpu import lanes
+from nas_space.dense import filters, multiplies
 from nas_space.eager import eager
-from nas_space.kernels import depthwise, direct, winograd
+from nas_space.kernels import depthwise, direct, matrices, winograd
 from nas_space.kernels.convolving import is_plain, suits
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.planned import Planned, Way
@@ -49,6 +50,8 @@ _FILTERED, _FILTERED_HALF = 12, 24
 """Channels of a group from which minimal filtering is the fastest, in fp32 and in bf16."""
 _FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
 """Likewise in bf16, where a batch's maps have so few channels, and numbers in all."""
+_MULTIPLIED, _MULTIPLIED_STRIDED = 4, 8
+"""Channels of a group from which a matrix multiplier is the fastest, in bf16 where there is one."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 
@@ -68,6 +71,8 @@ class GroupConv2d(Planned, nn.Conv2d):
         pixels = area(out_size((x.shape[-2], x.shape[-1]), self.stride[0]))
         together = 1 if depthwise or x.numel() < _FEW * self.in_channels else self._together(half)
         found: dict[str, Way] = {}
+        if half and self._multiplies(x):
+            found["matrices"] = self._by_matrices
         if self._is_depthwise(x):
             found["depthwise"] = self._channel_by_channel
         if self._filters(x, half):
@@ -92,6 +97,10 @@ class GroupConv2d(Planned, nn.Conv2d):
     def _widest(self) -> int:
         """Channels of a group, in or out."""
         return max(self.in_channels, self.out_channels) // self.groups
+
+    def _by_matrices(self, x: Tensor) -> Tensor:
+        y: Tensor = matrices.MatricesFunction.apply(x, self.weight, self.stride[0])
+        return y
 
     def _directly(self, x: Tensor) -> Tensor:
         y: Tensor = direct.DirectFunction.apply(x, self.weight, self.stride[0])
@@ -162,6 +171,12 @@ class GroupConv2d(Planned, nn.Conv2d):
             and winograd.kernels() is not None
         )
 
+    def _multiplies(self, x: Tensor) -> bool:
+        """Whether a CPU's matrix multiplier serves, and pays."""
+        least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
+        side = self.kernel_size[0]
+        return self._widest >= least and self._fits(x) and multiplies(x, self._widest, side, 1)
+
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""
         return self._fits(x) and x.shape[0] >= direct.IMAGES and direct.kernels() is not None
@@ -181,12 +196,6 @@ class GroupConv2d(Planned, nn.Conv2d):
 
 def _is_half(x: Tensor) -> bool:
     return x.dtype is torch.bfloat16 or torch.is_autocast_enabled(x.device.type)
-
-
-@cache
-def lanes() -> int:
-    """Numbers in a vector of this CPU, in fp32."""
-    return 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
 
 
 def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:

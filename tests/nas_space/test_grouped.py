@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas_space.convs import parse
-from nas_space.grouped import GroupConv2d, block_diagonal, lanes
+from nas_space.cpu import lanes
+from nas_space.grouped import GroupConv2d, block_diagonal
 from nas_space.kernels.depthwise import DepthwiseFunction
 from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
@@ -256,8 +257,15 @@ def test_narrow_groups_have_kernels_of_their_own_in_training_on_one_thread() -> 
     ],
 )
 def test_the_fastest_way_is_chosen(
-    widths: tuple[int, int], groups: int, stride: int, side: int, half: bool, way: str
+    widths: tuple[int, int],
+    groups: int,
+    stride: int,
+    side: int,
+    half: bool,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("nas_space.dense.multiplies_matrices", lambda: False)
     c_in, c_out = (groups * width for width in widths)
     conv = GroupConv2d(c_in, c_out, 3, stride, 1, groups=groups, bias=False)
     x = torch.randn(64, c_in, side, side).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,593 @@
+/* Convolutions of bfloat16, dense or in groups, by the matrix multiplier of a CPU.
+ *
+ * Activations are rows of channels (channels_last) and bfloat16; weights (groups * to, side, side,
+ * from) float, and rounded. Sums are float.
+ *
+ * Maps are laid out anew, some images at a time: their rows one after another, with zeros after
+ * each and after an image that are the padding of both neighbours. There a position is a pixel or
+ * such a zero, and what a row of the kernel takes at a position are neighbouring numbers, those at
+ * the next position the same a pixel further. So 16 positions by 32 such numbers are the rows of a
+ * tile, wherever maps begin and end; what is found for positions between maps is nobody's.
+ *
+ * The gradient of the source is the same with the weights turned. That of the weights is a product
+ * over all positions: the source's channels by positions, shifted for each tap, times the
+ * target's gradient, with zeros where there is no pixel.
+ *
+ * Narrow groups are computed some together, a block, with zeros where they do not meet: a tile is
+ * 16 channels wide all the same.
+ */
+
+#include <stdlib.h>
+
+#include "tiles.h"
+
+enum {
+    STRIP = 4 * SIDE,          /* positions whose sums are computed at once */
+    CACHE = 96 * 1024 / 2,     /* numbers that are laid out at a time */
+    LINE = 64,                 /* bytes */
+};
+
+/* ---- a call ---- */
+
+typedef struct {
+    long images, height, width; /* of the source */
+    long rows, columns;         /* of the target */
+    long groups, from, to;      /* channels of a group */
+    long side;                  /* of the kernel */
+    long stride;                /* source pixels from one target pixel to the next, */
+    long spread;                /* or target pixels from one source pixel to the next */
+} shape;
+
+typedef struct {
+    long together, blocks; /* groups of a block */
+    long from, to;         /* channels of a block */
+    long pad;              /* zeros after a row, rows of them after an image */
+    long across, image;    /* positions of a row, and of an image */
+    long lead;             /* positions before the first pixel */
+    long some;             /* images at a time */
+    long slices;           /* of DEPTH numbers of what a row of the kernel takes */
+} plan;
+
+static long least(long a, long b) { return a < b ? a : b; }
+static long most(long a, long b) { return a > b ? a : b; }
+static long whole(long number, long unit) { return (number + unit - 1) / unit; }
+
+static plan plan_of(const shape *s)
+{
+    plan p;
+    p.together = least(most(SIDE / most(s->from, s->to), 1), s->groups);
+    p.blocks = whole(s->groups, p.together);
+    p.from = p.together * s->from;
+    p.to = p.together * s->to;
+    p.pad = s->side / 2;
+    p.across = (s->spread > 1 ? s->columns : s->width) + p.pad;
+    long rows = (s->spread > 1 ? s->rows : s->height) + p.pad;
+    p.image = p.across * whole(rows, s->stride) * s->stride;
+    p.lead = p.pad * (p.across + 1);
+    p.some = least(most(CACHE / (p.image * (p.from + p.to)), 1), s->images);
+    p.slices = whole(s->side * p.from, DEPTH);
+    return p;
+}
+
+/* Positions that are laid out: all that some part of a tile is read from. */
+static long laid(const shape *s, const plan *p)
+{
+    return p->some * p->image + 2 * p->lead + (STRIP + DEPTH) * s->stride;
+}
+
+static void *room(long numbers, long bytes)
+{
+    long size = whole(numbers * bytes, LINE) * LINE;
+    void *found = aligned_alloc(LINE, size);
+    if (found)
+        memset(found, 0, size);
+    return found;
+}
+
+/* ---- maps ---- */
+
+typedef struct {
+    const uint16_t *numbers;
+    long height, width, channels;
+    long apart; /* positions from a pixel to the next */
+} maps;
+
+/* Lays out channels c to c + width of some images, from a position of `cells` on. */
+static void lay(const maps *m, long c, long width, long first, long count, const plan *p,
+                uint16_t *cells)
+{
+    long some = least(width, m->channels - c);
+    for (long n = 0; n < count; n++)
+        for (long y = 0; y < m->height; y++) {
+            const uint16_t *from =
+                m->numbers + ((first + n) * m->height + y) * m->width * m->channels + c;
+            uint16_t *to = cells + (n * p->image + y * m->apart * p->across) * width;
+            long step = m->apart * width;
+            if (some == m->channels && m->apart == 1)
+                memcpy(to, from, m->width * some * sizeof *to);
+            else if (some == SIDE)
+                for (long x = 0; x < m->width; x++)
+                    memcpy(to + x * step, from + x * m->channels, SIDE * sizeof *to);
+            else
+                for (long x = 0; x < m->width; x++)
+                    memcpy(to + x * step, from + x * m->channels, some * sizeof *to);
+        }
+}
+
+/* ---- weights ---- */
+
+/* The weights of a block as those of a dense convolution (rows, side, side, columns). */
+typedef struct {
+    long rows, columns;           /* channels of a block */
+    long group_rows, group_columns; /* and of a group */
+    long taps;
+} block;
+
+static block block_of(const shape *s, const plan *p, int turned)
+{
+    long taps = s->side * s->side;
+    return turned ? (block){p->from, p->to, s->from, s->to, taps}
+                  : (block){p->to, p->from, s->to, s->from, taps};
+}
+
+/* Calls for each run of weights of a block: where in the block, where among all weights. */
+#define EACH_RUN(b, number, together, groups)                                              \
+    for (long r = 0, end = least((together), (groups) - (number) * (together)) * (b)->group_rows; \
+         r < end; r++)                                                                     \
+        for (long k = 0, at, of; k < (b)->taps &&                                          \
+             (at = (r * (b)->taps + k) * (b)->columns + r / (b)->group_rows * (b)->group_columns, \
+              of = (((number) * (b)->rows + r) * (b)->taps + k) * (b)->group_columns, 1);  \
+             k++)
+
+/* 16 bfloat16 in words of their own. */
+INLINE words bits(lanes v) { return __builtin_convertvector(narrow(v), words); }
+
+/* 32 numbers of a row of the kernel by 16 target channels, from weights (to, side, side, from). */
+static void right_factor(const float *weights, const shape *s, const plan *p, long row, long slice,
+                         long target, uint16_t *tile)
+{
+    long width = s->side * p->from, left = width - slice * DEPTH;
+    lanes pairs[SIDE];
+    for (long c = 0; c < SIDE; c++) {
+        pairs[c] = (lanes){0};
+        if (target + c >= p->to)
+            continue;
+        long at = ((target + c) * s->side + row) * width + slice * DEPTH;
+        halves both[2] = {narrow(load_some(weights, at, left, 0)), {0}};
+        if (left > LANES)
+            both[1] = narrow(load_some(weights, at + LANES, left - LANES, 0));
+        memcpy(&pairs[c], both, sizeof both);
+    }
+    turn(pairs);
+    memcpy(tile, pairs, sizeof pairs);
+}
+
+/* Likewise from weights (from, side, side, to), for the gradient of a source: half a turn round. */
+static void turned_factor(const float *weights, const shape *s, const plan *p, long row, long slice,
+                          long target, uint16_t *tile)
+{
+    for (long r = 0; r < SIDE; r++) {
+        words pair = {0};
+        for (long k = slice * DEPTH + 2 * r, second = 0; second < 2; k++, second++) {
+            long tap = k / p->from, source = k % p->from;
+            if (tap >= s->side)
+                continue;
+            long line = (source * s->side + s->side - 1 - row) * s->side + s->side - 1 - tap;
+            words half = bits(load_some(weights, line * p->to + target, p->to - target, 0));
+            pair |= half << 16 * second;
+        }
+        memcpy(tile + r * DEPTH, &pair, sizeof pair);
+    }
+}
+
+/* Numbers of all right factors of a block: by target channels, rows of the kernel, slices. */
+static long factors(const shape *s, const plan *p)
+{
+    return whole(p->to, SIDE) * s->side * p->slices * AREA;
+}
+
+static void prepare(const float *weights, const shape *s, const plan *p, float *dense, int turned,
+                    uint16_t *tiles)
+{
+    block b = block_of(s, p, turned);
+    for (long number = 0; number < p->blocks; number++) {
+        const float *these = weights;
+        if (s->groups > 1) {
+            these = dense;
+            memset(dense, 0, b.rows * b.taps * b.columns * sizeof *dense);
+            EACH_RUN(&b, number, p->together, s->groups)
+            memcpy(dense + at, weights + of, b.group_columns * sizeof *dense);
+        }
+        for (long target = 0; target < p->to; target += SIDE)
+            for (long row = 0; row < s->side; row++)
+                for (long slice = 0; slice < p->slices; slice++, tiles += AREA)
+                    (turned ? turned_factor : right_factor)(these, s, p, row, slice, target, tiles);
+    }
+}
+
+/* ---- the target ---- */
+
+/* Sums of 64 positions by 16 channels, or of 32 by 32. */
+static void sum_tall(const uint16_t *cells, const uint16_t *tiles, const shape *s, const plan *p,
+                     float *sums)
+{
+    long pitch = s->stride * p->from * sizeof *cells, on = SIDE * s->stride * p->from;
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    for (long row = 0; row < s->side; row++, cells += p->across * p->from) {
+        const uint16_t *left = cells;
+        for (long slice = 0; slice < p->slices; slice++, left += DEPTH, tiles += AREA) {
+            TILE_LOAD(7, tiles, LINE);
+            TILE_LOAD(4, left, pitch);
+            TILE_MULTIPLY(0, 4, 7);
+            TILE_LOAD(5, left + on, pitch);
+            TILE_MULTIPLY(1, 5, 7);
+            TILE_LOAD(6, left + 2 * on, pitch);
+            TILE_MULTIPLY(2, 6, 7);
+            TILE_LOAD(4, left + 3 * on, pitch);
+            TILE_MULTIPLY(3, 4, 7);
+        }
+    }
+    TILE_STORE(0, sums, LINE);
+    TILE_STORE(1, sums + SUMS, LINE);
+    TILE_STORE(2, sums + 2 * SUMS, LINE);
+    TILE_STORE(3, sums + 3 * SUMS, LINE);
+}
+
+static void sum_square(const uint16_t *cells, const uint16_t *tiles, const shape *s, const plan *p,
+                       float *sums)
+{
+    long pitch = s->stride * p->from * sizeof *cells, on = SIDE * s->stride * p->from;
+    const uint16_t *others = tiles + s->side * p->slices * AREA;
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+    for (long row = 0; row < s->side; row++, cells += p->across * p->from) {
+        const uint16_t *left = cells;
+        for (long slice = 0; slice < p->slices; slice++, left += DEPTH) {
+            TILE_LOAD(6, tiles, LINE);
+            TILE_LOAD(4, left, pitch);
+            TILE_MULTIPLY(0, 4, 6);
+            TILE_LOAD(7, others, LINE);
+            TILE_MULTIPLY(1, 4, 7);
+            TILE_LOAD(5, left + on, pitch);
+            TILE_MULTIPLY(2, 5, 6);
+            TILE_MULTIPLY(3, 5, 7);
+            tiles += AREA;
+            others += AREA;
+        }
+    }
+    TILE_STORE(0, sums, 2 * LINE);
+    TILE_STORE(1, sums + SIDE, 2 * LINE);
+    TILE_STORE(2, sums + 2 * SUMS, 2 * LINE);
+    TILE_STORE(3, sums + 2 * SUMS + SIDE, 2 * LINE);
+}
+
+INLINE void put(const float *sums, long width, long pixels, long channels, long all, uint16_t *to)
+{
+    for (long i = 0; i < pixels; i++, to += all)
+        for (long c = 0; c < channels; c += LANES)
+            store_some(to, c, load(sums + i * width + c), channels - c, 1);
+}
+
+/* Sums of some positions, `width` of them for each, to the pixels that they are of. */
+static void deliver(const float *sums, long width, long position, long count, const shape *s,
+                    const plan *p, long images, long channel, long channels, uint16_t *target)
+{
+    long all = s->groups * s->to, down = p->image / p->across / s->stride;
+    while (count > 0) {
+        long line = position / p->across, x = position % p->across;
+        long n = line / down, y = line % down;
+        if (n >= images)
+            return;
+        long run = least(count, p->across - x);
+        if (y < s->rows) {
+            uint16_t *to = target + ((n * s->rows + y) * s->columns + x) * all + channel;
+            long pixels = least(run, s->columns - x);
+            if (channels == SIDE)
+                put(sums, width, pixels, SIDE, all, to);
+            else if (channels == 2 * SIDE)
+                put(sums, width, pixels, 2 * SIDE, all, to);
+            else
+                put(sums, width, pixels, channels, all, to);
+        }
+        sums += run * width;
+        position += run;
+        count -= run;
+    }
+}
+
+/* Target channels of a block, of some images that are laid out. */
+static void correlate_block(const uint16_t *cells, const uint16_t *tiles, const shape *s,
+                            const plan *p, long images, long number, uint16_t *target)
+{
+    float sums[STRIP * SIDE] __attribute__((aligned(64)));
+    long first = number * p->to, wide = least(p->to, s->groups * s->to - first);
+    long end = images * p->image / s->stride, step = s->stride * p->from;
+    long apart = s->side * p->slices * AREA;
+    for (long position = 0; position < end; position += STRIP)
+        for (long c = 0; c < wide; c += 2 * SIDE) {
+            const uint16_t *left = cells + position * step, *right = tiles + c / SIDE * apart;
+            if (wide - c <= SIDE) {
+                sum_tall(left, right, s, p, sums);
+                deliver(sums, SIDE, position, STRIP, s, p, images, first + c, wide - c, target);
+                continue;
+            }
+            for (long half = 0; half < STRIP; half += STRIP / 2) {
+                sum_square(left + half * step, right, s, p, sums);
+                deliver(sums, 2 * SIDE, position + half, STRIP / 2, s, p, images, first + c,
+                        least(wide - c, 2 * SIDE), target);
+            }
+        }
+}
+
+/* ---- the gradient of the weights ---- */
+
+typedef struct {
+    uint16_t *left;  /* the target's gradient by channels and positions, of which there are */
+    long pitch;
+    uint16_t *right; /* of 16 source channels pairs of positions: first those that begin with an */
+    long reach;      /* even position, then those with an odd one, of so many positions each */
+    float *sums;     /* of a block: by taps, 16 target channels and 16 source channels */
+} factors_of;
+
+/* Where the pairs of 16 source channels begin that are so many positions on: right factors. */
+INLINE const uint16_t *shifted(const factors_of *f, long i, long shift)
+{
+    return f->right + ((2 * i + shift % 2) * f->reach + shift / 2 * 2) * SIDE;
+}
+
+/* Some channels of a position and of the next one, in turn. Of a bfloat16 that is made a float
+ * the number is in the upper half of a word. */
+INLINE words pair_of(const uint16_t *cells, long width, long count)
+{
+    words first = (words)load_some(cells, 0, count, 1);
+    return first >> 16 | (words)load_some(cells, width, count, 1);
+}
+
+INLINE void pair_channels(const uint16_t *cells, long width, long count, long positions,
+                          uint16_t *to)
+{
+    for (long p = 0; p < positions; p += 2, to += DEPTH) {
+        words pair = pair_of(cells + p * width, width, count);
+        memcpy(to, &pair, sizeof pair);
+    }
+}
+
+static void pair_up(const uint16_t *cells, long width, const factors_of *f)
+{
+    uint16_t *to = f->right;
+    for (long c = 0; c < width; c += LANES)
+        for (long odd = 0; odd < 2; odd++, to += SIDE * f->reach) {
+            const uint16_t *from = cells + odd * width + c;
+            if (width - c >= LANES)
+                pair_channels(from, width, LANES, f->reach, to);
+            else
+                pair_channels(from, width, width - c, f->reach, to);
+        }
+}
+
+INLINE void turn_channels(const uint16_t *cells, long width, long count, long positions, long pitch,
+                          uint16_t *to)
+{
+    for (long p = 0; p < positions; p += DEPTH) {
+        lanes square[SIDE];
+        UNROLLED
+        for (long r = 0; r < SIDE; r++)
+            square[r] = (lanes)pair_of(cells + (p + 2 * r) * width, width, count);
+        turn(square);
+        UNROLLED
+        for (long r = 0; r < SIDE; r++)
+            memcpy(to + r * pitch + p, &square[r], sizeof square[r]);
+    }
+}
+
+static void turn_round(const uint16_t *cells, long width, long positions, const factors_of *f)
+{
+    uint16_t *to = f->left;
+    for (long c = 0; c < width; c += LANES, to += SIDE * f->pitch)
+        if (width - c >= LANES)
+            turn_channels(cells + c, width, LANES, positions, f->pitch, to);
+        else
+            turn_channels(cells + c, width, width - c, positions, f->pitch, to);
+}
+
+/* Adds the products over some positions of 32 target and 32 source channels, at one tap. */
+static void add_square(const uint16_t *left, long pitch, const uint16_t *right, long others,
+                       long positions, float *sums, long below)
+{
+    const uint16_t *lower = left + SIDE * pitch;
+    TILE_LOAD(0, sums, LINE);
+    TILE_LOAD(1, sums + SUMS, LINE);
+    TILE_LOAD(2, sums + below, LINE);
+    TILE_LOAD(3, sums + below + SUMS, LINE);
+    for (long p = 0; p < positions; p += DEPTH, right += AREA) {
+        TILE_LOAD(4, left + p, pitch * 2);
+        TILE_LOAD(6, right, LINE);
+        TILE_MULTIPLY(0, 4, 6);
+        TILE_LOAD(7, right + others, LINE);
+        TILE_MULTIPLY(1, 4, 7);
+        TILE_LOAD(5, lower + p, pitch * 2);
+        TILE_MULTIPLY(2, 5, 6);
+        TILE_MULTIPLY(3, 5, 7);
+    }
+    TILE_STORE(0, sums, LINE);
+    TILE_STORE(1, sums + SUMS, LINE);
+    TILE_STORE(2, sums + below, LINE);
+    TILE_STORE(3, sums + below + SUMS, LINE);
+}
+
+/* Adds those of 16 by 16 channels at three taps in a row. */
+static void add_three(const uint16_t *left, long pitch, const uint16_t *const *right,
+                      long positions, float *sums, long apart)
+{
+    TILE_LOAD(0, sums, LINE);
+    TILE_LOAD(1, sums + apart, LINE);
+    TILE_LOAD(2, sums + 2 * apart, LINE);
+    for (long p = 0; p < positions; p += DEPTH) {
+        TILE_LOAD(7, left + p, pitch * 2);
+        TILE_LOAD(4, right[0] + p * SIDE, LINE);
+        TILE_MULTIPLY(0, 7, 4);
+        TILE_LOAD(5, right[1] + p * SIDE, LINE);
+        TILE_MULTIPLY(1, 7, 5);
+        TILE_LOAD(6, right[2] + p * SIDE, LINE);
+        TILE_MULTIPLY(2, 7, 6);
+    }
+    TILE_STORE(0, sums, LINE);
+    TILE_STORE(1, sums + apart, LINE);
+    TILE_STORE(2, sums + 2 * apart, LINE);
+}
+
+static void add_one(const uint16_t *left, long pitch, const uint16_t *right, long positions,
+                    float *sums)
+{
+    TILE_LOAD(0, sums, LINE);
+    for (long p = 0; p < positions; p += DEPTH) {
+        TILE_LOAD(7, left + p, pitch * 2);
+        TILE_LOAD(4, right + p * SIDE, LINE);
+        TILE_MULTIPLY(0, 7, 4);
+    }
+    TILE_STORE(0, sums, LINE);
+}
+
+/* Adds those of 16 by 16 channels at all taps. */
+static void add_taps(const factors_of *f, long o, long i, long positions, const shape *s,
+                     const plan *p, float *sums, long apart)
+{
+    const uint16_t *left = f->left + o * SIDE * f->pitch;
+    for (long row = 0; row < s->side; row++) {
+        long shift = row * p->across, tap = 0;
+        for (; tap + 3 <= s->side; tap += 3, shift += 3, sums += 3 * apart) {
+            const uint16_t *right[] = {shifted(f, i, shift), shifted(f, i, shift + 1),
+                                       shifted(f, i, shift + 2)};
+            add_three(left, f->pitch, right, positions, sums, apart);
+        }
+        for (; tap < s->side; tap++, shift++, sums += apart)
+            add_one(left, f->pitch, shifted(f, i, shift), positions, sums);
+    }
+}
+
+/* Adds those of two by two times 16 channels, or as many as there are, at all taps. */
+static void add_channels(const factors_of *f, long o, long i, long positions, const shape *s,
+                         const plan *p)
+{
+    long width = whole(p->from, SIDE), height = whole(p->to, SIDE);
+    long below = width * SUMS, apart = height * below;
+    float *sums = f->sums + o * below + i * SUMS;
+    if (o + 1 < height && i + 1 < width) {
+        for (long tap = 0; tap < s->side * s->side; tap++, sums += apart)
+            add_square(f->left + o * SIDE * f->pitch, f->pitch,
+                       shifted(f, i, tap / s->side * p->across + tap % s->side),
+                       2 * f->reach * SIDE, positions, sums, below);
+        return;
+    }
+    add_taps(f, o, i, positions, s, p, sums, apart);
+    if (o + 1 < height)
+        add_taps(f, o + 1, i, positions, s, p, sums + below, apart);
+    if (i + 1 < width)
+        add_taps(f, o, i + 1, positions, s, p, sums + SUMS, apart);
+}
+
+/* Sums of a block to weights (to, side, side, from) of a dense convolution. */
+static void gather(const float *sums, const shape *s, const plan *p, float *dense)
+{
+    for (long tap = 0; tap < s->side * s->side; tap++)
+        for (long o = 0; o < p->to; o += SIDE)
+            for (long i = 0; i < p->from; i += SIDE, sums += SUMS)
+                for (long r = 0; r < SIDE && o + r < p->to; r++) {
+                    long at = ((o + r) * s->side * s->side + tap) * p->from + i;
+                    store_some(dense, at, load(sums + r * SIDE), p->from - i, 0);
+                }
+}
+
+/* ---- what is called ---- */
+
+/* The target of a source; or with `turned` weights, which are then (groups * from, side, side, to),
+ * the gradient of a source from that of its target. 1: no memory. */
+int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *target,
+                       const shape *s, int turned)
+{
+    plan p = plan_of(s);
+    long all = s->groups * s->from;
+    maps from = {source, s->height, s->width, all, s->spread};
+    uint16_t *cells = room(laid(s, &p) * p.from, sizeof *cells);
+    uint16_t *tiles = room(p.blocks * factors(s, &p), sizeof *tiles);
+    float *dense = room(p.from * p.to * s->side * s->side, sizeof *dense);
+    int failed = !cells || !tiles || !dense;
+    configuration before = configure();
+    if (!failed)
+        prepare(weights, s, &p, dense, turned, tiles);
+    for (long first = 0; first < s->images && !failed; first += p.some) {
+        long count = least(p.some, s->images - first);
+        for (long b = 0; b < p.blocks; b++) {
+            lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
+            WRITTEN();
+            correlate_block(cells, tiles + b * factors(s, &p), s, &p, count, b,
+                            target + first * s->rows * s->columns * s->groups * s->to);
+        }
+    }
+    restore(&before);
+    free(cells);
+    free(tiles);
+    free(dense);
+    return failed;
+}
+
+/* The gradient of the weights (groups * to, side, side, from). */
+int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradient, const shape *s)
+{
+    plan p = plan_of(s);
+    maps from = {source, s->height, s->width, s->groups * s->from, 1};
+    maps to = {dy, s->rows, s->columns, s->groups * s->to, s->stride};
+    long positions = whole(laid(s, &p), DEPTH) * DEPTH;
+    long height = whole(p.to, SIDE), width = whole(p.from, SIDE);
+    long each = s->side * s->side * height * width * SUMS;
+    uint16_t *cells = room(positions * p.from, sizeof *cells);
+    uint16_t *ends = room(positions * p.to, sizeof *ends);
+    /* An odd number of lines, or channels would meet in one set of the cache. */
+    factors_of f = {.pitch = (positions / DEPTH | 1) * DEPTH};
+    f.left = room(height * SIDE * f.pitch, sizeof *f.left);
+    f.right = room(2 * width * SIDE * positions, sizeof *f.right);
+    float *sums = room(p.blocks * each, sizeof *sums);
+    float *dense = room(p.from * p.to * s->side * s->side, sizeof *dense);
+    int failed = !cells || !ends || !f.left || !f.right || !sums || !dense;
+    configuration before = configure();
+    for (long first = 0; first < s->images && !failed; first += p.some) {
+        long count = least(p.some, s->images - first);
+        long filled = whole(count * p.image, DEPTH) * DEPTH;
+        f.reach = filled + 2 * p.lead;
+        for (long b = 0; b < p.blocks; b++) {
+            lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
+            lay(&to, b * p.to, p.to, first, count, &p, ends);
+            memset(ends + count * p.image * p.to, 0, DEPTH * p.to * sizeof *ends);
+            pair_up(cells, p.from, &f);
+            turn_round(ends, p.to, filled, &f);
+            f.sums = sums + b * each;
+            WRITTEN();
+            for (long o = 0; o < height; o += 2)
+                for (long i = 0; i < width; i += 2)
+                    add_channels(&f, o, i, filled, s, &p);
+        }
+    }
+    restore(&before);
+    block b = block_of(s, &p, 0);
+    for (long number = 0; number < p.blocks && !failed; number++) {
+        gather(sums + number * each, s, &p, s->groups > 1 ? dense : gradient);
+        if (s->groups > 1)
+            EACH_RUN(&b, number, p.together, s->groups)
+            memcpy(gradient + of, dense + at, b.group_columns * sizeof *dense);
+    }
+    free(cells);
+    free(ends);
+    free(f.left);
+    free(f.right);
+    free(sums);
+    free(dense);
+    return failed;
+}
+
+/* Columns of a tile: channels that are no multiple take as long as the next. 0: not permitted. */
+int matrices_lanes(void) { return permitted() ? SIDE : 0; }
