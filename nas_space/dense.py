@@ -40,11 +40,9 @@ _WIDEST = 256
 _MOST_WASTE = 1.8
 """Pixels of whole tiles for each pixel of a map: a map of 3×3 is a tile of 4×4."""
 _FEW_PIXELS = 16
-"""Of a map: up to so many are computed directly, whatever the channels; 1×1 by matrices."""
-_FEW_STRIDED = 64
-"""Likewise of the input of a strided one, by matrices."""
-_CACHED = 2**18
-"""Numbers of an image's maps, likewise: more do not fit a CPU's cache when they are laid out."""
+"""Of a map: up to so many are computed directly, whatever the channels."""
+_MULTIPLIED, _MULTIPLIED_STRIDED = 2**14, 2**12
+"""Numbers of an image's maps in bf16: up to so many matrices are ours, not torch's."""
 _NARROW = 64
 """Up to so many channels, four times as many pixels are."""
 
@@ -57,7 +55,7 @@ class DenseConv2d(Planned, nn.Conv2d):
         return self.planned(x) if self.training and eager(x) else super().forward(x)
 
     def ways(self, x: Tensor) -> dict[str, Way]:
-        """See `Planned.ways`: ``winograd``, ``direct``, ``thinned``, ``torch``."""
+        """See `Planned.ways`: ``matrices``, ``winograd``, ``direct``, ``thinned``, ``torch``."""
         own = {}
         if is_plain(self):
             own = _ways(x, self.weight, self.stride[0])
@@ -119,7 +117,8 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     half = torch.is_autocast_enabled(x.device.type)
     fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
-    if fits and half and multiplies(x, max(c_in, c_out), side, stride):
+    few = _MULTIPLIED if stride == 1 else _MULTIPLIED_STRIDED
+    if fits and half and multiplies(x, max(c_in, c_out), few):
         found["matrices"] = partial(_by_matrices, weight, stride)
     filterable = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
     if filterable and filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
@@ -134,13 +133,17 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     return found
 
 
-def multiplies(x: Tensor, widest: int, side: int, stride: int) -> bool:
-    """Whether a CPU multiplies matrices, and a K×K convolution of maps x in bf16 so is fast."""
-    pixels = area((x.shape[2], x.shape[3]))
-    most = _FEW_PIXELS if side == 1 else _FEW_STRIDED if stride > 1 else _CACHED // x.shape[1]
+def multiplies(x: Tensor, widest: int, numbers: int = _MULTIPLIED) -> bool:
+    """Whether a CPU multiplies matrices, and is fast so, for maps x in bf16 and so many channels.
+
+    Args:
+        x: (N, C, H, W).
+        widest: channels of a group.
+        numbers: of an image's maps, at most.
+    """
     return (
         multiplies_matrices()
-        and pixels <= most
+        and x[0].numel() <= numbers
         and widest <= _WIDEST
         and matrices.kernels() is not None
     )
@@ -148,6 +151,8 @@ def multiplies(x: Tensor, widest: int, side: int, stride: int) -> bool:
 
 def filters(x: Tensor, widest: int) -> bool:
     """Whether minimal filtering pays, for maps x and so many channels."""
+    if x.dtype is torch.bfloat16 and multiplies_matrices():
+        return False
     height, width = x.shape[2:]
     tiles = -(-height // winograd.TILE) * -(-width // winograd.TILE)
     return (

@@ -52,6 +52,8 @@ _FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
 """Likewise in bf16, where a batch's maps have so few channels, and numbers in all."""
 _MULTIPLIED, _MULTIPLIED_STRIDED = 4, 8
 """Channels of a group from which a matrix multiplier is the fastest, in bf16 where there is one."""
+_WIDE, _CACHED = 16, 2**18
+"""Likewise: fewer pay whatever the maps, if an image's have no more numbers than a cache holds."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 
@@ -174,8 +176,10 @@ class GroupConv2d(Planned, nn.Conv2d):
     def _multiplies(self, x: Tensor) -> bool:
         """Whether a CPU's matrix multiplier serves, and pays."""
         least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
-        side = self.kernel_size[0]
-        return self._widest >= least and self._fits(x) and multiplies(x, self._widest, side, 1)
+        if self._widest < least or not self._fits(x):
+            return False
+        narrow = self._widest < _WIDE
+        return multiplies(x, self._widest, _CACHED) if narrow else multiplies(x, self._widest)
 
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""

@@ -46,6 +46,7 @@ typedef struct {
     long lead;             /* positions before the first pixel */
     long some;             /* images at a time */
     long slices;           /* of DEPTH numbers of what a row of the kernel takes */
+    int as_is;             /* positions are the pixels, as they lie */
 } plan;
 
 static long least(long a, long b) { return a < b ? a : b; }
@@ -66,6 +67,7 @@ static plan plan_of(const shape *s)
     p.lead = p.pad * (p.across + 1);
     p.some = least(most(CACHE / (p.image * (p.from + p.to)), 1), s->images);
     p.slices = whole(s->side * p.from, DEPTH);
+    p.as_is = s->side == 1 && s->stride == 1 && s->spread == 1 && p.blocks == 1;
     return p;
 }
 
@@ -330,14 +332,15 @@ typedef struct {
     uint16_t *left;  /* the target's gradient by channels and positions, of which there are */
     long pitch;
     uint16_t *right; /* of 16 source channels pairs of positions: first those that begin with an */
-    long reach;      /* even position, then those with an odd one, of so many positions each */
+    long reach;      /* even position, then those with an odd one, of so many positions each, */
+    long copies;     /* if there is more than a tap */
     float *sums;     /* of a block: by taps, 16 target channels and 16 source channels */
 } factors_of;
 
 /* Where the pairs of 16 source channels begin that are so many positions on: right factors. */
 INLINE const uint16_t *shifted(const factors_of *f, long i, long shift)
 {
-    return f->right + ((2 * i + shift % 2) * f->reach + shift / 2 * 2) * SIDE;
+    return f->right + ((f->copies * i + shift % 2) * f->reach + shift / 2 * 2) * SIDE;
 }
 
 /* Some channels of a position and of the next one, in turn. Of a bfloat16 that is made a float
@@ -361,7 +364,7 @@ static void pair_up(const uint16_t *cells, long width, const factors_of *f)
 {
     uint16_t *to = f->right;
     for (long c = 0; c < width; c += LANES)
-        for (long odd = 0; odd < 2; odd++, to += SIDE * f->reach) {
+        for (long odd = 0; odd < f->copies; odd++, to += SIDE * f->reach) {
             const uint16_t *from = cells + odd * width + c;
             if (width - c >= LANES)
                 pair_channels(from, width, LANES, f->reach, to);
@@ -481,7 +484,7 @@ static void add_channels(const factors_of *f, long o, long i, long positions, co
         for (long tap = 0; tap < s->side * s->side; tap++, sums += apart)
             add_square(f->left + o * SIDE * f->pitch, f->pitch,
                        shifted(f, i, tap / s->side * p->across + tap % s->side),
-                       2 * f->reach * SIDE, positions, sums, below);
+                       f->copies * f->reach * SIDE, positions, sums, below);
         return;
     }
     add_taps(f, o, i, positions, s, p, sums, apart);
@@ -522,10 +525,13 @@ int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *t
         prepare(weights, s, &p, dense, turned, tiles);
     for (long first = 0; first < s->images && !failed; first += p.some) {
         long count = least(p.some, s->images - first);
+        /* A strip may end behind the last image. */
+        int as_is = p.as_is && (s->images - first - count) * p.image >= STRIP + DEPTH;
         for (long b = 0; b < p.blocks; b++) {
-            lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
+            if (!as_is)
+                lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
             WRITTEN();
-            correlate_block(cells, tiles + b * factors(s, &p), s, &p, count, b,
+            correlate_block(as_is ? source + first * p.image * all : cells, tiles + b * factors(s, &p), s, &p, count, b,
                             target + first * s->rows * s->columns * s->groups * s->to);
         }
     }
@@ -548,7 +554,7 @@ int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradien
     uint16_t *cells = room(positions * p.from, sizeof *cells);
     uint16_t *ends = room(positions * p.to, sizeof *ends);
     /* An odd number of lines, or channels would meet in one set of the cache. */
-    factors_of f = {.pitch = (positions / DEPTH | 1) * DEPTH};
+    factors_of f = {.pitch = (positions / DEPTH | 1) * DEPTH, .copies = s->side > 1 ? 2 : 1};
     f.left = room(height * SIDE * f.pitch, sizeof *f.left);
     f.right = room(2 * width * SIDE * positions, sizeof *f.right);
     float *sums = room(p.blocks * each, sizeof *sums);
@@ -558,13 +564,16 @@ int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradien
     for (long first = 0; first < s->images && !failed; first += p.some) {
         long count = least(p.some, s->images - first);
         long filled = whole(count * p.image, DEPTH) * DEPTH;
+        int as_is = p.as_is && filled == count * p.image;
         f.reach = filled + 2 * p.lead;
         for (long b = 0; b < p.blocks; b++) {
-            lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
-            lay(&to, b * p.to, p.to, first, count, &p, ends);
-            memset(ends + count * p.image * p.to, 0, DEPTH * p.to * sizeof *ends);
-            pair_up(cells, p.from, &f);
-            turn_round(ends, p.to, filled, &f);
+            if (!as_is) {
+                lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
+                lay(&to, b * p.to, p.to, first, count, &p, ends);
+                memset(ends + count * p.image * p.to, 0, DEPTH * p.to * sizeof *ends);
+            }
+            pair_up(as_is ? source + first * p.image * p.from : cells, p.from, &f);
+            turn_round(as_is ? dy + first * p.image * p.to : ends, p.to, filled, &f);
             f.sums = sums + b * each;
             WRITTEN();
             for (long o = 0; o < height; o += 2)
