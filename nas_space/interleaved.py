@@ -6,9 +6,10 @@ them, the 1×1 ones take as long as a dense one or longer, and each shuffle half
 - they have a kernel of their own (`nas_space.kernels.mixing`), which shuffles nothing and goes
   through all of them at once. Forward and backward on one core with AVX2, batch 64, in fp32, take
   0.3 to 0.5 of the best other way's time for most on maps of 2×2 to 8×8 (0.8 for 256 channels in
-  groups of 32 on 2×2), and 0.55 to 1 on larger ones;
+  groups of 32 on 2×2), and 0.55 to 1 on larger ones; with AVX-512 0.65 to 0.9 for most; in bf16
+  0.65 to 0.7 up to 4×4, on a CPU that multiplies matrices (Intel's AMX);
 - on larger maps, where a group is half of all channels, and in bf16, they are computed as the one
-  dense convolution that they are together, up to 128 channels.
+  dense convolution that they are together, up to 128 channels, or 256 on such a CPU.
 
 Parameters, and what they mean, are untouched.
 """
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.convs.base import area
+from nas_space.cpu import multiplies_matrices
 from nas_space.dense import convolved
 from nas_space.eager import eager
 from nas_space.grouped import GroupConv2d
@@ -29,8 +31,10 @@ from nas_space.planned import Planned, Way
 
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
-_SMALL = 64
-"""Pixels of a map, up to which the kernel is the fastest whatever the groups."""
+_WIDEST_MULTIPLIED = 256
+"""Likewise in bf16 where a CPU multiplies matrices."""
+_SMALL, _TINY = 64, 16
+"""Pixels of a map, up to which the kernel is the fastest whatever the groups, in fp32 and bf16."""
 
 
 class Interleaved(Planned, nn.Sequential):
@@ -51,7 +55,7 @@ class Interleaved(Planned, nn.Sequential):
     def ways(self, x: Tensor) -> dict[str, Way]:
         """See `Planned.ways`: those after the first at once, as one ``dense``, in ``parts``."""
         found: dict[str, Way] = {"dense": self._dense, "parts": self._in_parts}
-        if self._width > _WIDEST_DENSE:
+        if self._width > (_WIDEST_MULTIPLIED if _multiplies(x) else _WIDEST_DENSE):
             found = dict(reversed(found.items()))
         if not self._mixes(x):
             return found
@@ -96,7 +100,7 @@ class Interleaved(Planned, nn.Sequential):
     def _mixes_fast(self, x: Tensor) -> bool:
         """Whether the kernel is likely to be the fastest."""
         if x.dtype is not torch.float32:
-            return False
+            return area((x.shape[2], x.shape[3])) <= _TINY
         products = sum(weight.shape[1] for weight in self._weights)
         few = 2 * products < self._width or self._width > _WIDEST_DENSE
         return few or area((x.shape[2], x.shape[3])) <= _SMALL
@@ -116,6 +120,10 @@ class Interleaved(Planned, nn.Sequential):
         for part in self:
             x = part(x)
         return x
+
+
+def _multiplies(x: Tensor) -> bool:
+    return x.dtype is torch.bfloat16 and multiplies_matrices()
 
 
 def folded(parts: Sequence[nn.Module], width: int) -> Tensor:

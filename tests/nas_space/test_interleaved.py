@@ -139,13 +139,28 @@ def test_a_mixed_chain_computes_what_its_parts_do(label: str, stride: int) -> No
         ("igc(L=8,M=4)", 32, 16, False, "mixed"),
         ("igc(L=128,M=2)", 256, 16, False, "mixed"),
         ("igc(L=8,M=4)", 32, 8, True, "dense"),
+        ("igc(L=8,M=4)", 32, 4, True, "mixed"),
         ("igc(L=32,M=8)", 256, 8, True, "parts"),
     ],
 )
-def test_the_fastest_way_is_chosen(label: str, width: int, side: int, half: bool, way: str) -> None:
+def test_the_fastest_way_is_chosen(
+    label: str, width: int, side: int, half: bool, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_space.interleaved.multiplies_matrices", lambda: False)
     chain, x = chain_of(label, width, width), maps(2, width, side, side)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
         assert next(iter(chain.ways(x.bfloat16() if half else x))) == way
+
+
+@compiled
+def test_wider_chains_are_dense_where_a_cpu_multiplies_matrices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nas_space.interleaved.multiplies_matrices", lambda: True)
+    chain, x = chain_of("igc(L=32,M=8)", 256, 256), maps(2, 256, 8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert next(iter(chain.ways(x.bfloat16()))) == "dense"
+    assert next(iter(chain.ways(x))) == "mixed"
 
 
 @compiled
