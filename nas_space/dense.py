@@ -133,7 +133,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     return found
 
 
-def multiplies(x: Tensor, widest: int, numbers: int = _MULTIPLIED) -> bool:
+def multiplies(x: Tensor, widest: int, numbers: int) -> bool:
     """Whether a CPU multiplies matrices, and is fast so, for maps x in bf16 and so many channels.
 
     Args:

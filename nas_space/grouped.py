@@ -53,7 +53,9 @@ _FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
 _MULTIPLIED, _MULTIPLIED_STRIDED = 4, 8
 """Channels of a group from which a matrix multiplier is the fastest, in bf16 where there is one."""
 _WIDE, _CACHED = 16, 2**18
-"""Likewise: fewer pay whatever the maps, if an image's have no more numbers than a cache holds."""
+"""Likewise: fewer pay whatever the maps, if an image's have no more numbers than a cache holds,"""
+_MULTIPLIED_NUMBERS, _CHANGING = 2**14, 2**13
+"""more up to so many numbers, and any where the width changes up to half of that."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 
@@ -175,11 +177,13 @@ class GroupConv2d(Planned, nn.Conv2d):
 
     def _multiplies(self, x: Tensor) -> bool:
         """Whether a CPU's matrix multiplier serves, and pays."""
-        least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
-        if self._widest < least or not self._fits(x):
+        if not self._fits(x):
             return False
-        narrow = self._widest < _WIDE
-        return multiplies(x, self._widest, _CACHED) if narrow else multiplies(x, self._widest)
+        if self.in_channels != self.out_channels and self._widest < _WIDE:  # no kernels of theirs
+            return multiplies(x, self._widest, _CHANGING)
+        least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
+        most = _CACHED if self._widest < _WIDE else _MULTIPLIED_NUMBERS
+        return self._widest >= least and multiplies(x, self._widest, most)
 
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""

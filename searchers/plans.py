@@ -104,7 +104,7 @@ def _inputs(
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad(), device.autocast():
         own(images.contiguous(memory_format=torch.channels_last))
-    yield from seen
+    yield from tuple(seen)  # ways call parts, which the hooks note again
 
 
 def _operator(module: nn.Module) -> Planned:

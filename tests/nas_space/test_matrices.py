@@ -127,6 +127,8 @@ def test_the_gradient_lies_in_memory_as_the_weights_of_a_network_do() -> None:
         (GroupConv2d(64, 64, 3, 1, 1, groups=8, bias=False), 32, True),
         (GroupConv2d(64, 64, 3, 2, 1, groups=16, bias=False), 16, False),
         (GroupConv2d(64, 64, 3, 2, 1, groups=8, bias=False), 16, True),
+        (GroupConv2d(32, 64, 3, 2, 1, groups=32, bias=False), 16, True),
+        (GroupConv2d(32, 64, 3, 2, 1, groups=32, bias=False), 32, False),
     ],
     ids=str,
 )
