@@ -3,124 +3,26 @@
  * Activations are rows of channels (channels_last) and bfloat16; weights (groups * to, side, side,
  * from) float, and rounded. Sums are float.
  *
- * Maps are laid out anew, some images at a time: their rows one after another, with zeros after
- * each and after an image that are the padding of both neighbours. There a position is a pixel or
- * such a zero, and what a row of the kernel takes at a position are neighbouring numbers, those at
- * the next position the same a pixel further. So 16 positions by 32 such numbers are the rows of a
- * tile, wherever maps begin and end; what is found for positions between maps is nobody's.
+ * Maps are laid out as positions, some images at a time. 16 of these by 32 of the numbers that a
+ * row of the kernel takes there are a tile, wherever maps begin and end; what is found for
+ * positions between maps is nobody's.
  *
  * The gradient of the source is the same with the weights turned. That of the weights is a product
- * over all positions: the source's channels by positions, shifted for each tap, times the
- * target's gradient, with zeros where there is no pixel.
+ * over all positions: the target's gradient, with zeros where there is no pixel, by channels and
+ * positions, times the source, shifted for each tap. Factors on the right are pairs of positions,
+ * so there are two orders of them, for even and for odd shifts.
  *
  * Narrow groups are computed some together, a block, with zeros where they do not meet: a tile is
  * 16 channels wide all the same.
  */
 
-#include <stdlib.h>
-
-#include "tiles.h"
-
-enum {
-    STRIP = 4 * SIDE,          /* positions whose sums are computed at once */
-    CACHE = 96 * 1024 / 2,     /* numbers that are laid out at a time */
-    LINE = 64,                 /* bytes */
-};
-
-/* ---- a call ---- */
-
-typedef struct {
-    long images, height, width; /* of the source */
-    long rows, columns;         /* of the target */
-    long groups, from, to;      /* channels of a group */
-    long side;                  /* of the kernel */
-    long stride;                /* source pixels from one target pixel to the next, */
-    long spread;                /* or target pixels from one source pixel to the next */
-} shape;
-
-typedef struct {
-    long together, blocks; /* groups of a block */
-    long from, to;         /* channels of a block */
-    long pad;              /* zeros after a row, rows of them after an image */
-    long across, image;    /* positions of a row, and of an image */
-    long lead;             /* positions before the first pixel */
-    long some;             /* images at a time */
-    long slices;           /* of DEPTH numbers of what a row of the kernel takes */
-    int as_is;             /* positions are the pixels, as they lie */
-} plan;
-
-static long least(long a, long b) { return a < b ? a : b; }
-static long most(long a, long b) { return a > b ? a : b; }
-static long whole(long number, long unit) { return (number + unit - 1) / unit; }
-
-static plan plan_of(const shape *s)
-{
-    plan p;
-    p.together = least(most(SIDE / most(s->from, s->to), 1), s->groups);
-    p.blocks = whole(s->groups, p.together);
-    p.from = p.together * s->from;
-    p.to = p.together * s->to;
-    p.pad = s->side / 2;
-    p.across = (s->spread > 1 ? s->columns : s->width) + p.pad;
-    long rows = (s->spread > 1 ? s->rows : s->height) + p.pad;
-    p.image = p.across * whole(rows, s->stride) * s->stride;
-    p.lead = p.pad * (p.across + 1);
-    p.some = least(most(CACHE / (p.image * (p.from + p.to)), 1), s->images);
-    p.slices = whole(s->side * p.from, DEPTH);
-    p.as_is = s->side == 1 && s->stride == 1 && s->spread == 1 && p.blocks == 1;
-    return p;
-}
-
-/* Positions that are laid out: all that some part of a tile is read from. */
-static long laid(const shape *s, const plan *p)
-{
-    return p->some * p->image + 2 * p->lead + (STRIP + DEPTH) * s->stride;
-}
-
-static void *room(long numbers, long bytes)
-{
-    long size = whole(numbers * bytes, LINE) * LINE;
-    void *found = aligned_alloc(LINE, size);
-    if (found)
-        memset(found, 0, size);
-    return found;
-}
-
-/* ---- maps ---- */
-
-typedef struct {
-    const uint16_t *numbers;
-    long height, width, channels;
-    long apart; /* positions from a pixel to the next */
-} maps;
-
-/* Lays out channels c to c + width of some images, from a position of `cells` on. */
-static void lay(const maps *m, long c, long width, long first, long count, const plan *p,
-                uint16_t *cells)
-{
-    long some = least(width, m->channels - c);
-    for (long n = 0; n < count; n++)
-        for (long y = 0; y < m->height; y++) {
-            const uint16_t *from =
-                m->numbers + ((first + n) * m->height + y) * m->width * m->channels + c;
-            uint16_t *to = cells + (n * p->image + y * m->apart * p->across) * width;
-            long step = m->apart * width;
-            if (some == m->channels && m->apart == 1)
-                memcpy(to, from, m->width * some * sizeof *to);
-            else if (some == SIDE)
-                for (long x = 0; x < m->width; x++)
-                    memcpy(to + x * step, from + x * m->channels, SIDE * sizeof *to);
-            else
-                for (long x = 0; x < m->width; x++)
-                    memcpy(to + x * step, from + x * m->channels, some * sizeof *to);
-        }
-}
+#include "positions.h"
 
 /* ---- weights ---- */
 
-/* The weights of a block as those of a dense convolution (rows, side, side, columns). */
+/* Weights of a block as those of a dense convolution (rows, side, side, columns). */
 typedef struct {
-    long rows, columns;           /* channels of a block */
+    long rows, columns;             /* channels of a block, */
     long group_rows, group_columns; /* and of a group */
     long taps;
 } block;
@@ -132,14 +34,33 @@ static block block_of(const shape *s, const plan *p, int turned)
                   : (block){p->to, p->from, s->to, s->from, taps};
 }
 
-/* Calls for each run of weights of a block: where in the block, where among all weights. */
-#define EACH_RUN(b, number, together, groups)                                              \
-    for (long r = 0, end = least((together), (groups) - (number) * (together)) * (b)->group_rows; \
-         r < end; r++)                                                                     \
-        for (long k = 0, at, of; k < (b)->taps &&                                          \
-             (at = (r * (b)->taps + k) * (b)->columns + r / (b)->group_rows * (b)->group_columns, \
-              of = (((number) * (b)->rows + r) * (b)->taps + k) * (b)->group_columns, 1);  \
-             k++)
+/* Where in a dense block row r at tap k is not zero. */
+static float *diagonal(const block *b, float *dense, long r, long k)
+{
+    return dense + (r * b->taps + k) * b->columns + r / b->group_rows * b->group_columns;
+}
+
+/* Rows of block number n, of so many in all blocks: the last may be cut short. */
+static long rows_of(const block *b, long n, long all) { return least(b->rows, all - n * b->rows); }
+
+/* Weights of groups (all, side, side, group_columns) as those of a dense block, from number n. */
+static void widen_groups(const block *b, long n, long all, const float *weights, float *dense)
+{
+    memset(dense, 0, b->rows * b->taps * b->columns * sizeof *dense);
+    weights += n * b->rows * b->taps * b->group_columns;
+    for (long r = 0; r < rows_of(b, n, all); r++)
+        for (long k = 0; k < b->taps; k++, weights += b->group_columns)
+            memcpy(diagonal(b, dense, r, k), weights, b->group_columns * sizeof *dense);
+}
+
+/* And back. */
+static void narrow_groups(const block *b, long n, long all, float *dense, float *weights)
+{
+    weights += n * b->rows * b->taps * b->group_columns;
+    for (long r = 0; r < rows_of(b, n, all); r++)
+        for (long k = 0; k < b->taps; k++, weights += b->group_columns)
+            memcpy(weights, diagonal(b, dense, r, k), b->group_columns * sizeof *dense);
+}
 
 /* 16 bfloat16 in words of their own. */
 INLINE words bits(lanes v) { return __builtin_convertvector(narrow(v), words); }
@@ -183,7 +104,7 @@ static void turned_factor(const float *weights, const shape *s, const plan *p, l
 }
 
 /* Numbers of all right factors of a block: by target channels, rows of the kernel, slices. */
-static long factors(const shape *s, const plan *p)
+static long numbers_of(const shape *s, const plan *p)
 {
     return whole(p->to, SIDE) * s->side * p->slices * AREA;
 }
@@ -196,9 +117,7 @@ static void prepare(const float *weights, const shape *s, const plan *p, float *
         const float *these = weights;
         if (s->groups > 1) {
             these = dense;
-            memset(dense, 0, b.rows * b.taps * b.columns * sizeof *dense);
-            EACH_RUN(&b, number, p->together, s->groups)
-            memcpy(dense + at, weights + of, b.group_columns * sizeof *dense);
+            widen_groups(&b, number, s->groups * b.group_rows, weights, dense);
         }
         for (long target = 0; target < p->to; target += SIDE)
             for (long row = 0; row < s->side; row++)
@@ -335,10 +254,10 @@ typedef struct {
     long reach;      /* even position, then those with an odd one, of so many positions each, */
     long copies;     /* if there is more than a tap */
     float *sums;     /* of a block: by taps, 16 target channels and 16 source channels */
-} factors_of;
+} factors;
 
 /* Where the pairs of 16 source channels begin that are so many positions on: right factors. */
-INLINE const uint16_t *shifted(const factors_of *f, long i, long shift)
+INLINE const uint16_t *shifted(const factors *f, long i, long shift)
 {
     return f->right + ((f->copies * i + shift % 2) * f->reach + shift / 2 * 2) * SIDE;
 }
@@ -360,7 +279,7 @@ INLINE void pair_channels(const uint16_t *cells, long width, long count, long po
     }
 }
 
-static void pair_up(const uint16_t *cells, long width, const factors_of *f)
+static void pair_up(const uint16_t *cells, long width, const factors *f)
 {
     uint16_t *to = f->right;
     for (long c = 0; c < width; c += LANES)
@@ -388,7 +307,7 @@ INLINE void turn_channels(const uint16_t *cells, long width, long count, long po
     }
 }
 
-static void turn_round(const uint16_t *cells, long width, long positions, const factors_of *f)
+static void turn_round(const uint16_t *cells, long width, long positions, const factors *f)
 {
     uint16_t *to = f->left;
     for (long c = 0; c < width; c += LANES, to += SIDE * f->pitch)
@@ -457,7 +376,7 @@ static void add_one(const uint16_t *left, long pitch, const uint16_t *right, lon
 }
 
 /* Adds those of 16 by 16 channels at all taps. */
-static void add_taps(const factors_of *f, long o, long i, long positions, const shape *s,
+static void add_taps(const factors *f, long o, long i, long positions, const shape *s,
                      const plan *p, float *sums, long apart)
 {
     const uint16_t *left = f->left + o * SIDE * f->pitch;
@@ -474,7 +393,7 @@ static void add_taps(const factors_of *f, long o, long i, long positions, const 
 }
 
 /* Adds those of two by two times 16 channels, or as many as there are, at all taps. */
-static void add_channels(const factors_of *f, long o, long i, long positions, const shape *s,
+static void add_channels(const factors *f, long o, long i, long positions, const shape *s,
                          const plan *p)
 {
     long width = whole(p->from, SIDE), height = whole(p->to, SIDE);
@@ -517,7 +436,7 @@ int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *t
     long all = s->groups * s->from;
     maps from = {source, s->height, s->width, all, s->spread};
     uint16_t *cells = room(laid(s, &p) * p.from, sizeof *cells);
-    uint16_t *tiles = room(p.blocks * factors(s, &p), sizeof *tiles);
+    uint16_t *tiles = room(p.blocks * numbers_of(s, &p), sizeof *tiles);
     float *dense = room(p.from * p.to * s->side * s->side, sizeof *dense);
     int failed = !cells || !tiles || !dense;
     configuration before = configure();
@@ -531,7 +450,8 @@ int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *t
             if (!as_is)
                 lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
             WRITTEN();
-            correlate_block(as_is ? source + first * p.image * all : cells, tiles + b * factors(s, &p), s, &p, count, b,
+            correlate_block(as_is ? source + first * p.image * all : cells,
+                            tiles + b * numbers_of(s, &p), s, &p, count, b,
                             target + first * s->rows * s->columns * s->groups * s->to);
         }
     }
@@ -554,7 +474,7 @@ int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradien
     uint16_t *cells = room(positions * p.from, sizeof *cells);
     uint16_t *ends = room(positions * p.to, sizeof *ends);
     /* An odd number of lines, or channels would meet in one set of the cache. */
-    factors_of f = {.pitch = (positions / DEPTH | 1) * DEPTH, .copies = s->side > 1 ? 2 : 1};
+    factors f = {.pitch = (positions / DEPTH | 1) * DEPTH, .copies = s->side > 1 ? 2 : 1};
     f.left = room(height * SIDE * f.pitch, sizeof *f.left);
     f.right = room(2 * width * SIDE * positions, sizeof *f.right);
     float *sums = room(p.blocks * each, sizeof *sums);
@@ -586,8 +506,7 @@ int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradien
     for (long number = 0; number < p.blocks && !failed; number++) {
         gather(sums + number * each, s, &p, s->groups > 1 ? dense : gradient);
         if (s->groups > 1)
-            EACH_RUN(&b, number, p.together, s->groups)
-            memcpy(gradient + of, dense + at, b.group_columns * sizeof *dense);
+            narrow_groups(&b, number, s->groups * s->to, dense, gradient);
     }
     free(cells);
     free(ends);

@@ -114,7 +114,8 @@ static void tile_multiply(tile *to, const tile *left, const tile *right)
 #define TILE_ZERO(t) memset(&registers[t], 0, sizeof registers[t])
 #define TILE_LOAD(t, from, pitch) tile_load(&registers[t], (const char *)(from), pitch)
 #define TILE_STORE(t, to, pitch) tile_store(&registers[t], (char *)(to), pitch)
-#define TILE_MULTIPLY(to, left, right) tile_multiply(&registers[to], &registers[left], &registers[right])
+#define TILE_MULTIPLY(to, left, right) \
+    tile_multiply(&registers[to], &registers[left], &registers[right])
 
 #endif
 
