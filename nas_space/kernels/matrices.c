@@ -7,7 +7,8 @@
  * row of the kernel takes there are a tile, wherever maps begin and end; what is found for
  * positions between maps is nobody's.
  *
- * The gradient of the source is the same with the weights turned. That of the weights is a product
+ * The gradient of the source is the same with the taps turned round, for each of its planes by
+ * itself if there is a stride. That of the weights is a product
  * over all positions: the target's gradient, with zeros where there is no pixel, by channels and
  * positions, times the source, shifted for each tap. Factors on the right are pairs of positions,
  * so there are two orders of them, for even and for odd shifts.
@@ -65,37 +66,50 @@ static void narrow_groups(const block *b, long n, long all, float *dense, float 
 /* 16 bfloat16 in words of their own. */
 INLINE words bits(lanes v) { return __builtin_convertvector(narrow(v), words); }
 
-/* 32 numbers of a row of the kernel by 16 target channels, from weights (to, side, side, from). */
-static void right_factor(const float *weights, const shape *s, const plan *p, long row, long slice,
-                         long target, uint16_t *tile)
+/* What is computed at once: strokes of the kernel, with their right factors by blocks, 16 target
+ * channels, strokes and slices; and of which plane, if it is the gradient of a source. */
+typedef struct {
+    stroke *strokes;
+    long count, y, x;
+    long apart; /* numbers of the factors of 16 channels */
+    uint16_t *tiles;
+} pass;
+
+/* 32 numbers that a stroke takes by 16 target channels, from weights (to, side, side, from). */
+static void right_factor(const float *weights, const shape *s, const plan *p, const stroke *k,
+                         long slice, long target, uint16_t *tile)
 {
-    long width = s->side * p->from, left = width - slice * DEPTH;
     lanes pairs[SIDE];
     for (long c = 0; c < SIDE; c++) {
-        pairs[c] = (lanes){0};
-        if (target + c >= p->to)
-            continue;
-        long at = ((target + c) * s->side + row) * width + slice * DEPTH;
-        halves both[2] = {narrow(load_some(weights, at, left, 0)), {0}};
-        if (left > LANES)
-            both[1] = narrow(load_some(weights, at + LANES, left - LANES, 0));
+        float line[DEPTH] = {0};
+        const float *from = weights + (target + c) * s->side * s->side * p->from;
+        long n = slice * DEPTH, end = least(n + DEPTH, k->count * p->from);
+        for (long done = 0, some; n < end && target + c < p->to; n += some, done += some) {
+            /* Taps that are neighbours among the weights, too, are one run. */
+            long run = k->next == 1 ? end - n : p->from - n % p->from;
+            some = least(run, end - n);
+            memcpy(line + done,
+                   from + (k->first + n / p->from * k->next) * p->from + n % p->from,
+                   some * sizeof *line);
+        }
+        halves both[2] = {narrow(load(line)), narrow(load(line + LANES))};
         memcpy(&pairs[c], both, sizeof both);
     }
     turn(pairs);
     memcpy(tile, pairs, sizeof pairs);
 }
 
-/* Likewise from weights (from, side, side, to), for the gradient of a source: half a turn round. */
-static void turned_factor(const float *weights, const shape *s, const plan *p, long row, long slice,
-                          long target, uint16_t *tile)
+/* Likewise from weights (from, side, side, to), for the gradient of a source. */
+static void turned_factor(const float *weights, const shape *s, const plan *p, const stroke *k,
+                          long slice, long target, uint16_t *tile)
 {
     for (long r = 0; r < SIDE; r++) {
         words pair = {0};
-        for (long k = slice * DEPTH + 2 * r, second = 0; second < 2; k++, second++) {
-            long tap = k / p->from, source = k % p->from;
-            if (tap >= s->side)
+        for (long n = slice * DEPTH + 2 * r, second = 0; second < 2; n++, second++) {
+            long tap = n / p->from, source = n % p->from;
+            if (tap >= k->count)
                 continue;
-            long line = (source * s->side + s->side - 1 - row) * s->side + s->side - 1 - tap;
+            long line = source * s->side * s->side + k->first + tap * k->next;
             words half = bits(load_some(weights, line * p->to + target, p->to - target, 0));
             pair |= half << 16 * second;
         }
@@ -103,16 +117,11 @@ static void turned_factor(const float *weights, const shape *s, const plan *p, l
     }
 }
 
-/* Numbers of all right factors of a block: by target channels, rows of the kernel, slices. */
-static long numbers_of(const shape *s, const plan *p)
-{
-    return whole(p->to, SIDE) * s->side * p->slices * AREA;
-}
-
 static void prepare(const float *weights, const shape *s, const plan *p, float *dense, int turned,
-                    uint16_t *tiles)
+                    const pass *now)
 {
     block b = block_of(s, p, turned);
+    uint16_t *tiles = now->tiles;
     for (long number = 0; number < p->blocks; number++) {
         const float *these = weights;
         if (s->groups > 1) {
@@ -120,26 +129,26 @@ static void prepare(const float *weights, const shape *s, const plan *p, float *
             widen_groups(&b, number, s->groups * b.group_rows, weights, dense);
         }
         for (long target = 0; target < p->to; target += SIDE)
-            for (long row = 0; row < s->side; row++)
-                for (long slice = 0; slice < p->slices; slice++, tiles += AREA)
-                    (turned ? turned_factor : right_factor)(these, s, p, row, slice, target, tiles);
+            for (const stroke *k = now->strokes; k < now->strokes + now->count; k++)
+                for (long slice = 0; slice < k->slices; slice++, tiles += AREA)
+                    (turned ? turned_factor : right_factor)(these, s, p, k, slice, target, tiles);
     }
 }
 
 /* ---- the target ---- */
 
 /* Sums of 64 positions by 16 channels, or of 32 by 32. */
-static void sum_tall(const uint16_t *cells, const uint16_t *tiles, const shape *s, const plan *p,
+static void sum_tall(const uint16_t *cells, const uint16_t *tiles, const plan *p, const pass *now,
                      float *sums)
 {
-    long pitch = s->stride * p->from * sizeof *cells, on = SIDE * s->stride * p->from;
+    long pitch = p->from * sizeof *cells, on = SIDE * p->from;
     TILE_ZERO(0);
     TILE_ZERO(1);
     TILE_ZERO(2);
     TILE_ZERO(3);
-    for (long row = 0; row < s->side; row++, cells += p->across * p->from) {
-        const uint16_t *left = cells;
-        for (long slice = 0; slice < p->slices; slice++, left += DEPTH, tiles += AREA) {
+    for (const stroke *k = now->strokes; k < now->strokes + now->count; k++) {
+        const uint16_t *left = cells + (k->plane * p->laid + k->at) * p->from;
+        for (long slice = 0; slice < k->slices; slice++, left += DEPTH, tiles += AREA) {
             TILE_LOAD(7, tiles, LINE);
             TILE_LOAD(4, left, pitch);
             TILE_MULTIPLY(0, 4, 7);
@@ -157,18 +166,18 @@ static void sum_tall(const uint16_t *cells, const uint16_t *tiles, const shape *
     TILE_STORE(3, sums + 3 * SUMS, LINE);
 }
 
-static void sum_square(const uint16_t *cells, const uint16_t *tiles, const shape *s, const plan *p,
+static void sum_square(const uint16_t *cells, const uint16_t *tiles, const plan *p, const pass *now,
                        float *sums)
 {
-    long pitch = s->stride * p->from * sizeof *cells, on = SIDE * s->stride * p->from;
-    const uint16_t *others = tiles + s->side * p->slices * AREA;
+    long pitch = p->from * sizeof *cells, on = SIDE * p->from;
+    const uint16_t *others = tiles + now->apart;
     TILE_ZERO(0);
     TILE_ZERO(1);
     TILE_ZERO(2);
     TILE_ZERO(3);
-    for (long row = 0; row < s->side; row++, cells += p->across * p->from) {
-        const uint16_t *left = cells;
-        for (long slice = 0; slice < p->slices; slice++, left += DEPTH) {
+    for (const stroke *k = now->strokes; k < now->strokes + now->count; k++) {
+        const uint16_t *left = cells + (k->plane * p->laid + k->at) * p->from;
+        for (long slice = 0; slice < k->slices; slice++, left += DEPTH) {
             TILE_LOAD(6, tiles, LINE);
             TILE_LOAD(4, left, pitch);
             TILE_MULTIPLY(0, 4, 6);
@@ -187,33 +196,42 @@ static void sum_square(const uint16_t *cells, const uint16_t *tiles, const shape
     TILE_STORE(3, sums + 2 * SUMS + SIDE, 2 * LINE);
 }
 
-INLINE void put(const float *sums, long width, long pixels, long channels, long all, uint16_t *to)
+/* Where sums go: channels of every step-th pixel of every step-th row. */
+typedef struct {
+    uint16_t *numbers;
+    long height, width, channels;
+    long step;
+    long images;
+} goal;
+
+INLINE void put(const float *sums, long width, long pixels, long channels, long on, uint16_t *to)
 {
-    for (long i = 0; i < pixels; i++, to += all)
+    for (long i = 0; i < pixels; i++, to += on)
         for (long c = 0; c < channels; c += LANES)
             store_some(to, c, load(sums + i * width + c), channels - c, 1);
 }
 
 /* Sums of some positions, `width` of them for each, to the pixels that they are of. */
-static void deliver(const float *sums, long width, long position, long count, const shape *s,
-                    const plan *p, long images, long channel, long channels, uint16_t *target)
+static void deliver(const float *sums, long width, long position, long count, const plan *p,
+                    const pass *now, const goal *g, long channel, long channels)
 {
-    long all = s->groups * s->to, down = p->image / p->across / s->stride;
+    long down = p->image / p->across, on = g->step * g->channels;
     while (count > 0) {
         long line = position / p->across, x = position % p->across;
-        long n = line / down, y = line % down;
-        if (n >= images)
+        long n = line / down, y = line % down * g->step + now->y;
+        if (n >= g->images)
             return;
         long run = least(count, p->across - x);
-        if (y < s->rows) {
-            uint16_t *to = target + ((n * s->rows + y) * s->columns + x) * all + channel;
-            long pixels = least(run, s->columns - x);
+        if (y < g->height) {
+            long at = (n * g->height + y) * g->width + x * g->step + now->x;
+            uint16_t *to = g->numbers + at * g->channels + channel;
+            long pixels = least(run, whole(g->width - now->x, g->step) - x);
             if (channels == SIDE)
-                put(sums, width, pixels, SIDE, all, to);
+                put(sums, width, pixels, SIDE, on, to);
             else if (channels == 2 * SIDE)
-                put(sums, width, pixels, 2 * SIDE, all, to);
+                put(sums, width, pixels, 2 * SIDE, on, to);
             else
-                put(sums, width, pixels, channels, all, to);
+                put(sums, width, pixels, channels, on, to);
         }
         sums += run * width;
         position += run;
@@ -222,25 +240,25 @@ static void deliver(const float *sums, long width, long position, long count, co
 }
 
 /* Target channels of a block, of some images that are laid out. */
-static void correlate_block(const uint16_t *cells, const uint16_t *tiles, const shape *s,
-                            const plan *p, long images, long number, uint16_t *target)
+static void correlate_block(const uint16_t *cells, const plan *p, const pass *now, long number,
+                            const goal *g)
 {
     float sums[STRIP * SIDE] __attribute__((aligned(64)));
-    long first = number * p->to, wide = least(p->to, s->groups * s->to - first);
-    long end = images * p->image / s->stride, step = s->stride * p->from;
-    long apart = s->side * p->slices * AREA;
-    for (long position = 0; position < end; position += STRIP)
+    long first = number * p->to, wide = least(p->to, g->channels - first);
+    const uint16_t *tiles = now->tiles + number * whole(p->to, SIDE) * now->apart;
+    for (long position = 0; position < g->images * p->image; position += STRIP)
         for (long c = 0; c < wide; c += 2 * SIDE) {
-            const uint16_t *left = cells + position * step, *right = tiles + c / SIDE * apart;
+            const uint16_t *left = cells + position * p->from;
+            const uint16_t *right = tiles + c / SIDE * now->apart;
             if (wide - c <= SIDE) {
-                sum_tall(left, right, s, p, sums);
-                deliver(sums, SIDE, position, STRIP, s, p, images, first + c, wide - c, target);
+                sum_tall(left, right, p, now, sums);
+                deliver(sums, SIDE, position, STRIP, p, now, g, first + c, wide - c);
                 continue;
             }
             for (long half = 0; half < STRIP; half += STRIP / 2) {
-                sum_square(left + half * step, right, s, p, sums);
-                deliver(sums, 2 * SIDE, position + half, STRIP / 2, s, p, images, first + c,
-                        least(wide - c, 2 * SIDE), target);
+                sum_square(left + half * p->from, right, p, now, sums);
+                deliver(sums, 2 * SIDE, position + half, STRIP / 2, p, now, g, first + c,
+                        least(wide - c, 2 * SIDE));
             }
         }
 }
@@ -250,16 +268,21 @@ static void correlate_block(const uint16_t *cells, const uint16_t *tiles, const 
 typedef struct {
     uint16_t *left;  /* the target's gradient by channels and positions, of which there are */
     long pitch;
-    uint16_t *right; /* of 16 source channels pairs of positions: first those that begin with an */
-    long reach;      /* even position, then those with an odd one, of so many positions each, */
-    long copies;     /* if there is more than a tap */
+    uint16_t *right; /* by planes and 16 source channels, pairs of positions: first those that */
+    long reach;      /* begin with an even position, then those with an odd one, of so many */
+    long copies;     /* positions each, if there is more than a tap */
+    long plane;      /* numbers of a plane */
     float *sums;     /* of a block: by taps, 16 target channels and 16 source channels */
 } factors;
 
-/* Where the pairs of 16 source channels begin that are so many positions on: right factors. */
-INLINE const uint16_t *shifted(const factors *f, long i, long shift)
+/* Where the pairs of 16 source channels begin that a tap takes: right factors. */
+static const uint16_t *taken(const factors *f, long i, long number, const shape *s, const plan *p)
 {
-    return f->right + ((f->copies * i + shift % 2) * f->reach + shift / 2 * 2) * SIDE;
+    tap down = tap_of(s, p, number / s->side), along = tap_of(s, p, number % s->side);
+    long plane = p->planes > 1 ? down.plane * p->step + along.plane : 0;
+    long at = p->lead + down.away * p->across + along.away;
+    return f->right + plane * f->plane +
+           ((f->copies * i + at % 2) * f->reach + at / 2 * 2) * SIDE;
 }
 
 /* Some channels of a position and of the next one, in turn. Of a bfloat16 that is made a float
@@ -279,9 +302,8 @@ INLINE void pair_channels(const uint16_t *cells, long width, long count, long po
     }
 }
 
-static void pair_up(const uint16_t *cells, long width, const factors *f)
+static void pair_up(const uint16_t *cells, long width, const factors *f, uint16_t *to)
 {
-    uint16_t *to = f->right;
     for (long c = 0; c < width; c += LANES)
         for (long odd = 0; odd < f->copies; odd++, to += SIDE * f->reach) {
             const uint16_t *from = cells + odd * width + c;
@@ -342,7 +364,7 @@ static void add_square(const uint16_t *left, long pitch, const uint16_t *right, 
     TILE_STORE(3, sums + below + SUMS, LINE);
 }
 
-/* Adds those of 16 by 16 channels at three taps in a row. */
+/* Adds those of 16 by 16 channels at three taps. */
 static void add_three(const uint16_t *left, long pitch, const uint16_t *const *right,
                       long positions, float *sums, long apart)
 {
@@ -380,16 +402,14 @@ static void add_taps(const factors *f, long o, long i, long positions, const sha
                      const plan *p, float *sums, long apart)
 {
     const uint16_t *left = f->left + o * SIDE * f->pitch;
-    for (long row = 0; row < s->side; row++) {
-        long shift = row * p->across, tap = 0;
-        for (; tap + 3 <= s->side; tap += 3, shift += 3, sums += 3 * apart) {
-            const uint16_t *right[] = {shifted(f, i, shift), shifted(f, i, shift + 1),
-                                       shifted(f, i, shift + 2)};
-            add_three(left, f->pitch, right, positions, sums, apart);
-        }
-        for (; tap < s->side; tap++, shift++, sums += apart)
-            add_one(left, f->pitch, shifted(f, i, shift), positions, sums);
+    long taps = s->side * s->side, k = 0;
+    for (; k + 3 <= taps; k += 3) {
+        const uint16_t *right[] = {taken(f, i, k, s, p), taken(f, i, k + 1, s, p),
+                                   taken(f, i, k + 2, s, p)};
+        add_three(left, f->pitch, right, positions, sums + k * apart, apart);
     }
+    for (; k < taps; k++)
+        add_one(left, f->pitch, taken(f, i, k, s, p), positions, sums + k * apart);
 }
 
 /* Adds those of two by two times 16 channels, or as many as there are, at all taps. */
@@ -400,9 +420,8 @@ static void add_channels(const factors *f, long o, long i, long positions, const
     long below = width * SUMS, apart = height * below;
     float *sums = f->sums + o * below + i * SUMS;
     if (o + 1 < height && i + 1 < width) {
-        for (long tap = 0; tap < s->side * s->side; tap++, sums += apart)
-            add_square(f->left + o * SIDE * f->pitch, f->pitch,
-                       shifted(f, i, tap / s->side * p->across + tap % s->side),
+        for (long k = 0; k < s->side * s->side; k++, sums += apart)
+            add_square(f->left + o * SIDE * f->pitch, f->pitch, taken(f, i, k, s, p),
                        f->copies * f->reach * SIDE, positions, sums, below);
         return;
     }
@@ -427,37 +446,64 @@ static void gather(const float *sums, const shape *s, const plan *p, float *dens
 
 /* ---- what is called ---- */
 
+/* The pass for plane (y, x), ready to be used. Returns whether there was memory. */
+static int begin(pass *now, const float *weights, const shape *s, const plan *p, int turned, long y,
+                 long x, float *dense)
+{
+    *now = (pass){.strokes = room(s->side * s->side, sizeof *now->strokes), .y = y, .x = x};
+    if (!now->strokes)
+        return 0;
+    now->count = strokes_of(s, p, y, x, turned, now->strokes);
+    for (long k = 0; k < now->count; k++)
+        now->apart += now->strokes[k].slices * AREA;
+    now->tiles = room(p->blocks * whole(p->to, SIDE) * now->apart + 1, sizeof *now->tiles);
+    if (!now->tiles)
+        return 0;
+    prepare(weights, s, p, dense, turned, now);
+    return 1;
+}
+
+static void end(pass *now)
+{
+    free(now->strokes);
+    free(now->tiles);
+}
+
 /* The target of a source; or with `turned` weights, which are then (groups * from, side, side, to),
  * the gradient of a source from that of its target. 1: no memory. */
 int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *target,
                        const shape *s, int turned)
 {
     plan p = plan_of(s);
-    long all = s->groups * s->from;
-    maps from = {source, s->height, s->width, all, s->spread};
-    uint16_t *cells = room(laid(s, &p) * p.from, sizeof *cells);
-    uint16_t *tiles = room(p.blocks * numbers_of(s, &p), sizeof *tiles);
+    maps from = {source, s->height, s->width, s->groups * s->from};
+    goal to = {target, s->rows, s->columns, s->groups * s->to, .step = s->spread};
+    long count = s->spread * s->spread, image = s->rows * s->columns * to.channels;
+    pass *passes = room(count, sizeof *passes);
+    uint16_t *cells = room(p.planes * p.laid * p.from, sizeof *cells);
     float *dense = room(p.from * p.to * s->side * s->side, sizeof *dense);
-    int failed = !cells || !tiles || !dense;
+    int failed = !passes || !cells || !dense;
+    for (long k = 0; k < count && !failed; k++)
+        failed = !begin(&passes[k], weights, s, &p, turned, k / s->spread, k % s->spread, dense);
     configuration before = configure();
-    if (!failed)
-        prepare(weights, s, &p, dense, turned, tiles);
     for (long first = 0; first < s->images && !failed; first += p.some) {
-        long count = least(p.some, s->images - first);
+        to.images = least(p.some, s->images - first);
+        to.numbers = target + first * image;
         /* A strip may end behind the last image. */
-        int as_is = p.as_is && (s->images - first - count) * p.image >= STRIP + DEPTH;
+        int as_is = p.as_is && (s->images - first - to.images) * p.image >= STRIP + DEPTH;
+        const uint16_t *at = as_is ? source + first * p.image * from.channels : cells;
         for (long b = 0; b < p.blocks; b++) {
             if (!as_is)
-                lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
+                lay_planes(&from, s, b * p.from, first, to.images, &p, cells);
             WRITTEN();
-            correlate_block(as_is ? source + first * p.image * all : cells,
-                            tiles + b * numbers_of(s, &p), s, &p, count, b,
-                            target + first * s->rows * s->columns * s->groups * s->to);
+            for (long k = 0; k < count; k++)
+                correlate_block(at, &p, &passes[k], b, &to);
         }
     }
     restore(&before);
+    for (long k = 0; k < count && passes; k++)
+        end(&passes[k]);
+    free(passes);
     free(cells);
-    free(tiles);
     free(dense);
     return failed;
 }
@@ -466,17 +512,17 @@ int matrices_correlate(const uint16_t *source, const float *weights, uint16_t *t
 int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradient, const shape *s)
 {
     plan p = plan_of(s);
-    maps from = {source, s->height, s->width, s->groups * s->from, 1};
-    maps to = {dy, s->rows, s->columns, s->groups * s->to, s->stride};
-    long positions = whole(laid(s, &p), DEPTH) * DEPTH;
+    maps from = {source, s->height, s->width, s->groups * s->from};
+    maps to = {dy, s->rows, s->columns, s->groups * s->to};
     long height = whole(p.to, SIDE), width = whole(p.from, SIDE);
     long each = s->side * s->side * height * width * SUMS;
-    uint16_t *cells = room(positions * p.from, sizeof *cells);
-    uint16_t *ends = room(positions * p.to, sizeof *ends);
+    uint16_t *cells = room(p.planes * p.laid * p.from, sizeof *cells);
+    uint16_t *ends = room(p.laid * p.to, sizeof *ends);
     /* An odd number of lines, or channels would meet in one set of the cache. */
-    factors f = {.pitch = (positions / DEPTH | 1) * DEPTH, .copies = s->side > 1 ? 2 : 1};
+    factors f = {.pitch = (p.laid / DEPTH | 1) * DEPTH, .copies = s->side > 1 ? 2 : 1};
+    f.plane = f.copies * width * SIDE * p.laid;
     f.left = room(height * SIDE * f.pitch, sizeof *f.left);
-    f.right = room(2 * width * SIDE * positions, sizeof *f.right);
+    f.right = room(p.planes * f.plane, sizeof *f.right);
     float *sums = room(p.blocks * each, sizeof *sums);
     float *dense = room(p.from * p.to * s->side * s->side, sizeof *dense);
     int failed = !cells || !ends || !f.left || !f.right || !sums || !dense;
@@ -485,14 +531,16 @@ int matrices_products(const uint16_t *source, const uint16_t *dy, float *gradien
         long count = least(p.some, s->images - first);
         long filled = whole(count * p.image, DEPTH) * DEPTH;
         int as_is = p.as_is && filled == count * p.image;
+        const uint16_t *x = as_is ? source + first * p.image * p.from : cells;
         f.reach = filled + 2 * p.lead;
         for (long b = 0; b < p.blocks; b++) {
             if (!as_is) {
-                lay(&from, b * p.from, p.from, first, count, &p, cells + p.lead * p.from);
-                lay(&to, b * p.to, p.to, first, count, &p, ends);
+                lay_planes(&from, s, b * p.from, first, count, &p, cells);
+                lay(&to, 0, 0, 1, b * p.to, p.to, first, count, &p, ends);
                 memset(ends + count * p.image * p.to, 0, DEPTH * p.to * sizeof *ends);
             }
-            pair_up(as_is ? source + first * p.image * p.from : cells, p.from, &f);
+            for (long plane = 0; plane < p.planes; plane++)
+                pair_up(x + plane * p.laid * p.from, p.from, &f, f.right + plane * f.plane);
             turn_round(as_is ? dy + first * p.image * p.to : ends, p.to, filled, &f);
             f.sums = sums + b * each;
             WRITTEN();
