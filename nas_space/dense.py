@@ -13,7 +13,7 @@ weights, those that are not with padding, nine are enough.
 A CPU that multiplies whole matrices of bf16 (Intel's AMX) has torch's convolutions in half of the
 time of minimal filtering, so there is none in bf16 there. Ours on the same instructions
 (`nas_space.kernels.matrices`) lay small maps of many images side by side: 0.5 to 0.9 of torch's
-time on 8×8 and smaller ones, as fast on larger ones.
+time on 8×8 and smaller ones and with a stride of 2, as fast on larger ones.
 
 A strided 1×1 convolution, as on a shortcut, is one of the pixels that it sees: 0.7 to 0.9 of the
 time, for torch's gradient of the others, which are zeros, costs as much as if they were not.
@@ -46,7 +46,7 @@ _MOST_WASTE = 1.8
 """Pixels of whole tiles for each pixel of a map: a map of 3×3 is a tile of 4×4."""
 _FEW_PIXELS = 16
 """Of a map: up to so many are computed directly, whatever the channels."""
-_MULTIPLIED, _MULTIPLIED_STRIDED = 2**14, 2**12
+_MULTIPLIED = 2**14
 """Numbers of an image's maps in bf16: up to so many matrices are ours, not torch's."""
 _NARROW = 64
 """Up to so many channels, four times as many pixels are."""
@@ -122,8 +122,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     half = torch.is_autocast_enabled(x.device.type)
     fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
-    few = _MULTIPLIED if stride == 1 else _MULTIPLIED_STRIDED
-    if fits and half and multiplies(x, max(c_in, c_out), few):
+    if fits and half and multiplies(x, max(c_in, c_out), _MULTIPLIED):
         found["matrices"] = partial(_by_matrices, weight, stride)
     filterable = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
     if filterable and filters(x, max(c_in, c_out)) and winograd.kernels() is not None:

@@ -15,7 +15,8 @@ it, uses a quarter or an eighth of that and takes longer than a dense one. So
   of up to 2×2 in groups of 3 and 6, too: 0.3 to 0.4 of torch's time with AVX2;
 - in bf16 on a CPU that multiplies whole matrices (Intel's AMX) groups of 4 channels and more are
   computed so (`nas_space.kernels.matrices`), up to 16 channels together: groups of 8 take 0.5 to
-  0.75 of torch's time, of 4 0.8 to 1 of our other kernels';
+  0.75 of torch's time, of 4 0.8 to 1 of our other kernels', and narrow ones whose width changes
+  0.6 to 0.95 of several together;
 - where the width changes narrow groups are computed several together, up to the lanes of a vector,
   with zeros where they do not meet: 0.6 to 0.9 of the time for inputs of 1 or 2 channels a group.
 
@@ -57,8 +58,8 @@ _MULTIPLIED, _MULTIPLIED_STRIDED = 4, 8
 """Channels of a group from which a matrix multiplier is the fastest, in bf16 where there is one."""
 _WIDE, _CACHED = 16, 2**18
 """Likewise: fewer pay whatever the maps, if an image's have no more numbers than a cache holds,"""
-_MULTIPLIED_NUMBERS, _CHANGING = 2**14, 2**13
-"""more up to so many numbers, and any where the width changes up to half of that."""
+_MULTIPLIED_NUMBERS = 2**14
+"""and more up to so many numbers."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 
@@ -183,7 +184,7 @@ class GroupConv2d(Planned, nn.Conv2d):
         if not self._fits(x):
             return False
         if self.in_channels != self.out_channels and self._widest < _WIDE:  # no kernels of theirs
-            return multiplies(x, self._widest, _CHANGING)
+            return multiplies(x, self._widest, _CACHED)
         least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
         most = _CACHED if self._widest < _WIDE else _MULTIPLIED_NUMBERS
         return self._widest >= least and multiplies(x, self._widest, most)

@@ -116,7 +116,8 @@ def test_the_gradient_lies_in_memory_as_the_weights_of_a_network_do() -> None:
         (DenseConv2d(272, 272, 3, 1, 1, bias=False), 4, False),  # no cache holds the weights
         (DenseConv2d(128, 128, 3, 1, 1, bias=False), 16, False),  # nor is torch's any slower
         (DenseConv2d(64, 128, 3, 2, 1, bias=False), 8, True),
-        (DenseConv2d(32, 64, 3, 2, 1, bias=False), 16, False),
+        (DenseConv2d(32, 64, 3, 2, 1, bias=False), 32, False),
+        (DenseConv2d(32, 64, 1, 2, bias=False), 16, True),
         (DenseConv2d(64, 64, 1, bias=False), 16, True),
         (DenseConv2d(64, 64, 1, bias=False), 32, False),
         (GroupConv2d(64, 64, 3, 1, 1, groups=64, bias=False), 8, False),
@@ -128,7 +129,7 @@ def test_the_gradient_lies_in_memory_as_the_weights_of_a_network_do() -> None:
         (GroupConv2d(64, 64, 3, 2, 1, groups=16, bias=False), 16, False),
         (GroupConv2d(64, 64, 3, 2, 1, groups=8, bias=False), 16, True),
         (GroupConv2d(32, 64, 3, 2, 1, groups=32, bias=False), 16, True),
-        (GroupConv2d(32, 64, 3, 2, 1, groups=32, bias=False), 32, False),
+        (GroupConv2d(32, 64, 3, 2, 1, groups=32, bias=False), 32, True),
     ],
     ids=str,
 )
