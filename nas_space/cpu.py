@@ -14,4 +14,5 @@ def lanes() -> int:
 @cache
 def multiplies_matrices() -> bool:
     """Whether it multiplies whole matrices of bf16 (Intel's AMX), which torch makes use of."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16"))
