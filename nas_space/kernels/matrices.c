@@ -135,15 +135,20 @@ static void prepare(const float *weights, const shape *s, const plan *p, float *
 
 /* ---- the target ---- */
 
+INLINE void empty_sums(void)
+{
+    TILE_ZERO(0);
+    TILE_ZERO(1);
+    TILE_ZERO(2);
+    TILE_ZERO(3);
+}
+
 /* Sums of 64 positions by 16 channels, or of 32 by 32. */
 static void sum_tall(const uint16_t *cells, const uint16_t *tiles, const plan *p, const pass *now,
                      float *sums)
 {
     long pitch = p->from * sizeof *cells, on = SIDE * p->from;
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
+    empty_sums();
     for (const stroke *k = now->strokes; k < now->strokes + now->count; k++) {
         const uint16_t *left = cells + (k->plane * p->laid + k->at) * p->from;
         for (long slice = 0; slice < k->slices; slice++, left += DEPTH, tiles += AREA) {
@@ -169,10 +174,7 @@ static void sum_square(const uint16_t *cells, const uint16_t *tiles, const plan 
 {
     long pitch = p->from * sizeof *cells, on = SIDE * p->from;
     const uint16_t *others = tiles + now->apart;
-    TILE_ZERO(0);
-    TILE_ZERO(1);
-    TILE_ZERO(2);
-    TILE_ZERO(3);
+    empty_sums();
     for (const stroke *k = now->strokes; k < now->strokes + now->count; k++) {
         const uint16_t *left = cells + (k->plane * p->laid + k->at) * p->from;
         for (long slice = 0; slice < k->slices; slice++, left += DEPTH) {
