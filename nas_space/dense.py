@@ -122,7 +122,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     half = torch.is_autocast_enabled(x.device.type)
     fits = side == other and side % 2 == 1 and suits(x, c_in, weight)
     found: dict[str, Way] = {}
-    if fits and half and multiplies(x, max(c_in, c_out), _MULTIPLIED):
+    if fits and half and multiplies(x, max(c_in, c_out)):
         found["matrices"] = partial(_by_matrices, weight, stride)
     filterable = fits and (side, stride) == (3, 1) and c_in * c_out >= _FEWEST_PAIRS
     if filterable and filters(x, max(c_in, c_out)) and winograd.kernels() is not None:
@@ -137,7 +137,7 @@ def _ways(x: Tensor, weight: Tensor, stride: int) -> dict[str, Way]:
     return found
 
 
-def multiplies(x: Tensor, widest: int, numbers: int) -> bool:
+def multiplies(x: Tensor, widest: int, numbers: int = _MULTIPLIED) -> bool:
     """Whether a CPU multiplies matrices, and is fast so, for maps x in bf16 and so many channels.
 
     Args:
@@ -147,7 +147,7 @@ def multiplies(x: Tensor, widest: int, numbers: int) -> bool:
     """
     return (
         multiplies_matrices()
-        and x[0].numel() <= numbers
+        and x.shape[1:].numel() <= numbers
         and widest <= _WIDEST
         and matrices.kernels() is not None
     )

@@ -57,9 +57,7 @@ _FILTERED_FEW, _FEW_CHANNELS, _FEW_NUMBERS = 16, 64, 2**20
 _MULTIPLIED, _MULTIPLIED_STRIDED = 4, 8
 """Channels of a group from which a matrix multiplier is the fastest, in bf16 where there is one."""
 _WIDE, _CACHED = 16, 2**18
-"""Likewise: fewer pay whatever the maps, if an image's have no more numbers than a cache holds,"""
-_MULTIPLIED_NUMBERS = 2**14
-"""and more up to so many numbers."""
+"""Likewise: fewer than these pay whatever the maps, if a cache holds an image's numbers."""
 _WIDEST_HALF = 4
 """Likewise in bf16, and for groups that are computed together; in fp32 half of it."""
 
@@ -183,11 +181,11 @@ class GroupConv2d(Planned, nn.Conv2d):
         """Whether a CPU's matrix multiplier serves, and pays."""
         if not self._fits(x):
             return False
-        if self.in_channels != self.out_channels and self._widest < _WIDE:  # no kernels of theirs
-            return multiplies(x, self._widest, _CACHED)
+        if self._widest >= _WIDE:
+            return multiplies(x, self._widest)
         least = _MULTIPLIED if self.stride == (1, 1) else _MULTIPLIED_STRIDED
-        most = _CACHED if self._widest < _WIDE else _MULTIPLIED_NUMBERS
-        return self._widest >= least and multiplies(x, self._widest, most)
+        has_no_other = self.in_channels != self.out_channels
+        return (has_no_other or self._widest >= least) and multiplies(x, self._widest, _CACHED)
 
     def _has_direct(self, x: Tensor) -> bool:
         """Whether those of `nas_space.kernels.direct` serve."""

@@ -33,7 +33,7 @@ class MatricesFunction(torch.autograd.Function):
     channels_last, bfloat16; weight (c_out, c_in/groups, K, K) float32; both on the CPU. Weights are
     rounded to bfloat16, sums and the gradient of weights are float32. A CPU without a matrix
     multiplier (Intel's AMX) computes the same, slowly. What is infinite or not a number may reach
-    neighbouring pixels, too. There is no second derivative.
+    what lies beside it, too: pixels, groups, the next image. There is no second derivative.
     """
 
     @staticmethod

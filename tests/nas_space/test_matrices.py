@@ -92,6 +92,16 @@ def test_so_they_do_for_many_channels_and_images(
     assert dweight < _SUMMED
 
 
+def test_no_images_have_no_output_and_a_gradient_of_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_space.dense.multiplies_matrices", lambda: True)
+    conv = DenseConv2d(16, 24, 3, 1, 1, bias=False).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = conv(rows(0, 16, 8, 8).bfloat16())
+    (gradient,) = torch.autograd.grad(y.sum(), conv.weight)
+    assert y.shape == (0, 24, 8, 8)
+    assert not gradient.any()
+
+
 def test_torchs_own_kernels_go_on_as_before_in_between() -> None:
     """They share the tiles' configuration, and ask for theirs once."""
     x, weight = rows(4, 32, 8, 8).bfloat16(), rows(32, 32, 3, 3)
