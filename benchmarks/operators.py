@@ -4,10 +4,10 @@
     uv run python -m benchmarks.operators --networks
 
 Each type at each point of a grid (width, size of the map, batch) is timed beside the regular
-convolution of equal width, as torch has it, and beside its naive port (`benchmarks.naive`) in NCHW
-and channels_last: forward and backward as in training, and forward alone as for inference, where
-ours is the network that is exported. All take turns, one thread, and each point is seen to be the
-same function.
+convolution of equal width, and beside its own layer (`nas_space.layers`) as torch computes it, in
+NCHW and in channels_last. Ours is the layer behind `trainers.fast.for_training` in training, and
+as it is exported in inference. All take turns, one thread, and each point is seen to be the same
+function.
 Ours trains in bf16 where a network on images of --images pixels does, all of its maps.
 Points above --limit GMACs of a regular convolution, forward, are left out.
 
@@ -27,13 +27,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.naive import naive
 from benchmarks.tables import circumstances, spread
 from nas_space import networks
 from nas_space.convs import Conv, parse
 from nas_space.inference import for_inference
-from nas_space.norm import NormAct
 from trainers import devices
+from trainers.fast import for_training
 
 CHOICES: dict[str, Callable[[int], tuple[str, ...]]] = {
     "regular": lambda _: ("regular",),
@@ -83,8 +82,12 @@ def seconds(step: Callable[[], object]) -> float:
     return min(found)
 
 
-def trained(module: nn.Module, x: Tensor, amp: torch.dtype | None) -> Callable[[], list[Tensor]]:
-    """Forward and backward; gives output and gradients."""
+def trained(
+    module: nn.Module, x: Tensor, amp: torch.dtype | None, *, fast: bool = False
+) -> Callable[[], list[Tensor]]:
+    """Forward and backward, behind the pass or not; gives output and gradients."""
+    if fast:
+        module = for_training(module)
     module.train()
     x = x.clone(memory_format=torch.preserve_format).requires_grad_()
     parts = [x, *module.parameters()]
@@ -111,12 +114,11 @@ def inferred(module: nn.Module, x: Tensor) -> Callable[[], list[Tensor]]:
 def steps(
     conv: Conv, width: int, x: Tensor, *, trains: bool, amp: torch.dtype | None
 ) -> dict[str, Callable[[], list[Tensor]]]:
-    """What is timed, with equal weights; the naive NCHW port and the regular one in fp32 always."""
+    """What is timed, with equal weights; in NCHW always in fp32."""
     torch.manual_seed(0)
-    plain = naive(conv, width, width)
-    rows = {"regular": naive(parse("regular"), width, width), "nchw": plain}
-    rows["channels_last"] = naive(conv, width, width)
-    ours = conv.build(width, width)
+    plain, ours = conv.build(width, width), conv.build(width, width)
+    rows = {"regular": parse("regular").build(width, width), "nchw": plain}
+    rows["channels_last"] = conv.build(width, width)
     for module in (rows["channels_last"], ours):
         module.load_state_dict(plain.state_dict())
     if trains:
@@ -130,7 +132,10 @@ def steps(
         there = x.to(amp or x.dtype).contiguous(memory_format=torch.channels_last)
         return {
             way: trained(
-                lasting[way], x if way == "nchw" else there, None if way == "nchw" else amp
+                lasting[way],
+                x if way == "nchw" else there,
+                None if way == "nchw" else amp,
+                fast=way == "ours",
             )
             for way in WAYS
         }
@@ -138,7 +143,7 @@ def steps(
     made: dict[str, nn.Module] = {
         way: nn.Sequential(module, nn.BatchNorm2d(width), nn.ReLU()) for way, module in rows.items()
     }
-    made["ours"] = for_inference(nn.Sequential(ours, NormAct(width)))
+    made["ours"] = for_inference(nn.Sequential(ours, nn.BatchNorm2d(width), nn.ReLU()))
     there = x.contiguous(memory_format=torch.channels_last)
     return {
         way: inferred(
@@ -150,7 +155,7 @@ def steps(
 
 
 def check(made: dict[str, Callable[[], list[Tensor]]]) -> None:
-    """Stop where ours does not give what the naive port does."""
+    """Stop where ours does not give what the layer does."""
     for ours, theirs in zip(made["ours"](), made["nchw"](), strict=True):
         worst = float((ours.float() - theirs).abs().max()) / float(theirs.abs().max())
         if not worst <= _EQUAL:
@@ -190,7 +195,7 @@ def geometric(values: Sequence[float]) -> float:
 def print_summary(points: Sequence[Point], types: Sequence[str]) -> None:
     """A row for each type, in training and in inference."""
     print(
-        "\n| type | | points | MACs : regular | time : regular | : naive NCHW | : naive "
+        "\n| type | | points | MACs : regular | time : regular | : NCHW | : "
         "channels_last | worst of that |"
     )
     print("| --- " * 8 + "|")
@@ -214,8 +219,8 @@ def print_summary(points: Sequence[Point], types: Sequence[str]) -> None:
 def print_points(points: Sequence[Point]) -> None:
     """A row for each point."""
     print(
-        "\n| choice | width | size | batch | | MACs : regular | time : regular | : naive NCHW "
-        "| : naive channels_last |"
+        "\n| choice | width | size | batch | | MACs : regular | time : regular | : NCHW "
+        "| : channels_last |"
     )
     print("| --- " * 9 + "|")
     for point in points:
@@ -251,7 +256,9 @@ def print_networks(given: argparse.Namespace) -> None:
             for network in pair:
                 module = network.build().to(memory_format=torch.channels_last)
                 made.append(
-                    trained(module, x, amp) if trains else inferred(for_inference(module), x)
+                    trained(module, x, amp, fast=True)
+                    if trains
+                    else inferred(for_inference(module), x)
                 )
                 made[-1]()
             for _ in range(given.rounds):

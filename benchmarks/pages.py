@@ -34,7 +34,6 @@ LITTLE = {
     "benchmarks.latency": ["--networks 4", "--within 2", "--size 8"],
     "benchmarks.operators": ["--widths 32", "--sizes 8", "--batches 1", "--rounds 1"],
     "benchmarks.overhead": ["--rounds 1", "--trials 4", "--seconds 0.1"],
-    "benchmarks.plans": ["--networks 1", "--rounds 1", "--batch 16", "--sizes 8"],
     "benchmarks.samplers": ["--budget 4", "--seeds 1", "--epochs 1", "--samplers random"],
     "benchmarks.scores": [],
     "benchmarks.tabular.replay": ["--seeds 2", "--budget 10", "--workers 1"],

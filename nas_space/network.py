@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.architecture import Architecture, Layer
 from nas_space.convs.base import InvalidChoiceError
-from nas_space.norm import NormAct
 from nas_space.residual.architecture import ResidualArchitecture
 
 
@@ -39,6 +39,28 @@ def build(
         return architecture.module(channels, classes, seed)
 
 
+class Residual(nn.Module):
+    """conv - BN - ReLU - conv - BN, plus the shortcut, ReLU.
+
+    Source: He et al., Deep Residual Learning, arXiv 1512.03385.
+    """
+
+    def __init__(
+        self, width: int, conv1: nn.Module, conv2: nn.Module, shortcut: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv1
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv2
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut = nn.Identity() if shortcut is None else shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, c_in, H, W) to (N, width, ceil(H/stride), ceil(W/stride))."""
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
 class Network(nn.Module):
     """Stem, residual stages, global average pool, linear classifier."""
 
@@ -46,10 +68,12 @@ class Network(nn.Module):
         super().__init__()
         stem, *layers = architecture.layers()
         shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}
-        self.stem = nn.Sequential(stem.conv.build(channels, stem.c_out), NormAct(stem.c_out))
+        self.stem = nn.Sequential(
+            stem.conv.build(channels, stem.c_out), nn.BatchNorm2d(stem.c_out), nn.ReLU()
+        )
         pairs = zip(layers[::2], layers[1::2], strict=True)
         self.blocks = nn.Sequential(
-            *(Residual(a, b, shortcuts.get(a.name.replace("conv1", "shortcut"))) for a, b in pairs)
+            *(_block(a, b, shortcuts.get(a.name.replace("conv1", "shortcut"))) for a, b in pairs)
         )
         self.classifier = nn.Linear(layers[-1].c_out, classes)
 
@@ -60,26 +84,11 @@ class Network(nn.Module):
         return logits
 
 
-class Residual(nn.Module):
-    """conv - BN - ReLU - conv - BN, plus the shortcut, ReLU (He et al., arXiv 1512.03385)."""
-
-    def __init__(self, first: Layer, second: Layer, shortcut: Layer | None) -> None:
-        super().__init__()
-        self.conv1 = _make(first)
-        self.bn1 = NormAct(first.c_out)
-        self.conv2 = _make(second)
-        self.bn2 = NormAct(second.c_out)
-        self.shortcut: nn.Module = (
-            nn.Sequential(_make(shortcut), NormAct(shortcut.c_out, relu=False))
-            if shortcut is not None
-            else nn.Identity()
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        y = self.bn1(self.conv1(x))
-        out: Tensor = self.bn2(self.conv2(y), self.shortcut(x))
-        return out
+def _block(first: Layer, second: Layer, shortcut: Layer | None) -> Residual:
+    projection = None
+    if shortcut is not None:
+        projection = nn.Sequential(_make(shortcut), nn.BatchNorm2d(shortcut.c_out))
+    return Residual(first.c_out, _make(first), _make(second), projection)
 
 
 def _make(layer: Layer) -> nn.Module:

@@ -55,7 +55,6 @@ def read(argv: Sequence[str]) -> Settings:
         latency_command=given.latency_command,
         latency_batch=given.latency_batch,
         wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
-        measures_plans=given.plans == "measured",
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,
         command=spoken("searchers.run", argv),
@@ -178,14 +177,6 @@ def _parser() -> Parser:
         "takes about a second a proposal in the space mixed)",
     )
     how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")
-    how.add_argument(
-        "--plans",
-        choices=("default", "measured"),
-        default="default",
-        help="how operators are computed in training on a CPU, among ways that are equal up to "
-        "rounding: by rules, or by the clock, for a second or two when a machine meets a layer for "
-        "the first time (default: %(default)s)",
-    )
     where = parser.add_argument_group("where")
     where.add_argument(
         "--study", type=_name, metavar="NAME", help="default: made of space, data, recipe and seed"

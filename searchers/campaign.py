@@ -210,7 +210,7 @@ class Campaign:
             train_loss=result["train_loss"],
             seconds=result["seconds"],
             device=result["device"],
-            versions=self._versions | ({"plans": result["plans"]} if result.get("plans") else {}),
+            versions=self._versions,
         )
         self._failures.clear()
         self._training = result["seconds"]

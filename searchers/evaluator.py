@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -16,9 +16,6 @@ from trainers.data import SearchData
 from trainers.recipes import Recipe
 from trainers.training import Trainer
 
-if TYPE_CHECKING:
-    from searchers.plans import Plans
-
 
 class Evaluator:
     """Trains architectures on one data set, which stays on the device.
@@ -27,9 +24,6 @@ class Evaluator:
         data: the train and validation splits.
         recipe: how to train.
         threads: CPU threads to use.
-
-    Attributes:
-        plans: choose the ways to compute operators; None leaves them to the rules.
     """
 
     def __init__(self, data: SearchData, recipe: Recipe, threads: int) -> None:
@@ -38,7 +32,6 @@ class Evaluator:
         self._recipe = recipe
         self._device = devices.best(min(data.shape[1:]))
         self._trainer = Trainer(data, recipe, self._device)
-        self.plans: Plans | None = None
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.
@@ -73,32 +66,22 @@ class Evaluator:
         bag = Baggage(question, epochs, config["checkpoint"].data)
         start = 0 if bag.data is None else config["start"]
         network = build(architecture, channels, classes, seed=seed)
-        plans = self._plan(network)
         try:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         except CheckpointError:
             # It is of another seed, or damaged: what it would have spared is trained.
             bag, start = Baggage(question, epochs), 0
             network = build(architecture, channels, classes, seed=seed)
-            plans = self._plan(network)
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         found = {
             "val_accuracy": outcome.val_accuracy,
             "train_loss": outcome.train_loss,
             "seconds": outcome.seconds,
             "start": start,
-            "plans": plans,
         }
         if epochs < self._recipe.epochs:
             return found | {"checkpoint": bag.data}
         return found | {"weights": save(_on_cpu(network))}
-
-    def _plan(self, network: nn.Module) -> dict[str, str]:
-        """The plans that are not the rules', by operator."""
-        if self.plans is None:
-            return {}
-        batch = self._recipe.batch(len(self._data.train))
-        return self.plans.choose(network, (batch, *self._data.shape), self._device)
 
 
 def _on_cpu(network: nn.Module) -> dict[str, Tensor]:

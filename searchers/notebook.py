@@ -78,7 +78,6 @@ class Options(TypedDict, total=False):
     epochs: int
     rungs: Sequence[int]
     sampler: str
-    plans: str
     seed: int
     study: str
     storage: str

@@ -34,7 +34,6 @@ class Question:
         rungs: epochs after which the best go on, the last those of the recipe.
         objective: the cost that is made small.
         latency: predicts how long networks take; None where nobody asked for it.
-        measures_plans: see `Settings`.
     """
 
     space: Space
@@ -44,7 +43,6 @@ class Question:
     rungs: tuple[int, ...]
     objective: Objective
     latency: LatencyModel | None = None
-    measures_plans: bool = False
 
     @property
     def objective_device(self) -> str | None:
@@ -96,9 +94,7 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
             f"--objective {objective.name}: nobody counts that for networks of {space.name}"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
-        return Question(
-            space, recipe, dataset, task, rungs, objective, measures_plans=settings.measures_plans
-        )
+        return Question(space, recipe, dataset, task, rungs, objective)
     if not isinstance(space, ResidualSpace):
         raise LatencyError(
             f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
@@ -106,6 +102,4 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
         )
     latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
     check_latency(space, latency, settings.limits)
-    return Question(
-        space, recipe, dataset, task, rungs, objective, latency, settings.measures_plans
-    )
+    return Question(space, recipe, dataset, task, rungs, objective, latency)

@@ -34,9 +34,7 @@ _PATIENCE = 180.0
 def training(question: Question, resources: Resources) -> Job:
     """The job of a search: to train each architecture."""
     threads = max(1, int(resources.cpus))
-    return Training(
-        question.dataset.search, question.recipe, threads, measures_plans=question.measures_plans
-    )
+    return Training(question.dataset.search, question.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)

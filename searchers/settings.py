@@ -45,8 +45,6 @@ class Settings:
         epochs: of the recipe; None leaves the recipe's own.
         rungs: epochs after which only the best go on, up to those of a full training; None makes
             them of the recipe's epochs.
-        measures_plans: whether each machine times the ways to compute an operator, see
-            `searchers.plans`; otherwise rules choose.
         trial_timeout: seconds that a trial may take; None derives them from the first trials.
         command: how the user asked, for the record.
     """
@@ -71,7 +69,6 @@ class Settings:
     latency_command: str | None = None
     latency_batch: int = 1
     wishes: Wishes = _ANYWHERE
-    measures_plans: bool = False
     trial_timeout: float | None = None
     verbose: bool = False
     command: str = ""

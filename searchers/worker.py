@@ -44,24 +44,18 @@ class Training:
         data: the train and validation splits.
         recipe: how to train.
         threads: CPU threads of a worker.
-        measures_plans: see `searchers.settings.Settings`.
     """
 
     data: SearchData
     recipe: Recipe
     threads: int
-    measures_plans: bool = False
 
     def start(self) -> Evaluate:
         """Put the data on the device."""
         # The driver, which makes this value, never needs torch.
         from searchers.evaluator import Evaluator  # noqa: PLC0415
-        from searchers.plans import Plans  # noqa: PLC0415
 
-        evaluator = Evaluator(self.data, self.recipe, self.threads)
-        if self.measures_plans:
-            evaluator.plans = Plans()
-        return evaluator
+        return Evaluator(self.data, self.recipe, self.threads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def best(side: int) -> Device:
         side: pixels of an image's shorter side; a CPU gains nothing from bf16 where maps are tiny.
     """
     if not torch.cuda.is_available():
-        pays = side >= _SIDE_FOR_BF16 and _multiplies_bf16()
+        pays = side >= _SIDE_FOR_BF16 and multiplies_bf16()
         return Device(torch.device("cpu"), torch.bfloat16 if pays else None)
     amp = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
     return Device(torch.device("cuda"), amp or torch.float16)
@@ -62,7 +62,7 @@ def spare_threads(side: int) -> None:
         torch.set_num_threads(1)
 
 
-def _multiplies_bf16() -> bool:
+def multiplies_bf16() -> bool:
     """Whether this CPU has instructions that multiply bf16.
 
     With them a step takes 0.5 to 0.9 of its time in fp32 at 16×16 and more (docs/log.md). What

@@ -14,6 +14,7 @@ from trainers.checkpoints import Keeper, Mark, State
 from trainers.data import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
+from trainers.fast import for_training
 from trainers.heap import kept_heap
 from trainers.recipes import Recipe
 
@@ -97,6 +98,7 @@ class Trainer:
     ) -> Outcome:
         start = time.perf_counter()
         module.to(self._device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        trained = for_training(module)
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
         size = recipe.batch(len(self._train))
         steps_an_epoch = len(self._train) // size
@@ -113,10 +115,11 @@ class Trainer:
         last = recipe.epochs if until is None else min(until, recipe.epochs)
         for epoch in range(mark.epoch + 1, last + 1):
             module.train()
+            trained.train()
             total = torch.zeros((), device=self._device.where)
             for images, labels in self._train.shuffled(size, generator):
                 optimizer.rate = one_cycle(step / steps, recipe)
-                total += self._step(module, optimizer, scaler, images, labels)
+                total += self._step(trained, optimizer, scaler, images, labels)
                 step += 1
             # One look at the device an epoch: it may run ahead in between.
             loss = total.item() / steps_an_epoch

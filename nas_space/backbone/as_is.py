@@ -38,14 +38,10 @@ class AsIs(Conv):
         return f"{self.groups} groups do not divide {uneven[0]} channels" if uneven else None
 
     def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """A `torch.nn.Conv2d`; without groups one that knows a faster way to train."""
-        from torch import nn  # noqa: PLC0415 - see `Conv.build`
-
-        from nas_space.dense import DenseConv2d  # noqa: PLC0415
+        """A `torch.nn.Conv2d`."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.layer`
 
         padding = self.kernel // 2
-        if self.groups == 1:
-            return DenseConv2d(c_in, c_out, self.kernel, stride, padding, bias=False)
         return nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False)
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002

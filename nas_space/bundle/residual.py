@@ -5,27 +5,10 @@ from dataclasses import dataclass
 
 from nas_space.architecture import Layer
 from nas_space.bundle.written import Written, distinct
+from nas_space.network import Residual
 from nas_space.residual import ResidualArchitecture
 
 _TEMPLATE = '''\
-class Residual(nn.Module):
-    """conv - BN - ReLU - conv - BN, plus the shortcut, ReLU."""
-
-    def __init__(
-        self, width: int, conv1: nn.Module, conv2: nn.Module, shortcut: nn.Module | None = None
-    ) -> None:
-        super().__init__()
-        self.conv1 = conv1
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv2
-        self.bn2 = nn.BatchNorm2d(width)
-        self.shortcut = nn.Identity() if shortcut is None else shortcut
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-
 class Network(nn.Module):
     """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
 
@@ -76,7 +59,7 @@ def written(
         last=architecture.stages[-1].width,
     )
     convs = distinct(layer.conv for layer in architecture.layers())
-    return Written(convs, (_SOURCE,), text)
+    return Written(convs, (Residual,), (_SOURCE,), text)
 
 
 def _blocks(architecture: ResidualArchitecture) -> Iterator[_Block]:

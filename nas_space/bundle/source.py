@@ -26,7 +26,7 @@ and the papers:
 
 import json
 import math
-from pathlib import Path
+{imports}from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -82,6 +82,9 @@ def read_image(path: str | Path) -> Tensor:
     return pixels.view(1, {height}, {width}, {channels}).permute(0, 3, 1, 2) / 255
 '''
 
+_IMPORTS = {"import json", "import math", "from pathlib import Path"}
+"""Lines that the template has."""
+
 _WRITERS: Mapping[type[Architecture], Callable[[Any, tuple[int, int, int], int], Written]] = {
     ResidualArchitecture: residual.written,
     BackboneArchitecture: traced.written,
@@ -100,7 +103,9 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     channels, height, width = preprocessing.shape
     write = _WRITERS[type(architecture)]
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
+    imports, definitions = found.definitions()
     return _TEMPLATE.format(
+        imports="".join(f"{line}\n" for line in imports if line not in _IMPORTS),
         key=architecture.key,
         sources="\n".join(
             [*(f"- {conv.kind}: {conv.paper}" for conv in found.convs), *found.sources]
@@ -110,7 +115,7 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         mean=preprocessing.mean,
         std=preprocessing.std,
         names="\n".join(f"    {_quoted(name)}," for name in preprocessing.classes),
-        definitions=found.definitions,
+        definitions="".join(f"{part}\n\n\n" for part in definitions),
         network=found.text.rstrip(),
         image=f"{channels}, {height}, {width}",
         channels=channels,

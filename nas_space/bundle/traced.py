@@ -84,7 +84,7 @@ def written(
         forward=textwrap.indent(code.src.strip(), "    "),
     )
     chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
-    return Written(distinct(chosen), (f"- all else: {name}",), text)
+    return Written(distinct(chosen), (), (f"- all else: {name}",), text)
 
 
 def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nas_space.convs import Conv
+from torch import nn
+
+from nas_space.convs import Conv, InvalidChoiceError
+from nas_space.layers.source import definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,20 +14,36 @@ class Written:
     """A network as Python text.
 
     Attributes:
-        convs: the types of convolution that it has, whose `plain` classes it needs.
+        convs: the types of convolution that it has.
+        layers: classes that its text uses, whose own text has to stand before it.
         sources: lines that say where its structure comes from.
         text: its classes, of which the last is ``Network``: images (N, C, H, W) from 0 to 1, to
             logits. Its parameters have the names that those of the module have.
     """
 
     convs: tuple[type[Conv], ...]
+    layers: tuple[type[nn.Module], ...]
     sources: tuple[str, ...]
     text: str
 
-    @property
-    def definitions(self) -> str:
-        """The `plain` classes of its convolutions."""
-        return "".join(f"{conv.plain}\n\n" for conv in self.convs if conv.plain)
+    def definitions(self) -> tuple[list[str], list[str]]:
+        """The imports and the definitions that the text needs, each once.
+
+        Raises:
+            InvalidChoiceError: a class cannot be shipped, or two types define one name differently.
+        """
+        imports, parts = list[str](), dict[str, str]()
+        chosen = [layer for conv in self.convs if (layer := conv.layer()) is not None]
+        for layer in (*chosen, *self.layers):
+            found = definitions(layer)
+            imports += found.imports
+            for name, text in found.parts.items():
+                if parts.setdefault(name, text) != text:
+                    raise InvalidChoiceError(
+                        f"{layer.__name__} cannot be exported beside the other convolutions: both "
+                        f"files define {name}, each in its way; rename one"
+                    )
+        return list(dict.fromkeys(imports)), list(parts.values())
 
 
 def distinct(convs: Iterable[Conv]) -> tuple[type[Conv], ...]:

@@ -16,10 +16,10 @@ from nas_space.convert.wishes import Wish
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.cost import Cost
 from nas_space.counting import count
-from nas_space.grouped import block_diagonal
 from nas_space.network import initialise
 from nas_space.place import Place
 from nas_space.replacing import macs
+from nas_space.weights import block_diagonal
 
 Choices = str | Conv | Mapping[str, str | Conv]
 """One choice for all layers, or by name of the layer, in which * and ? stand for anything."""

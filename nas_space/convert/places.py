@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from nas_space.convs.base import Size
 from nas_space.place import Place
-from nas_space.planned import Planned
 
 _STRIDES = (1, 2)
 
@@ -117,7 +116,7 @@ def _place(name: str, conv: nn.Conv2d, calls: _Calls, channels: int) -> Place:
 
 def _obstacles(conv: nn.Conv2d, channels: int) -> Iterator[str]:
     """Why nothing of ours can stand in for a convolution, the plainest reason first."""
-    own = type(conv).forward is not nn.Conv2d.forward and not isinstance(conv, Planned)
+    own = type(conv).forward is not nn.Conv2d.forward
     if own or hasattr(conv, "parametrizations"):
         yield f"a {type(conv).__name__} computes something else than a Conv2d"
     if conv._forward_hooks or conv._forward_pre_hooks:  # noqa: SLF001 - nothing else tells

@@ -65,16 +65,10 @@ class Conv(ABC):
         kernel: side K of the spatial kernel, odd.
         kind: the type's name, as users type it.
         paper: where the type is defined.
-        plain: Python text of a class for exported networks: a `torch.nn.Module` of the name of
-            the subclass that needs torch alone (``nn`` and ``F`` are imported), takes
-            ``(c_in, c_out, *, stride=1, kernel=3)`` and the settings by name, and gives its
-            parameters the names that those of `build` have. A type whose module is a row of
-            torch's own layers needs none.
     """
 
     kind: ClassVar[str]
     paper: ClassVar[str]
-    plain: ClassVar[str] = ""
 
     kernel: int = 3
 
@@ -101,13 +95,33 @@ class Conv(ABC):
     def misfit(self, c_in: int, c_out: int) -> str | None:
         """Why this choice cannot serve these widths, as one clause; None where it can."""
 
-    @abstractmethod
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """Make the module. Call `check` first: misfits are not looked for again here.
+    @classmethod
+    def layer(cls) -> "type[nn.Module] | None":
+        """The module's class, which exported networks carry as text; None: see `build`.
 
-        The types of this package import torch here, not above: who chooses and counts, as the
-        driver of a search does, needs no torch, which takes seconds to import.
+        It takes ``(c_in, c_out, *, stride=1, kernel=3)`` and the settings by name. What its file
+        needs beside torch and the standard library stands in the same file.
+
+        The types of this package import torch here, not above: the driver of a search chooses and
+        counts without torch, which takes seconds to import.
         """
+        return None
+
+    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
+        """Make the module. Call `check` first: `build` does not check the widths again.
+
+        A type without a `layer` of its own overrides this, and returns one of torch's own layers
+        or a `torch.nn.Sequential` of them.
+        """
+        layer = self.layer()
+        if layer is None:
+            raise TypeError(f"{type(self).__name__} must define `layer` or `build`")
+        module: nn.Module = layer(c_in, c_out, stride=stride, **self._values)
+        return module
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @abstractmethod
     def params(self, c_in: int, c_out: int) -> int:
@@ -140,24 +154,24 @@ class Conv(ABC):
         return c_out * area(out_size(size, stride))
 
     def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
-        """Python text that makes the module of `build` where torch is, and `plain`, but not we.
+        """Python text that makes the module of `build`, for a file that has torch and `layer`.
 
         Raises:
-            InvalidChoiceError: there is no `plain`, and the module is no row of torch's layers.
+            InvalidChoiceError: there is no `layer`, and the module is no row of torch's layers.
         """
-        if not self.plain:
-            from nas_space.spelling import spelled  # noqa: PLC0415 - see `build`
+        layer = self.layer()
+        if layer is None:
+            from nas_space.spelling import spelled  # noqa: PLC0415 - see `layer`
 
             return spelled(self.build(c_in, c_out, stride))
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
         defaults = {"stride": 1, "kernel": 3}
-        values = {"stride": stride} | values
+        values = {"stride": stride} | self._values
         named = [
             f"{name}={value}"
             for name, value in sorted(values.items(), key=lambda pair: pair[0] in defaults)
             if value != defaults.get(name)
         ]
-        return f"{type(self).__name__}({', '.join([str(c_in), str(c_out), *named])})"
+        return f"{layer.__name__}({', '.join([str(c_in), str(c_out), *named])})"
 
     @classmethod
     def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:

@@ -13,23 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-_PLAIN = '''\
-class DeepRoots(nn.Sequential):
-    """A K×K group convolution, then a dense 1×1 one over all channels.
-
-    Source: Ioannou et al., Deep Roots, arXiv 1605.06489.
-    """
-
-    def __init__(
-        self, c_in: int, c_out: int, *, groups: int, stride: int = 1, kernel: int = 3
-    ) -> None:
-        super().__init__(
-            nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False),
-            nn.Conv2d(c_out, c_out, 1, bias=False),
-        )
-'''
-
-
 @dataclass(frozen=True, kw_only=True)
 class DeepRoots(Conv):
     """A K×K group convolution, then a dense 1×1 one over all channels.
@@ -44,7 +27,6 @@ class DeepRoots(Conv):
 
     kind: ClassVar[str] = "deep_roots"
     paper: ClassVar[str] = "Ioannou et al., Deep Roots, arXiv 1605.06489"
-    plain: ClassVar[str] = _PLAIN
 
     groups: int
 
@@ -66,22 +48,16 @@ class DeepRoots(Conv):
                 return f"{self.groups} groups do not divide {width} channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """Group convolution, then pointwise."""
-        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+    @classmethod
+    def layer(cls) -> "type[nn.Module]":
+        """`nas_space.layers.deep_roots.DeepRoots`."""
+        from nas_space.layers import deep_roots  # noqa: PLC0415 - see `Conv.layer`
 
-        from nas_space.dense import DenseConv2d  # noqa: PLC0415
-        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
-
-        padding = self.kernel // 2
-        return nn.Sequential(
-            GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False),
-            DenseConv2d(c_out, c_out, 1, bias=False),
-        )
+        return deep_roots.DeepRoots
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares: of low rank in each group of input channels."""
-        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+        from nas_space.weights import factors  # noqa: PLC0415 - see `Conv.layer`
 
         c_out, c_in, *sides = kernel.shape
         inputs, outputs = c_in // self.groups, c_out // self.groups

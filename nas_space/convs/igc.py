@@ -13,25 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-_PLAIN = '''\
-class IGC(nn.Sequential):
-    """A K×K convolution in L groups, then a 1×1 one in M groups, each across all of the first.
-
-    Source: Zhang et al., Interleaved Group Convolutions, arXiv 1707.02725.
-    """
-
-    def __init__(
-        self, c_in: int, c_out: int, *, L: int, M: int, stride: int = 1, kernel: int = 3
-    ) -> None:
-        super().__init__(
-            nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=L, bias=False),
-            nn.ChannelShuffle(L),
-            nn.Conv2d(c_out, c_out, 1, groups=M, bias=False),
-            nn.ChannelShuffle(M),
-        )
-'''
-
-
 @dataclass(frozen=True, kw_only=True)
 class IGC(Conv):
     """A primary K×K group convolution, then a secondary 1×1 one across its partitions.
@@ -53,7 +34,6 @@ class IGC(Conv):
 
     kind: ClassVar[str] = "igc"
     paper: ClassVar[str] = "Zhang et al., Interleaved Group Convolutions, arXiv 1707.02725"
-    plain: ClassVar[str] = _PLAIN
 
     L: int
     M: int
@@ -85,27 +65,19 @@ class IGC(Conv):
             return f"L = {self.L} must divide the {c_in} input channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """The four steps of the paper; ChannelShuffle(L) is P^T and ChannelShuffle(M) is P."""
-        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+    @classmethod
+    def layer(cls) -> "type[nn.Module]":
+        """`nas_space.layers.igc.IGC`."""
+        from nas_space.layers import igc  # noqa: PLC0415 - see `Conv.layer`
 
-        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
-        from nas_space.interleaved import Interleaved  # noqa: PLC0415
-
-        padding = self.kernel // 2
-        return Interleaved(
-            GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=self.L, bias=False),
-            nn.ChannelShuffle(self.L),
-            GroupConv2d(c_out, c_out, 1, groups=self.M, bias=False),
-            nn.ChannelShuffle(self.M),
-        )
+        return igc.IGC
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares: of rank 1 from a primary to a secondary partition.
 
         Output channel o·M + m sees primary partition l through one pattern for each (m, l).
         """
-        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+        from nas_space.weights import factors  # noqa: PLC0415 - see `Conv.layer`
 
         primary, secondary = module.get_parameter("0.weight"), module.get_parameter("2.weight")
         blocks = kernel.reshape(self.L, self.M, self.L, -1).permute(1, 2, 0, 3)

@@ -15,37 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_PLAIN = '''\
-class IGCV2(nn.Sequential):
-    """A K×K convolution in groups of K1 channels, then 1×1 ones in groups of K2, K3 and K4.
-
-    The groups of each take one channel from as many groups before as they have channels.
-
-    Source: Xie et al., IGCV2, arXiv 1804.06202.
-    """
-
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        *,
-        K1: int,
-        K2: int,
-        K3: int = 1,
-        K4: int = 1,
-        stride: int = 1,
-        kernel: int = 3,
-    ) -> None:
-        groups = c_out // K1
-        first = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        layers = [first, nn.ChannelShuffle(groups)]
-        for groups in [c_out // channels for channels in (K2, K3, K4) if channels > 1]:
-            layers.append(nn.Conv2d(c_out, c_out, 1, groups=groups, bias=False))
-            layers.append(nn.ChannelShuffle(groups))
-        super().__init__(*layers)
-'''
-
-
 @dataclass(frozen=True, kw_only=True)
 class IGCV2(Conv):
     """A K×K group convolution, then two or three 1×1 ones, each across the groups before it.
@@ -69,7 +38,6 @@ class IGCV2(Conv):
 
     kind: ClassVar[str] = "igcv2"
     paper: ClassVar[str] = "Xie et al., IGCV2, arXiv 1804.06202"
-    plain: ClassVar[str] = _PLAIN
 
     K1: int
     K2: int
@@ -118,26 +86,12 @@ class IGCV2(Conv):
             return f"{groups} groups must divide the {c_in} input channels"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """Each stage mixes the fastest-running digit of the channel, then makes it the slowest.
+    @classmethod
+    def layer(cls) -> "type[nn.Module]":
+        """`nas_space.layers.igcv2.IGCV2`."""
+        from nas_space.layers import igcv2  # noqa: PLC0415 - see `Conv.layer`
 
-        Channel c is a number with digits of radices K1, K2, …; after all stages each digit is
-        where it was, so the last permutation brings the channels back into order.
-        """
-        from torch import nn  # noqa: PLC0415 - see `Conv.build`
-
-        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
-        from nas_space.interleaved import Interleaved  # noqa: PLC0415
-
-        groups, padding = c_out // self.K1, self.kernel // 2
-        first = GroupConv2d(c_in, c_out, self.kernel, stride, padding, groups=groups, bias=False)
-        rest: list[nn.Module] = [nn.ChannelShuffle(groups)]
-        for k in self.pointwise:
-            rest += [
-                GroupConv2d(c_out, c_out, 1, groups=c_out // k, bias=False),
-                nn.ChannelShuffle(c_out // k),
-            ]
-        return Interleaved(first, *rest)
+        return igcv2.IGCV2
 
     def params(self, c_in: int, c_out: int) -> int:
         """K² · c_in/groups · c_out, and K_i · c_out for each 1×1 stage."""

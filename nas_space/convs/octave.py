@@ -19,67 +19,6 @@ def split(channels: int, alpha: float) -> tuple[int, int]:
     return channels - low, low
 
 
-_PLAIN = '''\
-class Octave(nn.Module):
-    """Octave convolution: the last alpha of the channels lives at half the resolution.
-
-    Four convolutions lead from high and low maps to high and low maps, none of them strided:
-    pooling comes before them, upsampling after them.
-
-    Source: Chen et al., Drop an Octave, arXiv 1904.05049, equation 4.
-    """
-
-    def __init__(
-        self, c_in: int, c_out: int, *, alpha: float, stride: int = 1, kernel: int = 3
-    ) -> None:
-        super().__init__()
-        self.stride = stride
-        low_in, low_out = int(alpha * c_in), int(alpha * c_out)
-        high_in, high_out = c_in - low_in, c_out - low_out
-        self.widths = (high_in, low_in)
-        paths = {
-            "h2h": (high_in, high_out),
-            "h2l": (high_in, low_out),
-            "l2h": (low_in, high_out),
-            "l2l": (low_in, low_out),
-        }
-        self.conv = nn.ModuleDict(
-            {
-                path: nn.Conv2d(*widths, kernel, padding=kernel // 2, bias=False)
-                for path, widths in paths.items()
-                if all(widths)
-            }
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
-        size = [-(-side // self.stride) for side in x.shape[2:]]
-        high, low = x.split(self.widths, dim=1)
-        low = self.halved(low)
-        inputs = {"h2h": high, "h2l": self.halved(high), "l2h": low, "l2l": low}
-        if self.stride == 2:
-            inputs = {path: self.halved(x) for path, x in inputs.items()} | {"l2h": low}
-        y = {path: conv(inputs[path]) for path, conv in self.conv.items()}
-        if self.stride == 1 and "l2h" in y:
-            y["l2h"] = self.doubled(y["l2h"], size)
-        to_high = [y[path] for path in ("h2h", "l2h") if path in y]
-        to_low = [y[path] for path in ("l2l", "h2l") if path in y]
-        maps = [sum(to_high[1:], to_high[0])] if to_high else []
-        if to_low:
-            maps.append(self.doubled(sum(to_low[1:], to_low[0]), size))
-        return torch.cat(maps, dim=1)
-
-    def halved(self, x: Tensor) -> Tensor:
-        """The mean of each 2×2 block."""
-        return F.avg_pool2d(x, 2, ceil_mode=True) if x.shape[1] else x
-
-    def doubled(self, x: Tensor, size: list[int]) -> Tensor:
-        """Every pixel repeated 2×2, cut to that height and width."""
-        y = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return y[..., : size[0], : size[1]]
-'''
-
-
 @dataclass(frozen=True, kw_only=True)
 class Octave(Conv):
     """A convolution whose share α of channels lives at half the resolution.
@@ -97,7 +36,6 @@ class Octave(Conv):
 
     kind: ClassVar[str] = "octave"
     paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
-    plain: ClassVar[str] = _PLAIN
 
     alpha: float
 
@@ -121,14 +59,12 @@ class Octave(Conv):
                 return f"alpha = {self.alpha} of {width} channels leaves no {missing} ones"
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """An `OctConv2d` between a pool and an upsampling."""
-        from nas_space.octaves import OctConv2d, OneTensor  # noqa: PLC0415 - see `Conv.build`
+    @classmethod
+    def layer(cls) -> "type[nn.Module]":
+        """`nas_space.layers.octave.Octave`."""
+        from nas_space.layers import octave  # noqa: PLC0415 - see `Conv.layer`
 
-        conv = OctConv2d(
-            split(c_in, self.alpha), split(c_out, self.alpha), self.kernel, stride=stride
-        )
-        return OneTensor(conv)
+        return octave.Octave
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """Each path takes its block of the kernel, so maps without detail give what they gave."""
@@ -154,7 +90,7 @@ class Octave(Conv):
         return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
 
     def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
-        """The fullest of the moments that the two modules of `nas_space.octaves` go through."""
+        """The fullest of the moments that `nas_space.layers.octave` goes through."""
         (high_in, low_in), (high, low) = split(c_in, self.alpha), split(c_out, self.alpha)
         out = out_size(size, stride)
         fine, coarse = area(out), area(out_size(out, 2))

@@ -29,11 +29,10 @@ class Regular(Conv):
         return None
 
     def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """A `torch.nn.Conv2d` that knows a faster way to train."""
-        from nas_space.dense import DenseConv2d  # noqa: PLC0415 - see `Conv.build`
+        """A `torch.nn.Conv2d`."""
+        from torch import nn  # noqa: PLC0415 - see `Conv.layer`
 
-        padding = self.kernel // 2
-        return DenseConv2d(c_in, c_out, self.kernel, stride, padding, bias=False)
+        return nn.Conv2d(c_in, c_out, self.kernel, stride, self.kernel // 2, bias=False)
 
     def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
         """The same `torch.nn.Conv2d`, as one would type it."""

@@ -13,21 +13,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-_PLAIN = '''\
-class Xception(nn.Sequential):
-    """A depthwise K×K convolution, then a dense 1×1 one.
-
-    Source: Chollet, Xception, arXiv 1610.02357.
-    """
-
-    def __init__(self, c_in: int, c_out: int, *, stride: int = 1, kernel: int = 3) -> None:
-        super().__init__(
-            nn.Conv2d(c_in, c_in, kernel, stride, kernel // 2, groups=c_in, bias=False),
-            nn.Conv2d(c_in, c_out, 1, bias=False),
-        )
-'''
-
-
 @dataclass(frozen=True, kw_only=True)
 class Xception(Conv):
     """A depthwise K×K convolution, then a dense 1×1 one, with nothing between them.
@@ -39,7 +24,6 @@ class Xception(Conv):
 
     kind: ClassVar[str] = "xception"
     paper: ClassVar[str] = "Chollet, Xception, arXiv 1610.02357"
-    plain: ClassVar[str] = _PLAIN
 
     @classmethod
     def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width
@@ -50,22 +34,16 @@ class Xception(Conv):
         """None: a separable convolution serves any widths."""
         return None
 
-    def build(self, c_in: int, c_out: int, stride: int = 1) -> "nn.Module":
-        """Depthwise, then pointwise."""
-        from torch import nn  # noqa: PLC0415 - see `Conv.build`
+    @classmethod
+    def layer(cls) -> "type[nn.Module]":
+        """`nas_space.layers.xception.Xception`."""
+        from nas_space.layers import xception  # noqa: PLC0415 - see `Conv.layer`
 
-        from nas_space.dense import DenseConv2d  # noqa: PLC0415
-        from nas_space.grouped import GroupConv2d  # noqa: PLC0415
-
-        padding = self.kernel // 2
-        return nn.Sequential(
-            GroupConv2d(c_in, c_in, self.kernel, stride, padding, groups=c_in, bias=False),
-            DenseConv2d(c_in, c_out, 1, bias=False),
-        )
+        return xception.Xception
 
     def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares, in which an input channel has one pattern."""
-        from nas_space.lowrank import factors  # noqa: PLC0415 - see `Conv.build`
+        from nas_space.weights import factors  # noqa: PLC0415 - see `Conv.layer`
 
         c_out, c_in, *sides = kernel.shape
         mixing, patterns = factors(kernel.transpose(0, 1).reshape(c_in, c_out, -1), 1)

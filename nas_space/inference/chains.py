@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from nas_space.grouped import block_diagonal
 from nas_space.inference.tracing import alone, layer, order, put
+from nas_space.weights import block_diagonal
 
 _WIDEST_DENSE = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""

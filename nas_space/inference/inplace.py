@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.inference.tracing import alone, called, layer
-from nas_space.octaves import OctConv2d, upsample
+from nas_space.layers.octave import OctConv2d, upsample
 
 _FRESH = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU)
 """Layers whose output is memory of its own; those before a ReLU that writes over its input."""

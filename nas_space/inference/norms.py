@@ -8,11 +8,9 @@ import operator
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.inference.tracing import alone, called, layer, order
-from nas_space.norm import NormAct
-from nas_space.octaves import OctConv2d, OneTensor, pool, upsample
+from nas_space.layers.octave import Octave, OctConv2d, pool, upsample
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
 
@@ -24,7 +22,8 @@ def absorb_norms(graph_module: fx.GraphModule) -> None:
         if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
             if _linear(graph_module, node.args[0]):
                 _scale(graph_module, node.args[0], *affine(norm))
-                _replace(graph_module, node, norm)
+                node.replace_all_uses_with(node.args[0])
+                graph_module.graph.erase_node(node)
         elif called(node, *_ADDITIONS) and len(node.args) > 1:
             bias = _bias(graph_module, node.args[1])
             if bias is not None and _linear(graph_module, node.args[0]):
@@ -62,7 +61,7 @@ def _linear(graph_module: fx.GraphModule, node: object) -> bool:
     if not isinstance(node, fx.Node) or not alone(node):
         return False
     found = layer(graph_module, node)
-    if isinstance(found, nn.Conv2d | OneTensor):
+    if isinstance(found, nn.Conv2d | Octave):
         return True
     if isinstance(found, nn.ChannelShuffle) or called(node, pool, upsample):
         return _linear(graph_module, node.args[0])
@@ -92,7 +91,7 @@ def _scale(graph_module: fx.GraphModule, node: object, scale: Tensor, shift: Ten
 
 def _scale_layer(module: nn.Module, scale: Tensor, shift: Tensor) -> None:
     """The same of a module that has weights."""
-    if isinstance(module, OneTensor):
+    if isinstance(module, Octave):
         high = _width(module.conv, "h")
         _scale_octave(module.conv, "h", scale[:high], shift[:high])
         _scale_octave(module.conv, "l", scale[high:], shift[high:])
@@ -119,17 +118,3 @@ def _scale_octave(conv: OctConv2d, target: str, scale: Tensor, shift: Tensor) ->
     for path in _paths(conv, target):
         _scale_layer(path, scale, shift)
         shift = torch.zeros_like(shift)  # once is enough
-
-
-def _replace(graph_module: fx.GraphModule, node: fx.Node, norm: nn.BatchNorm2d) -> None:
-    """Leave of a normalisation what it does besides: `NormAct` adds and cuts off."""
-    y, *residual = node.args
-    with graph_module.graph.inserting_before(node):
-        if isinstance(norm, NormAct):
-            for other in [*residual, *node.kwargs.values()]:
-                if other is not None:
-                    y = graph_module.graph.call_function(operator.add, (y, other))
-            if norm.relu:
-                y = graph_module.graph.call_function(F.relu, (y,))
-    node.replace_all_uses_with(y)  # type: ignore[arg-type]
-    graph_module.graph.erase_node(node)

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.inference.tracing import alone, called
-from nas_space.octaves import OctConv2d, OneTensor, Widths, pool, upsample
+from nas_space.layers.octave import Octave, OctConv2d, Widths, pool, upsample
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
 _IN_PLACE = (operator.iadd, "add_", "relu_")
@@ -66,7 +66,7 @@ def _as_pair(
     module = None
     if node.op == "call_module":
         module = graph_module.get_submodule(str(node.target))
-    if isinstance(module, OneTensor):
+    if isinstance(module, Octave):
         return _octave(node, module.conv, pairs)
     if isinstance(module, nn.ReLU) or called(node, *_CUTS):
         return _each(F.relu, node, pairs)

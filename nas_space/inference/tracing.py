@@ -5,19 +5,18 @@ from collections.abc import Iterator
 import torch
 from torch import fx, nn
 
-from nas_space.norm import NormAct
-from nas_space.octaves import OneTensor, pool, upsample
+from nas_space.layers.octave import Octave, pool, upsample
 
 
 class _Tracer(fx.Tracer):
-    """Follows a forward down to torch's layers; `GroupConv2d` is one, chains of them are not."""
+    """Follows a forward down to torch's layers and octave convolutions."""
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=(pool, upsample))
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether the passes take a module as one operation."""
-        if isinstance(m, OneTensor | NormAct | nn.Conv2d):
+        if isinstance(m, Octave | nn.Conv2d):
             return True
         return super().is_leaf_module(m, module_qualified_name)
 

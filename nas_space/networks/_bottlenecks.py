@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from nas_space.layers.octave import Octaves, Widths
 from nas_space.networks._pairs import Alpha, Both, Each, SqueezeExcite, add, conv
-from nas_space.octaves import Octaves, Widths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_space.layers.octave import Octaves, OctConv2d
 from nas_space.networks._pairs import Both, GlobalPool, SqueezeExcite
 from nas_space.networks.base import Counting, Network
-from nas_space.octaves import Octaves, OctConv2d
 
 
 def _tally(network: Network, *, symbol: bool) -> int:

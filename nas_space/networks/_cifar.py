@@ -20,7 +20,6 @@ from torch import nn
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.networks._blocks import Sum, classify
 from nas_space.networks.base import Network, Shape, UnknownNetworkError
-from nas_space.norm import NormAct
 
 TAIL = r"-d(?P<depth>[0-9]{1,3})(?P<ident>-ident)?(?:-c(?P<classes>[0-9]{1,6}))?"
 """Ends the pattern of a name; before it come groups named like the subclass's fields."""
@@ -100,7 +99,7 @@ class CifarNetwork(Network):
         """Stem, three stages, pool, classifier."""
         c_in = width = self.stem_width
         first = nn.Conv2d(3, width, 3, padding=1, bias=False)
-        layers = [nn.Sequential(first, self._norm(width, relu=True))]
+        layers = [nn.Sequential(first, self._norm(width), nn.ReLU())]
         for c_out in (width, 2 * width, 4 * width):
             for _ in range((self.depth - 2) // (6 if self.ident else 3)):
                 layers.append(self._unit(c_in, c_out) if self.ident else self._layer(c_in, c_out))
@@ -108,7 +107,7 @@ class CifarNetwork(Network):
         return nn.Sequential(*layers, classify(c_in, self.classes))
 
     def _layer(self, c_in: int, c_out: int) -> nn.Sequential:
-        return nn.Sequential(self.block(c_in, c_out), self._norm(c_out, relu=True))
+        return nn.Sequential(self.block(c_in, c_out), self._norm(c_out), nn.ReLU())
 
     def _unit(self, c_in: int, c_out: int) -> nn.Sequential:
         deep = nn.Sequential(self._layer(c_in, c_out), self.block(c_out, c_out), self._norm(c_out))
@@ -118,9 +117,9 @@ class CifarNetwork(Network):
             shortcut = nn.Sequential(line, self._norm(c_out))
         return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
 
-    def _norm(self, channels: int, *, relu: bool = False) -> nn.BatchNorm2d:
+    def _norm(self, channels: int) -> nn.BatchNorm2d:
         # MXNet's momentum of .99 (plain) and .9 (residual) is what remains of the old statistics.
-        return NormAct(channels, relu=relu, eps=2e-5, momentum=0.1 if self.ident else 0.01)
+        return nn.BatchNorm2d(channels, eps=2e-5, momentum=0.1 if self.ident else 0.01)
 
 
 @dataclass(frozen=True, kw_only=True)

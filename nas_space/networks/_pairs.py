@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.convs.octave import split
+from nas_space.layers.octave import Octaves, OctConv2d, Widths
 from nas_space.networks.base import UnknownNetworkError
-from nas_space.octaves import Octaves, OctConv2d, Widths
 
 Alpha = float | None
 """Share of low-frequency channels; None is the vanilla network, whose convolutions stride."""

@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from nas_space.layers.octave import Octaves, Widths
 from nas_space.networks._blocks import Normalise
 from nas_space.networks._pairs import (
     ALPHA,
@@ -30,7 +31,6 @@ from nas_space.networks._pairs import (
     spell,
 )
 from nas_space.networks.base import Network, Shape
-from nas_space.octaves import Octaves, Widths
 
 _LAYERS = (6, 12, 24, 16)
 _GROWTH, _MID, _STEM = 32, 128, 64

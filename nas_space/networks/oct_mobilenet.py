@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from nas_space.layers.octave import Octaves, Widths
 from nas_space.networks._calflops import GLUON_COUNTER
 from nas_space.networks._pairs import (
     ALPHA,
@@ -40,7 +41,6 @@ from nas_space.networks.base import (
     Shape,
     UnknownNetworkError,
 )
-from nas_space.octaves import Octaves, Widths
 
 _NAME = r"(?P<multiplier>[0-9](?:\.[0-9]{1,3})?)" + ALPHA
 _TABLE_5 = "OctConv paper (arXiv 1904.05049), Table 5"

@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 
 from torch import nn
 
+from nas_space.layers.octave import Octaves, OctConv3d, Widths
 from nas_space.networks._pairs import (
     ALPHA,
     OCT,
@@ -29,7 +30,6 @@ from nas_space.networks._pairs import (
     spell,
 )
 from nas_space.networks.base import MACS, Figure, Network, Shape
-from nas_space.octaves import Octaves, OctConv3d, Widths
 
 _INFLATED = ((3, 3, 3), (3, 1, 3, 1), (3, 1, 3, 1, 3, 1), (1, 3, 1))
 """Frames of the kernel of the first convolution of each block of I3D."""

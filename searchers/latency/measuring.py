@@ -22,7 +22,6 @@ from nas_space.convs import parse
 from nas_space.inference import for_inference
 from nas_space.inference.layout import in_rows
 from nas_space.network import build
-from nas_space.norm import NormAct
 from searchers.latency.parts import Part
 from trainers.devices import spare_threads
 from trainers.files import write_whole
@@ -62,7 +61,7 @@ class _Head(nn.Module):
 
 def _layer(part: Part) -> nn.Module:
     conv = parse(part.conv).build(part.c_in, part.c_out, part.stride)
-    return nn.Sequential(conv, NormAct(part.c_out))
+    return nn.Sequential(conv, nn.BatchNorm2d(part.c_out), nn.ReLU())
 
 
 _MAKERS: dict[str, Callable[[Part], nn.Module]] = {

@@ -6,22 +6,21 @@ import pytest
 import torch
 
 from benchmarks import operators
-from benchmarks.naive import naive
 from nas_space.convs import parse
+from trainers.fast import for_training
 
 LABELS = ["xception", "igc(L=8,M=4)", "deep_roots(groups=4)", "octave(alpha=0.25)", "regular"]
 
 
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.parametrize(("c_out", "stride"), [(32, 1), (64, 2)])
-def test_a_naive_port_has_our_weights_and_gives_our_outputs(
-    label: str, c_out: int, stride: int
-) -> None:
+def test_the_pass_leaves_weights_and_outputs(label: str, c_out: int, stride: int) -> None:
     conv = parse(label if "igc" not in label else f"igc(L=8,M={c_out // 8})")
-    ours, port = conv.build(32, c_out, stride), naive(conv, 32, c_out, stride)
-    port.load_state_dict(ours.state_dict())
+    layer = conv.build(32, c_out, stride)
+    ours = for_training(layer)
+    assert list(ours.state_dict()) == list(layer.state_dict())
     x = torch.randn(2, 32, 8, 8)
-    torch.testing.assert_close(ours(x), port(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours(x), layer(x), atol=1e-5, rtol=1e-5)
 
 
 def test_every_point_is_checked_and_the_tables_have_all_types(
@@ -37,7 +36,7 @@ def test_every_point_is_checked_and_the_tables_have_all_types(
     assert "| octave(alpha=0.5) | 32 | 8 | 8 | training |" in told
 
 
-def test_a_port_that_computes_something_else_ends_the_benchmark() -> None:
+def test_an_operator_that_computes_something_else_ends_the_benchmark() -> None:
     conv, x = parse("xception"), torch.randn(2, 32, 8, 8)
     made = operators.steps(conv, 32, x, trains=True, amp=None)
     other = operators.steps(parse("xception"), 32, x + 1, trains=True, amp=None)

@@ -47,7 +47,6 @@ def test_a_training_that_goes_on_ends_as_one_that_was_never_put_aside(evaluate: 
         "start",
         "checkpoint",
         "device",
-        "plans",
     }
     rest = evaluate(configured(3, partial["checkpoint"]))
     assert (whole["start"], partial["start"], rest["start"]) == (0, 0, 1)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.kernels import library
-from nas_space.kernels.calling import call
+from trainers.fast.kernels import library
+from trainers.fast.kernels.calling import as_rows, call
 
 _POINTERS, _SIZES, _FLAGS = [ctypes.c_void_p] * 8, [ctypes.c_long] * 2, [ctypes.c_int] * 2
 _FORWARD = ctypes.CFUNCTYPE(
-    ctypes.c_int, *_POINTERS, *_SIZES, ctypes.c_double, ctypes.c_double, *_FLAGS
+    ctypes.c_int, *_POINTERS, ctypes.c_void_p, *_SIZES, *[ctypes.c_double] * 2, *_FLAGS
 )
 _BACKWARD = ctypes.CFUNCTYPE(ctypes.c_int, *_POINTERS, *_SIZES, *_FLAGS)
 
@@ -39,10 +39,14 @@ def kernels() -> Kernels | None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Statistics (C,) that move with every batch, by a share of `momentum`; eps of the variance."""
+    """Statistics (C,) that move with every batch, by a share of `momentum`; eps of the variance.
+
+    ``batches`` is the number of them, int64.
+    """
 
     mean: Tensor
     var: Tensor
+    batches: Tensor
     momentum: float
     eps: float
 
@@ -83,6 +87,7 @@ class NormActFunction(torch.autograd.Function):
             running.var,
             y,
             saved,
+            running.batches,
             x.numel() // channels,
             channels,
             running.momentum,
@@ -104,7 +109,9 @@ class NormActFunction(torch.autograd.Function):
         """Gradients of x, residual, weight and bias from y's."""
         x, saved, y = ctx.saved_tensors
         channels = x.shape[1]
-        dy = dy.contiguous(memory_format=torch.channels_last)
+        # A hook on saved tensors may give them back with other strides.
+        x, dy = as_rows(x), as_rows(dy)
+        y = as_rows(y) if y is not None else None
         dx = torch.empty_like(x)
         dresidual = torch.empty_like(x) if y is not None else None
         parameters = torch.empty(2, channels, dtype=torch.float32, device="cpu")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.kernels import library
-from nas_space.kernels.calling import call, rows
+from trainers.fast.kernels import library
+from trainers.fast.kernels.calling import as_rows, call, longs, rows
 
 _KERNEL = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 5)
 
@@ -53,8 +53,8 @@ class PartFunction(torch.autograd.Function):
         images, channels, height, width = x.shape
         half = (height // 2, width // 2)
         ctx.shape, ctx.high = x.shape, high
-        fine = rows(x, high, (height, width))
-        coarse, low = rows(x, channels, half), rows(x, channels - high, half)
+        fine = rows(x, high, height, width)
+        coarse, low = rows(x, channels, *half), rows(x, channels - high, *half)
         shape = _shape(x, images, height, width, channels, high)
         call(_kernels().part, x, fine, coarse, low, shape)
         return fine, coarse, low
@@ -66,9 +66,9 @@ class PartFunction(torch.autograd.Function):
         *given: Tensor,
     ) -> tuple[Tensor, None]:
         """The gradient of x."""
-        given = tuple(map(_rows, given))
+        given = tuple(map(as_rows, given))
         images, channels, height, width = ctx.shape
-        dx = rows(given[0], channels, (height, width))
+        dx = rows(given[0], channels, height, width)
         shape = _shape(dx, images, height, width, channels, ctx.high)
         call(_kernels().unpart, *given, dx, shape)
         return dx, None
@@ -91,7 +91,7 @@ class JoinFunction(torch.autograd.Function):
         images, high, height, width = fine.shape
         channels = high + low.shape[1]
         ctx.high = high
-        y = rows(fine, channels, (height, width))
+        y = rows(fine, channels, height, width)
         shape = _shape(y, images, height, width, channels, high)
         call(_kernels().join, fine, from_low, low, y, shape)
         return y
@@ -103,25 +103,19 @@ class JoinFunction(torch.autograd.Function):
         dy: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The gradients of the three."""
-        dy = _rows(dy)
+        dy = as_rows(dy)
         images, channels, height, width = dy.shape
         high, half = ctx.high, (height // 2, width // 2)
-        dfine = rows(dy, high, (height, width))
-        dfrom_low, dlow = rows(dy, high, half), rows(dy, channels - high, half)
+        dfine = rows(dy, high, height, width)
+        dfrom_low, dlow = rows(dy, high, *half), rows(dy, channels - high, *half)
         shape = _shape(dy, images, height, width, channels, high)
         call(_kernels().unjoin, dy, dfine, dfrom_low, dlow, shape)
         return dfine, dfrom_low, dlow
 
 
-def _rows(x: Tensor) -> Tensor:
-    """The same as rows of channels."""
-    return x.contiguous(memory_format=torch.channels_last)
-
-
 def _shape(x: Tensor, *sizes: int) -> "ctypes.Array[ctypes.c_long]":
     """The struct of that name in ``octave.c``."""
-    row = (*sizes, x.dtype is torch.bfloat16)
-    return (ctypes.c_long * len(row))(*row)
+    return longs(*sizes, x.dtype is torch.bfloat16)
 
 
 def _kernels() -> Kernels:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.kernels import library
-from nas_space.kernels.calling import call
+from trainers.fast.kernels import library
+from trainers.fast.kernels.calling import as_rows, call, longs
 
 STAGES = 3
 """Convolutions of a chain at most."""
@@ -74,7 +74,8 @@ class MixingFunction(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Gradients of x and of the weights from y's."""
         x, *weights = ctx.saved_tensors
-        dy = dy.contiguous(memory_format=torch.channels_last)
+        # A hook on saved tensors may give them back with other strides.
+        x, dy, weights = as_rows(x), as_rows(dy), [weight.contiguous() for weight in weights]
         dx = torch.empty_like(x)
         gradients = [torch.zeros_like(weight) for weight in weights]
         shape = _shape(x, ctx.inner, weights)
@@ -93,8 +94,7 @@ def _shape(
     channels = x.shape[1]
     widths = [*(weight.shape[1] for weight in weights), 0, 0][:STAGES]
     half = x.dtype is torch.bfloat16
-    row = (x.numel() // channels, channels, inner, len(weights), *widths, half)
-    return (ctypes.c_long * len(row))(*row)
+    return longs(x.numel() // channels, channels, inner, len(weights), *widths, half)
 
 
 def _kernels() -> Kernels:

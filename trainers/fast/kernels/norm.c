@@ -321,8 +321,9 @@ static void slopes(call *a, const float *saved, float *dweight, float *dbias)
 /* y = relu(bn(x) + residual); without a residual (NULL) also without the ReLU.
  * x, residual, y: (rows, channels); saved: (4, channels), written; the others: (channels). */
 int norm_forward(const void *x, const void *residual, const float *weight, const float *bias,
-                 float *running_mean, float *running_var, void *y, float *saved, long rows,
-                 long channels, double momentum, double eps, int half, int relu)
+                 float *running_mean, float *running_var, void *y, float *saved,
+                 int64_t *batches, long rows, long channels, double momentum, double eps, int half,
+                 int relu)
 {
     call a = {.x = x, .residual = residual, .to = y};
     if (!prepare(&a, rows, channels))
@@ -330,6 +331,7 @@ int norm_forward(const void *x, const void *residual, const float *weight, const
     guess(&a, half);
     RUN(&a, MOMENTS, half, 0, 0);
     statistics(&a, weight, bias, running_mean, running_var, momentum, eps, saved);
+    ++*batches;
     if (residual)
         RUN(&a, NORMALISE, half, 1, 1);
     else if (relu)

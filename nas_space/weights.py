@@ -1,4 +1,4 @@
-"""The nearest matrices of low rank, as two factors."""
+"""Weights of convolutions, rewritten: as factors of low rank, as those of fewer groups."""
 
 import torch
 from torch import Tensor
@@ -17,3 +17,12 @@ def factors(matrices: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     left, values, right = torch.linalg.svd(matrices, full_matrices=False)
     roots = values[..., :rank].sqrt()
     return left[..., :rank] * roots.unsqueeze(-2), roots.unsqueeze(-1) * right[..., :rank, :]
+
+
+def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:
+    """The kernel (c_out, together·w, K, K) of fewer groups that does what (c_out, w, K, K) does."""
+    c_out, width, *sides = weight.shape
+    blocks = weight.view(groups // together, together, c_out // groups, 1, width, *sides)
+    diagonal = torch.eye(together, dtype=weight.dtype, device=weight.device)
+    spread = blocks * diagonal.view(1, together, 1, together, 1, 1, 1)
+    return spread.reshape(c_out, together * width, *sides)

@@ -1,0 +1,107 @@
+"""Training any network faster on a CPU: a pass over its modules, which computes the same function.
+
+`for_training` knows convolutions, dense and in groups, chains of interleaved group convolutions,
+octave convolutions, and batch normalisation with the addition and the ReLU behind it. Kernels in C
+compute them (`trainers.fast.kernels`), each where a measured table says that it pays
+(`trainers.fast.table`). All else stays torch's.
+"""
+
+from collections.abc import Callable
+from typing import TypeGuard
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.layers.octave import OctConv2d
+from trainers.fast.algorithms import convolve
+from trainers.fast.blocks import with_fused_norms
+from trainers.fast.norm import NormAct
+from trainers.fast.octave import MergedOctave, halved
+from trainers.fast.sequences import in_fewer_steps
+
+__all__ = ["for_training"]
+
+Forward = Callable[..., object]
+
+
+def for_training(module: nn.Module) -> nn.Module:
+    """A twin of a module whose training steps take less time.
+
+    The twin has the same parameters and buffers, not copies of them: a step of the twin trains the
+    module. Its forward gives the module's outputs and gradients, up to rounding, and in eval mode
+    it is the module's own. Use the module itself for all but training steps. What a module keeps
+    in plain Python attributes is not shared.
+
+    Where nothing can be gained the module itself is returned: on a GPU, with several threads, or
+    without layers that the pass knows.
+
+    Args:
+        module: any; on the device where it is trained.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    if torch.get_num_threads() > 1 or not all(tensor.is_cpu for tensor in tensors):
+        return module
+    twin = _twin(module, {})
+    # A module may be known by several names, and is then one module of the twin, too.
+    found = [(part, fast) for part in twin.modules() if (fast := _faster(part)) is not None]
+    for part, forward in found:
+        vars(part)["forward"] = forward
+    for part in twin.modules():
+        if isinstance(part, OctConv2d):
+            vars(part)["halve"] = halved
+    return twin if found else module
+
+
+def _twin(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
+    """The same tree of modules, which shares all that they hold."""
+    if module in done or isinstance(module, torch.jit.ScriptModule):
+        return done.get(module, module)
+    twin = done[module] = object.__new__(type(module))
+    vars(twin).update(vars(module))
+    children = module._modules.items()  # noqa: SLF001 - the tree itself
+    vars(twin)["_modules"] = {
+        name: None if child is None else _twin(child, done) for name, child in children
+    }
+    return twin
+
+
+def _faster(module: nn.Module) -> Forward | None:
+    """A forward for a module that takes less time in training; None if there is none."""
+    if "forward" in vars(module) or hasattr(module, "parametrizations"):
+        return None
+    if _is_plain_conv(module):
+        return _Convolution(module)
+    if MergedOctave.takes(module):
+        return MergedOctave(module)
+    if NormAct.takes(module):
+        return NormAct(module, relu=False)
+    return in_fewer_steps(module) or with_fused_norms(module)
+
+
+class _Convolution:
+    """The forward of a `torch.nn.Conv2d` by the fastest algorithm."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        self._conv = conv
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
+        conv = self._conv
+        if not conv.training:
+            y: Tensor = nn.Conv2d.forward(conv, x)
+            return y
+        return convolve(x, conv.weight, conv.stride[0], conv.groups)
+
+
+def _is_plain_conv(module: nn.Module) -> TypeGuard[nn.Conv2d]:
+    """Whether it is a convolution as kernels compute them: square, odd, padded with zeros."""
+    if type(module) is not nn.Conv2d:
+        return False
+    side, stride = module.kernel_size[0], module.stride[0]
+    return (
+        side % 2 == 1
+        and (module.kernel_size, module.stride) == ((side, side), (stride, stride))
+        and (module.padding, module.dilation) == ((side // 2, side // 2), (1, 1))
+        and module.padding_mode == "zeros"
+        and module.bias is None
+    )
