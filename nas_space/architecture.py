@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
+from nas_space.errors import ConvnasError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,7 @@ FORMAT = 1
 """Version of the JSON form. Older forms stay readable."""
 
 
-class InvalidArchitectureError(ValueError):
+class InvalidArchitectureError(ConvnasError):
     """A text that is no architecture, or an architecture that cannot be built."""
 
 

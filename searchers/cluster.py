@@ -19,6 +19,7 @@ import nas_space
 import searchers
 import studies
 import trainers
+from nas_space.errors import ConvnasError
 from searchers.settings import Wishes
 
 # Ray and Tune read these when they are imported.
@@ -53,7 +54,7 @@ _FRAME_HEAD, _FRAME_TYPE = 9, 3
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
 
 
-class ClusterError(ValueError):
+class ClusterError(ConvnasError):
     """A Ray cluster that cannot be reached, or that cannot run a single trial."""
 
 

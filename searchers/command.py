@@ -8,38 +8,15 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import run
-from nas_space.space import UnknownSpaceError
 from searchers.arguments import read
-from searchers.cluster import Cluster, ClusterError
-from searchers.latency.errors import LatencyError
-from searchers.limits import ImpossibleLimitError
+from searchers.cluster import Cluster
 from searchers.question import ask
-from searchers.rungs import InvalidRungsError
-from searchers.samplers import UnknownSamplerError
-from studies.objective import UnknownObjectiveError
-from trainers.data import DatasetError
-from trainers.recipes import UnknownRecipeError
-
-BAD_INPUT = (
-    ClusterError,
-    DatasetError,
-    ImpossibleLimitError,
-    LatencyError,
-    InvalidArchitectureError,
-    InvalidRungsError,
-    UnknownRecipeError,
-    UnknownObjectiveError,
-    UnknownSamplerError,
-    UnknownSpaceError,
-)
-"""What can be wrong with the command line."""
 
 
 def command(argv: Sequence[str]) -> int:
     """Parse the arguments and run the search; the exit code."""
-    return run(lambda: _command(argv), *BAD_INPUT)
+    return run(lambda: _command(argv))
 
 
 def _command(argv: Sequence[str]) -> int:
@@ -51,6 +28,5 @@ def _command(argv: Sequence[str]) -> int:
     with Cluster(settings.wishes, verbose=settings.verbose) as cluster:
         from searchers import session  # noqa: PLC0415 - seconds, while the cluster starts
 
-        return run(
-            lambda: session.session(settings, question, cluster), *BAD_INPUT, *session.BAD_INPUT
-        )
+        # Within the context, so that the user reads a refusal before the cluster has ended.
+        return run(lambda: session.session(settings, question, cluster))

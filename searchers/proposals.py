@@ -16,6 +16,7 @@ from optuna.trial import TrialState, create_trial
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost
+from nas_space.errors import ConvnasError
 from searchers.lessons import EPOCHS, Lesson, memorable
 from searchers.problem import Problem
 from studies.records import Evaluation
@@ -28,7 +29,7 @@ _KEPT = 300
 """What is left of them when it has to forget."""
 
 
-class SamplerFailedError(ValueError):
+class SamplerFailedError(ConvnasError):
     """A sampler that cannot do what is asked of it."""
 
 

@@ -68,7 +68,7 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
         say: told how far the timing is.
 
     Raises:
-        ValueError: settings that cannot be met, as one of the errors of our packages.
+        ConvnasError: the settings cannot be met.
     """
     command = settings.latency_command
     device = None if command is None else Device(command)

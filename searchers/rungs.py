@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas_space.errors import ConvnasError
 from studies.front import ranked
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ REDUCTION = 3
 """Of so many networks on a rung, one goes on."""
 
 
-class InvalidRungsError(ValueError):
+class InvalidRungsError(ConvnasError):
     """Rungs that do not lead up to a full training."""
 
 

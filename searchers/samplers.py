@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from nas_space.errors import ConvnasError
 from searchers.problem import Problem
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _POPULATION = 10
 """Optuna's default of 50 leaves four generations to a budget of 200 (docs/log.md)."""
 
 
-class UnknownSamplerError(ValueError):
+class UnknownSamplerError(ConvnasError):
     """A name that belongs to no sampler, or a class that is none."""
 
 

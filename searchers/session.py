@@ -7,24 +7,18 @@ import warnings
 
 import optuna
 
-from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import INTERRUPTED, console, runner
 from searchers.cluster import Cluster
 from searchers.progress import Progress
-from searchers.proposals import SamplerFailedError
 from searchers.question import Question
 from searchers.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from studies import objective
 from studies.arguments import DEFAULT_URL
-from studies.database import StoreError
 from studies.fidelity import complete
 from studies.front import front
 from studies.pareto import table
-
-BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
-"""What can be wrong with the settings still, once the question was read."""
 
 
 def session(settings: Settings, question: Question, cluster: Cluster) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from nas_space.errors import ConvnasError
 from studies.fidelity import complete
 from studies.front import Scored, front, knee
 from studies.records import Evaluation, Status, Study
@@ -24,7 +25,7 @@ class Candidate(Scored, Protocol):
 C = TypeVar("C", bound=Candidate)
 
 
-class NoSuchNetworkError(ValueError):
+class NoSuchNetworkError(ConvnasError):
     """No evaluation keeps the rule; the message says what there is."""
 
 

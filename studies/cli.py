@@ -1,41 +1,16 @@
-"""What the commands on studies share: the database they open, and what is bad input to them."""
+"""What the commands on studies share: how they run, and the database that they open."""
 
 import argparse
-from collections.abc import Callable
 
-from nas_space import cli
-from nas_space.architecture import InvalidArchitectureError
-from nas_space.convs import InvalidChoiceError
-from nas_space.space import UnknownSpaceError
-from studies.database import StoreError
+from nas_space.cli import run
+from nas_space.errors import ConvnasError
 from studies.store import Store
-from trainers.data import DatasetError
-from trainers.recipes import UnknownRecipeError
+
+__all__ = ["CommandError", "open_store", "run"]
 
 
-class CommandError(ValueError):
+class CommandError(ConvnasError):
     """A request that cannot be met; the message is the one line that the user sees."""
-
-
-BAD_INPUT: tuple[type[ValueError], ...] = (
-    CommandError,
-    DatasetError,
-    InvalidArchitectureError,
-    InvalidChoiceError,
-    StoreError,
-    UnknownRecipeError,
-    UnknownSpaceError,
-)
-
-
-def run(command: Callable[[], int], *more: type[ValueError]) -> int:
-    """Run a command; what is bad input to any command is one line and exit code 2.
-
-    Args:
-        command: gives the exit code.
-        more: errors that are bad input to this command, beside those of `BAD_INPUT`.
-    """
-    return cli.run(command, *BAD_INPUT, *more)
 
 
 def open_store(arguments: argparse.Namespace) -> Store:

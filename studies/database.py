@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
+from nas_space.errors import ConvnasError
 from studies.urls import shown, without_secrets
 
 _VERSION_TABLE = "nas_alembic_version"
@@ -41,7 +42,7 @@ _PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
 T = TypeVar("T")
 
 
-class StoreError(ValueError):
+class StoreError(ConvnasError):
     """A database that cannot be used as asked; the message says what to do about it."""
 
 

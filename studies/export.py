@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_space.architecture import Architecture
-from nas_space.bundle import BundleError, Measured, Record, prepare
+from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.inference import for_inference
@@ -14,22 +14,19 @@ from nas_space.network import build
 from studies import images, objective, standings
 from studies.arguments import add_study_arguments
 from studies.card import Card, interval
-from studies.choose import NoSuchNetworkError, Rule, choose, choose_among
+from studies.choose import Rule, choose, choose_among
 from studies.cli import CommandError, open_store, run
 from studies.fidelity import complete
 from studies.finalist import Finalist, bundle_of, checkpoint_of, from_search, look, retrained
 from studies.front import front
 from studies.pareto import table
 from studies.records import Evaluation, Study
-from studies.redrawn import NotRetrainedError, means_of, redrawn
+from studies.redrawn import means_of, redrawn
 from trainers import devices, recipes
-from trainers.checkpoints import CheckpointError
 from trainers.data import Dataset
 from trainers.latency import hardware, measure
 from trainers.recipes import Recipe
 
-BAD_INPUT = (BundleError, CheckpointError, NoSuchNetworkError, NotRetrainedError)
-"""What may be wrong with a request for an export, beside what may be with any on a study."""
 _RECIPE = "full"
 _BATCHES = (1, 64)
 """Images at a time of the latencies on the card."""
@@ -37,7 +34,7 @@ _BATCHES = (1, 64)
 
 def main() -> int:
     """Export a network."""
-    return run(_main, *BAD_INPUT)
+    return run(_main)
 
 
 def _main() -> int:
@@ -57,7 +54,7 @@ def export(arguments: argparse.Namespace) -> None:
         arguments: see `read`.
 
     Raises:
-        ValueError: one of the errors that `main` tells in a line.
+        ConvnasError: what `main` tells in a line.
     """
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)

@@ -20,7 +20,7 @@ from studies.front import front
 from studies.plan import Plan, Task
 from studies.progress import Progress
 from studies.records import Retraining, Study
-from studies.redrawn import Fidelity, NotRetrainedError, Redrawn, redrawn
+from studies.redrawn import Fidelity, Redrawn, redrawn
 from studies.retraining import Trained, Training, workers
 from studies.store import Store
 from trainers import recipes
@@ -35,7 +35,7 @@ _LARGEST_SEED = 2**31 - 1
 
 def main() -> int:
     """Train the finalists."""
-    return run(_main, NotRetrainedError)
+    return run(_main)
 
 
 def _main() -> int:

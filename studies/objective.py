@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nas_space.cli import short
 from nas_space.cost import Cost
+from nas_space.errors import ConvnasError
 from nas_space.space import Measure
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from studies.records import Study
 
 
-class UnknownObjectiveError(ValueError):
+class UnknownObjectiveError(ConvnasError):
     """A name that belongs to no objective."""
 
 

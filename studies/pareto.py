@@ -20,7 +20,7 @@ from studies.fidelity import complete
 from studies.front import front
 from studies.objective import Objective
 from studies.records import Evaluation
-from studies.redrawn import NotRetrainedError, redrawn
+from studies.redrawn import redrawn
 
 _FIELDS = (
     "trial",
@@ -37,7 +37,7 @@ _FIELDS = (
 
 def main() -> int:
     """Print the front."""
-    return run(_main, NotRetrainedError)
+    return run(_main)
 
 
 def _main() -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from nas_space.errors import ConvnasError
 from studies.front import front
 from studies.records import Evaluation, Retraining
 from trainers.intervals import around_mean
@@ -31,7 +32,7 @@ class Fidelity(NamedTuple):
         return f"{self.recipe}, {self.epochs} epoch{'s' * (self.epochs != 1)}"
 
 
-class NotRetrainedError(ValueError):
+class NotRetrainedError(ConvnasError):
     """A front whose members have no trainings to be compared by; the message says what to do."""
 
 

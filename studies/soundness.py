@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from nas_space.errors import ConvnasError
 from studies import objective
 from studies.records import Base, Evaluation, Export, Retraining, Status, Study
 
@@ -15,7 +16,7 @@ Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
 
 
-class UnsoundRowError(ValueError):
+class UnsoundRowError(ConvnasError):
     """A row that no search has written."""
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
+from nas_space.errors import ConvnasError
 
-class UnknownRecipeError(ValueError):
+
+class UnknownRecipeError(ConvnasError):
     """A name that belongs to no recipe."""
 
 

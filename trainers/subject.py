@@ -17,6 +17,7 @@ from nas_space.bundle import Bundle, Record
 from nas_space.bundle.manifest import read_json
 from nas_space.bundle.weights import read_weights
 from nas_space.cost import Task, predict
+from nas_space.errors import ConvnasError
 from nas_space.networks import UnknownNetworkError
 from trainers.data import SearchData
 
@@ -24,7 +25,7 @@ _COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
 
 
-class SubjectError(ValueError):
+class SubjectError(ConvnasError):
     """A network that cannot be trained on these images; the message says why."""
 
 
@@ -56,8 +57,7 @@ def find(text: str, data: SearchData, trusted: str | None = None) -> Subject:
         trusted: a function ``module:function`` that it may call, for a backbone of the user's own.
 
     Raises:
-        ValueError: nothing is meant, it is damaged, or it is not for such images; as one of the
-            errors of `nas_space`, or SubjectError.
+        ConvnasError: nothing is meant, it is damaged, or it is not for such images.
     """
     path = Path(text)
     if path.is_dir():

@@ -12,7 +12,6 @@ import pytest
 from nas_space import cli
 from studies import export, pareto
 from studies import list as listing
-from studies.database import StoreError
 from studies.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
@@ -102,7 +101,7 @@ def entering() -> int:
             store.evaluations(store.enter(study("one")))
         return 0
 
-    return cli.run(enter, StoreError)
+    return cli.run(enter)
 
 
 FOREIGN = {

@@ -13,7 +13,6 @@ from searchers.search import describe
 from searchers.search import search as whole_search
 from studies import export, pareto
 from studies import list as listing
-from studies.database import StoreError
 from studies.store import Store
 from tests.refusals import SEARCH, Command, called, refusal, search
 
@@ -79,7 +78,7 @@ def store(url: str) -> Command:
         Store(url, create=True).close()
         return 0
 
-    return lambda: cli.run(run, StoreError)
+    return lambda: cli.run(run)
 
 
 @pytest.mark.parametrize(("url", "reason"), MALFORMED + UNUSABLE, ids=lambda text: ascii(text)[:50])
@@ -175,6 +174,6 @@ def test_a_study_of_another_question_is_refused(
         whole_search(settings, question, cluster, ignore, ignore, ignore)
         return 0
 
-    said = refusal(lambda: cli.run(run, StoreError), capsys)
+    said = refusal(lambda: cli.run(run), capsys)
     assert f"study 'mine' has {reason}" in said
     assert "another --study name" in said
