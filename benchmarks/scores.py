@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
 from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies.evidence import weigh
 from trainers.batches import Batches
 from trainers.intervals import around_mean
@@ -56,7 +57,7 @@ def networks() -> list[Network]:
     with gzip.open(TABLE, "rt") as lines:
         for line in map(json.loads, lines):
             if "accuracies" in line:
-                architecture = Architecture.from_json(line["architecture"])
+                architecture = read_architecture(line["architecture"])
                 entry = (architecture, line["macs"], line["params"], list[list[float]]())
                 found.setdefault(architecture.key, entry)[3].append(line["accuracies"])
     return [

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from trainers import devices
 from trainers.checkpoints import Baggage, CheckpointError
 from trainers.data import SearchData
@@ -67,7 +67,7 @@ class Evaluator:
 
     def _evaluate(self, config: Mapping[str, Any]) -> dict[str, Any]:
         channels, classes = self._data.shape[0], len(self._data.classes)
-        architecture = Architecture.from_json(config["architecture"])
+        architecture = read_architecture(config["architecture"])
         seed, epochs = config["seed"], config["epochs"]
         question = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
         bag = Baggage(question, epochs, config["checkpoint"].data)

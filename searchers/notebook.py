@@ -22,8 +22,8 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
-from nas_space.architecture import Architecture
 from nas_space.errors import ConvnasError
+from nas_space.skeletons import read_architecture
 from searchers import arguments
 from searchers.cluster import Cluster
 from searchers.question import ask
@@ -240,7 +240,7 @@ def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
             "trial": entry.number,
             **{column: getattr(entry, column) for column in _COLUMNS},
             "status": entry.status.value,
-            "architecture": Architecture.from_json(entry.architecture),
+            "architecture": read_architecture(entry.architecture),
         }
         for entry in entries
     ]

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_space.architecture import Architecture
 from nas_space.cli import duration
+from nas_space.skeletons import read_architecture
 from searchers.standing import Snapshot
 from studies.objective import Objective
 from studies.records import Evaluation, Status
@@ -61,7 +61,7 @@ def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
             str(member.number),
             f"{member.val_accuracy:.2%}",
             objective.write(member.cost),
-            str(Architecture.from_json(member.architecture)),
+            str(read_architecture(member.architecture)),
         )
     return table
 

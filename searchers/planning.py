@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost
+from nas_space.skeletons import read_architecture
 from searchers.proposals import Proposal, Proposer
 from searchers.rungs import Entry, Promotion, Rungs
 from studies.records import Evaluation
@@ -111,7 +112,7 @@ class Plan:
         self._rungs.leave(promotion.key, promotion.epochs)
         known = self._architectures.pop(promotion.key)
         if isinstance(known, Evaluation):
-            known = Architecture.from_json(known.architecture)
+            known = read_architecture(known.architecture)
         return Assignment(self._proposer.known(known), promotion.epochs, promotion.start)
 
     def _remember(self, key: str, epochs: int, known: Architecture | Evaluation) -> None:

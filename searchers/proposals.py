@@ -17,6 +17,7 @@ from optuna.trial import TrialState, create_trial
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost
 from nas_space.errors import ConvnasError
+from nas_space.skeletons import read_architecture
 from searchers.lessons import EPOCHS, Lesson, memorable
 from searchers.problem import Problem
 from studies.records import Evaluation
@@ -77,7 +78,7 @@ class Proposer:
         if len(finished) > _MEMORY:
             finished = memorable(finished, _KEPT)
         for evaluation in finished:
-            labels = self._space.encode(Architecture.from_json(evaluation.architecture))
+            labels = self._space.encode(read_architecture(evaluation.architecture))
             if labels is not None and evaluation.val_accuracy is not None:
                 lesson = Lesson(labels, evaluation.val_accuracy, evaluation.cost, evaluation.epochs)
                 self._lessons.append(lesson)

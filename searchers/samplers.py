@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, given
 from searchers.problem import Problem
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Users:
             ) from None
 
 
-_SAMPLERS: Mapping[str, _Maker] = {
+_OURS: Mapping[str, _Maker] = {
     "bayes": _Ours(),
     "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
     "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
@@ -110,20 +111,27 @@ _SAMPLERS: Mapping[str, _Maker] = {
 }
 
 
+SAMPLERS: Registry[_Maker] = Registry(
+    "sampler",
+    UnknownSamplerError,
+    refusal="unknown sampler {name}; known samplers: {names}, or a class of your own like "
+    "package.module:Class",
+    found=lambda: (given(name, maker, __name__) for name, maker in _OURS.items()),
+)
+"""The samplers that can be asked for by one word."""
+
+
 def names() -> tuple[str, ...]:
     """The samplers that can be asked for by one word."""
-    return tuple(_SAMPLERS)
+    return tuple(SAMPLERS)
 
 
 def check(name: str) -> None:
     """Raise UnknownSamplerError if there is no sampler of that name."""
     if ":" in name:
         _Users(name).kind()
-    elif name not in _SAMPLERS:
-        raise UnknownSamplerError(
-            f"unknown sampler {name!r}; known samplers: {', '.join(names())}, or a class of your "
-            "own like package.module:Class"
-        )
+    else:
+        SAMPLERS.get(name)
 
 
 def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler":
@@ -140,7 +148,7 @@ def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler"
         UnknownSamplerError: there is none of that name, or it cannot be made.
     """
     check(name)
-    choice: _Maker = _Users(name) if ":" in name else _SAMPLERS[name]
+    choice: _Maker = _Users(name) if ":" in name else SAMPLERS.get(name)
     start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
     from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Measured, Record
+from nas_space.skeletons import read_architecture
 from studies.records import Evaluation, Study
 from studies.redrawn import Fidelity, Mean
 from studies.standings import told
@@ -118,7 +118,7 @@ class Card:
         """The card as Markdown."""
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
-        architecture = Architecture.from_json(chosen.architecture)
+        architecture = read_architecture(chosen.architecture)
         layers = (
             f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
             + ", stride 2" * (layer.stride > 1)

@@ -14,8 +14,8 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import get_note, save_note, wsgi
 
 from nas_space import spaces
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, short
+from nas_space.skeletons import read_architecture
 from nas_space.space import UnknownSpaceError
 from studies.anatomy import rows, task_of
 from studies.arguments import add_study_arguments
@@ -106,7 +106,7 @@ def _write_notes(shown: optuna.Study, study: Study, members: list[Evaluation]) -
 
 def note(evaluation: Evaluation, study: Study) -> str:
     """A network layer by layer, as a table in Markdown."""
-    layers = list(rows(Architecture.from_json(evaluation.architecture), task_of(study)))
+    layers = list(rows(read_architecture(evaluation.architecture), task_of(study)))
     total = sum(row.macs for row in layers)
     head = "| layer | convolution | channels | MACs | share |\n| --- | --- | --- | --- | --- |\n"
     return f"On the front: {short(total)} MACs (multiply-adds per image).\n\n{head}" + "\n".join(

@@ -5,12 +5,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.inference import for_inference
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies import images, objective, standings
 from studies.arguments import add_study_arguments
 from studies.card import Card, interval
@@ -76,7 +76,7 @@ def export(arguments: argparse.Namespace) -> None:
         chosen = choose_among(
             anew.front, rule, lambda member: _seconds(member.evaluation, study)
         ).evaluation
-    _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
+    _say(f"trial {chosen.number}: {read_architecture(chosen.architecture)}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
         raise CommandError(
@@ -132,7 +132,7 @@ def _told(record: Record, finalist: Finalist, dataset: Dataset, looks: int) -> s
 
 def _seconds(member: Evaluation, study: Study) -> float:
     """How long a network of the front takes for one image on this machine."""
-    architecture, shape = Architecture.from_json(member.architecture), study.dataset["shape"]
+    architecture, shape = read_architecture(member.architecture), study.dataset["shape"]
     network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
     seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
     _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")

@@ -21,6 +21,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from nas_space.architecture import Architecture
+from nas_space.skeletons import read_architecture
 from studies.database import StoreError
 from studies.processes import Process
 from studies.records import Claim, Driver, Evaluation, Study
@@ -175,7 +176,7 @@ class Ledger:
                     claim.driver_id = self._id
                     claim.losses += not driver.ended
                 if left or (driver.id == self._id and _work(claim) not in self._held):
-                    architecture = Architecture.from_json(claim.architecture)
+                    architecture = read_architecture(claim.architecture)
                     found[_work(claim)] = Inheritance(
                         architecture, claim.epochs, claim.start, claim.losses
                     )

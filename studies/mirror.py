@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.architecture import Architecture
+from nas_space.skeletons import read_architecture
 from studies import objective
 from studies.database import SQLITE_BUSY_SECONDS, StoreError
 from studies.records import Evaluation, Status, Study
@@ -127,7 +128,7 @@ class Mirror:
         return TrialState.COMPLETE if evaluation.epochs >= self._full else TrialState.PRUNED
 
     def _trial(self, evaluation: Evaluation) -> FrozenTrial:
-        chosen = readable(Architecture.from_json(evaluation.architecture))
+        chosen = readable(read_architecture(evaluation.architecture))
         attributes = {
             NUMBER: evaluation.number,
             "key": evaluation.key,

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
+from nas_space.skeletons import read_architecture
 from studies import objective as objectives
 from studies import standings
 from studies.anatomy import legend
@@ -101,7 +101,7 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
         drawn.add_column(heading, justify="right", no_wrap=True)
     drawn.add_column("key", no_wrap=True)
-    architectures = [Architecture.from_json(member.architecture) for member in members]
+    architectures = [read_architecture(member.architecture) for member in members]
     drawn.add_column(legend(architectures), overflow="fold")
     for member, architecture in zip(members, architectures, strict=True):
         drawn.add_row(
@@ -135,7 +135,7 @@ def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        text = Architecture.from_json(row["architecture"]).text
+        text = read_architecture(row["architecture"]).text
         writer.writerow(row | {"architecture": text})
 
 

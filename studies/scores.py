@@ -9,9 +9,9 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.evidence import Evidence, weigh
@@ -101,7 +101,7 @@ def of(
             score(
                 which,
                 build(
-                    Architecture.from_json(entry.architecture),
+                    read_architecture(entry.architecture),
                     data.shape[0],
                     len(data.classes),
                     seed=entry.seed,

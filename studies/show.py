@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
+from nas_space.skeletons import read_architecture
 from studies.anatomy import Row, rows, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -40,7 +40,7 @@ def _main() -> int:
             f"no trial {arguments.trial!r} in study {study.name}; "
             + (f"it has 0 to {len(evaluations) - 1}" if evaluations else "it has none yet")
         )
-    layers = list(rows(Architecture.from_json(shown.architecture), task_of(study)))
+    layers = list(rows(read_architecture(shown.architecture), task_of(study)))
     if arguments.json:
         print(json.dumps(_as_json(shown, layers), indent=2))  # noqa: T201
         return 0

@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import short
+from nas_space.skeletons import read_architecture
 from studies.anatomy import legend
 from studies.objective import Objective
 from studies.redrawn import Finalist, Mean, Redrawn, Standing
@@ -40,7 +40,7 @@ def front_of(found: Redrawn, objective: Objective) -> Table:
         ("trial", "accuracy", "n", *_costs(objective)),
     )
     drawn.add_column("key", no_wrap=True)
-    networks = [Architecture.from_json(f.evaluation.architecture) for f in found.front]
+    networks = [read_architecture(f.evaluation.architecture) for f in found.front]
     drawn.add_column(legend(networks), overflow="fold")
     for finalist, network in zip(found.front, networks, strict=True):
         drawn.add_row(

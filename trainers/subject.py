@@ -19,6 +19,7 @@ from nas_space.bundle.weights import read_weights
 from nas_space.cost import Task, predict
 from nas_space.errors import ConvnasError
 from nas_space.networks import UnknownNetworkError
+from nas_space.skeletons import read_architecture
 from trainers.data import SearchData
 
 _COPIES = 3
@@ -64,7 +65,7 @@ def find(text: str, data: SearchData, trusted: str | None = None) -> Subject:
         bundle = Bundle.read(path, trusted)
         return _searched(bundle.architecture, data, bundle.record)
     if path.is_file():
-        architecture = Architecture.from_json(read_json(path))
+        architecture = read_architecture(read_json(path))
         if architecture.code not in {None, trusted}:
             raise SubjectError(
                 f"{path} is a network of {architecture.code}, which would have to be called: if "

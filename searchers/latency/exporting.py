@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Task
+from nas_space.skeletons import read_architecture
 from searchers.latency.processes import Say, run_ours
 
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
     request, folder = map(Path, arguments)
     asked = json.loads(request.read_text())
-    networks = [Architecture.from_json(text) for text in asked["networks"]]
+    networks = [read_architecture(text) for text in asked["networks"]]
     images = torch.zeros(*asked["shape"])
     for at, network in enumerate(networks, 1):
         module = for_inference(build(network, asked["shape"][1], asked["classes"]))

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-from nas_space.architecture import Architecture
 from nas_space.convs import parse
 from nas_space.inference import for_inference
 from nas_space.inference.layout import in_rows
 from nas_space.network import build
 from nas_space.norm import NormAct
+from nas_space.skeletons import read_architecture
 from searchers.latency.parts import Part
 from trainers.devices import spare_threads
 from trainers.files import write_whole
@@ -83,7 +83,7 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
     batch, (channels, *size) = request["batch"], request["shape"]
     rows = [Part.of(row) for row in request["parts"]]
     networks = [
-        for_inference(build(Architecture.from_json(text), channels, request["classes"]))
+        for_inference(build(read_architecture(text), channels, request["classes"]))
         for text in request["networks"]
     ]
     chance, done = random.Random(0), 0

@@ -8,6 +8,7 @@ from nas_space import spaces
 from nas_space.architecture import Architecture
 from nas_space.convs import kinds
 from nas_space.cost import Task, predict
+from nas_space.skeletons import read_architecture
 from nas_space.space import UnknownSpaceError
 from studies import objective
 from studies.anatomy import task_of
@@ -89,7 +90,7 @@ class Facts:
     @cached_property
     def architectures(self) -> dict[int, Architecture]:
         """Of the full trainings, by number."""
-        return {e.number: Architecture.from_json(e.architecture) for e in self.complete}
+        return {e.number: read_architecture(e.architecture) for e in self.complete}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:

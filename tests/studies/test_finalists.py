@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
 from studies import export, finalists, pareto
 from studies.crew import Lost
@@ -85,7 +85,7 @@ def test_every_member_is_trained_with_fresh_seeds_as_it_would_be_alone(
     trainer = Trainer(digits.search, ONE_EPOCH, devices.best(8))
     for row in rows[:2]:
         of = next(member for member in members if member.id == row.evaluation_id)
-        network = build(Architecture.from_json(of.architecture), 1, 10, seed=row.seed)
+        network = build(read_architecture(of.architecture), 1, 10, seed=row.seed)
         outcome = trainer.train(network, seed=row.seed)
         assert (row.val_accuracy, row.train_loss) == (outcome.val_accuracy, outcome.train_loss)
         assert row.versions["torch"]
