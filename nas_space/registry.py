@@ -18,8 +18,8 @@ from nas_space.errors import ConvnasError
 
 T = TypeVar("T")
 
-_NEAR = 0.65
-"""Names less alike than this are no slip of the finger; `difflib` says what the number means."""
+_ALIKE = 0.65
+"""Names that are less alike, by the ratio of `difflib`, are no slip of the finger."""
 _LONGEST_NAME = 200
 """Letters of an unknown name that a message repeats."""
 
@@ -62,6 +62,7 @@ class Registry(Generic[T]):
         refusal: the message for an unknown name, with the fields ``{name}``, ``{names}`` and
             ``{near}``, a question that names those that are alike. A text without ``{near}`` gets
             the question at its end.
+        alike: names of a smaller ratio of `difflib` are not suggested, 0 to 1.
         alphabetical: whether names come in that order; by default in that of their registration.
         found: gives the entries that convnas brings itself. It runs once, when somebody first asks.
     """
@@ -72,12 +73,14 @@ class Registry(Generic[T]):
         error: type[ConvnasError],
         *,
         refusal: str | None = None,
+        alike: float = _ALIKE,
         alphabetical: bool = False,
         found: Callable[[], Iterable[Entry[T]]] = tuple,
     ) -> None:
         self.kind = kind
         self._error = error
         self._refusal = refusal or f"unknown {kind} {{name}}; known {kind}s: {{names}}"
+        self._alike = alike
         self._alphabetical = alphabetical
         self._found = found
         self._entries: dict[str, Entry[T]] | None = None
@@ -134,7 +137,7 @@ class Registry(Generic[T]):
         return found
 
     def _unknown(self, name: str) -> str:
-        alike = difflib.get_close_matches(name.lower(), list(self), n=3, cutoff=_NEAR)
+        alike = difflib.get_close_matches(name.lower(), list(self), n=3, cutoff=self._alike)
         near = f"did you mean {', '.join(alike)}?" if alike else ""
         text = self._refusal
         if near and "{near}" not in text:

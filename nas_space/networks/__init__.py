@@ -54,6 +54,7 @@ NETWORKS: Registry[Network] = Registry(
     "network",
     UnknownNetworkError,
     refusal="unknown network {name}; {near}`python -m nas_space.networks` lists them",
+    alike=0.5,  # the names are long, and people type a part: resnet-50
     found=_listed,
 )
 """The listed networks by name."""
