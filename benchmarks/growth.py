@@ -28,21 +28,21 @@ from benchmarks import overhead
 from benchmarks.tables import circumstances
 from nas_space.cost import Task
 from nas_space.spaces import get
-from searchers import samplers
-from searchers.campaign import Campaign
 from searchers.limits import Limits
-from searchers.planning import Assignment, Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.rungs import Rungs
-from searchers.standing import Standing
-from searchers.timelimits import TimeLimit
-from studies.front import front
-from studies.ledger import Ledger
-from studies.mirror import Mirror
-from studies.outbox import Outbox
-from studies.records import Evaluation, Study
-from studies.store import Store
+from searchers.samplers import registry as samplers
+from searchers.schedule.counts import Standing
+from searchers.schedule.driver import Campaign
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.time_limits import TimeLimit
+from searchers.schedule.training_queue import Assignment, Plan
+from studies.pareto.front import front
+from studies.records.claims import Ledger
+from studies.records.optuna_mirror import Mirror
+from studies.records.pending_results import Outbox
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
 
 _TASK = Task(1, (8, 8), 10)
 _SAMPLES = 20

@@ -25,9 +25,9 @@ from typing import Self
 from benchmarks.tables import circumstances, spread
 from nas_space.architecture import Architecture
 from nas_space.spaces import get
-from searchers.cluster import cores
-from studies.records import Status
-from studies.store import Store
+from searchers.ray.cluster import cores
+from studies.records.store import Store
+from studies.records.tables import Status
 from trainers import recipes
 from trainers.datasets import load
 

@@ -62,9 +62,9 @@ class Sleep:
 
 def by_convnas(log: str, trials: int, seconds: float, workers: int) -> None:
     """Our search."""
-    from searchers.cluster import Cluster  # noqa: PLC0415 - each stack is a process of its own
-    from searchers.question import ask  # noqa: PLC0415
+    from searchers.ray.cluster import Cluster  # noqa: PLC0415 - each stack is a process of its own
     from searchers.settings import Settings, Wishes  # noqa: PLC0415
+    from searchers.setup import ask  # noqa: PLC0415
 
     wishes = Wishes(concurrency=workers, cpus=0.5)
     settings = Settings(space="mixed", budget=trials, wishes=wishes, rungs=(6,))

@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
 from nas_space.architecture import Architecture
 from nas_space.network import build
-from studies.evidence import weigh
+from studies.analysis.rank_correlation import weigh
 from trainers.batches import Batches
 from trainers.intervals import around_mean
 from trainers.scores import score, scores

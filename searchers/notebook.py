@@ -23,18 +23,19 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import pandas as pd
 
 from nas_space.architecture import Architecture
-from searchers import arguments, command
-from searchers.cluster import Cluster
-from searchers.question import ask
-from studies import choose, export
+from searchers.ray.cluster import Cluster
+from searchers.setup import ask
+from searchers.terminal import arguments, command
+from studies.analysis.facts import Facts
 from studies.arguments import DEFAULT_URL
-from studies.choose import Rule
 from studies.cli import BAD_INPUT
-from studies.records import Evaluation
-from studies.report.__main__ import write
-from studies.report.facts import Facts
+from studies.export import choose
+from studies.export import command as export
+from studies.export.choose import Rule
+from studies.records.store import Store
+from studies.records.tables import Evaluation
+from studies.report.command import write
 from studies.report.page import front_alone
-from studies.store import Store
 
 T = TypeVar("T")
 _COLUMNS = (
@@ -128,7 +129,7 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
         question = ask(settings)
         with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
-            from searchers import session  # noqa: PLC0415
+            from searchers.terminal import session  # noqa: PLC0415
 
             with _refusals(*session.BAD_INPUT):
                 finding = session.conduct(settings, question, cluster)

@@ -6,26 +6,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchers import samplers
-from searchers.campaign import Campaign
-from searchers.cluster import Cluster, Resources
-from searchers.planning import Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.question import Question
-from searchers.rungs import Rungs
-from searchers.scheduling import run_trials
+from searchers.ray.cluster import Cluster, Resources
+from searchers.ray.scheduling import run_trials
+from searchers.ray.worker import Job, Training
+from searchers.samplers import registry as samplers
+from searchers.schedule.counts import Snapshot, Standing
+from searchers.schedule.driver import Campaign
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.time_limits import TimeLimit
+from searchers.schedule.training_queue import Plan
 from searchers.settings import Settings
-from searchers.standing import Snapshot, Standing
-from searchers.timelimits import TimeLimit
-from searchers.worker import Job, Training
-from studies.database import StoreError
-from studies.ledger import Ledger
-from studies.mirror import BackgroundMirror, Mirror
+from searchers.setup import Question
 from studies.objective import MACS
-from studies.outbox import Outbox
-from studies.records import Driver, Study
-from studies.store import Store
+from studies.records.claims import Ledger
+from studies.records.database import StoreError
+from studies.records.optuna_mirror import BackgroundMirror, Mirror
+from studies.records.pending_results import Outbox
+from studies.records.store import Store
+from studies.records.tables import Driver, Study
 
 _PATIENCE = 180.0
 """Seconds that a search waits for its database before it stops."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchers.limits import Limits
-from searchers.samplers import DEFAULT as DEFAULT_SAMPLER
+from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import DEFAULT_URL
 from studies.objective import MACS
 

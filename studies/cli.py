@@ -7,8 +7,8 @@ from nas_space import cli
 from nas_space.architecture import InvalidArchitectureError
 from nas_space.convs import InvalidChoiceError
 from nas_space.space import UnknownSpaceError
-from studies.database import StoreError
-from studies.store import Store
+from studies.records.database import StoreError
+from studies.records.store import Store
 from trainers.data import DatasetError
 from trainers.recipes import UnknownRecipeError
 

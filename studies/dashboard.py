@@ -17,15 +17,15 @@ from nas_space import spaces
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, short
 from nas_space.space import UnknownSpaceError
-from studies.anatomy import rows, task_of
+from studies.analysis.layer_costs import rows, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
-from studies.fidelity import complete
-from studies.front import front
-from studies.ledger import at_work
-from studies.mirror import NUMBER, Mirror
-from studies.records import Evaluation, Study
-from studies.store import Store
+from studies.pareto.front import front
+from studies.records.claims import at_work
+from studies.records.fidelity import complete
+from studies.records.optuna_mirror import NUMBER, Mirror
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 8080

@@ -11,18 +11,19 @@ from pathlib import Path
 from random import Random
 
 from nas_space.cli import Parser, console, positive, spoken
-from studies import images, objective, standings
+from studies import images, objective
 from studies.arguments import DEFAULT_URL, add_study_arguments
 from studies.cli import CommandError, run
-from studies.crew import Lost, side_by_side
-from studies.fidelity import complete
-from studies.front import front
-from studies.plan import Plan, Task
-from studies.progress import Progress
-from studies.records import Retraining, Study
-from studies.redrawn import Fidelity, NotRetrainedError, Redrawn, redrawn
-from studies.retraining import Trained, Training, workers
-from studies.store import Store
+from studies.pareto.front import front
+from studies.records.fidelity import complete
+from studies.records.store import Store
+from studies.records.tables import Retraining, Study
+from studies.retraining import summary as standings
+from studies.retraining.plan import Plan, Task
+from studies.retraining.process_pool import Lost, side_by_side
+from studies.retraining.progress import Progress
+from studies.retraining.retrained_front import Fidelity, NotRetrainedError, Redrawn, redrawn
+from studies.retraining.training import Trained, Training, workers
 from trainers import recipes
 from trainers.recipes import Recipe
 

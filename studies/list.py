@@ -7,8 +7,8 @@ from rich.table import Table
 from nas_space.cli import Parser, console
 from studies.arguments import add_storage_argument
 from studies.cli import open_store, run
-from studies.fidelity import complete
-from studies.front import front
+from studies.pareto.front import front
+from studies.records.fidelity import complete
 
 
 def main() -> int:

@@ -5,26 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from rich.table import Table
-from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console
-from nas_space.network import build
+from studies.analysis.rank_correlation import Evidence, weigh
+from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
-from studies.cli import CommandError, open_store, run
-from studies.evidence import Evidence, weigh
-from studies.fidelity import complete
-from studies.images import searched
-from studies.records import Evaluation, Status, Study
-from studies.report.ranking import FEWEST
-from trainers import devices
-from trainers.batches import Batches
-from trainers.data import SearchData
-from trainers.scores import score, scores
-
-_BATCH = 128
+from studies.cli import open_store, run
+from studies.records.fidelity import complete
+from studies.records.tables import Status
 
 
 def main() -> int:
@@ -68,57 +57,6 @@ def _main() -> int:
         f"with 95 % confidence ({len(known)} networks, one seed each)"
     )
     return 0
-
-
-def suffice(study: Study, known: Sequence[Evaluation]) -> None:
-    """Raise CommandError where a study's fully trained networks are too few."""
-    if len(known) < FEWEST:
-        raise CommandError(
-            f"study {study.name} has trained {len(known)} networks to the end; correlations of "
-            f"fewer than {FEWEST} say nothing"
-        )
-
-
-def of(
-    known: Sequence[Evaluation],
-    study: Study,
-    dataset: str | None = None,
-    data_dir: Path | None = None,
-) -> dict[str, list[float]]:
-    """Every zero-cost score of trained networks, by name, on the study's training images.
-
-    Args:
-        known: evaluations of the study.
-        study: whose.
-        dataset: where its images are now, if they moved.
-        data_dir: keeps downloads.
-    """
-    devices.spare_threads(min(study.dataset["shape"][1:]))
-    data = searched(study, dataset, data_dir).search
-    images, labels = _batch(data)
-    return {
-        name: [
-            score(
-                which,
-                build(
-                    Architecture.from_json(entry.architecture),
-                    data.shape[0],
-                    len(data.classes),
-                    seed=entry.seed,
-                ),
-                images,
-                labels,
-                seed=entry.seed,
-            )
-            for entry in known
-        ]
-        for name, which in scores().items()
-    }
-
-
-def _batch(data: SearchData) -> tuple[Tensor, Tensor]:
-    """The first training images, normalised."""
-    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH))
 
 
 def _table(evidence: Sequence[Evidence]) -> Table:

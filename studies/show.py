@@ -7,10 +7,10 @@ from rich.table import Table
 
 from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
-from studies.anatomy import Row, rows, task_of
+from studies.analysis.layer_costs import Row, rows, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
-from studies.records import Evaluation, Status, Study
+from studies.records.tables import Evaluation, Status, Study
 
 _BAR = 20
 """Characters of the longest bar."""

@@ -13,8 +13,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from nas_space.spaces import get
-from studies.mirror import Mirror
-from studies.store import Store
+from studies.records.optuna_mirror import Mirror
+from studies.records.store import Store
 from tests.examples import study
 from tests.servers import Postgres
 

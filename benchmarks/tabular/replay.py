@@ -34,13 +34,14 @@ from benchmarks.tabular.train import EPOCHS, MOST_MACS, TABLE, TASK
 from nas_space.architecture import Architecture
 from nas_space.cost import predict
 from nas_space.spaces import get
-from searchers import samplers
 from searchers.limits import Limits
-from searchers.planning import Assignment, Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.rungs import Rungs
-from studies.front import front, hypervolume
+from searchers.samplers import registry as samplers
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.training_queue import Assignment, Plan
+from studies.pareto.front import front
+from studies.pareto.hypervolume import hypervolume
 from trainers.intervals import around_mean
 
 SPACE = get("mixed")

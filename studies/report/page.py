@@ -5,11 +5,20 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from types import MappingProxyType
 
-from studies.report import choices, commands, drawing, front, growth, layers, ranking, spending
-from studies.report.facts import Facts
+from studies.analysis.facts import Facts
 from studies.report.html import Content, Markup, element
+from studies.report.sections import (
+    choices,
+    commands,
+    drawing,
+    front,
+    growth,
+    layers,
+    ranking,
+    spending,
+)
 from studies.report.types import legend, looks
-from studies.standings import curse_of
+from studies.retraining.summary import curse_of
 
 _NO_SCORES: ranking.Numbers = MappingProxyType({})
 
@@ -20,7 +29,7 @@ def page(facts: Facts, against: Facts | None = None, scores: ranking.Numbers = _
     Args:
         facts: of the study.
         against: of another one, whose hypervolume is drawn beside it.
-        scores: of its fully trained networks, see `studies.report.ranking`.
+        scores: of its fully trained networks, see `studies.report.sections.ranking`.
     """
     style = element("style", Markup(_text("chart.css") + _text("page.css")))
     head = element(

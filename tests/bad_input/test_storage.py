@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from nas_space import cli
-from searchers.arguments import read
-from searchers.cluster import Cluster
-from searchers.question import ask
+from searchers.ray.cluster import Cluster
 from searchers.search import describe
 from searchers.search import search as whole_search
-from studies import export, pareto
+from searchers.setup import ask
+from searchers.terminal.arguments import read
 from studies import list as listing
-from studies.database import StoreError
-from studies.store import Store
+from studies.export import command as export
+from studies.pareto import command as pareto
+from studies.records.database import StoreError
+from studies.records.store import Store
 from tests.refusals import SEARCH, Command, called, refusal, search
 
 SECRET = "s3cr3t"  # noqa: S105 - the one that must not be seen

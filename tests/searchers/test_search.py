@@ -20,8 +20,8 @@ import torch
 from nas_space.architecture import Architecture
 from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
-from searchers.evaluator import Evaluator
-from searchers.worker import Carried
+from searchers.ray.evaluator import Evaluator
+from searchers.ray.worker import Carried
 from trainers import recipes
 from trainers.datasets import load
 

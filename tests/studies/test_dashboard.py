@@ -17,10 +17,10 @@ from optuna_dashboard import get_note, save_note
 from selenium.webdriver.support.ui import WebDriverWait
 
 from studies import dashboard
-from studies.fidelity import complete
-from studies.front import front
-from studies.ledger import Ledger, at_work
-from studies.store import Store
+from studies.pareto.front import front
+from studies.records.claims import Ledger, at_work
+from studies.records.fidelity import complete
+from studies.records.store import Store
 from tests.browser import browser
 from tests.refusals import called, refusal
 from tests.studies.report.examples import owner, trained

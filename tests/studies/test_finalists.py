@@ -20,14 +20,16 @@ import pytest
 from nas_space.architecture import Architecture
 from nas_space.network import build
 from nas_space.spaces import get
-from studies import export, finalists, pareto
-from studies.crew import Lost
+from studies import finalists
+from studies.export import command as export
 from studies.finalists import Work
-from studies.plan import Plan, Task
-from studies.records import Evaluation, Retraining, Study
-from studies.redrawn import Fidelity
-from studies.retraining import Training
-from studies.store import Store
+from studies.pareto import command as pareto
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Retraining, Study
+from studies.retraining.plan import Plan, Task
+from studies.retraining.process_pool import Lost
+from studies.retraining.retrained_front import Fidelity
+from studies.retraining.training import Training
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
 from trainers import devices, recipes

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from nas_space.cost import predict
 from nas_space.spaces import get
-from studies import anatomy, show
-from studies.store import Store
+from studies import show
+from studies.analysis import layer_costs as anatomy
+from studies.records.store import Store
 from tests.examples import TASK, architecture, evaluation, study
 
 Said = Callable[..., tuple[int, str, str]]
