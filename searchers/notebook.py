@@ -24,7 +24,7 @@ import pandas as pd
 
 from nas_space.architecture import Architecture
 from searchers.ray.cluster import Cluster
-from searchers.setup import ask
+from searchers.setup import set_up
 from searchers.terminal import arguments, command
 from studies.analysis.facts import Facts
 from studies.arguments import DEFAULT_URL
@@ -126,13 +126,13 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
     settings = _parsed(arguments.read, argv)
     with _refusals(*command.BAD_INPUT):
-        question = ask(settings)
-        with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+        setup = set_up(settings)
+        with _quiet(), Cluster(settings.cluster, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
             from searchers.terminal import session  # noqa: PLC0415
 
             with _refusals(*session.BAD_INPUT):
-                finding = session.conduct(settings, question, cluster)
+                finding = session.conduct(settings, setup, cluster)
     finding.store.close()
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201

@@ -27,7 +27,7 @@ from trainers.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SearchSetup:
     """Which networks, trained how, on which images.
 
     Attributes:
@@ -60,7 +60,7 @@ def _silent(_line: str) -> None:
     """Say nothing."""
 
 
-def ask(settings: Settings, say: Say = _silent) -> Question:
+def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     """Look up what the settings name, read the images, and time the space's layers if need be.
 
     Args:
@@ -96,7 +96,7 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
             f"--objective {objective.name}: nobody counts that for networks of {space.name}"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
-        return Question(
+        return SearchSetup(
             space, recipe, dataset, task, rungs, objective, measures_plans=settings.measures_plans
         )
     if not isinstance(space, ResidualSpace):
@@ -106,6 +106,6 @@ def ask(settings: Settings, say: Say = _silent) -> Question:
         )
     latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
     check_latency(space, latency, settings.limits)
-    return Question(
+    return SearchSetup(
         space, recipe, dataset, task, rungs, objective, latency, settings.measures_plans
     )

@@ -18,16 +18,21 @@ from studies.pareto.front import front
 from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Retraining, Study
-from studies.retraining import summary as standings
-from studies.retraining.plan import Plan, Task
+from studies.retraining import summary
+from studies.retraining.plan import RetrainingPlan, RetrainingTask
 from studies.retraining.process_pool import Lost, side_by_side
 from studies.retraining.progress import Progress
-from studies.retraining.retrained_front import Fidelity, NotRetrainedError, Redrawn, redrawn
+from studies.retraining.retrained_front import (
+    Fidelity,
+    NotRetrainedError,
+    RetrainedFront,
+    retrained_front,
+)
 from studies.retraining.training import Trained, Training, workers
 from trainers import recipes
 from trainers.recipes import Recipe
 
-_PATIENCE = 180.0
+_PATIENCE_SECONDS = 180.0
 """Seconds to wait for a database that is away: a training that has ended is paid for."""
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
@@ -52,12 +57,12 @@ def _main() -> int:
                 f"study {study.name} has a seed that no other can follow: is it ours?"
             )
         fidelity = Fidelity(recipe.name, recipe.epochs)
-        plan = Plan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
+        plan = RetrainingPlan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
         _work(Work(store, study, plan, recipe), arguments)
         rows = store.retrainings(study)
-        found = redrawn(members, rows, fidelity)
+        found = retrained_front(members, rows, fidelity)
         if arguments.json:
-            print(json.dumps({"study": study.name} | standings.as_json(found), indent=2))  # noqa: T201
+            print(json.dumps({"study": study.name} | summary.as_json(found), indent=2))  # noqa: T201
         else:
             _conclude(found, study, arguments)
         return _say_failures(found, plan.failed(rows))
@@ -76,18 +81,18 @@ class Work:
 
     store: Store
     study: Study
-    plan: Plan
+    plan: RetrainingPlan
     recipe: Recipe
 
-    def left(self, tasks: list[Task], progress: Progress) -> Iterator[Task]:
+    def left(self, tasks: list[RetrainingTask], progress: Progress) -> Iterator[RetrainingTask]:
         """Of some tasks those that no other command has done by the time it is their turn."""
         for task in tasks:
-            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE))
+            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE_SECONDS))
             progress.others(len(settled))
             if task.identity not in settled:
                 yield task
 
-    def record(self, task: Task, result: Trained | Lost) -> None:
+    def record(self, task: RetrainingTask, result: Trained | Lost) -> None:
         """Write a result down, unless another command had it before."""
         row = Retraining(
             evaluation_id=task.evaluation_id,
@@ -104,7 +109,7 @@ class Work:
                 row.val_accuracy = result.outcome.val_accuracy
                 row.train_loss = result.outcome.train_loss
                 row.seconds = result.outcome.seconds
-        self.store.record_retraining(row, _PATIENCE)
+        self.store.record_retraining(row, _PATIENCE_SECONDS)
 
 
 def _work(work: Work, arguments: argparse.Namespace) -> None:
@@ -147,23 +152,23 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 
 
-def _conclude(found: Redrawn, study: Study, arguments: argparse.Namespace) -> None:
+def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace) -> None:
     output = console()
-    output.print(standings.all_of(found, objective.of(study)))
+    output.print(summary.all_of(found, objective.of(study)))
     output.print(
         "MACs are multiply-adds per image, which papers call FLOPs; ± is half a 95 % interval of "
         "the mean (Student's t over n seeds)"
     )
     if not found.front:
         return
-    output.print(standings.curse_of(found))
+    output.print(summary.curse_of(found))
     where = [] if arguments.storage == DEFAULT_URL else ["--storage", arguments.storage]
     words = ["--study", study.name, *where, "--retrained", "--knee", "--retrain"]
     command = spoken("studies.export", [*words, "--output", "exported"])
     output.print(f"\nnext:\n  {command}", soft_wrap=True)
 
 
-def _say_failures(found: Redrawn, failed: list[Retraining]) -> int:
+def _say_failures(found: RetrainedFront, failed: list[Retraining]) -> int:
     """The exit code; 1 if no training at all has finished."""
     if failed:
         _say(

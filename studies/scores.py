@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from nas_space.cli import Parser, console
-from studies.analysis.rank_correlation import Evidence, weigh
+from studies.analysis.rank_correlation import RankCorrelation, rank_correlations
 from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
@@ -42,15 +42,15 @@ def _main() -> int:
         "params": [float(entry.params) for entry in known],
         "macs": [float(entry.macs) for entry in known],
     }
-    evidence = weigh(
+    correlations = rank_correlations(
         free | of(known, study, arguments.dataset, arguments.data_dir),
         [e.val_accuracy or 0 for e in known],
     )
     if arguments.json:
-        print(json.dumps([asdict(row) | {"wins": row.wins} for row in evidence], indent=2))  # noqa: T201
+        print(json.dumps([asdict(row) | {"wins": row.wins} for row in correlations], indent=2))  # noqa: T201
         return 0
-    console().print(_table(evidence))
-    winners = [row.name for row in evidence if row.wins]
+    console().print(_table(correlations))
+    winners = [row.name for row in correlations if row.wins]
     verdict = f"{' and '.join(winners)} would have helped" if winners else "none would have helped"
     print(  # noqa: T201
         f"{verdict}: a score wins if its correlation is above the better of parameters and MACs "
@@ -59,12 +59,12 @@ def _main() -> int:
     return 0
 
 
-def _table(evidence: Sequence[Evidence]) -> Table:
+def _table(correlations: Sequence[RankCorrelation]) -> Table:
     drawn = Table(title="Rank correlation with validation accuracy", title_justify="left")
     for heading in ("number", "Spearman's rho", "95 %", "Kendall's tau", "without MACs, params"):
         drawn.add_column(heading, justify="left" if heading == "number" else "right")
     drawn.add_column("wins")
-    for row in evidence:
+    for row in correlations:
         drawn.add_row(
             row.name,
             f"{row.rho:.2f}",

@@ -19,7 +19,7 @@ import nas_space
 import searchers
 import studies
 import trainers
-from searchers.settings import Wishes
+from searchers.settings import ClusterOptions
 
 # Ray and Tune read these when they are imported.
 _RAY_SETTINGS = {
@@ -74,20 +74,20 @@ class Cluster:
     reads what it needs itself: both take seconds.
 
     Args:
-        wishes: what the user says about it.
+        options: what the user says about it.
         verbose: whether Ray may speak.
 
     Raises:
         ClusterError: the address leads nowhere, or this machine is too small for a trial.
     """
 
-    def __init__(self, wishes: Wishes, *, verbose: bool) -> None:
-        if wishes.address is None:
+    def __init__(self, options: ClusterOptions, *, verbose: bool) -> None:
+        if options.address is None:
             # Only Ray will tell what GPUs there are.
-            plan(wishes, {"CPU": float(cores()), "GPU": wishes.gpus or 0.0})
+            resources_for(options, {"CPU": float(cores()), "GPU": options.gpus or 0.0})
         else:
-            _knock(wishes.address)
-        self._wishes = wishes
+            _knock(options.address)
+        self._options = options
         self._verbose = verbose
         self._before: dict[str, str] = {}
         self._found: Future[Resources] = Future()
@@ -96,7 +96,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Begin to start it."""
-        settings = _RAY_SETTINGS | (_secluded() if self._wishes.address is None else {})
+        settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else {})
         settings |= {} if self._verbose else _SILENCE
         self._before = _rays_environment()
         # What the user has set holds.
@@ -142,11 +142,11 @@ class Cluster:
     def _start(self) -> Resources:
         import ray  # noqa: PLC0415 - imported before, by `__enter__`
 
-        address = self._wishes.address
+        address = self._options.address
         # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
         local = {
             "address": "local",
-            "num_cpus": cpus_for(self._wishes, cores(), _gpus_in_sight()),
+            "num_cpus": cpus_for(self._options, cores(), _gpus_in_sight()),
             "include_dashboard": False,
         }
         # Another machine has no checkout of ours: Ray ships the packages.
@@ -161,7 +161,7 @@ class Cluster:
             where = f"at {address}" if address else "on this machine"
             reason = str(error).strip().splitlines()[0]
             raise ClusterError(f"no Ray cluster {where}: {reason}") from None
-        return plan(self._wishes, ray.cluster_resources())  # type: ignore[no-untyped-call]
+        return resources_for(self._options, ray.cluster_resources())  # type: ignore[no-untyped-call]
 
 
 def _rays_environment() -> dict[str, str]:
@@ -216,13 +216,13 @@ def _speaks_grpc(door: socket.socket) -> bool:
     return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
 
 
-def cpus_for(wishes: Wishes, cores: int, gpus: int) -> int:
+def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
     """How many CPUs to tell Ray of: it prepares a process for each, of half a gigabyte.
 
     On a machine with GPUs trials share these, and most cores have nothing to do.
     """
     try:
-        planned = plan(wishes, {"CPU": float(cores), "GPU": float(gpus)})
+        planned = resources_for(options, {"CPU": float(cores), "GPU": float(gpus)})
     except ClusterError:  # Ray may find more GPUs, or will say the same
         return cores
     wanted = max(planned.concurrency, math.ceil(planned.concurrency * planned.cpus))
@@ -240,18 +240,18 @@ def cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
-def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
+def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resources:
     """Fill in what the user left open, from the CPUs and GPUs that there are.
 
     Raises:
         ClusterError: not even one trial fits.
     """
     cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    gpus = wishes.gpus if wishes.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
-    cpus = wishes.cpus
+    gpus = options.gpus if options.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
+    cpus = options.cpus
     if cpus is None:
-        crowded = wishes.concurrency is not None and wishes.concurrency > cpus_there
-        cpus = cpus_there / wishes.concurrency if crowded and wishes.concurrency else 1.0
+        crowded = options.concurrency is not None and options.concurrency > cpus_there
+        cpus = cpus_there / options.concurrency if crowded and options.concurrency else 1.0
     if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
         raise ClusterError(
             f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
@@ -266,5 +266,5 @@ def plan(wishes: Wishes, have: Mapping[str, float]) -> Resources:
     fitting = [
         there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
     ]
-    most = max(1, int(min(fitting) + 1e-9)) if fitting else wishes.concurrency or 1
-    return Resources(min(wishes.concurrency or most, most), cpus, gpus, wishes.address is None)
+    most = max(1, int(min(fitting) + 1e-9)) if fitting else options.concurrency or 1
+    return Resources(min(options.concurrency or most, most), cpus, gpus, options.address is None)

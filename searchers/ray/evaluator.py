@@ -69,8 +69,8 @@ class Evaluator:
         channels, classes = self._data.shape[0], len(self._data.classes)
         architecture = Architecture.from_json(config["architecture"])
         seed, epochs = config["seed"], config["epochs"]
-        question = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
-        bag = Baggage(question, epochs, config["checkpoint"].data)
+        identity = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
+        bag = Baggage(identity, epochs, config["checkpoint"].data)
         start = 0 if bag.data is None else config["start"]
         network = build(architecture, channels, classes, seed=seed)
         plans = self._plan(network)
@@ -78,7 +78,7 @@ class Evaluator:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         except CheckpointError:
             # It is of another seed, or damaged: what it would have spared is trained.
-            bag, start = Baggage(question, epochs), 0
+            bag, start = Baggage(identity, epochs), 0
             network = build(architecture, channels, classes, seed=seed)
             plans = self._plan(network)
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)

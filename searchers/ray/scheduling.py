@@ -1,7 +1,7 @@
 """Ray Tune, reduced to what it is good at: placing trials on warm workers and watching them.
 
 The stock `OptunaSearch` tells early-stopped and NaN trials wrongly and pays seconds a trial
-(docs/decisions/0001), so proposals and records stay with the `Campaign`.
+(docs/decisions/0001), so proposals and records stay with the `SearchDriver`.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from ray.tune.search import Searcher
 
 from searchers.ray.cluster import Resources
 from searchers.ray.worker import Carried, Job, StartingLine, Worker
-from searchers.schedule.driver import Answer, Campaign
+from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.training_queue import Assignment
 
 _RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
 """The last line of a traceback."""
 _CHECKPOINT = "checkpoint"
 INTERRUPT = "interrupted"
-"""Why a campaign ended that the user stopped."""
+"""Why a search ended that the user stopped."""
 
 
-def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: bool) -> None:
-    """Run trials until the campaign is over.
+def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose: bool) -> None:
+    """Run trials until the search is over.
 
     The first Ctrl-C lets the running trials finish, the second ends at once (KeyboardInterrupt).
 
@@ -46,22 +46,22 @@ def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: b
     # By default Ray Tune starts the workers one after another, seconds apart.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     _let_trials_use_the_processes_there_are()
-    books = _Books(campaign)
+    guard = _Guard(driver)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     # What Ray Tune writes is not the record: it goes when the search ends.
-    with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(campaign):
-        line = StartingLine(Path(scratch, "line"), campaign.first_trials)
+    with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(driver):
+        line = StartingLine(Path(scratch, "line"), driver.first_trials)
         line.folder.mkdir()
         shared = tune.with_parameters(Worker, job=job, line=line if resources.here else None)
         trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=_Proposals(books), num_samples=-1, reuse_actors=True
+                search_alg=_Proposals(guard), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 storage_path=scratch,
-                callbacks=[_Records(books)],
+                callbacks=[_Records(guard)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=_NoReport(),
                 verbose=0,
@@ -70,8 +70,8 @@ def run_trials(campaign: Campaign, job: Job, resources: Resources, *, verbose: b
         try:
             tuner.fit()
         except Exception:
-            if books.error is not None:
-                raise books.error from None
+            if guard.error is not None:
+                raise guard.error from None
             raise
 
 
@@ -97,24 +97,24 @@ def _let_trials_use_the_processes_there_are() -> None:
         class_cache.DEFAULT_ENV_VARS.clear()
 
 
-class _Books:
-    """The campaign as Ray's hooks use it, with the first error that it raised.
+class _Guard:
+    """The search driver as Ray's hooks use it, with the first error that it raised.
 
     Ray wraps an error in its own, as text. And it pickles what it is given, to resume from it; we
     resume from the database.
     """
 
-    def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
+    def __init__(self, driver: SearchDriver) -> None:
+        self.driver = driver
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     @contextlib.contextmanager
-    def open(self) -> Iterator[Campaign]:
+    def open(self) -> Iterator[SearchDriver]:
         try:
-            yield self.campaign
+            yield self.driver
         except Exception as error:
             self.error = self.error or error
             raise
@@ -123,21 +123,21 @@ class _Books:
 class _Proposals(Searcher):
     """What Ray Tune asks for configurations."""
 
-    def __init__(self, books: _Books) -> None:
+    def __init__(self, guard: _Guard) -> None:
         super().__init__()
-        self._books = books
+        self._guard = guard
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """A configuration; None to be asked again, or Ray's FINISHED."""
-        with self._books.open() as campaign:
-            answer = campaign.next(trial_id)
+        with self._guard.open() as driver:
+            answer = driver.next(trial_id)
             if isinstance(answer, Assignment):
                 return {
                     "architecture": answer.architecture.text,
-                    "seed": campaign.seed,
+                    "seed": driver.seed,
                     "epochs": answer.epochs,
                     "start": answer.start,
-                    _CHECKPOINT: Carried(campaign.checkpoint(answer)),
+                    _CHECKPOINT: Carried(driver.checkpoint(answer)),
                 }
         # Ray's contract is a dict, None, or this string.
         return cast("None", Searcher.FINISHED) if answer is Answer.OVER else None
@@ -157,8 +157,8 @@ class _Proposals(Searcher):
 class _Records(tune.Callback):
     """What Ray Tune tells results and failures."""
 
-    def __init__(self, books: _Books) -> None:
-        self._books = books
+    def __init__(self, guard: _Guard) -> None:
+        self._guard = guard
         self._killed: dict[str, str] = {}
 
     def on_step_begin(
@@ -171,9 +171,9 @@ class _Records(tune.Callback):
 
         And use the time while all workers train.
         """
-        with self._books.open() as campaign:
-            overdue = campaign.overdue()
-            campaign.prepare()
+        with self._guard.open() as driver:
+            overdue = driver.overdue()
+            driver.prepare()
         for trial in trials if overdue.keys() - self._killed.keys() else ():
             actor = trial.temporary_state.ray_actor
             if trial.trial_id in overdue and trial.trial_id not in self._killed and actor:
@@ -188,8 +188,8 @@ class _Records(tune.Callback):
         **_: object,
     ) -> None:
         """Note when a worker takes up a trial."""
-        with self._books.open() as campaign:
-            campaign.begin(trial.trial_id)
+        with self._guard.open() as driver:
+            driver.begin(trial.trial_id)
 
     def on_trial_result(
         self,
@@ -200,8 +200,8 @@ class _Records(tune.Callback):
         **_: object,
     ) -> None:
         """Record a result, and keep weights and checkpoints out of Ray's own state."""
-        with self._books.open() as campaign:
-            campaign.finish(trial.trial_id, result)
+        with self._guard.open() as driver:
+            driver.finish(trial.trial_id, result)
         for state in ("weights", _CHECKPOINT):
             result.pop(state, None)
         _unload(trial)
@@ -214,9 +214,9 @@ class _Records(tune.Callback):
         **_: object,
     ) -> None:
         """Record a trial whose worker died."""
-        with self._books.open() as campaign:
+        with self._guard.open() as driver:
             reason = self._killed.get(trial.trial_id) or _reason(trial)
-            campaign.fail(trial.trial_id, reason)
+            driver.fail(trial.trial_id, reason)
         _unload(trial)
 
 
@@ -241,18 +241,18 @@ def _reason(trial: Trial) -> str:
 
 
 @contextlib.contextmanager
-def _graceful_stop(campaign: Campaign) -> Iterator[None]:
+def _graceful_stop(driver: SearchDriver) -> Iterator[None]:
     def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
-        if campaign.over_because is not None:
+        if driver.over_because is not None:
             raise KeyboardInterrupt
-        campaign.stop(INTERRUPT)
+        driver.stop(INTERRUPT)
         print(  # noqa: T201 - the answer to Ctrl-C
             "\nstopping once the running trials have finished; Ctrl-C again to stop now",
             file=sys.stderr,
         )
 
     def on_terminate(_signal: int, _frame: FrameType | None) -> None:
-        campaign.stop("terminated")
+        driver.stop("terminated")
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():

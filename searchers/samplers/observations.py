@@ -14,7 +14,7 @@ S = TypeVar("S", bound=Scored)
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Observation:
     """What a sampler learns from an evaluation.
 
     Attributes:
@@ -36,32 +36,32 @@ class Lesson:
         return [self.val_accuracy, math.log10(self.cost)]
 
 
-def memorable(lessons: Sequence[S], count: int) -> list[S]:
-    """That many lessons, in order: half of them the fronts, then the next ones; half the latest.
+def memorable(observations: Sequence[S], count: int) -> list[S]:
+    """That many observations, in order: half the fronts and the next ones, half the latest.
 
     Samplers tell good trials from the others, and need all of the good but few of the others.
     """
-    latest = len(lessons) - count // 2
+    latest = len(observations) - count // 2
     rest, best = list(range(latest)), list[int]()
     while rest and len(best) < count - count // 2:
-        members = front(_Position(at, lessons[at]) for at in rest)
+        members = front(_Position(at, observations[at]) for at in rest)
         best += [member.at for member in members]
         rest = sorted(set(rest) - set(best))
-    kept = sorted(best[: count - count // 2]) + list(range(latest, len(lessons)))
-    return [lessons[at] for at in kept]
+    kept = sorted(best[: count - count // 2]) + list(range(latest, len(observations)))
+    return [observations[at] for at in kept]
 
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """A lesson by its place in a list, as `front` wants it."""
+    """An observation by its place in a list, as `front` wants it."""
 
     at: int
-    lesson: Scored
+    observation: Scored
 
     @property
     def val_accuracy(self) -> float | None:
-        return self.lesson.val_accuracy
+        return self.observation.val_accuracy
 
     @property
     def cost(self) -> float:
-        return self.lesson.cost
+        return self.observation.cost

@@ -48,7 +48,7 @@ class Snapshot:
 
 
 @dataclass(slots=True)
-class Standing:
+class SearchCounts:
     """The counts of a search, from its evaluations.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The books of one search: what is proposed, running, recorded, and when it is over."""
+"""One search: what is proposed, running and recorded, and when it is over."""
 
 import enum
 import math
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from searchers.schedule.counts import Snapshot, Standing, trials
+from searchers.schedule.counts import SearchCounts, Snapshot, trials
 from searchers.schedule.failures import Failures
 from searchers.schedule.time_limits import TimeLimit
-from searchers.schedule.training_queue import Assignment, Plan
+from searchers.schedule.training_queue import Assignment, TrainingQueue
 from studies import objective
-from studies.records.claims import MOST_LOSSES, Ledger, Verdict
+from studies.records.claims import MOST_LOSSES, Claims, Verdict
 from studies.records.costs import columns
 from studies.records.database import StoreError
-from studies.records.pending_results import Outbox
+from studies.records.pending_results import PendingResults
 from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
 
-_PAUSE = 0.5
+_PAUSE_SECONDS = 0.5
 """Seconds until others are asked again whether they have left something to do."""
 _WORTH = 0.01
 """The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
@@ -31,14 +31,14 @@ def _versions() -> dict[str, str]:
 
 
 class Answer(enum.Enum):
-    """What `Campaign.next` says when it has nothing to train."""
+    """What `SearchDriver.next` says when it has nothing to train."""
 
     WAIT = "wait"
     OVER = "over"
 
 
 class View(Protocol):
-    """Where others look at a study, such as `studies.records.optuna_mirror.Mirror`."""
+    """Where others look at a study, such as `studies.records.optuna_mirror.OptunaMirror`."""
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
         """Show the evaluations that are not there yet."""
@@ -66,40 +66,40 @@ class _Run:
 
 
 @dataclass(slots=True)
-class Campaign:
+class SearchDriver:
     """Hands out trainings and records what comes back, one transaction an evaluation.
 
     The budget counts epochs, in full trainings; failed trainings are rows beside it. All state that
-    matters is in the database: a new campaign on the same study goes on where the last one ended,
+    matters is in the database: a new driver on the same study goes on where the last one ended,
     and several at once share the budget.
 
-    If the database fails, nothing more is proposed, and what still comes back goes to the outbox.
+    If the database fails, nothing more is proposed. What still comes back waits in files.
 
     Attributes:
         study: as stored.
-        ledger: what is this search's of the study.
-        outbox: where results go that the database does not take.
+        claims: what this search trains of the study.
+        pending: where results go that the database does not take.
         mirror: the same study for Optuna's dashboard.
-        plan: fresh; it is taught the study's evaluations here.
-        limit: how long trials may take; it is taught, too.
-        standing: fresh, with the budget; likewise.
+        queue: new; it learns the study's evaluations here.
+        limit: how long trials may take; it learns them, too.
+        counts: new, with the budget; it learns them, too.
         concurrency: trials at a time.
         seed: of every evaluation's weights and data order.
         latency_device: what latencies are predicted for, where they are.
         watch: called with a `Snapshot` after every change, once the freed worker is busy again.
         over_because: why it ends before the budget is spent.
         trouble: what the database said when it failed.
-        kept: how many results the outbox holds.
+        kept: how many results wait in the pending results.
         inherited: how many trainings were taken over from searches that are gone.
     """
 
     study: Study
-    ledger: Ledger
-    outbox: Outbox
+    claims: Claims
+    pending: PendingResults
     mirror: View
-    plan: Plan
+    queue: TrainingQueue
     limit: TimeLimit
-    standing: Standing
+    counts: SearchCounts
     concurrency: int
     seed: int
     watch: Callable[[Snapshot], None]
@@ -110,8 +110,8 @@ class Campaign:
     inherited: int = 0
     _running: dict[str, _Run] = field(default_factory=dict)
     _waiting: list[Assignment] = field(default_factory=list)
-    _wish: Assignment | None = None
-    _has_wished: bool = False
+    _candidate: Assignment | None = None
+    _has_prepared: bool = False
     _choosing: float = 0.0
     _training: float = math.inf
     _next_look: float = 0.0
@@ -120,23 +120,23 @@ class Campaign:
 
     def __post_init__(self) -> None:
         """Take up the study where earlier runs left it."""
-        known = self.ledger.news()
-        if self.ledger.first:
+        known = self.claims.news()
+        if self.claims.first:
             self.mirror.catch_up(known)
         self._learn(known)
-        self.standing.begin()
+        self.counts.begin()
         if not self.done:
             self._inherit()
 
     @property
     def done(self) -> bool:
         """Whether the budget is spent."""
-        return self.standing.room <= 0
+        return self.counts.room <= 0
 
     @property
     def first_trials(self) -> int:
         """How many trials begin together."""
-        return min(self.concurrency, trials(self.standing.room, self.plan.first))
+        return min(self.concurrency, trials(self.counts.room, self.queue.first))
 
     def stop(self, reason: str) -> None:
         """Propose nothing more; what runs may finish."""
@@ -145,9 +145,9 @@ class Campaign:
     def next(self, trial: str) -> Assignment | Answer:
         """What a trial of that name is to train."""
         answer = self._next(trial)
-        if self.standing.changed:
+        if self.counts.changed:
             self.watch(self.snapshot())
-            self.standing.changed = False
+            self.counts.changed = False
         return answer
 
     def prepare(self) -> None:
@@ -160,18 +160,18 @@ class Campaign:
         busy = len(self._running) >= self.concurrency and all(
             run.began is not None for run in self._running.values()
         )
-        free = not (self._has_wished or self._wish or self._waiting or self._is_over())
+        free = not (self._has_prepared or self._candidate or self._waiting or self._is_over())
         short = self._choosing > _WORTH * self._training
         if self.concurrency > 1 and busy and free and short and self._room > 0:
-            self._has_wished = True
-            self._wish = self._chosen()
+            self._has_prepared = True
+            self._candidate = self._chosen()
 
     def checkpoint(self, assignment: Assignment) -> bytes | None:
         """The state that a training goes on from; None if it begins, or nothing is left of it."""
         if not assignment.start:
             return None
         try:
-            return self.ledger.checkpoint(assignment.architecture.key, assignment.start)
+            return self.claims.checkpoint(assignment.architecture.key, assignment.start)
         except StoreError as error:
             # What it spares is worth less than what runs.
             self._lose_database(error)
@@ -224,7 +224,7 @@ class Campaign:
 
     def snapshot(self) -> Snapshot:
         """How the search stands now."""
-        return self.standing.snapshot(len(self._running))
+        return self.counts.snapshot(len(self._running))
 
     def _next(self, trial: str) -> Assignment | Answer:
         if self._is_over():
@@ -239,17 +239,17 @@ class Campaign:
             self._lose_database(error)
             return Answer.OVER
         if assignment is None:
-            self._next_look = time.monotonic() + _PAUSE
+            self._next_look = time.monotonic() + _PAUSE_SECONDS
             return Answer.OVER if self._is_over() else Answer.WAIT
         self._running[trial] = _Run(assignment, self._failures.count)
-        self._has_wished = False
-        self.standing.changed = True
+        self._has_prepared = False
+        self.counts.changed = True
         return assignment
 
     @property
     def _room(self) -> int:
         """Epochs of the budget that are neither trained nor being trained by this search."""
-        return self.standing.room - sum(run.assignment.work for run in self._running.values())
+        return self.counts.room - sum(run.assignment.work for run in self._running.values())
 
     def _is_over(self) -> bool:
         return self.done or self.over_because is not None
@@ -258,24 +258,24 @@ class Campaign:
         """A training that nobody else does; None if there is none now."""
         while not self._waiting:
             # One that came too early is kept: a proposal may take seconds.
-            wish = self._wish or self._chosen()
-            self._wish = None
-            if wish is None:
+            candidate = self._candidate or self._chosen()
+            self._candidate = None
+            if candidate is None:
                 self._inherit()
                 if not self._waiting and not self._running:
                     self.stop("no unseen architecture within the limits could be found")
                 break
-            verdict = self.ledger.claim(
-                wish.architecture, wish.epochs, self.standing.room, wish.start
+            verdict = self.claims.claim(
+                candidate.architecture, candidate.epochs, self.counts.room, candidate.start
             )
             if verdict is Verdict.MINE:
-                return wish
+                return candidate
             if verdict is Verdict.TAKEN:
-                self.plan.tell(wish, None)
+                self.queue.tell(candidate, None)
                 continue
-            self._wish = wish
+            self._candidate = candidate
             if verdict is Verdict.NEWS:
-                self._learn(self.ledger.news())
+                self._learn(self.claims.news())
                 if not self.done:
                     continue
             else:
@@ -285,14 +285,14 @@ class Campaign:
 
     def _chosen(self) -> Assignment | None:
         begin = time.monotonic()
-        wish = self.plan.next(self._room)
+        candidate = self.queue.next(self._room)
         self._choosing = time.monotonic() - begin
-        return wish
+        return candidate
 
     def _inherit(self) -> None:
         """Take over what searches that are gone have left unfinished."""
-        for left in self.ledger.inherit():
-            assignment = self.plan.resume(left.architecture, left.epochs, left.start)
+        for left in self.claims.inherit():
+            assignment = self.queue.resume(left.architecture, left.epochs, left.start)
             if left.losses < MOST_LOSSES:
                 self._waiting.append(assignment)
                 self.inherited += 1
@@ -302,9 +302,9 @@ class Campaign:
 
     def _learn(self, evaluations: list[Evaluation]) -> None:
         """Take in what is in the database already, or was written by others."""
-        self.plan.learn(evaluations)
+        self.queue.learn(evaluations)
         self.limit.learn(evaluations)
-        self.standing.count(evaluations)
+        self.counts.count(evaluations)
 
     def _fail(self, assignment: Assignment, reason: str, device: str | None = None) -> None:
         failed = self._evaluation(
@@ -326,22 +326,22 @@ class Campaign:
         """Write an evaluation, or keep it for a database that will be well again."""
         patience = None if self.trouble is None else 0.0
         try:
-            written = self.ledger.record(
+            written = self.claims.record(
                 evaluation, None if weights is None else lambda: weights, patience, checkpoint
             )
         except StoreError as error:
             self._lose_database(error)
             self._keep(evaluation, weights)
             written = True
-        self.plan.tell(assignment, evaluation.val_accuracy if written else None)
+        self.queue.tell(assignment, evaluation.val_accuracy if written else None)
         if written:
             self.limit.learn([evaluation])
-            self.standing.count([evaluation])
+            self.counts.count([evaluation])
             self.mirror.add(evaluation)
 
     def _keep(self, evaluation: Evaluation, weights: bytes | None) -> None:
         try:
-            self.outbox.put(evaluation, weights)
+            self.pending.put(evaluation, weights)
         except StoreError as error:
             self.trouble = f"{self.trouble}; {error}"
         else:

@@ -17,7 +17,7 @@ from optuna.trial import TrialState, create_trial
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost
 from searchers.problem import Problem
-from searchers.samplers.observations import EPOCHS, Lesson, memorable
+from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation
 
 _MUTATIONS = 2000
@@ -65,7 +65,7 @@ class Proposer:
         self._study = _new_study(sampler)
         self._random = random.Random(seed)
         self._seen: set[str] = set()
-        self._lessons: list[Lesson] = []
+        self._observations: list[Observation] = []
         self._open: dict[str, _Open] = {}
         self.acceptance = Acceptance()
 
@@ -78,10 +78,12 @@ class Proposer:
         for evaluation in finished:
             labels = self._space.encode(Architecture.from_json(evaluation.architecture))
             if labels is not None and evaluation.val_accuracy is not None:
-                lesson = Lesson(labels, evaluation.val_accuracy, evaluation.cost, evaluation.epochs)
-                self._lessons.append(lesson)
-                self._add(lesson)
-        if len(self._lessons) > _MEMORY:
+                observation = Observation(
+                    labels, evaluation.val_accuracy, evaluation.cost, evaluation.epochs
+                )
+                self._observations.append(observation)
+                self._add(observation)
+        if len(self._observations) > _MEMORY:
             self._forget()
 
     def resume(self, architecture: Architecture, epochs: int = 1) -> Proposal:
@@ -148,28 +150,28 @@ class Proposer:
         labels = self._space.encode(proposal.architecture) if told is None else told.labels
         if labels is None:  # of another space, which the sampler cannot learn from
             return
-        lesson = Lesson(labels, val_accuracy, self.price(proposal), epochs)
+        observation = Observation(labels, val_accuracy, self.price(proposal), epochs)
         if told is None:
-            self._add(lesson)
+            self._add(observation)
         else:
             with _sampler_at_work():
-                self._study.tell(told.number, lesson.values)
-        self._lessons.append(lesson)
-        if len(self._lessons) > _MEMORY:
+                self._study.tell(told.number, observation.values)
+        self._observations.append(observation)
+        if len(self._observations) > _MEMORY:
             self._forget()
 
     def _forget(self) -> None:
         """Begin a new study of what is worth remembering, with the trials that are out."""
-        self._lessons = memorable(self._lessons, _KEPT)
+        self._observations = memorable(self._observations, _KEPT)
         self._study = _new_study(self._study.sampler)
-        for lesson in self._lessons:
-            self._add(lesson)
+        for observation in self._observations:
+            self._add(observation)
         for key, out in self._open.items():
             self._open[key] = replace(out, number=self._start(out.labels, out.epochs))
 
-    def _add(self, lesson: Lesson) -> None:
+    def _add(self, observation: Observation) -> None:
         """A finished trial, as if the sampler had proposed it."""
-        self._study.tell(self._start(lesson.labels, lesson.epochs), lesson.values)
+        self._study.tell(self._start(observation.labels, observation.epochs), observation.values)
 
     def _start(self, labels: dict[str, str], epochs: int) -> int:
         """The number of a running trial with these labels, as if the sampler had proposed them."""

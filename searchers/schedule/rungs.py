@@ -69,19 +69,19 @@ class Promotion:
 
 @dataclass(slots=True)
 class Rungs:
-    """Who stands where, and who goes on.
+    """The networks on each rung, and which of them go on.
 
     Attributes:
         epochs: of each rung, ascending; the last is a full training.
     """
 
     epochs: tuple[int, ...]
-    _standing: dict[int, dict[str, Entry]] = field(default_factory=dict)
+    _entries: dict[int, dict[str, Entry]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Nobody stands anywhere."""
-        self._standing = {rung: {} for rung in self.epochs}
+        """No rung has an entry yet."""
+        self._entries = {rung: {} for rung in self.epochs}
         self._gone = {rung: set() for rung in self.epochs}
 
     @property
@@ -105,8 +105,8 @@ class Rungs:
 
     def tell(self, epochs: int, entry: Entry, *, failed: bool = False) -> None:
         """Take in how a network fared on a rung; one that failed goes nowhere."""
-        if epochs in self._standing and not failed:
-            self._standing[epochs][entry.key] = entry
+        if epochs in self._entries and not failed:
+            self._entries[epochs][entry.key] = entry
         self.leave(entry.key, epochs)
 
     def leave(self, key: str, epochs: int) -> None:
@@ -118,7 +118,7 @@ class Rungs:
     def promotion(self) -> Promotion | None:
         """The network to go on next, from the highest rung that lets one go; None if none does."""
         for rung, above in self._steps():
-            best = ranked(self._standing[rung].values())
+            best = ranked(self._entries[rung].values())
             for entry in best[: len(best) // REDUCTION]:
                 if entry.key not in self._gone[rung]:
                     return Promotion(entry.key, rung, above)
@@ -130,7 +130,7 @@ class Rungs:
         For the end of a search, when only what is trained to the end counts.
         """
         for rung, above in self._steps():
-            for entry in ranked(self._standing[rung].values()):
+            for entry in ranked(self._entries[rung].values()):
                 if entry.key not in self._gone[rung]:
                     return Promotion(entry.key, rung, above)
         return None

@@ -43,7 +43,7 @@ class Assignment:
         return self.epochs - self.start
 
 
-class Plan:
+class TrainingQueue:
     """Proposals and rungs together: a search in memory, whoever trains and records.
 
     Args:

@@ -8,7 +8,7 @@ from nas_space.cli import Parser, positive, quantity, seconds, spoken
 from nas_space.spaces import spaces
 from searchers.limits import Limits
 from searchers.samplers import registry as samplers
-from searchers.settings import Settings, Wishes
+from searchers.settings import ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
@@ -54,7 +54,9 @@ def read(argv: Sequence[str]) -> Settings:
         objective=given.objective,
         latency_command=given.latency_command,
         latency_batch=given.latency_batch,
-        wishes=Wishes(given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial),
+        cluster=ClusterOptions(
+            given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial
+        ),
         measures_plans=given.plans == "measured",
         trial_timeout=given.trial_timeout,
         verbose=given.verbose,

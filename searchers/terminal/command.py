@@ -16,7 +16,7 @@ from searchers.limits import ImpossibleLimitError
 from searchers.ray.cluster import Cluster, ClusterError
 from searchers.samplers.registry import UnknownSamplerError
 from searchers.schedule.rungs import InvalidRungsError
-from searchers.setup import ask
+from searchers.setup import set_up
 from searchers.terminal.arguments import read
 from studies.objective import UnknownObjectiveError
 from trainers.data import DatasetError
@@ -45,12 +45,12 @@ def command(argv: Sequence[str]) -> int:
 def _command(argv: Sequence[str]) -> int:
     settings = read(argv)
     with Console(stderr=True).status("reading images") as status:
-        question = ask(settings, status.update)
-    if question.latency is not None:
-        print(question.latency)  # noqa: T201
-    with Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+        setup = set_up(settings, status.update)
+    if setup.latency is not None:
+        print(setup.latency)  # noqa: T201
+    with Cluster(settings.cluster, verbose=settings.verbose) as cluster:
         from searchers.terminal import session  # noqa: PLC0415 - seconds, while the cluster starts
 
         return run(
-            lambda: session.session(settings, question, cluster), *BAD_INPUT, *session.BAD_INPUT
+            lambda: session.session(settings, setup, cluster), *BAD_INPUT, *session.BAD_INPUT
         )

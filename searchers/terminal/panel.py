@@ -12,7 +12,7 @@ from searchers.schedule.counts import Snapshot
 from studies.objective import Objective
 from studies.records.tables import Evaluation, Status
 
-_BAR = 24
+_BAR_CHARACTERS = 24
 _MEMBERS = 6
 _LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -30,7 +30,8 @@ def drawn(
         width: of the terminal, in characters.
     """
     share = min(1.0, snapshot.spent / snapshot.budget)
-    bar = f"{'━' * round(_BAR * share):{'─'}<{_BAR}} {share:4.0%}  {duration(seconds)} so far"
+    full = "━" * round(_BAR_CHARACTERS * share)
+    bar = f"{full:{'─'}<{_BAR_CHARACTERS}} {share:4.0%}  {duration(seconds)} so far"
     parts: list[RenderableType] = [
         Text(f"{bar}  {sparkline(snapshot.course)}", no_wrap=True, overflow="ellipsis"),
         Text(said, no_wrap=width >= len(said)),

@@ -14,7 +14,7 @@ from searchers.terminal import panel
 from studies.objective import Objective
 
 _PLAIN_SECONDS = 15.0
-_REFRESHES = 2
+_REFRESHES_PER_SECOND = 2
 """A second, so that the time goes on where trainings are long."""
 
 
@@ -36,7 +36,7 @@ class Progress:
         live = Live(
             console=self._console,
             get_renderable=self._drawn,
-            refresh_per_second=_REFRESHES,
+            refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
         )
         self._live = live if sys.stdout.isatty() else None

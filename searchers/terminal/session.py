@@ -14,7 +14,7 @@ from searchers.ray.scheduling import INTERRUPT
 from searchers.schedule.proposals import SamplerFailedError
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
-from searchers.setup import Question
+from searchers.setup import SearchSetup
 from searchers.terminal.progress import Progress
 from studies import objective
 from studies.arguments import DEFAULT_URL
@@ -24,41 +24,41 @@ from studies.records.database import StoreError
 from studies.records.fidelity import complete
 
 BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
-"""What can be wrong with the settings still, once the question was read."""
+"""What can be wrong with the settings still, once the search was set up."""
 
 
-def session(settings: Settings, question: Question, cluster: Cluster) -> int:
+def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
     """Run the search and talk about it; the exit code."""
     try:
-        finding = conduct(settings, question, cluster)
+        finding = conduct(settings, setup, cluster)
     except KeyboardInterrupt:
         print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
         return INTERRUPTED
     return _conclude(settings, finding)
 
 
-def conduct(settings: Settings, question: Question, cluster: Cluster) -> Finding:
+def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding:
     """Run the search, and say what it is and how far; see `search`."""
     if not settings.verbose:
         _hush()
-    with Progress(question.objective) as progress:
-        return search(settings, question, cluster, _announce, progress.show, _say_waiting)
+    with Progress(setup.objective) as progress:
+        return search(settings, setup, cluster, _announce, progress.show, _say_waiting)
 
 
 def _announce(start: Start) -> None:
-    question = start.question
-    data, recipe = question.dataset.search, question.recipe
+    setup = start.setup
+    data, recipe = setup.dataset.search, setup.recipe
     size = "×".join(map(str, data.shape))
-    resized = f" (resized to {question.dataset.image_size})" * bool(question.dataset.image_size)
+    resized = f" (resized to {setup.dataset.image_size})" * bool(setup.dataset.image_size)
     done = f", {start.done_before} done" * bool(start.done_before)
     gpus = f" and {start.resources.gpus:g} GPU" * bool(start.resources.gpus)
     lines = {
-        "space": f"{question.space.name}: {question.space.size():.1e} architectures of "
-        f"{', '.join(question.space.kinds)}",
+        "space": f"{setup.space.name}: {setup.space.size():.1e} architectures of "
+        f"{', '.join(setup.space.kinds)}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
-        "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(question)}",
-        "front": f"{question.objective.title} ({question.objective.meaning})",
+        "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
+        "front": f"{setup.objective.title} ({setup.objective.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
@@ -67,8 +67,8 @@ def _announce(start: Start) -> None:
         print(f"{name:8} {line}", flush=True)  # noqa: T201
 
 
-def _rungs(question: Question) -> str:
-    lower = question.rungs[:-1]
+def _rungs(setup: SearchSetup) -> str:
+    lower = setup.rungs[:-1]
     if not lower:
         return ""
     return f"; after {' and '.join(map(str, lower))} the best third goes on"

@@ -17,7 +17,7 @@ from studies.pareto.knee import knee
 from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Status, Study
-from studies.retraining.retrained_front import NotRetrainedError, Redrawn, redrawn
+from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class Facts:
         return knee(self.front) if self.front else None
 
     @cached_property
-    def redrawn(self) -> Redrawn | None:
+    def retrained_front(self) -> RetrainedFront | None:
         """The front by fresh seeds; None where it was not trained again."""
         try:
-            return redrawn(self.front, self.retrainings)
+            return retrained_front(self.front, self.retrainings)
         except NotRetrainedError:
             return None
 

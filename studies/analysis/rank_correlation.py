@@ -16,7 +16,7 @@ _RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RankCorrelation:
     """How a number ranks networks, against their accuracies.
 
     Attributes:
@@ -43,8 +43,10 @@ class Evidence:
         return self.name not in BASELINES and self.gain_interval[0] > 0
 
 
-def weigh(numbers: Mapping[str, Sequence[float]], accuracies: Sequence[float]) -> list[Evidence]:
-    """The evidence of each number, the best first.
+def rank_correlations(
+    numbers: Mapping[str, Sequence[float]], accuracies: Sequence[float]
+) -> list[RankCorrelation]:
+    """How each number ranks the networks, the best first.
 
     Args:
         numbers: of each network, by name; `BASELINES` among them.
@@ -62,7 +64,7 @@ def weigh(numbers: Mapping[str, Sequence[float]], accuracies: Sequence[float]) -
         rhos = np.array([_rho(x[s], y[s]) for s in samples])
         rho = _rho(x, y)
         found.append(
-            Evidence(
+            RankCorrelation(
                 name,
                 rho,
                 _interval(rhos),
@@ -73,7 +75,7 @@ def weigh(numbers: Mapping[str, Sequence[float]], accuracies: Sequence[float]) -
                 len(y),
             )
         )
-    return sorted(found, key=lambda evidence: -evidence.rho)
+    return sorted(found, key=lambda correlation: -correlation.rho)
 
 
 def _finite(values: Sequence[float]) -> Vector:

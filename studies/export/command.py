@@ -17,7 +17,7 @@ from studies.cli import CommandError, open_store, run
 from studies.export.card import Card, interval
 from studies.export.choose import NoSuchNetworkError, Rule, choose, choose_among
 from studies.export.trained_network import (
-    Finalist,
+    TrainedNetwork,
     bundle_of,
     checkpoint_of,
     from_search,
@@ -28,8 +28,8 @@ from studies.pareto.front import front
 from studies.pareto.table import table
 from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Study
-from studies.retraining import summary as standings
-from studies.retraining.retrained_front import NotRetrainedError, means_of, redrawn
+from studies.retraining import summary
+from studies.retraining.retrained_front import NotRetrainedError, means_of, retrained_front
 from trainers import devices, recipes
 from trainers.checkpoints import CheckpointError
 from trainers.data import Dataset
@@ -72,10 +72,10 @@ def export(arguments: argparse.Namespace) -> None:
     study = store.study(arguments.study)
     evaluations, retrainings = store.evaluations(study), store.retrainings(study)
     members = front(complete(evaluations, study))
-    anew = redrawn(members, retrainings) if arguments.retrained else None
+    anew = retrained_front(members, retrainings) if arguments.retrained else None
     if not rule.given:
         aim = objective.of(study)
-        console().print(table(members, aim) if anew is None else standings.front_of(anew, aim))
+        console().print(table(members, aim) if anew is None else summary.front_of(anew, aim))
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
@@ -108,18 +108,18 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = checkpoint_of(
         output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
     )
-    finalist = from_search(proxy, kept) if kept else retrained(chosen, dataset, recipe, checkpoint)
-    record = Record(proxy, finalist.validation, look(store, study, chosen, finalist, dataset, test))
-    bundle = bundle_of(chosen, dataset, finalist, record)
+    trained = from_search(proxy, kept) if kept else retrained(chosen, dataset, recipe, checkpoint)
+    record = Record(proxy, trained.validation, look(store, study, chosen, trained, dataset, test))
+    bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape
     fast = for_inference(bundle.network)
     latencies = [measure(fast, shape, batch) for batch in _BATCHES]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
-    card = Card(study, chosen, dataset, record, finalist.anew, latencies, hardware(), looks, fresh)
+    card = Card(study, chosen, dataset, record, trained.anew, latencies, hardware(), looks, fresh)
     bundle.write(output, card.text())
     checkpoint.drop()
-    _say(_told(record, finalist, dataset, looks))
+    _say(_told(record, trained, dataset, looks))
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
     _say(
@@ -129,13 +129,13 @@ def export(arguments: argparse.Namespace) -> None:
     )
 
 
-def _told(record: Record, finalist: Finalist, dataset: Dataset, looks: int) -> str:
-    search, trained, test = record.search, finalist.validation, record.test
+def _told(record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int) -> str:
+    search, test, measured = record.search, record.test, trained.validation
     return (
         f"search    {search.accuracy:.2%} validation accuracy, a proxy "
         f"({search.recipe}, {search.epochs} epochs)\n"
-        f"exported  {trained.accuracy:.2%} validation accuracy "
-        f"({trained.recipe}, {trained.epochs} epochs, {len(dataset.search.train):,} images)\n"
+        f"exported  {measured.accuracy:.2%} validation accuracy "
+        f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
         f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
         f"{looks} at this study's test images)"
     )

@@ -24,7 +24,7 @@ from trainers.training import Trainer, evaluate
 
 
 @dataclass(frozen=True, slots=True)
-class Finalist:
+class TrainedNetwork:
     """A trained network.
 
     Attributes:
@@ -48,14 +48,14 @@ class Finalist:
         return self.validation.recipe, self.validation.epochs, self.validation.seed
 
 
-def from_search(proxy: Measured, kept: bytes) -> Finalist:
+def from_search(proxy: Measured, kept: bytes) -> TrainedNetwork:
     """The weights that the search kept.
 
     Raises:
         CommandError: they are damaged.
     """
     try:
-        return Finalist(load(kept), proxy, anew=False)
+        return TrainedNetwork(load(kept), proxy, anew=False)
     except SafetensorError as error:
         raise CommandError(
             f"the weights in the database are damaged ({error}): add --retrain"
@@ -71,7 +71,7 @@ def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Reci
 
 def retrained(
     chosen: Evaluation, dataset: Dataset, recipe: Recipe, checkpoint: Checkpoint
-) -> Finalist:
+) -> TrainedNetwork:
     """Train the network anew.
 
     Raises:
@@ -88,35 +88,35 @@ def retrained(
     )
     weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
     measured = Measured(outcome.val_accuracy, len(data.val), recipe.name, recipe.epochs, seed)
-    return Finalist(weights, measured, anew=True)
+    return TrainedNetwork(weights, measured, anew=True)
 
 
 def look(
     store: Store,
     study: Study,
     chosen: Evaluation,
-    finalist: Finalist,
+    trained: TrainedNetwork,
     dataset: Dataset,
     test: Images,
 ) -> Measured:
     """Accuracy on the test images: looked at once for the same weights, then remembered."""
-    recipe, epochs, seed = finalist.training
-    digest = finalist.digest
+    recipe, epochs, seed = trained.training
+    digest = trained.digest
     for export in store.exports(study):
         if export.weights == digest:
             return Measured(export.test_accuracy, len(test), recipe, epochs, seed)
     data = dataset.search
     network = build(Architecture.from_json(chosen.architecture), data.shape[0], len(data.classes))
-    network.load_state_dict(finalist.weights)
+    network.load_state_dict(trained.weights)
     accuracy = evaluate(network, test, data, device=devices.best(min(data.shape[1:])))
     store.record_export(
         Export(
             evaluation_id=chosen.id,
-            retrained=finalist.anew,
+            retrained=trained.anew,
             recipe=recipe,
             epochs=epochs,
             seed=seed,
-            val_accuracy=finalist.validation.accuracy,
+            val_accuracy=trained.validation.accuracy,
             test_accuracy=accuracy,
             weights=digest,
         )
@@ -124,9 +124,11 @@ def look(
     return Measured(accuracy, len(test), recipe, epochs, seed)
 
 
-def bundle_of(chosen: Evaluation, dataset: Dataset, finalist: Finalist, record: Record) -> Bundle:
+def bundle_of(
+    chosen: Evaluation, dataset: Dataset, trained: TrainedNetwork, record: Record
+) -> Bundle:
     """The network with all that is needed to ship it."""
     data = dataset.search
     preprocessing = Preprocessing(data.shape, data.mean, data.std, data.classes)
     architecture = Architecture.from_json(chosen.architecture)
-    return Bundle.assemble(architecture, preprocessing, record, finalist.weights)
+    return Bundle.assemble(architecture, preprocessing, record, trained.weights)

@@ -15,8 +15,8 @@ from studies.pareto.front import front
 from studies.pareto.table import table
 from studies.records.fidelity import complete
 from studies.records.tables import Evaluation
-from studies.retraining import summary as standings
-from studies.retraining.retrained_front import NotRetrainedError, redrawn
+from studies.retraining import summary
+from studies.retraining.retrained_front import NotRetrainedError, retrained_front
 
 _FIELDS = (
     "trial",
@@ -58,9 +58,9 @@ def _main() -> int:
     rows = [_as_json(member) for member in members]
     drawn = table(members, objectives.of(study))
     if arguments.retrained:
-        found = redrawn(members, store.retrainings(study))
-        rows = [standings.member_as_json(found, finalist) for finalist in found.front]
-        drawn = standings.front_of(found, objectives.of(study))
+        found = retrained_front(members, store.retrainings(study))
+        rows = [summary.member_as_json(found, finalist) for finalist in found.front]
+        drawn = summary.front_of(found, objectives.of(study))
     if arguments.json:
         print(json.dumps(rows, indent=2))  # noqa: T201
     elif arguments.csv:

@@ -1,4 +1,4 @@
-"""What one search has taken on of a study, so that several share the work and none is lost.
+"""The claims of one search on a study, so that several share the work and none is lost.
 
 A search claims an architecture before it trains it. The claim goes with the evaluation, in one
 transaction; if the search dies first, the claim stays, and the next search, or another that is at
@@ -55,7 +55,7 @@ class Inheritance:
 
 
 class Verdict(enum.Enum):
-    """What becomes of a wish to train an architecture."""
+    """What becomes of a claim that a search asks for."""
 
     MINE = "mine"
     TAKEN = "taken"
@@ -66,7 +66,7 @@ class Verdict(enum.Enum):
     """Others have written evaluations that the asker does not know."""
 
 
-class Ledger:
+class Claims:
     """A search's claims on a study, its heartbeat, and its view of the other searches.
 
     Args:
@@ -142,7 +142,7 @@ class Ledger:
             ).all()
             if not self._known.issuperset(ids):
                 return Verdict.NEWS, ()
-            wish = Claim(
+            wanted = Claim(
                 study_id=self._study.id,
                 key=architecture.key,
                 epochs=epochs,
@@ -150,7 +150,7 @@ class Ledger:
                 architecture=architecture.to_json(),
                 driver_id=self._id,
             )
-            return self._settle(session, wish, room), ids
+            return self._settle(session, wanted, room), ids
 
         verdict, ids = self._store.database.write(work, self._patience)
         self._know(ids)
@@ -197,7 +197,7 @@ class Ledger:
         Args:
             evaluation: of this search.
             weights: see `Store.record`.
-            patience: instead of the ledger's.
+            patience: instead of that of all its claims.
             checkpoint: see `Store.record`.
         """
         wait = self._patience if patience is None else patience
@@ -251,23 +251,23 @@ class Ledger:
         session.flush()
         return driver.id
 
-    def _settle(self, session: Session, wish: Claim, room: int) -> Verdict:
+    def _settle(self, session: Session, wanted: Claim, room: int) -> Verdict:
         """Claim an architecture unless something speaks against it."""
         claims = session.scalars(select(Claim).where(Claim.study_id == self._study.id)).all()
         for claim in claims:
-            if _work(claim) == _work(wish):
+            if _work(claim) == _work(wanted):
                 # It is ours if an earlier attempt was committed, only nobody said so.
                 return Verdict.MINE if claim.driver_id == self._id else Verdict.TAKEN
         done = select(func.count()).where(
             Evaluation.study_id == self._study.id,
-            Evaluation.key == wish.key,
-            Evaluation.epochs == wish.epochs,
+            Evaluation.key == wanted.key,
+            Evaluation.epochs == wanted.epochs,
         )
         if session.scalar(done):
             return Verdict.TAKEN
         if sum(claim.epochs - claim.start for claim in claims) >= room:
             return Verdict.FULL
-        session.add(wish)
+        session.add(wanted)
         return Verdict.MINE
 
     def _know(self, ids: Sequence[int]) -> None:

@@ -32,8 +32,8 @@ from studies.records.urls import shown, without_secrets
 
 _VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-_UPGRADES, _UPGRADE_PAUSE = 6, 0.2
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
+_UPGRADES, _UPGRADE_PAUSE_SECONDS = 6, 0.2
 """Searches may make the same tables at once: those that fail look again, a little later."""
 _PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
 """Result codes of SQLite: busy, locked, no memory, I/O error, full, cannot open, lock protocol."""
@@ -119,7 +119,7 @@ class Database:
             return done
 
     def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
-        latest, pause = time.monotonic() + patience, _FIRST_PAUSE
+        latest, pause = time.monotonic() + patience, _FIRST_PAUSE_SECONDS
         while True:
             try:
                 with self._errors():
@@ -128,10 +128,10 @@ class Database:
                 if time.monotonic() > latest:
                     raise
                 reason = str(error)
-            if pause < _LONGEST_PAUSE <= 2 * pause and self._on_wait is not None:
+            if pause < _LONGEST_PAUSE_SECONDS <= 2 * pause and self._on_wait is not None:
                 self._on_wait(reason)
             time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close all connections."""
@@ -159,7 +159,7 @@ class Database:
                         raise
                 else:
                     return
-            time.sleep(_UPGRADE_PAUSE * attempt)
+            time.sleep(_UPGRADE_PAUSE_SECONDS * attempt)
 
     def _upgrade(self, connection: Connection, *, create: bool) -> None:
         config = Config()

@@ -1,7 +1,7 @@
 """The same study as Optuna's dashboard reads it: finished trials, written in one go each.
 
 Our own rows are the truth. The mirror can be rebuilt from them, so a search that dies between the
-two writes loses nothing: `Mirror.catch_up` adds what is missing.
+two writes loses nothing: `OptunaMirror.catch_up` adds what is missing.
 """
 
 import threading
@@ -26,13 +26,13 @@ _ABSENT = "-"
 NUMBER = "evaluation"
 """The user attribute of a trial that says which evaluation it shows."""
 _ATTEMPTS = 4
-_HELD_BACK = 0.2
+_HELD_BACK_SECONDS = 0.2
 """Seconds: longer than a search takes to propose and claim."""
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
 
-class Mirror:
+class OptunaMirror:
     """An Optuna study of the same name in the same database.
 
     Attributes:
@@ -176,20 +176,20 @@ class BackgroundMirror:
     """A mirror written in a thread of its own, so that no trial waits for it.
 
     An evaluation has a few dozen parameters, and Optuna reads and writes each on its own: 30 to 80
-    ms in all. What a crash keeps from it, `Mirror.catch_up` adds when the search goes on.
+    ms in all. What a crash keeps from it, `OptunaMirror.catch_up` adds when the search goes on.
 
     Args:
         mirror: the one to write, from now on only here.
     """
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: OptunaMirror) -> None:
         self._mirror = mirror
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirror")
         self._closing = threading.Event()
 
     @property
     def trouble(self) -> str | None:
-        """See `Mirror.trouble`; complete once this is closed."""
+        """See `OptunaMirror.trouble`; complete once this is closed."""
         return self._mirror.trouble
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
@@ -199,7 +199,7 @@ class BackgroundMirror:
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, soon."""
         # A worker is free now, and the claim on its next training would have to wait.
-        self._thread.submit(self._add, evaluation, time.monotonic() + _HELD_BACK)
+        self._thread.submit(self._add, evaluation, time.monotonic() + _HELD_BACK_SECONDS)
 
     def _add(self, evaluation: Evaluation, earliest: float) -> None:
         self._closing.wait(max(0.0, earliest - time.monotonic()))

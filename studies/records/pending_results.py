@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 
 from studies.records.database import StoreError
 from studies.records.tables import Evaluation, Status
-from studies.records.validation import sound
+from studies.records.validation import validated
 
 _FROM_THE_DATABASE = frozenset({"id", "study_id", "number"})
 Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
@@ -26,7 +26,7 @@ Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Outbox:
+class PendingResults:
     """The results of one study that wait for its database.
 
     Attributes:
@@ -37,7 +37,7 @@ class Outbox:
 
     @classmethod
     def of(cls, url: URL, study: str) -> Self:
-        """The outbox of a study: in the present folder, or else in the user's cache."""
+        """Those of a study: in the present folder, or else in the user's cache."""
         database = url.render_as_string(hide_password=True)
         if url.get_backend_name() == "sqlite":
             database = str(Path(str(url.database)).resolve())
@@ -118,7 +118,7 @@ def _read(path: Path, study_id: int) -> Evaluation:
         values.setdefault("cost", values["macs"])
         values["status"] = Status(values["status"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])
-        return sound(Evaluation(study_id=study_id, number=0, **values))
+        return validated(Evaluation(study_id=study_id, number=0, **values))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{path} holds a result that was not recorded, but cannot be read ({error}); "

@@ -18,7 +18,7 @@ from studies.records.tables import (
     Study,
     Weights,
 )
-from studies.records.validation import sound
+from studies.records.validation import validated
 
 _MOST_CHECKPOINTS = 32
 """Of each rung of a study: those of the best that have not gone on."""
@@ -64,7 +64,9 @@ class Store:
             .order_by(Study.id)
         )
         return self.database.read(
-            lambda session: [(sound(row), done, bad) for row, done, bad in session.execute(query)]
+            lambda session: [
+                (validated(row), done, bad) for row, done, bad in session.execute(query)
+            ]
         )
 
     def study(self, name: str | None) -> Study:
@@ -90,7 +92,7 @@ class Store:
         """The stored study of the same name, made from this one if there is none.
 
         Raises:
-            StoreError: the stored one asks another question (space, data set, recipe or objective).
+            StoreError: the stored one asks another setup (space, data set, recipe or objective).
         """
         try:
             stored = self.database.write(lambda session: _entered(session, study))
@@ -120,7 +122,7 @@ class Store:
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
         ordered = query.order_by(Evaluation.number)
         return self.database.read(
-            lambda session: [sound(row) for row in session.scalars(ordered)], patience
+            lambda session: [validated(row) for row in session.scalars(ordered)], patience
         )
 
     def record(
@@ -204,7 +206,9 @@ class Store:
             .where(Evaluation.study_id == study.id)
             .order_by(Export.id)
         )
-        return self.database.read(lambda session: [sound(row) for row in session.scalars(query)])
+        return self.database.read(
+            lambda session: [validated(row) for row in session.scalars(query)]
+        )
 
     def retrainings(self, study: Study, patience: float = 0.0) -> list[Retraining]:
         """All trainings of a study's networks with fresh seeds, oldest first."""
@@ -215,7 +219,7 @@ class Store:
             .order_by(Retraining.id)
         )
         return self.database.read(
-            lambda session: [sound(row) for row in session.scalars(query)], patience
+            lambda session: [validated(row) for row in session.scalars(query)], patience
         )
 
     def record_retraining(self, retraining: Retraining, patience: float = 0.0) -> bool:
@@ -263,7 +267,7 @@ def _entered(session: Session, study: Study) -> Study:
     """The study of that name, which may be this one from now on."""
     stored = session.scalar(select(Study).where(Study.name == study.name))
     if stored is not None:
-        return sound(stored)
+        return validated(stored)
     _insert(session, study)
     return study
 

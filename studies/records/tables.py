@@ -39,7 +39,7 @@ def _now() -> datetime:
 
 
 class Study(Base):
-    """One question: a space, searched on a data set with a recipe.
+    """A space, searched on a data set with a recipe.
 
     Attributes:
         space: name and parameters of the space.

@@ -19,7 +19,7 @@ class UnsoundRowError(ValueError):
     """A row that no search has written."""
 
 
-def sound(row: Row) -> Row:
+def validated(row: Row) -> Row:
     """The row itself.
 
     Raises:

@@ -112,9 +112,10 @@ def _front(facts: Facts) -> Content:
     if facts.failed:
         reason = f"{len(facts.failed)} trainings failed and are in no picture; reasons are below."
         parts.append(element("p", reason))
-    if facts.redrawn:
-        told = f"In orange: means of fresh seeds ({facts.redrawn.fidelity}) with 95 % intervals; "
-        parts.append(element("p", told + curse_of(facts.redrawn) + "."))
+    if facts.retrained_front:
+        fidelity = facts.retrained_front.fidelity
+        told = f"In orange: means of fresh seeds ({fidelity}) with 95 % intervals; "
+        parts.append(element("p", told + curse_of(facts.retrained_front) + "."))
     else:
         told = "Not trained again yet: studies.finalists, below, replaces luck by means."
         parts.append(element("p", told, class_="soft"))

@@ -10,7 +10,7 @@ from studies.retraining.retrained_front import Fidelity
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class RetrainingTask:
     """One training.
 
     Attributes:
@@ -30,7 +30,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RetrainingPlan:
     """The trainings of a front.
 
     Attributes:
@@ -54,7 +54,7 @@ class Plan:
         """The fresh seeds of a member: those that follow the one it was searched with."""
         return range(member.seed + 1, member.seed + 1 + self.seeds)
 
-    def missing(self, rows: Iterable[Retraining], random: Random) -> list[Task]:
+    def missing(self, rows: Iterable[Retraining], random: Random) -> list[RetrainingTask]:
         """What is left to train.
 
         All members get their first seed before any gets its second, so that an early end leaves
@@ -67,7 +67,7 @@ class Plan:
         """
         settled = self.settled(rows)
         tasks = [
-            Task(member.id, member.architecture, self.seeds_of(member)[turn])
+            RetrainingTask(member.id, member.architecture, self.seeds_of(member)[turn])
             for turn in range(self.seeds)
             for member in random.sample(self.members, len(self.members))
         ]

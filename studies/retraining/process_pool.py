@@ -46,34 +46,34 @@ def side_by_side(
     waiting = iter(tasks)
     # None of them is started in vain: the tasks come first.
     first = [task for _, task in zip(range(count), waiting, strict=False)]
-    crew = [_Member[T, R]() for _ in first]
-    busy: dict[Connection, tuple[_Member[T, R], T]] = {}
+    pool = [_Worker[T, R]() for _ in first]
+    busy: dict[Connection, tuple[_Worker[T, R], T]] = {}
     try:
-        for member, task in zip(crew, first, strict=True):
+        for worker, task in zip(pool, first, strict=True):
             # What has to be sent may be large, and is taken only by a process that is up: all of
             # them come up at once.
-            member.prepare(start)
-            busy[member.give(task)] = member, task
+            worker.prepare(start)
+            busy[worker.give(task)] = worker, task
         while busy:
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)  # noqa: S101 - they are its keys
-                member, task = busy.pop(connection)
-                result = member.take()
+                worker, task = busy.pop(connection)
+                result = worker.take()
                 yield task, result
                 for following in waiting:
                     if isinstance(result, Lost):
-                        crew.remove(member)
-                        member = _Member[T, R]()
-                        crew.append(member)
-                        member.prepare(start)
-                    busy[member.give(following)] = member, following
+                        pool.remove(worker)
+                        worker = _Worker[T, R]()
+                        pool.append(worker)
+                        worker.prepare(start)
+                    busy[worker.give(following)] = worker, following
                     break
     finally:
-        for member in crew:
-            member.end()
+        for worker in pool:
+            worker.end()
 
 
-class _Member(Generic[T, R]):
+class _Worker(Generic[T, R]):
     """A process and the line to it."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class _Member(Generic[T, R]):
             result: R | Lost = self._line.recv()
         except (EOFError, OSError):
             self._process.join()
-            result = Lost(_said(self._process.exitcode or 0))
+            result = Lost(_reason(self._process.exitcode or 0))
         if isinstance(result, Lost):
             self.end()
         return result
@@ -117,7 +117,7 @@ class _Member(Generic[T, R]):
             self._line.send(message)
 
 
-def _said(code: int) -> str:
+def _reason(code: int) -> str:
     if code >= 0:
         return f"the process of the training ended with code {code}"
     name = signal.Signals(-code).name
@@ -126,7 +126,7 @@ def _said(code: int) -> str:
 
 
 def _work(line: Connection) -> None:
-    """What a process of the crew does."""
+    """What a process of the pool does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         do: Callable[[Any], Any] = line.recv()()

@@ -15,7 +15,7 @@ from rich.text import Text
 from nas_space.cli import duration
 
 _PLAIN_SECONDS = 15.0
-_BAR = 24
+_BAR_CHARACTERS = 24
 
 
 class Progress:
@@ -78,7 +78,11 @@ class Progress:
     def _line(self, *, bar: bool) -> str:
         over = self._before + self._done
         left = max(0, self._total - over)
-        drawn = f"{'━' * round(_BAR * over / self._total):{'─'}<{_BAR}} " if bar else ""
+        drawn = (
+            f"{'━' * round(_BAR_CHARACTERS * over / self._total):{'─'}<{_BAR_CHARACTERS}} "
+            if bar
+            else ""
+        )
         failed = f", {self._failed} failed" * bool(self._failed)
         seconds = (time.monotonic() - self._start) / self._done * left if self._done else None
         time_left = "–" if seconds is None else duration(seconds)

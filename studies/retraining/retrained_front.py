@@ -113,7 +113,7 @@ class Finalist:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Comparison:
     """What the fresh seeds make of a member.
 
     Attributes:
@@ -128,7 +128,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Redrawn:
+class RetrainedFront:
     """A front and its members' trainings with fresh seeds.
 
     Attributes:
@@ -146,7 +146,7 @@ class Redrawn:
         """Those that no other beats in both mean accuracy and cost, by ascending cost."""
         return front(self.finalists)
 
-    def standing(self, finalist: Finalist) -> Standing | None:
+    def comparison(self, finalist: Finalist) -> Comparison | None:
         """What has become of a member; None if no training of it has finished."""
         if finalist.accuracy is None:
             return None
@@ -155,8 +155,8 @@ class Redrawn:
         stays = any(member is finalist for member in self.front)
         rival = rivals[-1] if rivals else None
         if rival is None or rival.accuracy is None:
-            return Standing(stays, None, clear=True)
-        return Standing(stays, rival, finalist.accuracy.apart(rival.accuracy))
+            return Comparison(stays, None, clear=True)
+        return Comparison(stays, rival, finalist.accuracy.apart(rival.accuracy))
 
     @property
     def curse(self) -> Mean | None:
@@ -169,11 +169,11 @@ class Redrawn:
         return Mean.of([d for d in differences if d is not None]) if self.equal else None
 
 
-def redrawn(
+def retrained_front(
     members: Sequence[Evaluation],
     retrainings: Iterable[Retraining],
     fidelity: Fidelity | None = None,
-) -> Redrawn:
+) -> RetrainedFront:
     """The front of a search, drawn anew from its members' trainings with fresh seeds.
 
     Args:
@@ -199,7 +199,7 @@ def redrawn(
         raise NotRetrainedError(_missing(len(rows), len(known)))
     finalists = (_finalist(member, rows[member.id]) for member in members)
     equal = all((member.recipe, member.epochs) == fidelity for member in members)
-    return Redrawn(tuple(sorted(finalists, key=lambda f: f.cost)), fidelity, equal)
+    return RetrainedFront(tuple(sorted(finalists, key=lambda f: f.cost)), fidelity, equal)
 
 
 def means_of(evaluation: Evaluation, rows: Iterable[Retraining]) -> dict[Fidelity, Mean]:

@@ -9,10 +9,10 @@ from nas_space.architecture import Architecture
 from nas_space.cli import short
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
-from studies.retraining.retrained_front import Finalist, Mean, Redrawn, Standing
+from studies.retraining.retrained_front import Comparison, Finalist, Mean, RetrainedFront
 
 
-def all_of(found: Redrawn, objective: Objective) -> Table:
+def all_of(found: RetrainedFront, objective: Objective) -> Table:
     """Every member of the search's front, and what became of it."""
     drawn = _table(
         f"Finalists: validation accuracy of fresh seeds ({found.fidelity})",
@@ -27,12 +27,12 @@ def all_of(found: Redrawn, objective: Objective) -> Table:
             told(finalist.accuracy),
             _count(finalist),
             "–" if finalist.difference is None else f"{finalist.difference:+.2%}",
-            _verdict(found.standing(finalist)),
+            _verdict(found.comparison(finalist)),
         )
     return drawn
 
 
-def front_of(found: Redrawn, objective: Objective) -> Table:
+def front_of(found: RetrainedFront, objective: Objective) -> Table:
     """The front that is drawn anew."""
     drawn = _table(
         f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
@@ -65,7 +65,7 @@ def _costs(objective: Objective) -> dict[str, Callable[[Finalist], str]]:
     return {objective.heading: lambda finalist: objective.write(finalist.cost)} | usual
 
 
-def curse_of(found: Redrawn) -> str:
+def curse_of(found: RetrainedFront) -> str:
     """The winner's curse in one line."""
     curse = found.curse
     if curse is None:
@@ -88,7 +88,7 @@ def told(mean: Mean | None) -> str:
     return f"{mean.value:.2%}" + ("" if mean.half is None else f" ± {mean.half:.2%}")
 
 
-def as_json(found: Redrawn) -> dict[str, Any]:
+def as_json(found: RetrainedFront) -> dict[str, Any]:
     """Everything as plain values; intervals are half the 95 % interval."""
     curse = found.curse
     return {
@@ -101,7 +101,7 @@ def as_json(found: Redrawn) -> dict[str, Any]:
     }
 
 
-def member_as_json(found: Redrawn, finalist: Finalist) -> dict[str, Any]:
+def member_as_json(found: RetrainedFront, finalist: Finalist) -> dict[str, Any]:
     """A member of the new front, named as `studies.pareto` names things."""
     mean = finalist.accuracy
     return {
@@ -119,14 +119,14 @@ def member_as_json(found: Redrawn, finalist: Finalist) -> dict[str, Any]:
     }
 
 
-def _plain(found: Redrawn, finalist: Finalist) -> dict[str, Any]:
-    standing = found.standing(finalist)
-    rival = None if standing is None else standing.rival
+def _plain(found: RetrainedFront, finalist: Finalist) -> dict[str, Any]:
+    comparison = found.comparison(finalist)
+    rival = None if comparison is None else comparison.rival
     return member_as_json(found, finalist) | {
         "failed": finalist.failed,
         "difference": finalist.difference,
-        "front": standing is not None and standing.stays,
-        "clear": standing is not None and standing.clear,
+        "front": comparison is not None and comparison.stays,
+        "clear": comparison is not None and comparison.clear,
         "rival": None if rival is None else rival.number,
     }
 
@@ -143,10 +143,10 @@ def _count(finalist: Finalist) -> str:
     return f"{count}, {finalist.failed} failed" if finalist.failed else str(count)
 
 
-def _verdict(standing: Standing | None) -> str:
-    if standing is None:
+def _verdict(comparison: Comparison | None) -> str:
+    if comparison is None:
         return "none finished"
-    if standing.rival is None:
+    if comparison.rival is None:
         return "stays"
-    said = "stays" if standing.stays else f"no: trial {standing.rival.number} beats it"
-    return said if standing.clear else f"{said}, within the intervals"
+    said = "stays" if comparison.stays else f"no: trial {comparison.rival.number} beats it"
+    return said if comparison.clear else f"{said}, within the intervals"

@@ -1,4 +1,4 @@
-"""One member of a front trained with a fresh seed: what a process of the crew does."""
+"""One member of a front trained with a fresh seed: what a process of the pool does."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ import torch
 
 from nas_space.architecture import Architecture
 from nas_space.network import build
-from studies.retraining.plan import Task
+from studies.retraining.plan import RetrainingTask
 from trainers import devices
 from trainers.data import SearchData
 from trainers.machine import versions
@@ -52,13 +52,13 @@ class Training:
     data: SearchData
     recipe: Recipe
 
-    def __call__(self) -> Callable[[Task], Trained]:
+    def __call__(self) -> Callable[[RetrainingTask], Trained]:
         """Put the images on the device."""
         torch.set_num_threads(1)  # the other processes have the other cores
         device = devices.best(min(self.data.shape[1:]))
         trainer = Trainer(self.data, self.recipe, device)
 
-        def train(task: Task) -> Trained:
+        def train(task: RetrainingTask) -> Trained:
             try:
                 return Trained(device.name, self._outcome(task, trainer))
             except torch.AcceleratorError:
@@ -73,7 +73,7 @@ class Training:
 
         return train
 
-    def _outcome(self, task: Task, trainer: Trainer) -> Outcome:
+    def _outcome(self, task: RetrainingTask, trainer: Trainer) -> Outcome:
         architecture = Architecture.from_json(task.architecture)
         channels, classes = self.data.shape[0], len(self.data.classes)
         network = build(architecture, channels, classes, seed=task.seed)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchers.setup import Question
+from searchers.setup import SearchSetup
 from trainers.data import SearchData
 from trainers.recipes import Recipe
 
@@ -133,7 +133,7 @@ def main(folder: Path) -> None:
     from searchers.limits import Limits  # noqa: PLC0415
     from searchers.ray.cluster import Cluster  # noqa: PLC0415 - this module travels to the workers
     from searchers.settings import Settings  # noqa: PLC0415
-    from searchers.setup import ask  # noqa: PLC0415
+    from searchers.setup import set_up  # noqa: PLC0415
 
     settings = Settings(
         space="mixed",
@@ -144,18 +144,18 @@ def main(folder: Path) -> None:
         storage=f"sqlite:///{folder / 'ways.db'}",
         trial_timeout=TIMEOUT,
     )
-    question = ask(settings)
+    setup = set_up(settings)
 
-    def job(question: Question, _: object) -> Dying:
-        return Dying(folder, question.dataset.search, question.recipe)
+    def job(setup: SearchSetup, _: object) -> Dying:
+        return Dying(folder, setup.dataset.search, setup.recipe)
 
-    with Cluster(settings.wishes, verbose=False) as cluster:
+    with Cluster(settings.cluster, verbose=False) as cluster:
         from searchers.search import search  # noqa: PLC0415
 
         def ignore(_: object) -> None:
             """Nobody looks."""
 
-        finding = search(settings, question, cluster, ignore, ignore, ignore, job)
+        finding = search(settings, setup, cluster, ignore, ignore, ignore, job)
     print(finding.over_because)  # noqa: T201
 
 

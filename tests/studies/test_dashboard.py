@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from studies import dashboard
 from studies.pareto.front import front
-from studies.records.claims import Ledger, at_work
+from studies.records.claims import Claims, at_work
 from studies.records.fidelity import complete
 from studies.records.store import Store
 from tests.browser import browser
@@ -105,7 +105,7 @@ def test_while_a_search_is_at_work_its_trials_are_left_to_it(url: str) -> None:
     written(url)
     with closing(Store(url)) as store:
         study = store.study(NAME)
-        with Ledger(store, study):
+        with Claims(store, study):
             assert at_work(store, study)
             assert dashboard._complete(store, study, url) is None
             assert optuna.load_study(study_name=NAME, storage=url).trials == []

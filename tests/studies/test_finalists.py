@@ -26,7 +26,7 @@ from studies.finalists import Work
 from studies.pareto import command as pareto
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Study
-from studies.retraining.plan import Plan, Task
+from studies.retraining.plan import RetrainingPlan, RetrainingTask
 from studies.retraining.process_pool import Lost
 from studies.retraining.retrained_front import Fidelity
 from studies.retraining.training import Training
@@ -158,12 +158,12 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
 ) -> None:
     store, owner = stored
     members = store.evaluations(owner)
-    plan = Plan(members, Fidelity("quick", 1), 1)
+    plan = RetrainingPlan(members, Fidelity("quick", 1), 1)
     work = Work(store, owner, plan, ONE_EPOCH)
     train = Training(digits.search, ONE_EPOCH)()
-    bad = Task(members[0].id, members[0].architecture | {"stages": []}, 1)
+    bad = RetrainingTask(members[0].id, members[0].architecture | {"stages": []}, 1)
     work.record(bad, train(bad))
-    work.record(Task(members[1].id, {}, 1), Lost("ended by SIGKILL"))
+    work.record(RetrainingTask(members[1].id, {}, 1), Lost("ended by SIGKILL"))
     assert called(finalists.main, "--seeds", "1", "--json")() == 1
     printed = capsys.readouterr()
     assert [f["failed"] for f in json.loads(printed.out)["finalists"]] == [1, 1]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from nas_space.architecture import Layer
 from nas_space.cli import short
 from studies.analysis.facts import Facts
-from studies.analysis.layer_costs import Row, rows
+from studies.analysis.layer_costs import LayerCost, layer_costs
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, element
 from studies.report.types import Look, chip
@@ -30,7 +30,7 @@ def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Marku
         ]
         width = element("b", str(section[-1].c_out))
         stages.append(element("div", width, blocks, class_="stage"))
-    layers = list(rows(architecture, facts.task))
+    layers = list(layer_costs(architecture, facts.task))
     return element(
         "figure",
         element("div", stages, class_="stages"),
@@ -39,7 +39,7 @@ def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Marku
     )
 
 
-def _ribbon(layers: Sequence[Row], looks: Mapping[str, Look]) -> Markup:
+def _ribbon(layers: Sequence[LayerCost], looks: Mapping[str, Look]) -> Markup:
     """The layers as parts of a bar, each as wide as its share of the MACs."""
     total = sum(row.macs for row in layers)
     parts = []
@@ -50,7 +50,7 @@ def _ribbon(layers: Sequence[Row], looks: Mapping[str, Look]) -> Markup:
     return element("div", parts, class_="ribbon", role="img", aria_label=_told(layers))
 
 
-def _look(row: Row, looks: Mapping[str, Look]) -> Look:
+def _look(row: LayerCost, looks: Mapping[str, Look]) -> Look:
     return looks.get(row.convolution.partition("(")[0], _PLAIN) if row.chosen else _PLAIN
 
 
@@ -59,7 +59,7 @@ def _block(layer: Layer) -> str:
     return layer.name.rpartition(".")[0]
 
 
-def _told(layers: Sequence[Row]) -> str:
+def _told(layers: Sequence[LayerCost]) -> str:
     dearest = max(layers, key=lambda row: row.macs)
     total = sum(row.macs for row in layers)
     return (

@@ -41,7 +41,7 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
 def members(facts: Facts) -> Markup:
     """The front as a table."""
     aim = facts.objective
-    fresh = facts.redrawn
+    fresh = facts.retrained_front
     means = {f.number: told(f.accuracy) for f in fresh.finalists} if fresh else {}
     costs: dict[str, str] = {"MACs": "macs", "parameters": "params"}
     extra: dict[str, Callable[[Evaluation], str]] = {}
@@ -145,7 +145,7 @@ def _member(chart: Chart, facts: Facts, entry: Evaluation) -> Markup:
 
 def _fresh(chart: Chart, facts: Facts) -> Iterator[Markup]:
     """Means of fresh seeds with their intervals."""
-    for finalist in facts.redrawn.finalists if facts.redrawn else ():
+    for finalist in facts.retrained_front.finalists if facts.retrained_front else ():
         if finalist.accuracy is None:
             continue
         mean, half = finalist.accuracy.value, finalist.accuracy.half or 0.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.rank_correlation import FEWEST, Evidence, weigh
+from studies.analysis.rank_correlation import FEWEST, RankCorrelation, rank_correlations
 from studies.report.html import Content, element, table
 
 Numbers = Mapping[str, Sequence[float]]
@@ -21,7 +21,9 @@ def section(facts: Facts, scores: Numbers) -> Content:
     if len(facts.complete) < FEWEST:
         told = f"Fewer than {FEWEST} full trainings say nothing of this."
         return element("section", [*parts, element("p", told, class_="soft")])
-    found = weigh(_free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete])
+    found = rank_correlations(
+        _free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete]
+    )
     parts += [element("p", _EXPLANATION), table(_HEADINGS, [_row(row) for row in found])]
     if not scores:
         told = "Zero-cost scores beside them: studies.report --scores, which takes a while."
@@ -57,13 +59,13 @@ def _free(facts: Facts) -> dict[str, list[float]]:
     return numbers
 
 
-def _row(evidence: Evidence) -> list[Content]:
-    low, high = evidence.interval
+def _row(correlation: RankCorrelation) -> list[Content]:
+    low, high = correlation.interval
     return [
-        evidence.name,
-        f"{evidence.rho:.2f}",
+        correlation.name,
+        f"{correlation.rho:.2f}",
         f"{low:.2f} to {high:.2f}",
-        f"{evidence.tau:.2f}",
-        f"{evidence.partial:.2f}",
-        "yes" if evidence.wins else "no",
+        f"{correlation.tau:.2f}",
+        f"{correlation.partial:.2f}",
+        "yes" if correlation.wins else "no",
     ]

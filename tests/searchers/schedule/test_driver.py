@@ -1,4 +1,4 @@
-"""The books of a search, on real databases: what is counted, recorded, and when it ends."""
+"""The driver of a search, on real databases: what is counted, recorded, and when it ends."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
 from searchers.schedule import driver as module
-from searchers.schedule.counts import Snapshot, Standing
-from searchers.schedule.driver import Answer, Campaign
+from searchers.schedule.counts import SearchCounts, Snapshot
+from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.proposals import Proposer
 from searchers.schedule.rungs import Rungs
 from searchers.schedule.time_limits import TimeLimit
-from searchers.schedule.training_queue import Assignment, Plan
-from studies.records.claims import MOST_LOSSES, Ledger
-from studies.records.optuna_mirror import Mirror
-from studies.records.pending_results import Outbox
+from searchers.schedule.training_queue import Assignment, TrainingQueue
+from studies.records.claims import MOST_LOSSES, Claims
+from studies.records.optuna_mirror import OptunaMirror
+from studies.records.pending_results import PendingResults
 from studies.records.store import Store
 from studies.records.tables import Claim, Status
 from tests.examples import study
@@ -32,38 +32,38 @@ TASK = Task(channels=1, size=(8, 8), classes=10)
 SPACE = get("mixed")
 PROBLEM = Problem(SPACE, TASK, Limits())
 BOUNDS = predict(SPACE.smallest(TASK), TASK).macs, predict(SPACE.largest(TASK), TASK).macs
-Make = Callable[..., Campaign]
+Make = Callable[..., SearchDriver]
 
 
 @pytest.fixture
-def make(store: Store, mirror: Callable[[str], Mirror], tmp_path: Path) -> Iterator[Make]:
+def make(store: Store, mirror: Callable[[str], OptunaMirror], tmp_path: Path) -> Iterator[Make]:
     with ExitStack() as opened:
 
-        def campaign(
+        def driver(
             budget: int = 4,
             concurrency: int = 2,
             rungs: tuple[int, ...] = (6,),
             **options: object,
-        ) -> Campaign:
+        ) -> SearchDriver:
             entered = store.enter(study())
             sampler = samplers.make("random", PROBLEM, 0, store.count(entered))
             parts: dict[str, Any] = {
-                "ledger": opened.enter_context(Ledger(store, entered)),
-                "plan": Plan(Proposer(PROBLEM, sampler, 0), Rungs(rungs)),
+                "claims": opened.enter_context(Claims(store, entered)),
+                "queue": TrainingQueue(Proposer(PROBLEM, sampler, 0), Rungs(rungs)),
                 "limit": TimeLimit(None, 1),
                 "watch": lambda _: None,
             }
-            return Campaign(
+            return SearchDriver(
                 study=entered,
-                outbox=Outbox((tmp_path / "outbox",)),
+                pending=PendingResults((tmp_path / "pending",)),
                 mirror=mirror(entered.name),
-                standing=Standing(budget, rungs[-1], BOUNDS),
+                counts=SearchCounts(budget, rungs[-1], BOUNDS),
                 concurrency=concurrency,
                 seed=7,
                 **(parts | options),
             )
 
-        yield campaign
+        yield driver
 
 
 def result(accuracy: float = 0.5, start: int = 0) -> dict[str, Any]:
@@ -78,30 +78,30 @@ def result(accuracy: float = 0.5, start: int = 0) -> dict[str, Any]:
 
 
 def test_the_budget_is_handed_out_once_and_never_more_than_fits(make: Make) -> None:
-    campaign = make(budget=3, concurrency=2)
-    assert isinstance(campaign.next("a"), Assignment)
-    assert isinstance(campaign.next("b"), Assignment)
-    assert campaign.next("c") is Answer.WAIT
-    campaign.finish("a", result())
-    assert isinstance(campaign.next("c"), Assignment)
-    campaign.finish("b", result())
-    assert campaign.next("d") is Answer.WAIT, "the last one runs"
-    campaign.finish("c", result())
-    assert campaign.next("d") is Answer.OVER
-    assert campaign.done
+    driver = make(budget=3, concurrency=2)
+    assert isinstance(driver.next("a"), Assignment)
+    assert isinstance(driver.next("b"), Assignment)
+    assert driver.next("c") is Answer.WAIT
+    driver.finish("a", result())
+    assert isinstance(driver.next("c"), Assignment)
+    driver.finish("b", result())
+    assert driver.next("d") is Answer.WAIT, "the last one runs"
+    driver.finish("c", result())
+    assert driver.next("d") is Answer.OVER
+    assert driver.done
 
 
 def test_failed_trials_are_rows_and_do_not_count(make: Make, store: Store) -> None:
-    campaign = make(budget=2, concurrency=1)
-    campaign.next("a")
-    campaign.finish("a", {"error": "OutOfMemoryError: no", "device": "cuda"})
-    campaign.next("b")
-    campaign.fail("b", "worker died")
+    driver = make(budget=2, concurrency=1)
+    driver.next("a")
+    driver.finish("a", {"error": "OutOfMemoryError: no", "device": "cuda"})
+    driver.next("b")
+    driver.fail("b", "worker died")
     for trial in "cd":
-        assert isinstance(campaign.next(trial), Assignment)
-        campaign.finish(trial, result())
-    assert campaign.done
-    rows = store.evaluations(campaign.study)
+        assert isinstance(driver.next(trial), Assignment)
+        driver.finish(trial, result())
+    assert driver.done
+    rows = store.evaluations(driver.study)
     assert [row.status for row in rows] == [Status.FAILED] * 2 + [Status.FINISHED] * 2
     assert [row.error for row in rows] == ["OutOfMemoryError: no", "worker died", None, None]
     assert [row.number for row in rows] == [0, 1, 2, 3]
@@ -114,7 +114,7 @@ def test_a_new_campaign_goes_on_where_the_last_one_ended(make: Make, store: Stor
         first.next(trial)
         first.finish(trial, result())
     cut_off = first.next("d")
-    first.ledger.__exit__(None, None, None)  # it ends here, with a trial that has not
+    first.claims.__exit__(None, None, None)  # it ends here, with a trial that has not
     second = make(budget=4)
     assert (second.snapshot().finished, second.inherited) == (3, 1)
     proposal = second.next("e")
@@ -132,7 +132,7 @@ def test_what_two_searches_died_of_is_a_failed_row(make: Make, store: Store) -> 
     first.next("a")
     died = update(Claim).values(losses=MOST_LOSSES)
     store.database.write(lambda session: session.execute(died))
-    first.ledger.__exit__(None, None, None)
+    first.claims.__exit__(None, None, None)
     second = make(budget=2)
     (row,) = store.evaluations(second.study)
     assert row.status is Status.FAILED
@@ -144,31 +144,31 @@ def test_what_two_searches_died_of_is_a_failed_row(make: Make, store: Store) -> 
 def test_two_campaigns_share_the_budget_and_train_nothing_twice(
     make: Make, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
     # The same seeds: each would propose what the other does.
-    campaigns = make(budget=7, concurrency=2), make(budget=7, concurrency=2)
-    running: list[tuple[Campaign, str]] = []
+    drivers = make(budget=7, concurrency=2), make(budget=7, concurrency=2)
+    running: list[tuple[SearchDriver, str]] = []
     for step in range(40):
-        campaign, trial = campaigns[step % 2], str(step)
-        if isinstance(campaign.next(trial), Assignment):
-            running.append((campaign, trial))
+        driver, trial = drivers[step % 2], str(step)
+        if isinstance(driver.next(trial), Assignment):
+            running.append((driver, trial))
         if step % 3 == 0 and running:
             finisher, ended = running.pop(0)
             finisher.finish(ended, result())
-    assert all(campaign.next("x") is Answer.OVER for campaign in campaigns)
-    rows = store.evaluations(campaigns[0].study)
+    assert all(driver.next("x") is Answer.OVER for driver in drivers)
+    rows = store.evaluations(drivers[0].study)
     assert len({row.key for row in rows}) == len(rows) == 7
-    assert {campaign.snapshot().finished for campaign in campaigns} == {7}
+    assert {driver.snapshot().finished for driver in drivers} == {7}
 
 
 def test_a_search_waits_for_another_that_trains_the_last_ones(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PAUSE", 0.0)
+    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
     first, second = make(budget=1), make(budget=1)
     first.next("a")
     assert second.next("b") is Answer.WAIT
-    first.ledger.__exit__(None, None, None)  # its search ends without a result
+    first.claims.__exit__(None, None, None)  # its search ends without a result
     assert isinstance(second.next("b"), Assignment)
     second.finish("b", result())
     assert second.done
@@ -177,93 +177,93 @@ def test_a_search_waits_for_another_that_trains_the_last_ones(
 def test_a_result_that_the_database_does_not_take_is_kept_and_recorded_later(
     make: Make, store: Store
 ) -> None:
-    campaign = make(budget=5)
-    campaign.next("a")
-    campaign.next("b")
+    driver = make(budget=5)
+    driver.next("a")
+    driver.next("b")
     engine = store.database._engine
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE nas_evaluations RENAME TO elsewhere"))
-    campaign.finish("a", result(0.25))
-    campaign.finish("b", result(0.75))
-    assert campaign.next("c") is Answer.OVER
-    assert campaign.trouble is not None
-    assert campaign.kept == 2
+    driver.finish("a", result(0.25))
+    driver.finish("b", result(0.75))
+    assert driver.next("c") is Answer.OVER
+    assert driver.trouble is not None
+    assert driver.kept == 2
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO nas_evaluations"))
-    assert campaign.outbox.deliver(campaign.study.id, campaign.ledger.record) == 2
-    rows = store.evaluations(campaign.study)
+    assert driver.pending.deliver(driver.study.id, driver.claims.record) == 2
+    rows = store.evaluations(driver.study)
     assert [row.val_accuracy for row in rows] == [0.25, 0.75]
     assert store.weights(rows[1]) == b"weights"
 
 
 def test_a_trial_is_overdue_only_once_a_worker_has_had_it_for_too_long(make: Make) -> None:
-    campaign = make(budget=5, limit=TimeLimit(0.05, 1))
-    campaign.next("a")
+    driver = make(budget=5, limit=TimeLimit(0.05, 1))
+    driver.next("a")
     time.sleep(0.1)
-    assert campaign.overdue() == {}, "no worker has begun it"
-    campaign.begin("a")
-    assert campaign.overdue() == {}
+    assert driver.overdue() == {}, "no worker has begun it"
+    driver.begin("a")
+    assert driver.overdue() == {}
     time.sleep(0.1)
-    (reason,) = campaign.overdue().values()
+    (reason,) = driver.overdue().values()
     assert reason == "TimeLimit: no result after 0 s; --trial-timeout allows more"
 
 
 def test_the_same_failure_over_and_over_ends_the_search_with_its_reason(make: Make) -> None:
-    campaign = make(budget=50, concurrency=1)
+    driver = make(budget=50, concurrency=1)
     answers: list[object] = []
     for number in range(20):
-        answers.append(campaign.next(str(number)))
+        answers.append(driver.next(str(number)))
         if answers[-1] is Answer.OVER:
             break
-        campaign.fail(str(number), "CUDA error: no kernel image")
+        driver.fail(str(number), "CUDA error: no kernel image")
     assert len(answers) == 6
-    assert campaign.over_because is not None
-    assert "CUDA error: no kernel image" in campaign.over_because
+    assert driver.over_because is not None
+    assert "CUDA error: no kernel image" in driver.over_because
 
 
 def test_failures_that_differ_in_a_number_are_alike(make: Make) -> None:
-    campaign = make(budget=50, concurrency=1)
+    driver = make(budget=50, concurrency=1)
     for number in range(5):
-        assert isinstance(campaign.next(str(number)), Assignment)
-        campaign.fail(str(number), f"OutOfMemoryError: tried to allocate {number} MiB")
-    assert campaign.next("x") is Answer.OVER
+        assert isinstance(driver.next(str(number)), Assignment)
+        driver.fail(str(number), f"OutOfMemoryError: tried to allocate {number} MiB")
+    assert driver.next("x") is Answer.OVER
 
 
 def test_failures_of_every_kind_end_it_at_last(make: Make) -> None:
-    campaign = make(budget=50, concurrency=1)
+    driver = make(budget=50, concurrency=1)
     for number in range(20):
-        assert isinstance(campaign.next(str(number)), Assignment)
-        campaign.fail(str(number), f"{number % 3}Error: why")
-    assert campaign.next("x") is Answer.OVER
+        assert isinstance(driver.next(str(number)), Assignment)
+        driver.fail(str(number), f"{number % 3}Error: why")
+    assert driver.next("x") is Answer.OVER
 
 
 def test_failures_of_different_kinds_or_between_successes_do_not_end_it(make: Make) -> None:
-    campaign = make(budget=50, concurrency=1)
+    driver = make(budget=50, concurrency=1)
     for number in range(20):
-        assert isinstance(campaign.next(str(number)), Assignment)
+        assert isinstance(driver.next(str(number)), Assignment)
         if number % 4 == 3:
-            campaign.finish(str(number), result())
+            driver.finish(str(number), result())
         else:
-            campaign.fail(str(number), "same reason")
-    assert campaign.over_because is None
+            driver.fail(str(number), "same reason")
+    assert driver.over_because is None
 
 
 def test_a_stop_lets_running_trials_finish(make: Make) -> None:
-    campaign = make(budget=50)
-    campaign.next("a")
-    campaign.stop("interrupted")
-    assert campaign.next("b") is Answer.OVER
-    campaign.finish("a", result())
-    assert campaign.snapshot().finished == 1
+    driver = make(budget=50)
+    driver.next("a")
+    driver.stop("interrupted")
+    assert driver.next("b") is Answer.OVER
+    driver.finish("a", result())
+    assert driver.snapshot().finished == 1
 
 
 def test_snapshots_tell_how_it_stands(make: Make) -> None:
     seen: list[Snapshot] = []
-    campaign = make(budget=4, watch=seen.append)
-    campaign.next("a")
+    driver = make(budget=4, watch=seen.append)
+    driver.next("a")
     assert (seen[-1].running, seen[-1].best, seen[-1].seconds_left) == (1, None, None)
-    campaign.finish("a", result(0.25))
-    campaign.next("b")
+    driver.finish("a", result(0.25))
+    driver.next("b")
     assert (seen[-1].finished, seen[-1].running, seen[-1].best) == (1, 1, 0.25)
     assert 0 < seen[-1].hypervolume < 0.25
     assert seen[-1].seconds_left is not None
@@ -272,28 +272,28 @@ def test_snapshots_tell_how_it_stands(make: Make) -> None:
 def test_the_best_of_a_rung_go_on_and_only_full_trainings_are_on_the_front(
     make: Make, store: Store
 ) -> None:
-    campaign = make(budget=4, concurrency=1, rungs=(2, 6))
+    driver = make(budget=4, concurrency=1, rungs=(2, 6))
     for number in range(40):
-        assignment = campaign.next(str(number))
+        assignment = driver.next(str(number))
         if assignment is Answer.OVER:
             break
         assert isinstance(assignment, Assignment)
         partial = assignment.epochs < 6
         accuracy = 0.9 if partial else 0.5
         if assignment.start:
-            assert campaign.checkpoint(assignment) == b"half"
+            assert driver.checkpoint(assignment) == b"half"
         found = result(accuracy, start=assignment.start)
         if partial:
             del found["weights"]
             found["checkpoint"] = b"half"
-        campaign.finish(str(number), found)
-    rows = store.evaluations(campaign.study)
+        driver.finish(str(number), found)
+    rows = store.evaluations(driver.study)
     full = [row for row in rows if row.epochs == 6]
     assert sum(row.trained for row in rows) >= 24 > sum(row.trained for row in rows[:-1])
     assert {row.start for row in full} <= {0, 2}
     assert len({(row.key, row.epochs) for row in rows}) == len(rows)
     assert {row.key for row in full if row.start} <= {row.key for row in rows if row.epochs == 2}
-    snapshot = campaign.snapshot()
+    snapshot = driver.snapshot()
     assert (snapshot.finished, snapshot.partial) == (len(full), len(rows) - len(full))
     assert snapshot.best == 0.5, "an accuracy on the way is none"
     assert all(store.weights(row) is None for row in rows if row.epochs == 2)
@@ -307,7 +307,7 @@ def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(make: Make)
     going_on = first.next("d")
     assert isinstance(going_on, Assignment)
     assert (going_on.start, going_on.epochs) == (2, 6)
-    first.ledger.__exit__(None, None, None)
+    first.claims.__exit__(None, None, None)
     second = make(budget=9, rungs=(2, 6))
     assert second.inherited == 1
     again = second.next("e")
@@ -320,8 +320,8 @@ def test_a_network_that_was_going_on_is_taken_up_with_its_checkpoint(make: Make)
     assert second.checkpoint(new) is None
 
 
-class CountingPlan(Plan):
-    """A plan that says how often it was asked."""
+class CountingPlan(TrainingQueue):
+    """A queue that says how often it was asked."""
 
     asked = 0
 
@@ -336,62 +336,62 @@ def counting() -> CountingPlan:
     return CountingPlan(Proposer(PROBLEM, sampler, 0), Rungs((6,)))
 
 
-def hand_out(campaign: Campaign, trial: str) -> None:
-    assert isinstance(campaign.next(trial), Assignment)
-    campaign.begin(trial)
-    campaign.prepare()
+def hand_out(driver: SearchDriver, trial: str) -> None:
+    assert isinstance(driver.next(trial), Assignment)
+    driver.begin(trial)
+    driver.prepare()
 
 
 def test_after_a_short_training_the_next_is_chosen_while_all_workers_train(make: Make) -> None:
-    plan = counting()
-    campaign = make(budget=5, concurrency=2, plan=plan)
-    hand_out(campaign, "a")
-    hand_out(campaign, "b")
-    assert plan.asked == 2, "nobody knows yet how long trainings take"
-    campaign.finish("a", result() | {"seconds": 1e-9})
-    assert isinstance(campaign.next("c"), Assignment)
-    campaign.prepare()
-    assert plan.asked == 3, "c has not begun: nothing may hold it up"
-    campaign.begin("c")
-    campaign.prepare()
-    campaign.prepare()
-    assert plan.asked == 4
-    campaign.finish("b", result() | {"seconds": 1e-9})
-    hand_out(campaign, "d")
-    assert plan.asked == 5, "d was ready, and another is chosen"
-    campaign.finish("c", result() | {"seconds": 1e-9})
-    hand_out(campaign, "e")
-    assert plan.asked == 5, "the budget is handed out"
+    queue = counting()
+    driver = make(budget=5, concurrency=2, queue=queue)
+    hand_out(driver, "a")
+    hand_out(driver, "b")
+    assert queue.asked == 2, "nobody knows yet how long trainings take"
+    driver.finish("a", result() | {"seconds": 1e-9})
+    assert isinstance(driver.next("c"), Assignment)
+    driver.prepare()
+    assert queue.asked == 3, "c has not begun: nothing may hold it up"
+    driver.begin("c")
+    driver.prepare()
+    driver.prepare()
+    assert queue.asked == 4
+    driver.finish("b", result() | {"seconds": 1e-9})
+    hand_out(driver, "d")
+    assert queue.asked == 5, "d was ready, and another is chosen"
+    driver.finish("c", result() | {"seconds": 1e-9})
+    hand_out(driver, "e")
+    assert queue.asked == 5, "the budget is handed out"
     for trial in "de":
-        campaign.finish(trial, result())
-    assert campaign.done
+        driver.finish(trial, result())
+    assert driver.done
 
 
 @pytest.mark.parametrize(("seconds", "concurrency"), [(1e9, 2), (1e-9, 1)])
 def test_nothing_is_chosen_ahead_of_long_trainings_or_for_a_single_worker(
     make: Make, seconds: float, concurrency: int
 ) -> None:
-    plan = counting()
-    campaign = make(budget=9, concurrency=concurrency, plan=plan)
+    queue = counting()
+    driver = make(budget=9, concurrency=concurrency, queue=queue)
     for trial in "abc"[:concurrency]:
-        hand_out(campaign, trial)
-    campaign.finish("a", result() | {"seconds": seconds})
-    hand_out(campaign, "d")
-    assert plan.asked == concurrency + 1
+        hand_out(driver, trial)
+    driver.finish("a", result() | {"seconds": seconds})
+    hand_out(driver, "d")
+    assert queue.asked == concurrency + 1
 
 
 def test_what_was_chosen_ahead_is_forgotten_when_the_search_ends(make: Make, store: Store) -> None:
-    plan = counting()
-    campaign = make(budget=9, concurrency=2, plan=plan)
-    hand_out(campaign, "a")
-    hand_out(campaign, "b")
-    campaign.finish("a", result() | {"seconds": 1e-9})
-    hand_out(campaign, "c")
-    assert plan.asked == 4
-    campaign.stop("stopped")
-    campaign.finish("b", result())
-    campaign.finish("c", result())
-    assert campaign.next("d") is Answer.OVER
-    campaign.ledger.__exit__(None, None, None)
+    queue = counting()
+    driver = make(budget=9, concurrency=2, queue=queue)
+    hand_out(driver, "a")
+    hand_out(driver, "b")
+    driver.finish("a", result() | {"seconds": 1e-9})
+    hand_out(driver, "c")
+    assert queue.asked == 4
+    driver.stop("stopped")
+    driver.finish("b", result())
+    driver.finish("c", result())
+    assert driver.next("d") is Answer.OVER
+    driver.claims.__exit__(None, None, None)
     assert make(budget=9).inherited == 0
-    assert len(store.evaluations(campaign.study)) == 3
+    assert len(store.evaluations(driver.study)) == 3

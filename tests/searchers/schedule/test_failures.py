@@ -1,4 +1,4 @@
-"""Which failures end a search, beyond what the tests of campaigns tell."""
+"""Which failures end a search, beyond what the tests of the driver tell."""
 
 from searchers.schedule.failures import Failures
 

@@ -15,7 +15,7 @@ from nas_space.spaces import get
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
-from searchers.samplers.observations import Lesson, memorable
+from searchers.samplers.observations import Observation, memorable
 from searchers.samplers.registry import UnknownSamplerError
 from searchers.schedule import proposals
 from searchers.schedule.proposals import Proposal, Proposer
@@ -161,7 +161,7 @@ def test_a_sampler_that_forgets_repeats_nothing_and_loses_no_proposal(
     source = proposer(name)
     out = [source.propose() for _ in range(3)]
     found = proposed(source, 40)
-    assert 8 <= len(source._lessons) <= 12
+    assert 8 <= len(source._observations) <= 12
     assert len(source._study.trials) < 30
     for proposal in out:
         assert proposal is not None
@@ -170,9 +170,9 @@ def test_a_sampler_that_forgets_repeats_nothing_and_loses_no_proposal(
     assert len(set(keys)) == 43
 
 
-lessons = st.lists(
+observations = st.lists(
     st.builds(
-        Lesson,
+        Observation,
         st.just({"stage1.width": "8"}),
         st.floats(0, 1, width=16),
         st.integers(1, 50),
@@ -183,10 +183,10 @@ lessons = st.lists(
 )
 
 
-@given(lessons)
-def test_what_is_remembered_is_the_front_and_the_latest_in_order(found: list[Lesson]) -> None:
+@given(observations)
+def test_what_is_remembered_is_the_front_and_the_latest_in_order(found: list[Observation]) -> None:
     kept = memorable(found, 12)
-    places = [next(i for i, lesson in enumerate(found) if lesson is k) for k in kept]
+    places = [next(i for i, observation in enumerate(found) if observation is k) for k in kept]
     assert len(kept) == 12
     assert places == sorted(set(places))
     assert kept[-6:] == found[-6:]

@@ -6,7 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from searchers.schedule.counts import Snapshot, Standing
+from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.terminal import panel
 from searchers.terminal.progress import Progress, line
 from studies.objective import MACS
@@ -28,10 +28,10 @@ def test_with_rungs_it_says_what_the_epochs_went_into() -> None:
     assert said.startswith("12.3/48 trainings' epochs spent: 3 complete, 20 partial, 2 running")
 
 
-def standing(count: int, seen: int = 0) -> Standing:
+def counts(count: int, seen: int = 0) -> SearchCounts:
     """A search of so many trainings, the first of which an earlier run has made."""
     owner = study()
-    found = Standing(100, 6, (1e4, 1e8))
+    found = SearchCounts(100, 6, (1e4, 1e8))
     entries = [
         evaluation(owner, at, None if at % 7 == 6 else 0.5 + at / 1000, epochs=6 if at % 2 else 2)
         for at in range(count)
@@ -51,7 +51,7 @@ def on_a_terminal(snapshot: Snapshot, width: int) -> list[str]:
 
 
 def test_the_panel_shows_how_far_it_is_the_front_and_the_latest() -> None:
-    snapshot = standing(60).snapshot(2)
+    snapshot = counts(60).snapshot(2)
     lines = on_a_terminal(snapshot, 140)
     assert lines[0].startswith("━━━━━━━━──────────────── ")
     assert "1:05 min so far  ▁" in lines[0]
@@ -64,32 +64,32 @@ def test_the_panel_shows_how_far_it_is_the_front_and_the_latest() -> None:
 
 
 def test_a_failure_says_why() -> None:
-    lines = on_a_terminal(standing(7).snapshot(0), 120)
+    lines = on_a_terminal(counts(7).snapshot(0), 120)
     assert lines[-1].split(maxsplit=3)[::3] == ["6", "RuntimeError: out of memory"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_it_fits_a_terminal_of_any_usual_width(width: int) -> None:
-    lines = on_a_terminal(standing(400).snapshot(2), width)
+    lines = on_a_terminal(counts(400).snapshot(2), width)
     assert len(lines) <= 16
     assert all(len(row) <= width for row in lines)
 
 
 def test_before_the_first_result_it_is_two_lines() -> None:
-    start = Standing(48, 6, (1e4, 1e8))
+    start = SearchCounts(48, 6, (1e4, 1e8))
     start.begin()
     assert len(on_a_terminal(start.snapshot(1), 100)) == 2
 
 
 def test_what_earlier_runs_trained_is_on_the_front_and_is_not_the_latest() -> None:
-    snapshot = standing(60, seen=58).snapshot(1)
+    snapshot = counts(60, seen=58).snapshot(1)
     assert [entry.number for entry in snapshot.latest] == [58, 59]
     assert len(snapshot.course) == 3
     assert snapshot.front
 
 
 def test_a_long_course_keeps_its_ends() -> None:
-    found = standing(300)
+    found = counts(300)
     snapshot = found.snapshot(0)
     assert len(snapshot.course) == 24
     assert (snapshot.course[0], snapshot.course[-1]) == (0.0, snapshot.hypervolume)
@@ -105,7 +105,7 @@ def test_a_sparkline_goes_from_the_least_to_the_greatest() -> None:
 def test_elsewhere_than_on_a_terminal_it_is_plain_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    snapshot = standing(20).snapshot(2)
+    snapshot = counts(20).snapshot(2)
     with Progress(MACS) as progress:
         progress.show(snapshot)
     assert capsys.readouterr().out == f"{line(snapshot)}\n"
@@ -116,7 +116,7 @@ def test_a_terminal_is_left_with_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(screen, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("TERM", "xterm")
-    snapshot = standing(20).snapshot(2)
+    snapshot = counts(20).snapshot(2)
     with Progress(MACS) as progress:
         progress.show(snapshot)
         assert "front" in screen.getvalue()

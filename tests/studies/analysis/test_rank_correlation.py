@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studies.analysis.rank_correlation import weigh
+from studies.analysis.rank_correlation import rank_correlations
 
 
 def made(count: int = 60) -> tuple[dict[str, list[float]], list[float]]:
@@ -26,14 +26,14 @@ def made(count: int = 60) -> tuple[dict[str, list[float]], list[float]]:
 
 
 def test_what_orders_networks_as_training_does_wins() -> None:
-    best, *others = weigh(*made())
+    best, *others = rank_correlations(*made())
     assert (best.name, best.rho, best.tau, best.count) == ("knows all", 1.0, 1.0, 60)
     assert best.wins
     assert not any(other.wins for other in others)
 
 
 def test_what_macs_say_already_is_taken_out() -> None:
-    found = {evidence.name: evidence for evidence in weigh(*made())}
+    found = {correlation.name: correlation for correlation in rank_correlations(*made())}
     assert found["knows what is missing"].partial > 0.9
     assert abs(found["says macs again"].partial) < 0.3
     assert found["says macs again"].gain == pytest.approx(0)
@@ -41,15 +41,17 @@ def test_what_macs_say_already_is_taken_out() -> None:
 
 
 def test_intervals_hold_the_correlation() -> None:
-    for evidence in weigh(*made()):
-        assert evidence.interval[0] <= evidence.rho <= evidence.interval[1] + 1e-9
+    for correlation in rank_correlations(*made()):
+        assert correlation.interval[0] <= correlation.rho <= correlation.interval[1] + 1e-9
 
 
 def test_numbers_that_are_none_are_the_worst() -> None:
     numbers, accuracies = made(20)
     order = np.argsort(accuracies)
     numbers["broken"] = [-math.inf if at in order[:10] else 1.0 for at in range(20)]
-    found = {evidence.name: evidence for evidence in weigh(numbers, accuracies)}
+    found = {
+        correlation.name: correlation for correlation in rank_correlations(numbers, accuracies)
+    }
     assert found["broken"].rho > 0.8
 
 
@@ -57,6 +59,8 @@ def test_numbers_that_are_none_are_the_worst() -> None:
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=12))
 def test_it_is_defined_for_whatever_was_measured(accuracies: list[float]) -> None:
     count = len(accuracies)
-    for evidence in weigh({"params": [1.0] * count, "macs": list(range(count))}, accuracies):
-        assert -1 - 1e-9 <= evidence.rho <= 1 + 1e-9
-        assert not evidence.wins
+    for correlation in rank_correlations(
+        {"params": [1.0] * count, "macs": list(range(count))}, accuracies
+    ):
+        assert -1 - 1e-9 <= correlation.rho <= 1 + 1e-9
+        assert not correlation.wins

@@ -144,8 +144,8 @@ def test_the_test_images_are_looked_at_once_for_the_same_weights(
     found = []
     for name in ("a", "b"):
         point = checkpoint_of(tmp_path / name, chosen, digits, recipe)
-        finalist = retrained(chosen, digits, recipe, point)
-        found.append(look(store, owner, chosen, finalist, digits, test))
+        trained = retrained(chosen, digits, recipe, point)
+        found.append(look(store, owner, chosen, trained, digits, test))
     assert found[0] == found[1]
     assert len(store.exports(owner)) == 1
 

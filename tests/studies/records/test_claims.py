@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import update
 
 from studies.records import claims as module
-from studies.records.claims import Inheritance, Ledger, Verdict, Watch
+from studies.records.claims import Claims, Inheritance, Verdict, Watch
 from studies.records.processes import Process
 from studies.records.store import Store
 from studies.records.tables import Driver, Study
 from tests.examples import architecture, evaluation, study
 
-Open = Callable[[], Ledger]
+Open = Callable[[], Claims]
 EPOCHS = 6
 
 
@@ -32,14 +32,14 @@ def owner(store: Store) -> Study:
 
 
 @pytest.fixture
-def ledger(store: Store, owner: Study) -> Iterator[Open]:
+def claims(store: Store, owner: Study) -> Iterator[Open]:
     """Opens ledgers, of searches that all live in this process."""
     with ExitStack() as opened:
-        yield lambda: opened.enter_context(Ledger(store, owner))
+        yield lambda: opened.enter_context(Claims(store, owner))
 
 
-def test_an_architecture_is_claimed_once(ledger: Open) -> None:
-    first, second = ledger(), ledger()
+def test_an_architecture_is_claimed_once(claims: Open) -> None:
+    first, second = claims(), claims()
     assert first.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.MINE
     assert second.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.TAKEN
     assert second.claim(architecture(2), EPOCHS, room=9 * EPOCHS) is Verdict.MINE
@@ -48,8 +48,8 @@ def test_an_architecture_is_claimed_once(ledger: Open) -> None:
     )
 
 
-def test_an_architecture_that_was_trained_is_not_claimed_again(ledger: Open, owner: Study) -> None:
-    first, second = ledger(), ledger()
+def test_an_architecture_that_was_trained_is_not_claimed_again(claims: Open, owner: Study) -> None:
+    first, second = claims(), claims()
     first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
     first.record(evaluation(owner, 1, 0.5))
     assert second.claim(architecture(1), EPOCHS, room=9 * EPOCHS) is Verdict.NEWS
@@ -61,8 +61,8 @@ def test_an_architecture_that_was_trained_is_not_claimed_again(ledger: Open, own
     )
 
 
-def test_all_searches_together_keep_to_the_budget(ledger: Open, owner: Study) -> None:
-    first, second = ledger(), ledger()
+def test_all_searches_together_keep_to_the_budget(claims: Open, owner: Study) -> None:
+    first, second = claims(), claims()
     assert first.claim(architecture(1), EPOCHS, room=2 * EPOCHS) is Verdict.MINE
     assert second.claim(architecture(2), EPOCHS, room=2 * EPOCHS) is Verdict.MINE
     assert first.claim(architecture(3), EPOCHS, room=2 * EPOCHS) is Verdict.FULL
@@ -79,19 +79,17 @@ def test_many_searches_at_once_share_the_work_without_doubles(store: Store, owne
 
     def drive(_: int) -> list[int]:
         mine = []
-        with Ledger(store, owner) as books:
+        with Claims(store, owner) as own:
             finished = 0
             start.wait()
             for number in range(40):
                 while (
-                    verdict := books.claim(
-                        architecture(number), EPOCHS, (budget - finished) * EPOCHS
-                    )
+                    verdict := own.claim(architecture(number), EPOCHS, (budget - finished) * EPOCHS)
                 ) is Verdict.NEWS:
-                    finished += len(books.news())
+                    finished += len(own.news())
                 if verdict is Verdict.MINE:
                     mine.append(number)
-                    finished += books.record(evaluation(owner, number, 0.5))
+                    finished += own.record(evaluation(owner, number, 0.5))
         return mine
 
     with ThreadPoolExecutor(4) as pool:
@@ -102,29 +100,29 @@ def test_many_searches_at_once_share_the_work_without_doubles(store: Store, owne
 
 
 def test_what_a_search_leaves_behind_goes_to_the_next_one(store: Store, owner: Study) -> None:
-    with Ledger(store, owner) as first:
+    with Claims(store, owner) as first:
         first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
         first.claim(architecture(2), EPOCHS, room=9 * EPOCHS)
-        with Ledger(store, owner) as second:
+        with Claims(store, owner) as second:
             assert second.inherit() == [], "the first still works on them"
-    with Ledger(store, owner) as third, Ledger(store, owner) as fourth:
+    with Claims(store, owner) as third, Claims(store, owner) as fourth:
         assert third.inherit() == [left(1), left(2)]
         assert fourth.inherit() == []
         assert third.inherit() == [], "once is enough"
         third.record(evaluation(owner, 1, 0.5))
-    with Ledger(store, owner) as fifth:
+    with Claims(store, owner) as fifth:
         assert fifth.inherit() == [left(2)]
 
 
 CLAIM_AND_WAIT = """
 import sys, time
-from studies.records.claims import Inheritance, Ledger
+from studies.records.claims import Inheritance, Claims
 from studies.records.store import Store
 from tests.examples import architecture
 store = Store(sys.argv[1])
-with Ledger(store, store.study("s")) as books:
-    books.inherit()
-    books.claim(architecture(1), 6, room=54)
+with Claims(store, store.study("s")) as own:
+    own.inherit()
+    own.claim(architecture(1), 6, room=54)
     print("claimed", flush=True)
     time.sleep(60)
 """
@@ -133,7 +131,7 @@ with Ledger(store, store.study("s")) as books:
 def test_what_killed_searches_trained_is_counted_as_lost(
     store: Store, url: str, owner: Study
 ) -> None:
-    with Ledger(store, owner) as witness:
+    with Claims(store, owner) as witness:
         for losses in (1, 2):
             child = subprocess.Popen(
                 [sys.executable, "-c", CLAIM_AND_WAIT, url], stdout=subprocess.PIPE, text=True
@@ -152,7 +150,7 @@ def test_what_killed_searches_trained_is_counted_as_lost(
 def test_the_last_to_leave_looks_after_what_the_killed_have_recorded(
     store: Store, url: str, owner: Study
 ) -> None:
-    with Ledger(store, owner) as last:
+    with Claims(store, owner) as last:
         last.record(evaluation(owner, 1, 0.5))
         assert last.orphaned() == [], "nobody was killed"
         child = subprocess.Popen(
@@ -162,19 +160,19 @@ def test_the_last_to_leave_looks_after_what_the_killed_have_recorded(
         child.stdout.readline()
         child.kill()
         child.communicate()
-        with Ledger(store, owner) as other:
+        with Claims(store, owner) as other:
             assert other.orphaned() == last.orphaned() == [], "each leaves it to the other"
         assert [entry.val_accuracy for entry in last.orphaned()] == [0.5]
-    with Ledger(store, owner) as later:
+    with Claims(store, owner) as later:
         assert later.orphaned() == [], "the first at work adds everything when it begins"
 
 
-def test_a_result_that_came_too_late_is_not_written_twice(ledger: Open, owner: Study) -> None:
-    first, second = ledger(), ledger()
+def test_a_result_that_came_too_late_is_not_written_twice(claims: Open, owner: Study) -> None:
+    first, second = claims(), claims()
     first.claim(architecture(1), EPOCHS, room=9 * EPOCHS)
     assert second.record(evaluation(owner, 1, 0.5)) is True
     assert first.record(evaluation(owner, 1, 0.6)) is False
-    (row,) = ledger().news()
+    (row,) = claims().news()
     assert row.val_accuracy == 0.5
 
 
@@ -182,7 +180,7 @@ def test_it_beats_while_it_lives(
     store: Store, owner: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BEAT_SECONDS", 0.02)
-    with Ledger(store, owner), Ledger(store, owner) as other:
+    with Claims(store, owner), Claims(store, owner) as other:
         (driver,) = other.others()
         latest = time.monotonic() + 20
         while other.others()[0].beats < driver.beats + 3:
@@ -190,8 +188,8 @@ def test_it_beats_while_it_lives(
             time.sleep(0.02)
 
 
-def test_the_first_is_the_one_that_came_before_all_that_are_at_work(ledger: Open) -> None:
-    first, second = ledger(), ledger()
+def test_the_first_is_the_one_that_came_before_all_that_are_at_work(claims: Open) -> None:
+    first, second = claims(), claims()
     assert (first.first, second.first) == (True, False)
 
 
@@ -236,16 +234,16 @@ def test_a_driver_that_beats_is_alive_however_slowly(clock: list[float]) -> None
 
 
 def test_a_machine_restarts_and_its_drivers_are_gone(store: Store, owner: Study) -> None:
-    with Ledger(store, owner), Ledger(store, owner) as other:
+    with Claims(store, owner), Claims(store, owner) as other:
         assert len(other.others()) == 1
         # The same number, but begun at another time: another process has it now.
         store.database.write(lambda session: session.execute(update(Driver).values(began="1")))
         assert other.others() == []
 
 
-def test_room_is_counted_in_epochs_that_are_really_trained(ledger: Open) -> None:
-    books = ledger()
-    assert books.claim(architecture(1), 1, room=4) is Verdict.MINE
-    assert books.claim(architecture(2), 6, room=4, start=4) is Verdict.MINE
-    assert books.claim(architecture(3), 6, room=4) is Verdict.MINE, "the last one may take more"
-    assert books.claim(architecture(4), 1, room=4) is Verdict.FULL
+def test_room_is_counted_in_epochs_that_are_really_trained(claims: Open) -> None:
+    own = claims()
+    assert own.claim(architecture(1), 1, room=4) is Verdict.MINE
+    assert own.claim(architecture(2), 6, room=4, start=4) is Verdict.MINE
+    assert own.claim(architecture(3), 6, room=4) is Verdict.MINE, "the last one may take more"
+    assert own.claim(architecture(4), 1, room=4) is Verdict.FULL

@@ -9,11 +9,11 @@ import pytest
 
 from nas_space.spaces import get
 from studies.records.database import StoreError
-from studies.records.optuna_mirror import BackgroundMirror, Mirror, readable
+from studies.records.optuna_mirror import BackgroundMirror, OptunaMirror, readable
 from studies.records.store import Store
 from tests.examples import architecture, evaluation, study
 
-Opened = Callable[[str], Mirror]
+Opened = Callable[[str], OptunaMirror]
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def test_finished_evaluations_are_trials_with_both_objectives_and_readable_choic
 def test_a_study_of_another_objective_shows_that_one(store: Store, url: str) -> None:
     owner = store.enter(study(objective="activation-memory"))
     entry = evaluation(owner, 0, 0.75, activation_memory=2048, cost=2048.0)
-    with closing(Mirror(url, owner, get("mixed").catalogue())) as shown:
+    with closing(OptunaMirror(url, owner, get("mixed").catalogue())) as shown:
         shown.add(entry)
     with as_optuna_sees_it(url, owner.name) as seen:
         assert seen.metric_names == ["val_accuracy", "activation_memory"]
@@ -112,7 +112,7 @@ def test_a_study_of_the_same_name_that_is_not_ours_is_refused(
 
 def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store, url: str) -> None:
     owner = store.enter(study())
-    with closing(Mirror(url, owner, {"stage1.width": ("8",)})) as narrow:
+    with closing(OptunaMirror(url, owner, {"stage1.width": ("8",)})) as narrow:
         narrow.add(evaluation(owner, 1, 0.5))  # its width is 16
         assert narrow.trouble is not None
 
@@ -120,7 +120,7 @@ def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store
 def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store, url: str) -> None:
     owner = store.enter(study())
     entries = [evaluation(owner, number, 0.5 + number / 20) for number in range(5)]
-    shown = Mirror(url, owner, get("mixed").catalogue())
+    shown = OptunaMirror(url, owner, get("mixed").catalogue())
     with closing(BackgroundMirror(shown)) as behind:
         behind.catch_up(entries[:2])
         for entry in entries[2:]:
@@ -132,7 +132,7 @@ def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store
 
 def test_trouble_in_the_background_is_told(store: Store, url: str) -> None:
     owner = store.enter(study())
-    narrow = Mirror(url, owner, {"stage1.width": ("8",)})
+    narrow = OptunaMirror(url, owner, {"stage1.width": ("8",)})
     with closing(BackgroundMirror(narrow)) as behind:
         behind.add(evaluation(owner, 1, 0.5))  # its width is 16
     assert behind.trouble is not None

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from studies.records.database import StoreError
-from studies.records.pending_results import Outbox
+from studies.records.pending_results import PendingResults
 from studies.records.store import Store
 from studies.records.tables import Evaluation
 from tests.examples import evaluation, study
@@ -17,17 +17,19 @@ COLUMNS = {column.key for column in Evaluation.__mapper__.column_attrs} - {"id",
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
-    return Outbox((tmp_path / "one", tmp_path / "two"))
+def pending(tmp_path: Path) -> PendingResults:
+    return PendingResults((tmp_path / "one", tmp_path / "two"))
 
 
-def test_a_result_comes_back_as_it_was_and_leaves_no_file(outbox: Outbox, store: Store) -> None:
+def test_a_result_comes_back_as_it_was_and_leaves_no_file(
+    pending: PendingResults, store: Store
+) -> None:
     owner = store.enter(study())
     finished, failed = evaluation(owner, 1, 0.5), evaluation(owner, 2, None)
     expected = {e.key: {name: getattr(e, name) for name in COLUMNS} for e in (finished, failed)}
-    outbox.put(finished, b"weights")
-    outbox.put(failed, None)
-    assert outbox.deliver(owner.id, store.record) == 2
+    pending.put(finished, b"weights")
+    pending.put(failed, None)
+    assert pending.deliver(owner.id, store.record) == 2
     rows = store.evaluations(owner)
     times = {row.key: row.created_at for row in rows}
     for row in rows:
@@ -36,55 +38,55 @@ def test_a_result_comes_back_as_it_was_and_leaves_no_file(outbox: Outbox, store:
         assert times[row.key].date() == expected[row.key]["created_at"].date()
     kept = {row.key: store.weights(row) for row in rows}
     assert kept == {finished.key: b"weights", failed.key: None}
-    assert not outbox.folder.exists()
-    assert outbox.deliver(owner.id, store.record) == 0
+    assert not pending.folder.exists()
+    assert pending.deliver(owner.id, store.record) == 0
 
 
-def test_what_the_database_still_refuses_stays(outbox: Outbox, store: Store) -> None:
+def test_what_the_database_still_refuses_stays(pending: PendingResults, store: Store) -> None:
     owner = store.enter(study())
-    outbox.put(evaluation(owner, 1, 0.5), b"weights")
+    pending.put(evaluation(owner, 1, 0.5), b"weights")
 
     def refuse(_: Evaluation, __: Callable[[], bytes] | None) -> bool:
         raise StoreError("still away")
 
     with pytest.raises(StoreError, match="still away"):
-        outbox.deliver(owner.id, refuse)
-    assert outbox.deliver(owner.id, store.record) == 1
+        pending.deliver(owner.id, refuse)
+    assert pending.deliver(owner.id, store.record) == 1
 
 
 def test_the_second_folder_takes_what_the_first_does_not(tmp_path: Path, store: Store) -> None:
     owner = store.enter(study())
     (tmp_path / "file").write_text("in the way")
-    box = Outbox((tmp_path / "file" / "x", tmp_path / "two"))
+    box = PendingResults((tmp_path / "file" / "x", tmp_path / "two"))
     box.put(evaluation(owner, 1, 0.5), b"weights")
     assert box.folder == tmp_path / "two"
     assert box.deliver(owner.id, store.record) == 1
-    closed = Outbox((tmp_path / "file" / "x",))
+    closed = PendingResults((tmp_path / "file" / "x",))
     with pytest.raises(StoreError, match=r"nor can its result be kept .*Not a directory"):
         closed.put(evaluation(owner, 2, 0.5), None)
 
 
-def test_a_damaged_file_is_named_and_left_alone(outbox: Outbox, store: Store) -> None:
+def test_a_damaged_file_is_named_and_left_alone(pending: PendingResults, store: Store) -> None:
     owner = store.enter(study())
-    outbox.put(evaluation(owner, 1, 0.5), None)
-    (path,) = outbox.folder.iterdir()
+    pending.put(evaluation(owner, 1, 0.5), None)
+    (path,) = pending.folder.iterdir()
     path.write_text("{}")
     with pytest.raises(StoreError, match="cannot be read") as caught:
-        outbox.deliver(owner.id, store.record)
+        pending.deliver(owner.id, store.record)
     assert str(path) in str(caught.value)
     assert path.exists()
 
 
 @pytest.mark.parametrize("change", [{"val_accuracy": 7}, {"macs": "x"}, {"status": "running"}])
 def test_a_result_that_no_search_has_written_is_refused(
-    change: dict[str, object], outbox: Outbox, store: Store
+    change: dict[str, object], pending: PendingResults, store: Store
 ) -> None:
     owner = store.enter(study())
-    outbox.put(evaluation(owner, 1, 0.5), None)
-    (path,) = outbox.folder.iterdir()
+    pending.put(evaluation(owner, 1, 0.5), None)
+    (path,) = pending.folder.iterdir()
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(StoreError, match="cannot be read"):
-        outbox.deliver(owner.id, store.record)
+        pending.deliver(owner.id, store.record)
     assert store.evaluations(owner) == []
 
 
@@ -93,8 +95,10 @@ def test_each_study_of_each_database_has_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     urls = ["sqlite:///a.db", "sqlite:///b.db", "postgresql+psycopg://u:p@h/d"]
-    boxes = {Outbox.of(make_url(url), name) for url in urls for name in "xy"}
+    boxes = {PendingResults.of(make_url(url), name) for url in urls for name in "xy"}
     assert len(boxes) == 6
     absolute = f"sqlite:///{tmp_path / 'a.db'}"
-    assert Outbox.of(make_url(absolute), "x") in boxes, "the same file, whatever the spelling"
+    assert PendingResults.of(make_url(absolute), "x") in boxes, (
+        "the same file, whatever the spelling"
+    )
     assert all(box.folders[0].parent == tmp_path for box in boxes)

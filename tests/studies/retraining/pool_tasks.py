@@ -1,4 +1,4 @@
-"""What processes of a crew do in tests; they find it by its name."""
+"""What processes of a pool do in tests; they find it by its name."""
 
 import os
 import signal

@@ -11,13 +11,13 @@ import psutil
 import pytest
 
 from studies.retraining.process_pool import Lost, side_by_side
-from tests.studies.retraining import pool_tasks as crewmen
+from tests.studies.retraining import pool_tasks
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_a_process_that_dies_takes_its_own_task_with_it_and_no_other() -> None:
-    with closing(side_by_side(crewmen.start, range(8), 2)) as results:
+    with closing(side_by_side(pool_tasks.start, range(8), 2)) as results:
         found = dict(results)
     assert {task: found[task] for task in (0, 1, 2, 6, 7)} == {0: 0, 1: 1, 2: 4, 6: 36, 7: 49}
     reasons = [lost.reason for task in (3, 4, 5) if isinstance(lost := found[task], Lost)]
@@ -29,19 +29,19 @@ def test_a_process_that_dies_takes_its_own_task_with_it_and_no_other() -> None:
 
 
 def test_a_process_that_cannot_start_is_a_reason() -> None:
-    assert dict(side_by_side(crewmen.refuse, [1], 3)) == {1: Lost("MemoryError: no room")}
+    assert dict(side_by_side(pool_tasks.refuse, [1], 3)) == {1: Lost("MemoryError: no room")}
 
 
 def test_no_tasks_start_no_process() -> None:
-    assert list(side_by_side(crewmen.start, [], 2)) == []
+    assert list(side_by_side(pool_tasks.start, [], 2)) == []
 
 
 def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from studies.retraining.process_pool import side_by_side\n"
-        "from tests.studies import crewmen\n"
-        "list(side_by_side(crewmen.sleep, [sys.argv[1]], 1))\n"
+        "from tests.studies import pool_tasks\n"
+        "list(side_by_side(pool_tasks.sleep, [sys.argv[1]], 1))\n"
     )
     path = tmp_path / "pid"
     with subprocess.Popen(

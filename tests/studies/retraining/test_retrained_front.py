@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from studies.pareto.front import front
 from studies.records.tables import Evaluation, Retraining
-from studies.retraining.plan import Plan
+from studies.retraining.plan import RetrainingPlan
 from studies.retraining.retrained_front import (
     Fidelity,
     NotRetrainedError,
-    Redrawn,
+    RetrainedFront,
     means_of,
-    redrawn,
+    retrained_front,
 )
 from studies.retraining.summary import as_json, curse_of
 from tests.examples import evaluation, study
@@ -50,9 +50,9 @@ def rows(
     ]
 
 
-def found(*accuracies: Sequence[float | None], fidelity: Fidelity | None = None) -> Redrawn:
+def found(*accuracies: Sequence[float | None], fidelity: Fidelity | None = None) -> RetrainedFront:
     trained = [row for m, mine in zip(MEMBERS, accuracies, strict=True) for row in rows(m, mine)]
-    return redrawn(MEMBERS, trained, fidelity)
+    return retrained_front(MEMBERS, trained, fidelity)
 
 
 def test_the_front_is_drawn_from_means_and_not_from_the_number_of_the_search() -> None:
@@ -66,7 +66,7 @@ def test_the_front_is_drawn_from_means_and_not_from_the_number_of_the_search() -
 
 def test_a_standing_says_whom_it_had_to_beat_and_whether_that_is_clear() -> None:
     new = found([0.70, 0.701], [0.900, 0.901], [0.84, 0.94])
-    first, second, third = (new.standing(finalist) for finalist in new.finalists)
+    first, second, third = (new.comparison(finalist) for finalist in new.finalists)
     assert first is not None
     assert (first.stays, first.rival, first.clear) == (True, None, True)
     assert second is not None
@@ -79,10 +79,10 @@ def test_a_standing_says_whom_it_had_to_beat_and_whether_that_is_clear() -> None
 
 def test_of_one_seed_nothing_is_clear() -> None:
     new = found([0.1], [0.5], [0.9])
-    standing = new.standing(new.finalists[2])
-    assert standing is not None
-    assert standing.stays
-    assert not standing.clear
+    comparison = new.comparison(new.finalists[2])
+    assert comparison is not None
+    assert comparison.stays
+    assert not comparison.clear
 
 
 def test_the_winners_curse_is_the_mean_over_members_with_its_interval() -> None:
@@ -96,7 +96,7 @@ def test_the_winners_curse_is_the_mean_over_members_with_its_interval() -> None:
 def test_another_fidelity_measures_no_winners_curse() -> None:
     full = Fidelity("full", 60)
     trained = [row for m in MEMBERS for row in rows(m, [0.9, 0.9], full)]
-    new = redrawn(MEMBERS, trained)
+    new = retrained_front(MEMBERS, trained)
     assert new.fidelity == full
     assert new.curse is None
     assert "no winner's curse" in curse_of(new)
@@ -106,23 +106,23 @@ def test_only_a_fidelity_of_all_members_is_taken_and_of_these_the_longest() -> N
     long, longer = Fidelity("quick", 12), Fidelity("full", 60)
     trained = [row for m in MEMBERS for f in (QUICK, long) for row in rows(m, [0.9], f)]
     trained += rows(MEMBERS[0], [0.99], longer)
-    assert redrawn(MEMBERS, trained).fidelity == long
+    assert retrained_front(MEMBERS, trained).fidelity == long
     with pytest.raises(NotRetrainedError, match="of 3 members of the front 1 were trained again"):
-        redrawn(MEMBERS, trained, longer)
+        retrained_front(MEMBERS, trained, longer)
 
 
 def test_what_was_never_trained_again_is_refused() -> None:
     with pytest.raises(NotRetrainedError, match="of 3 members of the front 0 were trained again"):
-        redrawn(MEMBERS, [])
+        retrained_front(MEMBERS, [])
     with pytest.raises(NotRetrainedError, match="no finished evaluations yet"):
-        redrawn([], [])
+        retrained_front([], [])
 
 
 def test_the_seed_of_the_search_and_other_networks_do_not_count() -> None:
     trained = [row for m in MEMBERS for row in rows(m, [0.9])]
     biased = Retraining(evaluation_id=10, recipe="quick", epochs=6, seed=0, val_accuracy=1.0)
     strange = Retraining(evaluation_id=99, recipe="quick", epochs=6, seed=1, val_accuracy=1.0)
-    new = redrawn(MEMBERS, [*trained, biased, strange])
+    new = retrained_front(MEMBERS, [*trained, biased, strange])
     assert [f.val_accuracy for f in new.finalists] == [0.9] * 3
     assert list(means_of(MEMBERS[0], [*trained, biased, strange])) == [QUICK]
     assert means_of(MEMBERS[0], [*trained, biased])[QUICK].value == 0.9
@@ -131,7 +131,7 @@ def test_the_seed_of_the_search_and_other_networks_do_not_count() -> None:
 def test_a_member_whose_trainings_all_failed_is_in_no_front_but_in_the_report() -> None:
     new = found([None, None], [0.8, None], [0.9, 0.9])
     assert [finalist.number for finalist in new.front] == [1, 2]
-    assert new.standing(new.finalists[0]) is None
+    assert new.comparison(new.finalists[0]) is None
     first, second, _ = as_json(new)["finalists"]
     assert (first["val_accuracy"], first["n"], first["failed"]) == (None, 0, 2)
     assert (second["val_accuracy"], second["n"], second["failed"]) == (0.8, 1, 1)
@@ -149,21 +149,21 @@ def test_who_stays_is_who_is_on_the_front_of_means(
 ) -> None:
     members = [member(number, 0.5, macs) for number, (macs, _) in enumerate(drawn)]
     trained = [row for m, (_, mine) in zip(members, drawn, strict=True) for row in rows(m, mine)]
-    new = redrawn(members, trained)
+    new = retrained_front(members, trained)
     kept = {f.number for f in front(new.finalists)}
     for finalist in new.finalists:
-        standing = new.standing(finalist)
-        assert standing is not None
-        assert standing.stays == (finalist.number in kept)
-        if standing.rival is not None and not math.isclose(
-            standing.rival.val_accuracy or 0, finalist.val_accuracy or 0
+        comparison = new.comparison(finalist)
+        assert comparison is not None
+        assert comparison.stays == (finalist.number in kept)
+        if comparison.rival is not None and not math.isclose(
+            comparison.rival.val_accuracy or 0, finalist.val_accuracy or 0
         ):
-            beaten = (standing.rival.val_accuracy or 0) > (finalist.val_accuracy or 0)
-            assert standing.stays or beaten or standing.rival.cost == finalist.cost
+            beaten = (comparison.rival.val_accuracy or 0) > (finalist.val_accuracy or 0)
+            assert comparison.stays or beaten or comparison.rival.cost == finalist.cost
 
 
 def test_a_plan_gives_every_member_its_first_seed_before_any_gets_its_second() -> None:
-    plan = Plan(MEMBERS, QUICK, 2)
+    plan = RetrainingPlan(MEMBERS, QUICK, 2)
     tasks = plan.missing([], Random(0))
     assert plan.total == len(tasks) == 6
     assert {task.evaluation_id for task in tasks[:3]} == {10, 11, 12}
@@ -172,9 +172,9 @@ def test_a_plan_gives_every_member_its_first_seed_before_any_gets_its_second() -
 
 def test_a_plan_leaves_out_what_is_done_and_what_failed_unless_it_is_tried_again() -> None:
     done = rows(MEMBERS[0], [0.9, None])
-    left = [task.identity for task in Plan(MEMBERS, QUICK, 2).missing(done, Random(0))]
+    left = [task.identity for task in RetrainingPlan(MEMBERS, QUICK, 2).missing(done, Random(0))]
     assert sorted(left) == [(11, 1), (11, 2), (12, 1), (12, 2)]
-    again = Plan(MEMBERS, QUICK, 2, again=True)
+    again = RetrainingPlan(MEMBERS, QUICK, 2, again=True)
     assert (10, 2) in [task.identity for task in again.missing(done, Random(0))]
     assert again.failed(done) == done[1:]
-    assert len(Plan(MEMBERS, Fidelity("full", 6), 2).missing(done, Random(0))) == 6
+    assert len(RetrainingPlan(MEMBERS, Fidelity("full", 6), 2).missing(done, Random(0))) == 6
