@@ -22,7 +22,6 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
-from nas_space.architecture import Architecture
 from searchers.ray.cluster import Cluster
 from searchers.setup import set_up
 from searchers.terminal import arguments, command
@@ -242,7 +241,7 @@ def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
             "trial": entry.number,
             **{column: getattr(entry, column) for column in _COLUMNS},
             "status": entry.status.value,
-            "architecture": Architecture.from_json(entry.architecture),
+            "architecture": entry.parsed_architecture,
         }
         for entry in entries
     ]

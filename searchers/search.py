@@ -28,7 +28,7 @@ from studies.records.store import Store
 from studies.records.tables import Driver, Study
 
 _PATIENCE_SECONDS = 180.0
-"""Seconds that a search waits for its database before it stops."""
+"""That a search waits for its database before it stops."""
 
 
 def training(setup: SearchSetup, resources: Resources) -> Job:

@@ -14,7 +14,6 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import get_note, save_note, wsgi
 
 from nas_space import spaces
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, short
 from nas_space.space import UnknownSpaceError
 from studies.analysis.layer_costs import layer_costs, task_of
@@ -106,7 +105,7 @@ def _write_notes(shown: optuna.Study, study: Study, members: list[Evaluation]) -
 
 def note(evaluation: Evaluation, study: Study) -> str:
     """A network layer by layer, as a table in Markdown."""
-    layers = list(layer_costs(Architecture.from_json(evaluation.architecture), task_of(study)))
+    layers = list(layer_costs(evaluation.parsed_architecture, task_of(study)))
     total = sum(row.macs for row in layers)
     head = "| layer | convolution | channels | MACs | share |\n| --- | --- | --- | --- | --- |\n"
     return f"On the front: {short(total)} MACs (multiply-adds per image).\n\n{head}" + "\n".join(

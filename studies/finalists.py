@@ -4,9 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -14,26 +12,23 @@ from nas_space.cli import Parser, console, positive, spoken
 from studies import images, objective
 from studies.arguments import DEFAULT_URL, add_study_arguments
 from studies.cli import CommandError, run
-from studies.pareto.front import front
-from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Retraining, Study
 from studies.retraining import summary
-from studies.retraining.plan import RetrainingPlan, RetrainingTask
+from studies.retraining.plan import RetrainingPlan
 from studies.retraining.process_pool import Lost, side_by_side
-from studies.retraining.progress import Progress
+from studies.retraining.progress import RetrainingProgress
 from studies.retraining.retrained_front import (
     Fidelity,
     NotRetrainedError,
     RetrainedFront,
     retrained_front,
 )
-from studies.retraining.training import Trained, Training, workers
+from studies.retraining.training import Training, workers
+from studies.retraining.work import Work
 from trainers import recipes
 from trainers.recipes import Recipe
 
-_PATIENCE_SECONDS = 180.0
-"""Seconds to wait for a database that is away: a training that has ended is paid for."""
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
 """That databases keep."""
@@ -49,7 +44,7 @@ def _main() -> int:
     with closing(Store(arguments.storage, on_wait=_say_waiting)) as store:
         study = store.study(arguments.study)
         recipe = _recipe(study, arguments.recipe, arguments.epochs)
-        members = front(complete(store.evaluations(study), study))
+        members = store.front(study)
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
         if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
@@ -68,50 +63,6 @@ def _main() -> int:
         return _say_failures(found, plan.failed(rows))
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The trainings of one command.
-
-    Attributes:
-        store: takes the results.
-        study: that they belong to.
-        plan: which they are.
-        recipe: how each is trained.
-    """
-
-    store: Store
-    study: Study
-    plan: RetrainingPlan
-    recipe: Recipe
-
-    def left(self, tasks: list[RetrainingTask], progress: Progress) -> Iterator[RetrainingTask]:
-        """Of some tasks those that no other command has done by the time it is their turn."""
-        for task in tasks:
-            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE_SECONDS))
-            progress.others(len(settled))
-            if task.identity not in settled:
-                yield task
-
-    def record(self, task: RetrainingTask, result: Trained | Lost) -> None:
-        """Write a result down, unless another command had it before."""
-        row = Retraining(
-            evaluation_id=task.evaluation_id,
-            recipe=self.plan.fidelity.recipe,
-            epochs=self.plan.fidelity.epochs,
-            seed=task.seed,
-            versions={},
-        )
-        if isinstance(result, Lost):
-            row.error = result.reason
-        else:
-            row.device, row.error, row.versions = result.device, result.error, result.versions
-            if result.outcome is not None:
-                row.val_accuracy = result.outcome.val_accuracy
-                row.train_loss = result.outcome.train_loss
-                row.seconds = result.outcome.seconds
-        self.store.record_retraining(row, _PATIENCE_SECONDS)
-
-
 def _work(work: Work, arguments: argparse.Namespace) -> None:
     """Train what is missing."""
     plan = work.plan
@@ -126,7 +77,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
         f"{plan.fidelity}: {len(tasks)} of {plan.total} trainings to do, {count} at a time"
     )
     try:
-        with Progress(plan.total, plan.total - len(tasks), count) as progress:
+        with RetrainingProgress(plan.total, plan.total - len(tasks), count) as progress:
             left = work.left(tasks, progress)
             with closing(side_by_side(Training(data, work.recipe), left, count)) as results:
                 for task, result in results:

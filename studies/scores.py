@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from nas_space.cli import Parser, console
-from studies.analysis.rank_correlation import RankCorrelation, rank_correlations
+from studies.analysis.rank_correlation import RankCorrelation, baselines, rank_correlations
 from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
@@ -38,12 +38,8 @@ def _main() -> int:
     evaluations = store.evaluations(study)
     known = [e for e in complete(evaluations, study) if e.status is Status.FINISHED]
     suffice(study, known)
-    free = {
-        "params": [float(entry.params) for entry in known],
-        "macs": [float(entry.macs) for entry in known],
-    }
     correlations = rank_correlations(
-        free | of(known, study, arguments.dataset, arguments.data_dir),
+        baselines(known) | of(known, study, arguments.dataset, arguments.data_dir),
         [e.val_accuracy or 0 for e in known],
     )
     if arguments.json:
@@ -65,14 +61,7 @@ def _table(correlations: Sequence[RankCorrelation]) -> Table:
         drawn.add_column(heading, justify="left" if heading == "number" else "right")
     drawn.add_column("wins")
     for row in correlations:
-        drawn.add_row(
-            row.name,
-            f"{row.rho:.2f}",
-            f"{row.interval[0]:.2f} to {row.interval[1]:.2f}",
-            f"{row.tau:.2f}",
-            f"{row.partial:.2f}",
-            "yes" if row.wins else "no",
-        )
+        drawn.add_row(*row.texts)
     return drawn
 
 

@@ -5,7 +5,6 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
 from studies.analysis.layer_costs import LayerCost, layer_costs, task_of
 from studies.arguments import add_study_arguments
@@ -40,7 +39,7 @@ def _main() -> int:
             f"no trial {arguments.trial!r} in study {study.name}; "
             + (f"it has 0 to {len(evaluations) - 1}" if evaluations else "it has none yet")
         )
-    layers = list(layer_costs(Architecture.from_json(shown.architecture), task_of(study)))
+    layers = list(layer_costs(shown.parsed_architecture, task_of(study)))
     if arguments.json:
         print(json.dumps(_as_json(shown, layers), indent=2))  # noqa: T201
         return 0

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nas_space.architecture import Architecture
 from nas_space.network import build
+from studies.records.reasons import reason_of
 from trainers import devices
 from trainers.checkpoints import Baggage, CheckpointError
 from trainers.data import SearchData
@@ -58,8 +59,7 @@ class Evaluator:
         except torch.AcceleratorError:
             raise
         except Exception as error:  # noqa: BLE001 - a failing trial is a row, not an end
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            return {"error": reason, "device": device}
+            return {"error": reason_of(error), "device": device}
         finally:
             if self._device.where.type == "cuda":
                 # Other workers share the GPU; what this one keeps they cannot have.

@@ -76,7 +76,7 @@ class Proposer:
         if len(finished) > _MEMORY:
             finished = memorable(finished, _KEPT)
         for evaluation in finished:
-            labels = self._space.encode(Architecture.from_json(evaluation.architecture))
+            labels = self._space.encode(evaluation.parsed_architecture)
             if labels is not None and evaluation.val_accuracy is not None:
                 observation = Observation(
                     labels, evaluation.val_accuracy, evaluation.cost, evaluation.epochs

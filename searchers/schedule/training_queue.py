@@ -111,7 +111,7 @@ class TrainingQueue:
         self._rungs.leave(promotion.key, promotion.epochs)
         known = self._architectures.pop(promotion.key)
         if isinstance(known, Evaluation):
-            known = Architecture.from_json(known.architecture)
+            known = known.parsed_architecture
         return Assignment(self._proposer.known(known), promotion.epochs, promotion.start)
 
     def _remember(self, key: str, epochs: int, known: Architecture | Evaluation) -> None:

@@ -6,7 +6,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_space.architecture import Architecture
 from nas_space.cli import duration
 from searchers.schedule.counts import Snapshot
 from studies.objective import Objective
@@ -62,7 +61,7 @@ def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
             str(member.number),
             f"{member.val_accuracy:.2%}",
             objective.write(member.cost),
-            str(Architecture.from_json(member.architecture)),
+            str(member.parsed_architecture),
         )
     return table
 

@@ -1,27 +1,24 @@
 """A search as its user sees it: what is said before, the progress, the result."""
 
 import logging
-import shlex
 import sys
 import warnings
 
 import optuna
 
 from nas_space.architecture import InvalidArchitectureError
-from nas_space.cli import INTERRUPTED, console, runner
+from nas_space.cli import INTERRUPTED, console
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
 from searchers.schedule.proposals import SamplerFailedError
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from searchers.setup import SearchSetup
-from searchers.terminal.progress import Progress
+from searchers.terminal.progress import SearchProgress
 from studies import objective
-from studies.arguments import DEFAULT_URL
-from studies.pareto.front import front
+from studies.cli import typed
 from studies.pareto.table import table
 from studies.records.database import StoreError
-from studies.records.fidelity import complete
 
 BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
 """What can be wrong with the settings still, once the search was set up."""
@@ -41,7 +38,7 @@ def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding
     """Run the search, and say what it is and how far; see `search`."""
     if not settings.verbose:
         _hush()
-    with Progress(setup.objective) as progress:
+    with SearchProgress(setup.objective) as progress:
         return search(settings, setup, cluster, _announce, progress.show, _say_waiting)
 
 
@@ -93,7 +90,7 @@ def _say_waiting(reason: str) -> None:
 
 def _conclude(settings: Settings, finding: Finding) -> int:
     end, store = finding.end, finding.store
-    members = front(complete(store.evaluations(finding.study), finding.study))
+    members = store.front(finding.study)
     failed = f", {end.failed} failed" if end.failed else ""
     if members:
         console().print(table(members, objective.of(finding.study)))
@@ -107,7 +104,7 @@ def _conclude(settings: Settings, finding: Finding) -> int:
             "limits as they came" + "; the others were mutated until they were" * mutated
         )
     if members:
-        print("\nnext:\n" + "\n".join(f"  {runner()}{step}" for step in _next_steps(finding)))  # noqa: T201
+        print("\nnext:\n" + "\n".join(f"  {step}" for step in _next_steps(finding)))  # noqa: T201
     if finding.trouble is not None:
         _say(f"optuna-dashboard does not show everything yet ({finding.trouble})")
     if finding.over_because is None:
@@ -120,15 +117,11 @@ def _conclude(settings: Settings, finding: Finding) -> int:
 
 
 def _next_steps(finding: Finding) -> list[str]:
-    url = shlex.quote(finding.store.shown_url)
-    where = "" if finding.store.shown_url == DEFAULT_URL else f" --storage {url}"
-    study = f"--study {shlex.quote(finding.study.name)}{where}"
-    return [
-        f"python -m studies.report {study}",
-        f"python -m studies.dashboard {study}",
-        f"python -m studies.finalists {study}",
-        f"python -m studies.export {study} --knee --retrain --output exported",
-    ]
+    report, dashboard, finalists, export = (
+        typed(command, finding.study.name, finding.store.shown_url)
+        for command in ("report", "dashboard", "finalists", "export")
+    )
+    return [report, dashboard, finalists, f"{export} --knee --retrain --output exported"]
 
 
 def _say(line: str) -> None:

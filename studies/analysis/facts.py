@@ -90,7 +90,7 @@ class Facts:
     @cached_property
     def architectures(self) -> dict[int, Architecture]:
         """Of the full trainings, by number."""
-        return {e.number: Architecture.from_json(e.architecture) for e in self.complete}
+        return {e.number: e.parsed_architecture for e in self.complete}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """What a number says of accuracy: rank correlations, and whether it beats those that are free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+
+from studies.records.tables import Evaluation
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
@@ -41,6 +43,25 @@ class RankCorrelation:
     def wins(self) -> bool:
         """Whether it is clearly better than the better baseline."""
         return self.name not in BASELINES and self.gain_interval[0] > 0
+
+    @property
+    def texts(self) -> list[str]:
+        """As a row of a table: name, rho, its interval, tau, the partial one, whether it wins."""
+        low, high = self.interval
+        return [
+            self.name,
+            f"{self.rho:.2f}",
+            f"{low:.2f} to {high:.2f}",
+            f"{self.tau:.2f}",
+            f"{self.partial:.2f}",
+            "yes" if self.wins else "no",
+        ]
+
+
+def baselines(evaluations: Iterable[Evaluation]) -> dict[str, list[float]]:
+    """The numbers of `BASELINES` for each network."""
+    known = list(evaluations)
+    return {name: [float(getattr(entry, name)) for entry in known] for name in BASELINES}
 
 
 def rank_correlations(

@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.network import build
 from studies.analysis.rank_correlation import FEWEST
 from studies.cli import CommandError
@@ -51,7 +50,7 @@ def of(
             score(
                 which,
                 build(
-                    Architecture.from_json(entry.architecture),
+                    entry.parsed_architecture,
                     data.shape[0],
                     len(data.classes),
                     seed=entry.seed,

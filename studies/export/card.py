@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Measured, Record
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
@@ -118,7 +117,7 @@ class Card:
         """The card as Markdown."""
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
-        architecture = Architecture.from_json(chosen.architecture)
+        architecture = chosen.parsed_architecture
         layers = (
             f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
             + ", stride 2" * (layer.stride > 1)

@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import BundleError, Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
@@ -87,7 +86,7 @@ def export(arguments: argparse.Namespace) -> None:
         chosen = choose_among(
             anew.front, rule, lambda member: _seconds(member.evaluation, study)
         ).evaluation
-    _say(f"trial {chosen.number}: {Architecture.from_json(chosen.architecture)}")
+    _say(f"trial {chosen.number}: {chosen.parsed_architecture}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
         raise CommandError(
@@ -143,7 +142,7 @@ def _told(record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int)
 
 def _seconds(member: Evaluation, study: Study) -> float:
     """How long a network of the front takes for one image on this machine."""
-    architecture, shape = Architecture.from_json(member.architecture), study.dataset["shape"]
+    architecture, shape = member.parsed_architecture, study.dataset["shape"]
     network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
     seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
     _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")

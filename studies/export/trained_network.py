@@ -9,7 +9,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Bundle, Measured, Preprocessing, Record
 from nas_space.network import build
 from studies.cli import CommandError
@@ -80,9 +79,7 @@ def retrained(
     data = dataset.search
     # Not the search's seed: what was chosen for its luck is not to keep it.
     seed = chosen.seed + 1
-    network = build(
-        Architecture.from_json(chosen.architecture), data.shape[0], len(data.classes), seed=seed
-    )
+    network = build(chosen.parsed_architecture, data.shape[0], len(data.classes), seed=seed)
     outcome = Trainer(data, recipe, devices.best(min(data.shape[1:]))).train(
         network, seed=seed, on_epoch=EpochLines(recipe.epochs), checkpoint=checkpoint
     )
@@ -106,7 +103,7 @@ def look(
         if export.weights == digest:
             return Measured(export.test_accuracy, len(test), recipe, epochs, seed)
     data = dataset.search
-    network = build(Architecture.from_json(chosen.architecture), data.shape[0], len(data.classes))
+    network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))
     network.load_state_dict(trained.weights)
     accuracy = evaluate(network, test, data, device=devices.best(min(data.shape[1:])))
     store.record_export(
@@ -130,5 +127,5 @@ def bundle_of(
     """The network with all that is needed to ship it."""
     data = dataset.search
     preprocessing = Preprocessing(data.shape, data.mean, data.std, data.classes)
-    architecture = Architecture.from_json(chosen.architecture)
+    architecture = chosen.parsed_architecture
     return Bundle.assemble(architecture, preprocessing, record, trained.weights)

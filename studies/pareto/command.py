@@ -11,9 +11,7 @@ from nas_space.cli import Parser, console
 from studies import objective as objectives
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
-from studies.pareto.front import front
 from studies.pareto.table import table
-from studies.records.fidelity import complete
 from studies.records.tables import Evaluation
 from studies.retraining import summary
 from studies.retraining.retrained_front import NotRetrainedError, retrained_front
@@ -54,7 +52,7 @@ def _main() -> int:
     arguments = parser.parse_args()
     store = open_store(arguments)
     study = store.study(arguments.study)
-    members = front(complete(store.evaluations(study), study))
+    members = store.front(study)
     rows = [_as_json(member) for member in members]
     drawn = table(members, objectives.of(study))
     if arguments.retrained:

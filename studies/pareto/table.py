@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import short
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
@@ -37,7 +36,7 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
         drawn.add_column(heading, justify="right", no_wrap=True)
     drawn.add_column("key", no_wrap=True)
-    architectures = [Architecture.from_json(member.architecture) for member in members]
+    architectures = [member.parsed_architecture for member in members]
     drawn.add_column(legend(architectures), overflow="fold")
     for member, architecture in zip(members, architectures, strict=True):
         drawn.add_row(

@@ -175,7 +175,7 @@ class Claims:
                     claim.driver_id = self._id
                     claim.losses += not driver.ended
                 if left or (driver.id == self._id and _work(claim) not in self._held):
-                    architecture = Architecture.from_json(claim.architecture)
+                    architecture = claim.parsed_architecture
                     found[_work(claim)] = Inheritance(
                         architecture, claim.epochs, claim.start, claim.losses
                     )

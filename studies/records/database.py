@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 
 from studies.records.urls import shown, without_secrets
 
-_VERSION_TABLE = "nas_alembic_version"
+VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
 _UPGRADES, _UPGRADE_PAUSE_SECONDS = 6, 0.2
@@ -166,7 +166,7 @@ class Database:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         scripts = ScriptDirectory.from_config(config)
         head = scripts.get_current_head()
-        context = MigrationContext.configure(connection, opts={"version_table": _VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         current = context.get_current_revision()
         if current == head:
             return

@@ -127,7 +127,7 @@ class OptunaMirror:
         return TrialState.COMPLETE if evaluation.epochs >= self._full else TrialState.PRUNED
 
     def _trial(self, evaluation: Evaluation) -> FrozenTrial:
-        chosen = readable(Architecture.from_json(evaluation.architecture))
+        chosen = readable(evaluation.parsed_architecture)
         attributes = {
             NUMBER: evaluation.number,
             "key": evaluation.key,

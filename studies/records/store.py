@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, defer, make_transient
 
 from studies.pareto.front import front, ranked
 from studies.records.database import Database, StoreError
+from studies.records.fidelity import complete
 from studies.records.tables import (
     Checkpoint,
     Claim,
@@ -124,6 +125,10 @@ class Store:
         return self.database.read(
             lambda session: [validated(row) for row in session.scalars(ordered)], patience
         )
+
+    def front(self, study: Study) -> list[Evaluation]:
+        """The Pareto front of a study, by ascending cost: of what was trained to the end."""
+        return front(complete(self.evaluations(study), study))
 
     def record(
         self,

@@ -12,6 +12,8 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaDat
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, Double, Enum, String, Text
 
+from nas_space.architecture import Architecture
+
 _NAMING = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_name)s",
@@ -124,6 +126,15 @@ class Evaluation(Base):
     study: Mapped[Study] = relationship(lazy="raise")
 
     @property
+    def parsed_architecture(self) -> Architecture:
+        """Its architecture, read from the JSON form.
+
+        Raises:
+            InvalidArchitectureError: the JSON form is of none.
+        """
+        return Architecture.from_json(self.architecture)
+
+    @property
     def trained(self) -> int:
         """Epochs that it cost."""
         return self.epochs - self.start
@@ -223,6 +234,11 @@ class Claim(Base):
     driver_id: Mapped[int] = mapped_column(ForeignKey("nas_drivers.id"), index=True)
     losses: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+    @property
+    def parsed_architecture(self) -> Architecture:
+        """See `Evaluation.parsed_architecture`."""
+        return Architecture.from_json(self.architecture)
 
 
 class Retraining(Base):

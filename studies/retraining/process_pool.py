@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from studies.records.reasons import reason_of
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -135,7 +137,7 @@ def _work(line: Connection) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # nobody waits for it any more
     except Exception as error:  # noqa: BLE001 - whatever it is, the reason travels
-        line.send(Lost(" ".join(f"{type(error).__name__}: {error}".split())[:500]))
+        line.send(Lost(reason_of(error)))
 
 
 def _end_with_parent() -> None:

@@ -1,24 +1,23 @@
-"""What a person sees while trainings go on: one live line on a terminal, plain lines elsewhere.
+"""What a person sees while a front is trained again.
 
 It is on standard error: standard output is for the result.
 """
 
-import sys
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from nas_space.cli import duration
+from studies.progress import Progress
 
-_PLAIN_SECONDS = 15.0
 _BAR_CHARACTERS = 24
+_REFRESHES_PER_SECOND = 4
 
 
-class Progress:
+class RetrainingProgress(Progress):
     """A context that counts trainings.
 
     Args:
@@ -28,15 +27,15 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int, running: int) -> None:
+        console = Console(stderr=True, highlight=False)
         self._total, self._before, self._running = total, done, running
         self._done = self._failed = 0
-        console = Console(stderr=True, highlight=False)
-        self._live = Live(console=console, refresh_per_second=4) if sys.stderr.isatty() else None
-        self._start = self._said = time.monotonic()
+        self._shown = Text()
+        super().__init__(console, refreshes=_REFRESHES_PER_SECOND, transient=False)
+        self._line_at = self._began  # the first line comes after a while, not at once
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
+        super().__enter__()
         self._show()
         return self
 
@@ -46,10 +45,9 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
-        else:
-            self._say()
+        super().__exit__(kind, error, traceback)
+        if self._live is None:
+            self._print_line()
 
     def count(self, *, failed: bool) -> None:
         """Count one more training that has ended."""
@@ -66,25 +64,22 @@ class Progress:
         self._before = max(self._before, settled - self._done)
 
     def _show(self) -> None:
-        if self._live is not None:
-            self._live.update(Text(self._line(bar=True)))
-        elif time.monotonic() - self._said > _PLAIN_SECONDS:
-            self._say()
+        # The time left is that of the last count: between two counts it would only grow.
+        self._shown = Text(f"{self._bar()} {self._line()}")
+        self._refresh()
 
-    def _say(self) -> None:
-        print(self._line(bar=False), file=sys.stderr, flush=True)  # noqa: T201 - lines for logs
-        self._said = time.monotonic()
+    def _picture(self) -> Text:
+        return self._shown
 
-    def _line(self, *, bar: bool) -> str:
+    def _bar(self) -> str:
+        full = "━" * round(_BAR_CHARACTERS * (self._before + self._done) / self._total)
+        return f"{full:{'─'}<{_BAR_CHARACTERS}}"
+
+    def _line(self) -> str:
         over = self._before + self._done
         left = max(0, self._total - over)
-        drawn = (
-            f"{'━' * round(_BAR_CHARACTERS * over / self._total):{'─'}<{_BAR_CHARACTERS}} "
-            if bar
-            else ""
-        )
         failed = f", {self._failed} failed" * bool(self._failed)
-        seconds = (time.monotonic() - self._start) / self._done * left if self._done else None
+        seconds = (time.monotonic() - self._began) / self._done * left if self._done else None
         time_left = "–" if seconds is None else duration(seconds)
         running = min(self._running, left)
-        return f"{drawn}{over}/{self._total} done, {running} running{failed} · {time_left} left"
+        return f"{over}/{self._total} done, {running} running{failed} · {time_left} left"

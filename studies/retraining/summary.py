@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import short
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
@@ -40,7 +39,7 @@ def front_of(found: RetrainedFront, objective: Objective) -> Table:
         ("trial", "accuracy", "n", *_costs(objective)),
     )
     drawn.add_column("key", no_wrap=True)
-    networks = [Architecture.from_json(f.evaluation.architecture) for f in found.front]
+    networks = [f.evaluation.parsed_architecture for f in found.front]
     drawn.add_column(legend(networks), overflow="fold")
     for finalist, network in zip(found.front, networks, strict=True):
         drawn.add_row(

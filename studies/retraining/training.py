@@ -9,6 +9,7 @@ import torch
 
 from nas_space.architecture import Architecture
 from nas_space.network import build
+from studies.records.reasons import reason_of
 from studies.retraining.plan import RetrainingTask
 from trainers import devices
 from trainers.data import SearchData
@@ -64,8 +65,7 @@ class Training:
             except torch.AcceleratorError:
                 raise  # for good, as far as this process goes
             except Exception as error:  # noqa: BLE001 - a failure is a row, not an end
-                reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-                return Trained(device.name, error=reason)
+                return Trained(device.name, error=reason_of(error))
             finally:
                 if device.where.type == "cuda":
                     # Others share the GPU; what this process keeps they cannot have.

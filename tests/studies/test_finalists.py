@@ -22,7 +22,6 @@ from nas_space.network import build
 from nas_space.spaces import get
 from studies import finalists
 from studies.export import command as export
-from studies.finalists import Work
 from studies.pareto import command as pareto
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Study
@@ -30,6 +29,7 @@ from studies.retraining.plan import RetrainingPlan, RetrainingTask
 from studies.retraining.process_pool import Lost
 from studies.retraining.retrained_front import Fidelity
 from studies.retraining.training import Training
+from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
 from trainers import devices, recipes

@@ -2,9 +2,8 @@
 
 from alembic import context
 
+from studies.records.database import VERSION_TABLE
 from studies.records.tables import Base
-
-VERSION_TABLE = "nas_alembic_version"
 
 context.configure(
     connection=context.config.attributes["connection"],

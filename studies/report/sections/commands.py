@@ -1,11 +1,9 @@
 """What to type next."""
 
 import re
-import shlex
 
-from nas_space.cli import runner
 from studies.analysis.facts import Facts
-from studies.arguments import DEFAULT_URL
+from studies.cli import typed
 from studies.report.html import Content, element
 
 
@@ -36,5 +34,4 @@ def without_name(command: str) -> str:
 
 def on_study(facts: Facts, name: str) -> str:
     """A command of studies on this one."""
-    where = "" if facts.shown_url == DEFAULT_URL else f" --storage {shlex.quote(facts.shown_url)}"
-    return f"{runner()}python -m studies.{name} --study {shlex.quote(facts.study.name)}{where}"
+    return typed(name, facts.study.name, facts.shown_url)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.rank_correlation import FEWEST, RankCorrelation, rank_correlations
+from studies.analysis.rank_correlation import FEWEST, baselines, rank_correlations
 from studies.report.html import Content, element, table
 
 Numbers = Mapping[str, Sequence[float]]
@@ -24,7 +24,10 @@ def section(facts: Facts, scores: Numbers) -> Content:
     found = rank_correlations(
         _free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete]
     )
-    parts += [element("p", _EXPLANATION), table(_HEADINGS, [_row(row) for row in found])]
+    parts += [
+        element("p", _EXPLANATION),
+        table(_HEADINGS, [list[Content](row.texts) for row in found]),
+    ]
     if not scores:
         told = "Zero-cost scores beside them: studies.report --scores, which takes a while."
         parts.append(element("p", told, class_="soft"))
@@ -42,10 +45,7 @@ _EXPLANATION = (
 
 def _free(facts: Facts) -> dict[str, list[float]]:
     """Parameters, MACs, and the accuracies of the rungs that all have been through."""
-    numbers = {
-        "params": [float(entry.params) for entry in facts.complete],
-        "macs": [float(entry.macs) for entry in facts.complete],
-    }
+    numbers = baselines(facts.complete)
     for epochs in sorted({entry.epochs for entry in facts.partial}):
         then = {
             (entry.key, entry.seed): entry.val_accuracy or 0.0
@@ -57,15 +57,3 @@ def _free(facts: Facts) -> dict[str, list[float]]:
         if len(known) == len(rung):
             numbers[f"accuracy after {epochs} epoch{'s' * (epochs > 1)}"] = known
     return numbers
-
-
-def _row(correlation: RankCorrelation) -> list[Content]:
-    low, high = correlation.interval
-    return [
-        correlation.name,
-        f"{correlation.rho:.2f}",
-        f"{low:.2f} to {high:.2f}",
-        f"{correlation.tau:.2f}",
-        f"{correlation.partial:.2f}",
-        "yes" if correlation.wins else "no",
-    ]

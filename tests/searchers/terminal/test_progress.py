@@ -8,7 +8,7 @@ from rich.console import Console
 
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.terminal import panel
-from searchers.terminal.progress import Progress, line
+from searchers.terminal.progress import SearchProgress, line
 from studies.objective import MACS
 from tests.examples import evaluation, study
 
@@ -106,7 +106,7 @@ def test_elsewhere_than_on_a_terminal_it_is_plain_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     snapshot = counts(20).snapshot(2)
-    with Progress(MACS) as progress:
+    with SearchProgress(MACS) as progress:
         progress.show(snapshot)
     assert capsys.readouterr().out == f"{line(snapshot)}\n"
 
@@ -117,7 +117,7 @@ def test_a_terminal_is_left_with_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("TERM", "xterm")
     snapshot = counts(20).snapshot(2)
-    with Progress(MACS) as progress:
+    with SearchProgress(MACS) as progress:
         progress.show(snapshot)
         assert "front" in screen.getvalue()
     assert screen.getvalue().endswith(f"{line(snapshot)}\n")

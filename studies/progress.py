@@ -1,0 +1,69 @@
+"""What a person sees while work is done: live on a terminal, plain lines elsewhere."""
+
+import abc
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+_PLAIN_SECONDS = 15.0
+"""Between two plain lines, so that a log stays short."""
+
+
+class Progress(abc.ABC):
+    """A context in which progress is shown.
+
+    What `_picture` needs is there before this is made: `Live` asks for a picture at once.
+
+    Args:
+        console: where it is shown.
+        refreshes: a second, on a terminal.
+        transient: whether what is live goes at the end.
+    """
+
+    def __init__(self, console: Console, *, refreshes: float, transient: bool) -> None:
+        self._console = console
+        live = Live(
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=refreshes,
+            transient=transient,
+        )
+        self._live = live if console.file.isatty() else None
+        self._began = time.monotonic()
+        self._line_at = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    @abc.abstractmethod
+    def _picture(self) -> RenderableType:
+        """What is shown on a terminal."""
+
+    @abc.abstractmethod
+    def _line(self) -> str:
+        """What is shown elsewhere."""
+
+    def _refresh(self) -> None:
+        """Show it: at once on a terminal, elsewhere unless a line was printed just now."""
+        if self._live is not None:
+            self._live.refresh()
+        elif time.monotonic() - self._line_at > _PLAIN_SECONDS:
+            self._print_line()
+
+    def _print_line(self) -> None:
+        print(self._line(), file=self._console.file, flush=True)
+        self._line_at = time.monotonic()
