@@ -22,19 +22,19 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
-from nas_space.errors import ConvnasError
-from nas_space.skeletons import read_architecture
-from searchers import arguments
-from searchers.cluster import Cluster
-from searchers.question import ask
-from studies import choose, export
+from searchers.ray.cluster import Cluster
+from searchers.setup import set_up
+from searchers.terminal import arguments, command
+from studies.analysis.facts import Facts
 from studies.arguments import DEFAULT_URL
-from studies.choose import Rule
-from studies.records import Evaluation
-from studies.report.__main__ import write
-from studies.report.facts import Facts
+from studies.cli import BAD_INPUT
+from studies.export import choose
+from studies.export import command as export
+from studies.export.choose import Rule
+from studies.records.store import Store
+from studies.records.tables import Evaluation
+from studies.report.command import write
 from studies.report.page import front_alone
-from studies.store import Store
 
 T = TypeVar("T")
 _COLUMNS = (
@@ -124,13 +124,14 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     """
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
     settings = _parsed(arguments.read, argv)
-    with _refusals():
-        question = ask(settings)
-        with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+    with _refusals(*command.BAD_INPUT):
+        setup = set_up(settings)
+        with _quiet(), Cluster(settings.cluster, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
-            from searchers import session  # noqa: PLC0415
+            from searchers.terminal import session  # noqa: PLC0415
 
-            finding = session.conduct(settings, question, cluster)
+            with _refusals(*session.BAD_INPUT):
+                finding = session.conduct(settings, setup, cluster)
     finding.store.close()
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201
@@ -240,7 +241,7 @@ def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
             "trial": entry.number,
             **{column: getattr(entry, column) for column in _COLUMNS},
             "status": entry.status.value,
-            "architecture": read_architecture(entry.architecture),
+            "architecture": entry.parsed_architecture,
         }
         for entry in entries
     ]

@@ -49,6 +49,6 @@ class Problem:
         if measure is not None:
             space, task = self.space, self.task
             return space.smallest(task, measure), space.largest(task, measure)
-        assert self.latency is not None  # noqa: S101 - `ask` sees to it
+        assert self.latency is not None  # noqa: S101 - `set_up` sees to it
         assert isinstance(self.space, ResidualSpace)  # noqa: S101 - likewise
         return self.latency.fastest(self.space), self.latency.slowest(self.space)

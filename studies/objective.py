@@ -12,7 +12,7 @@ from nas_space.space import Measure
 
 if TYPE_CHECKING:
     # The command line is read without a database.
-    from studies.records import Study
+    from studies.records.tables import Study
 
 
 class UnknownObjectiveError(ConvnasError):

@@ -34,7 +34,7 @@ from nas_space.network import build
 from nas_space.skeletons import read_architecture
 from nas_space.space import Space
 from nas_space.spaces import get
-from studies.front import front
+from studies.pareto.front import front
 from trainers import devices, recipes
 from trainers.data import Images, SearchData
 from trainers.datasets import load

@@ -14,7 +14,7 @@ from nas_space.network import build
 from nas_space.planned import Planned, Way
 from nas_space.residual import ResidualArchitecture, Stage
 from searchers.plans import Plans
-from searchers.worker import Training
+from searchers.ray.worker import Training
 from trainers import recipes
 from trainers.datasets import load
 from trainers.devices import Device

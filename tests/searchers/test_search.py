@@ -19,9 +19,8 @@ import torch
 
 from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
-from nas_space.skeletons import read_architecture
-from searchers.evaluator import Evaluator
-from searchers.worker import Carried
+from searchers.ray.evaluator import Evaluator
+from searchers.ray.worker import Carried
 from trainers import recipes
 from trainers.datasets import load
 

@@ -1,0 +1,55 @@
+"""The command of a search: its arguments are checked and Ray is started before all else.
+
+What this module imports by itself is light, so that both come soon; the rest is imported while Ray
+starts.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from nas_space.cli import run
+from nas_space.space import UnknownSpaceError
+from searchers.latency.errors import LatencyError
+from searchers.limits import ImpossibleLimitError
+from searchers.ray.cluster import Cluster, ClusterError
+from searchers.samplers.registry import UnknownSamplerError
+from searchers.schedule.rungs import InvalidRungsError
+from searchers.setup import set_up
+from searchers.terminal.arguments import read
+from studies.objective import UnknownObjectiveError
+from trainers.data import DatasetError
+from trainers.recipes import UnknownRecipeError
+
+BAD_INPUT = (
+    ClusterError,
+    DatasetError,
+    ImpossibleLimitError,
+    LatencyError,
+    InvalidArchitectureError,
+    InvalidRungsError,
+    UnknownRecipeError,
+    UnknownObjectiveError,
+    UnknownSamplerError,
+    UnknownSpaceError,
+)
+"""What can be wrong with the command line."""
+
+
+def command(argv: Sequence[str]) -> int:
+    """Parse the arguments and run the search; the exit code."""
+    return run(lambda: _command(argv))
+
+
+def _command(argv: Sequence[str]) -> int:
+    settings = read(argv)
+    with Console(stderr=True).status("reading images") as status:
+        setup = set_up(settings, status.update)
+    if setup.latency is not None:
+        print(setup.latency)  # noqa: T201
+    with Cluster(settings.cluster, verbose=settings.verbose) as cluster:
+        from searchers.terminal import session  # noqa: PLC0415 - seconds, while the cluster starts
+
+        return run(
+            lambda: session.session(settings, setup, cluster), *BAD_INPUT, *session.BAD_INPUT
+        )
