@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
 from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies.analysis.rank_correlation import rank_correlations
 from trainers.batches import Batches
 from trainers.intervals import around_mean

@@ -22,12 +22,12 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
+from nas_space.errors import ConvnasError
 from searchers.ray.cluster import Cluster
 from searchers.setup import set_up
-from searchers.terminal import arguments, command
+from searchers.terminal import arguments
 from studies.analysis.facts import Facts
 from studies.arguments import DEFAULT_URL
-from studies.cli import BAD_INPUT
 from studies.export import choose
 from studies.export import command as export
 from studies.export.choose import Rule
@@ -124,14 +124,13 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     """
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
     settings = _parsed(arguments.read, argv)
-    with _refusals(*command.BAD_INPUT):
+    with _refusals():
         setup = set_up(settings)
         with _quiet(), Cluster(settings.cluster, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
             from searchers.terminal import session  # noqa: PLC0415
 
-            with _refusals(*session.BAD_INPUT):
-                finding = session.conduct(settings, setup, cluster)
+            finding = session.conduct(settings, setup, cluster)
     finding.store.close()
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201

@@ -2,17 +2,13 @@
 
 import argparse
 import shlex
-from collections.abc import Callable
 
-from nas_space import cli
-from nas_space.architecture import InvalidArchitectureError
-from nas_space.convs import InvalidChoiceError
-from nas_space.space import UnknownSpaceError
+from nas_space.cli import run, runner
+from nas_space.errors import ConvnasError
 from studies.arguments import DEFAULT_URL
-from studies.records.database import StoreError
 from studies.records.store import Store
-from trainers.data import DatasetError
-from trainers.recipes import UnknownRecipeError
+
+__all__ = ["CommandError", "open_store", "run", "typed"]
 
 
 class CommandError(ConvnasError):
@@ -33,4 +29,4 @@ def typed(command: str, study: str, shown_url: str) -> str:
         shown_url: the database, without a password.
     """
     where = "" if shown_url == DEFAULT_URL else f" --storage {shlex.quote(shown_url)}"
-    return f"{cli.runner()}python -m studies.{command} --study {shlex.quote(study)}{where}"
+    return f"{runner()}python -m studies.{command} --study {shlex.quote(study)}{where}"

@@ -15,7 +15,6 @@ from optuna_dashboard import get_note, save_note, wsgi
 
 from nas_space import spaces
 from nas_space.cli import Parser, short
-from nas_space.skeletons import read_architecture
 from nas_space.space import UnknownSpaceError
 from studies.analysis.layer_costs import layer_costs, task_of
 from studies.arguments import add_study_arguments

@@ -20,7 +20,6 @@ from studies.retraining.process_pool import Lost, side_by_side
 from studies.retraining.progress import RetrainingProgress
 from studies.retraining.retrained_front import (
     Fidelity,
-    NotRetrainedError,
     RetrainedFront,
     retrained_front,
 )

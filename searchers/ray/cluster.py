@@ -19,6 +19,7 @@ import nas_space
 import searchers
 import studies
 import trainers
+from nas_space.errors import ConvnasError
 from searchers.settings import ClusterOptions
 
 # Ray and Tune read these when they are imported.

@@ -9,6 +9,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies.records.reasons import reason_of
 from trainers import devices
 from trainers.checkpoints import Baggage, CheckpointError

@@ -16,6 +16,7 @@ from optuna.trial import TrialState, create_trial
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Cost
+from nas_space.errors import ConvnasError
 from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation

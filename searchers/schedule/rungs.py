@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas_space.errors import ConvnasError
 from studies.pareto.front import ranked
 
 if TYPE_CHECKING:

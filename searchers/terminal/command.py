@@ -9,31 +9,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from nas_space.cli import run
-from nas_space.space import UnknownSpaceError
-from searchers.latency.errors import LatencyError
-from searchers.limits import ImpossibleLimitError
-from searchers.ray.cluster import Cluster, ClusterError
-from searchers.samplers.registry import UnknownSamplerError
-from searchers.schedule.rungs import InvalidRungsError
+from searchers.ray.cluster import Cluster
 from searchers.setup import set_up
 from searchers.terminal.arguments import read
-from studies.objective import UnknownObjectiveError
-from trainers.data import DatasetError
-from trainers.recipes import UnknownRecipeError
-
-BAD_INPUT = (
-    ClusterError,
-    DatasetError,
-    ImpossibleLimitError,
-    LatencyError,
-    InvalidArchitectureError,
-    InvalidRungsError,
-    UnknownRecipeError,
-    UnknownObjectiveError,
-    UnknownSamplerError,
-    UnknownSpaceError,
-)
-"""What can be wrong with the command line."""
 
 
 def command(argv: Sequence[str]) -> int:
@@ -50,6 +28,5 @@ def _command(argv: Sequence[str]) -> int:
     with Cluster(settings.cluster, verbose=settings.verbose) as cluster:
         from searchers.terminal import session  # noqa: PLC0415 - seconds, while the cluster starts
 
-        return run(
-            lambda: session.session(settings, setup, cluster), *BAD_INPUT, *session.BAD_INPUT
-        )
+        # Within the context, so that the user reads a refusal before the cluster has ended.
+        return run(lambda: session.session(settings, setup, cluster))

@@ -6,11 +6,9 @@ import warnings
 
 import optuna
 
-from nas_space.architecture import InvalidArchitectureError
 from nas_space.cli import INTERRUPTED, console
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
-from searchers.schedule.proposals import SamplerFailedError
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from searchers.setup import SearchSetup
@@ -18,10 +16,6 @@ from searchers.terminal.progress import SearchProgress
 from studies import objective
 from studies.cli import typed
 from studies.pareto.table import table
-from studies.records.database import StoreError
-
-BAD_INPUT = (InvalidArchitectureError, SamplerFailedError, StoreError)
-"""What can be wrong with the settings still, once the search was set up."""
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:

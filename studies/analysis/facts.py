@@ -8,7 +8,6 @@ from nas_space import spaces
 from nas_space.architecture import Architecture
 from nas_space.convs import kinds
 from nas_space.cost import Task, predict
-from nas_space.skeletons import read_architecture
 from nas_space.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from nas_space.errors import ConvnasError
 from studies.pareto.front import Scored, front
 from studies.pareto.knee import knee
 from studies.records.fidelity import complete

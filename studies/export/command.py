@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.bundle import BundleError, Measured, Record, prepare
+from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.inference import for_inference
@@ -14,7 +14,7 @@ from studies import images, objective
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.export.card import Card, interval
-from studies.export.choose import NoSuchNetworkError, Rule, choose, choose_among
+from studies.export.choose import Rule, choose, choose_among
 from studies.export.trained_network import (
     TrainedNetwork,
     bundle_of,
@@ -28,7 +28,7 @@ from studies.pareto.table import table
 from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Study
 from studies.retraining import summary
-from studies.retraining.retrained_front import NotRetrainedError, means_of, retrained_front
+from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices, recipes
 from trainers.data import Dataset
 from trainers.latency import hardware, measure

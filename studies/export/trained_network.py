@@ -11,7 +11,6 @@ from torch import Tensor
 
 from nas_space.bundle import Bundle, Measured, Preprocessing, Record
 from nas_space.network import build
-from nas_space.skeletons import read_architecture
 from studies.cli import CommandError
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Export, Study

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console
+from nas_space.skeletons import read_architecture
 from studies import objective as objectives
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
 from studies.pareto.table import table
 from studies.records.tables import Evaluation
 from studies.retraining import summary
-from studies.retraining.retrained_front import NotRetrainedError, retrained_front
+from studies.retraining.retrained_front import retrained_front
 
 _FIELDS = (
     "trial",

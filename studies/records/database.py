@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
+from nas_space.errors import ConvnasError
 from studies.records.urls import shown, without_secrets
 
 VERSION_TABLE = "nas_alembic_version"

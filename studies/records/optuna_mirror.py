@@ -18,7 +18,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.architecture import Architecture
-from nas_space.skeletons import read_architecture
 from studies import objective
 from studies.records.database import SQLITE_BUSY_SECONDS, StoreError
 from studies.records.tables import Evaluation, Status, Study

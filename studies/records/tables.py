@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, Double, Enum, String, Text
 
 from nas_space.architecture import Architecture
+from nas_space.skeletons import read_architecture
 
 _NAMING = {
     "pk": "pk_%(table_name)s",
@@ -132,7 +133,7 @@ class Evaluation(Base):
         Raises:
             InvalidArchitectureError: the JSON form is of none.
         """
-        return Architecture.from_json(self.architecture)
+        return read_architecture(self.architecture)
 
     @property
     def trained(self) -> int:
@@ -238,7 +239,7 @@ class Claim(Base):
     @property
     def parsed_architecture(self) -> Architecture:
         """See `Evaluation.parsed_architecture`."""
-        return Architecture.from_json(self.architecture)
+        return read_architecture(self.architecture)
 
 
 class Retraining(Base):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from nas_space.errors import ConvnasError
 from studies.pareto.front import front
 from studies.records.tables import Evaluation, Retraining
 from trainers.intervals import around_mean

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from studies.records.reasons import reason_of
 from studies.retraining.plan import RetrainingTask
 from trainers import devices
@@ -73,7 +74,7 @@ class Training:
         return train
 
     def _outcome(self, task: RetrainingTask, trainer: Trainer) -> Outcome:
-        architecture = Architecture.from_json(task.architecture)
+        architecture = read_architecture(task.architecture)
         channels, classes = self.data.shape[0], len(self.data.classes)
         network = build(architecture, channels, classes, seed=task.seed)
         return trainer.train(network, seed=task.seed)

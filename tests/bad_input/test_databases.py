@@ -13,7 +13,6 @@ from nas_space import cli
 from studies import list as listing
 from studies.export import command as export
 from studies.pareto import command as pareto
-from studies.records.database import StoreError
 from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal

@@ -14,7 +14,6 @@ from searchers.terminal.arguments import read
 from studies import list as listing
 from studies.export import command as export
 from studies.pareto import command as pareto
-from studies.records.database import StoreError
 from studies.records.store import Store
 from tests.refusals import SEARCH, Command, called, refusal, search
 

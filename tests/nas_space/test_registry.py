@@ -15,7 +15,7 @@ from nas_space.networks import FAMILIES, NETWORKS
 from nas_space.registry import Entry, Registry, given, imported
 from nas_space.skeletons import SKELETONS
 from nas_space.spaces import SPACES
-from searchers.samplers import SAMPLERS
+from searchers.samplers.registry import SAMPLERS
 from studies.objective import OBJECTIVES
 from trainers.datasets import DATASETS
 from trainers.recipes import RECIPES
@@ -39,7 +39,7 @@ every_registry = pytest.mark.parametrize("registry", REGISTRIES, ids=lambda foun
 LIGHT = """
 import sys
 from nas_space import builders, convs, skeletons, spaces
-from searchers import samplers
+from searchers.samplers import registry as samplers
 from studies import objective
 from trainers import recipes
 for registry in (

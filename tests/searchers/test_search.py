@@ -19,6 +19,7 @@ import torch
 
 from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
+from nas_space.skeletons import read_architecture
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
 from trainers import recipes
