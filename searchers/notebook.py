@@ -185,8 +185,8 @@ class Found:
 
         Args:
             knee: where more cost stops paying, within the limits.
-            max_macs: the most accurate within so many multiply-adds per image.
-            max_params: the most accurate within so many parameters.
+            max_macs: the most accurate within this many multiply-adds per image.
+            max_params: the most accurate within this many parameters.
             min_accuracy: the cheapest of at least this validation accuracy, 0 to 1.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What a search is about, read and checked before anything is started or written."""
+"""The setup of a search, read and checked before anything is started or written."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class SearchSetup:
     Attributes:
         rungs: epochs after which the best go on, the last those of the recipe.
         objective: the cost that is made small.
-        latency: predicts how long networks take; None where nobody asked for it.
+        latency: predicts how long networks take; None where it was not asked for.
         measures_plans: see `Settings`.
     """
 

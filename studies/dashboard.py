@@ -29,7 +29,7 @@ from studies.records.tables import Evaluation, Study
 _HOST = "127.0.0.1"
 _FIRST_PORT = 8080
 _PORTS = 50
-"""So many ports are tried, from the first."""
+"""How many ports are tried, from the first."""
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ from searchers.latency.processes import Say, run_ours
 def export(
     chosen: Sequence[Architecture], task: Task, batch: int, folder: Path, say: Say
 ) -> Iterator[Path]:
-    """Write each network, with fresh weights, for batches of so many images; the files in order.
+    """Write each network, with fresh weights, for batches of this size; the files in order.
 
     Raises:
         LatencyError: it failed.

@@ -31,12 +31,12 @@ from trainers.latency import hardware
 _PASSES = 2
 """Times that all parts are gone through, so that a disturbance does not spoil a part."""
 _ROUNDS = 9
-"""Likewise for networks, whose times are compared with each other."""
+"""Times that each network is measured: their times are compared with each other."""
 _RUNS = 4
 """In a row, of which the least counts: the one that other processes disturbed least."""
 _WARM_UP = 2
-_ENOUGH = 0.1
-"""Seconds after which a row ends early: what takes so long is disturbed little."""
+_ENOUGH_SECONDS = 0.1
+"""After which a row ends early: what takes this long is disturbed little."""
 
 
 class _Add(nn.Module):
@@ -119,7 +119,7 @@ def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)
-        if len(times) > 1 and sum(times) > _ENOUGH:
+        if len(times) > 1 and sum(times) > _ENOUGH_SECONDS:
             break
     return times[min(_WARM_UP, len(times) - 1) :]
 

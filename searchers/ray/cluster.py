@@ -136,7 +136,7 @@ class Cluster:
             self._found.set_exception(error)
         # Linux ends Ray's processes with the thread that started them.
         self._over.wait()
-        import ray  # noqa: PLC0415 - likewise
+        import ray  # noqa: PLC0415 - imported before, by `__enter__`
 
         ray.shutdown()
 

@@ -44,8 +44,8 @@ class Evaluator:
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.
 
-        It is trained for ``config["epochs"]``, and goes on from ``config["checkpoint"]``, which is
-        of ``config["start"]`` epochs, where there is one.
+        It is trained for ``config["epochs"]``. Where there is a ``config["checkpoint"]``, which is
+        of ``config["start"]`` epochs, it continues from there.
 
         A training that fails is a result like any other, so that the worker lives on.
 

@@ -39,13 +39,13 @@ from studies.pareto.front import ranked
 _UNIFORM = 12
 """Proposals before the model is asked."""
 _BEGINNING = 40
-"""With so many trials a search that goes on is past its beginning, whatever it has forgotten."""
+"""Trials after which a search is past its beginning, whatever its sampler has forgotten."""
 _MUTANTS, _RANDOM = 240, 60
 """Candidates of a proposal."""
 _PARENTS = 16
 _MOST_CHANGES = 4
 _GROWTH = 1.1
-"""So many more proposals until the model's kernel is chosen anew, which takes most of a fit."""
+"""Growth of the proposals until the kernel is chosen anew, which takes most of a fit."""
 _EPOCHS_WEIGHT = 6.0
 """A partial accuracy differs more from a full one than a network from one of another feature."""
 

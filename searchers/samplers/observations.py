@@ -19,7 +19,7 @@ class Observation:
 
     Attributes:
         labels: that it would have had to choose.
-        val_accuracy: after so many `epochs`.
+        val_accuracy: after these `epochs`.
         cost: what the study makes small.
         epochs: stand in the trial's user attribute of that name.
     """

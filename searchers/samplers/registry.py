@@ -141,7 +141,7 @@ def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler"
         name: one of `names`, or a user's class.
         problem: what is searched.
         seed: of its choices.
-        done: evaluations it goes on from: each start draws other numbers, so that a search that
+        done: evaluations it continues from: each start draws other numbers, so that a search that
             is continued does not propose its first architectures again.
 
     Raises:

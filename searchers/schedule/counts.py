@@ -11,7 +11,7 @@ from studies.pareto.hypervolume import hypervolume
 from studies.records.tables import Evaluation, Status
 
 _LATEST, _COURSE = 4, 24
-"""Of the evaluations and of the hypervolumes so many are kept to be looked at."""
+"""How many evaluations, and how many hypervolumes, are kept to be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Snapshot:
     Attributes:
         finished: networks trained to the end, those of earlier runs included.
         partial: trainings of networks that stopped on a lower rung, or went on from it.
-        failed: evaluations without an accuracy, likewise.
+        failed: evaluations without an accuracy, those of earlier runs included.
         running: trials on workers now.
         spent: epochs trained so far, in full trainings.
         budget: full trainings whose epochs end the search.
@@ -99,7 +99,7 @@ class SearchCounts:
         self.changed = True
 
     def snapshot(self, running: int) -> Snapshot:
-        """How it stands now, with so many trials on workers."""
+        """How it stands now, with this many trials on workers."""
         new = self._spent - self._spent_before
         seconds = time.monotonic() - self._started
         return Snapshot(
@@ -119,7 +119,7 @@ class SearchCounts:
 
 
 def _spread(values: Sequence[float]) -> tuple[float, ...]:
-    """So many values of a long row as fit into a small picture, the first and the last included."""
+    """As many values of a long row as fit into a small picture, with the first and the last."""
     if len(values) <= _COURSE:
         return tuple(values)
     steps = (len(values) - 1) / (_COURSE - 1)
@@ -127,5 +127,5 @@ def _spread(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def trials(room: int, epochs: int) -> int:
-    """How many trials of so many epochs fill the room."""
+    """How many trials of this many epochs fill the room."""
     return max(0, math.ceil(room / epochs))

@@ -21,7 +21,7 @@ from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
 
 _PAUSE_SECONDS = 0.5
-"""Seconds until others are asked again whether they have left something to do."""
+"""Until others are asked again whether they have left something to do."""
 _WORTH = 0.01
 """The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
 
@@ -70,7 +70,7 @@ class SearchDriver:
     """Hands out trainings and records what comes back, one transaction an evaluation.
 
     The budget counts epochs, in full trainings; failed trainings are rows beside it. All state that
-    matters is in the database: a new driver on the same study goes on where the last one ended,
+    matters is in the database: a new driver on the same study continues where the last one ended,
     and several at once share the budget.
 
     If the database fails, nothing more is proposed. What still comes back waits in files.
@@ -167,7 +167,7 @@ class SearchDriver:
             self._candidate = self._chosen()
 
     def checkpoint(self, assignment: Assignment) -> bytes | None:
-        """The state that a training goes on from; None if it begins, or nothing is left of it."""
+        """The state that a training continues from; None if it begins, or nothing is left of it."""
         if not assignment.start:
             return None
         try:
@@ -255,7 +255,7 @@ class SearchDriver:
         return self.done or self.over_because is not None
 
     def _claimed(self) -> Assignment | None:
-        """A training that nobody else does; None if there is none now."""
+        """A training that no other search does; None if there is none now."""
         while not self._waiting:
             # One that came too early is kept: a proposal may take seconds.
             candidate = self._candidate or self._chosen()

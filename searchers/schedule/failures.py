@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 _ALIKE = 5
-"""So many in a row of one kind end the search."""
+"""Failures of one kind in a row that end the search."""
 _ANY = 20
-"""So many in a row of any kind do, too."""
+"""Failures of any kind in a row that end it."""
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation
 
 _MUTATIONS = 2000
-"""So many steps without an unseen architecture within the limits end the search."""
+"""Steps without an unseen architecture within the limits that end the search."""
 _MEMORY = 450
 """Most evaluations that a sampler looks at: the time of a proposal grows with them."""
 _KEPT = 300
@@ -92,7 +92,7 @@ class Proposer:
 
         Args:
             architecture: to be trained.
-            epochs: for so long.
+            epochs: of its training.
         """
         labels = self._space.encode(architecture)
         self._seen.add(architecture.key)

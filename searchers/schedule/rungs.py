@@ -4,7 +4,7 @@ Successive halving without waiting (ASHA: Li et al., arXiv 1810.05934), with the
 non-dominated rank, as multi-objective ASHA does (Schmucker et al., arXiv 2106.12639): an order by
 accuracy alone would never let a small network go on.
 
-All of a training follows the learning rate of its full length, and a network that goes on does so
+All of a training follows the learning rate of its full length, and a network that goes up continues
 from its checkpoint. A partial accuracy is compared with those of its own rung only.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from studies.records.tables import Evaluation
 
 REDUCTION = 3
-"""Of so many networks on a rung, one goes on."""
+"""Of this many networks on a rung, one goes up."""
 
 
 class InvalidRungsError(ConvnasError):
@@ -28,7 +28,7 @@ class InvalidRungsError(ConvnasError):
 
 
 def ladder(epochs: int) -> tuple[int, ...]:
-    """The rungs for trainings of so many epochs: each a third of the next, ascending."""
+    """The rungs for trainings of this many epochs: each a third of the next, ascending."""
     rungs = [epochs]
     while rungs[0] >= REDUCTION:
         rungs.insert(0, round(rungs[0] / REDUCTION))
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A network that goes on: from one rung to the next, in epochs."""
+    """A network that goes up from one rung to the next, in epochs."""
 
     key: str
     start: int
@@ -111,7 +111,7 @@ class Rungs:
         self.leave(entry.key, epochs)
 
     def leave(self, key: str, epochs: int) -> None:
-        """Note that a network is trained for so many epochs: it has left the rungs below."""
+        """Note that a network is trained for this many epochs: it has left the rungs below."""
         for rung in self.epochs:
             if rung < epochs:
                 self._gone[rung].add(key)

@@ -7,7 +7,7 @@ from studies.records.tables import Evaluation
 
 _LEAST_SECONDS = 60.0
 _TIMES = 10.0
-"""So many times as long as trials have taken so far, a trial may take."""
+"""How many times as long as the trials before it a trial may take."""
 _FIRST_SECONDS = 3600.0
 _SLOWEST = 1e9
 """Multiply-adds a second that any machine does; a core of today does fifty times as many."""
@@ -43,7 +43,7 @@ class TimeLimit:
         ]
 
     def of(self, macs: int, epochs: int) -> float:
-        """Seconds that a trial of so many MACs and epochs may take."""
+        """Seconds that a trial of these MACs and epochs may take."""
         if self.given is not None:
             return self.given
         if not self._finished:

@@ -1,4 +1,4 @@
-"""What is trained next, and for how long: a network that goes on, or a new one."""
+"""Which training comes next, and how long it is: of a network that goes up, or of a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from searchers.schedule.rungs import Entry, Promotion, Rungs
 from studies.records.tables import Evaluation
 
 _LAST_TRAININGS = 2
-"""Within so many full trainings of the end nothing begins that would stay partial."""
+"""Full trainings before the end in which nothing begins that would stay partial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Assignment:
 
     Attributes:
         proposal: what is trained, and what it costs.
-        epochs: for so long.
-        start: of these, how many a checkpoint spares, if it is there.
+        epochs: of the training.
+        start: epochs of these that a checkpoint spares, if it is there.
     """
 
     proposal: Proposal
@@ -44,7 +44,7 @@ class Assignment:
 
 
 class TrainingQueue:
-    """Proposals and rungs together: a search in memory, whoever trains and records.
+    """Proposals and rungs together: which training comes next. It trains and records nothing.
 
     Args:
         proposer: of new networks.
@@ -87,7 +87,7 @@ class TrainingQueue:
         """The next training; None if no unseen architecture can be found.
 
         Args:
-            room: epochs that are left of the budget, and that nobody trains yet.
+            room: epochs of the budget that are neither trained nor being trained.
         """
         at_last = room <= _LAST_TRAININGS * self.full
         promotion = self._rungs.promotion()

@@ -39,7 +39,7 @@ class Rule:
         knee: the member of the front, within the limits, where more cost stops paying.
         max_macs: the most accurate within this many multiply-adds per image.
         max_params: the most accurate within this many parameters.
-        max_latency: the most accurate that takes at most so many seconds for an image.
+        max_latency: the most accurate that takes at most this many seconds for an image.
         min_accuracy: the cheapest with at least this validation accuracy, 0 to 1.
     """
 

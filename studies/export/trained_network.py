@@ -62,7 +62,7 @@ def from_search(proxy: Measured, kept: bytes) -> TrainedNetwork:
 
 
 def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> Checkpoint:
-    """Where a retraining is kept, so that the same command goes on with it."""
+    """Where a retraining is kept, so that the same command continues it."""
     parts = (chosen.key, chosen.seed, dataset.fingerprint, dataset.search.flip, recipe.to_json())
     text = json.dumps(parts, sort_keys=True)
     return Checkpoint(path, hashlib.sha256(text.encode()).hexdigest())

@@ -28,13 +28,13 @@ from studies.records.tables import Claim, Driver, Evaluation, Study
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
-"""A driver on another machine that was not heard of for so long is dead."""
+"""A driver on another machine that is silent for longer is taken for dead."""
 MOST_LOSSES = 2
-"""So many drivers may die while they train an architecture."""
+"""Drivers that may die while they train an architecture."""
 
 
 Work = tuple[str, int]
-"""The key of an architecture and its epochs: what is trained only once."""
+"""The key of an architecture and its epochs: a training that is done once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Inheritance:
 
     Attributes:
         architecture: what is trained.
-        epochs: for so long.
-        start: of these, how many a checkpoint spares.
+        epochs: of the training.
+        start: epochs of these that a checkpoint spares.
         losses: how many drivers died while they trained it.
     """
 
@@ -128,9 +128,9 @@ class Claims:
 
         Args:
             architecture: to be trained.
-            epochs: for so long.
+            epochs: of the training.
             room: epochs that are missing from the budget, as far as the asker knows.
-            start: of the epochs, how many a checkpoint spares.
+            start: epochs of these that a checkpoint spares.
         """
 
         def work(session: Session) -> tuple[Verdict, Sequence[int]]:
@@ -256,7 +256,7 @@ class Claims:
         claims = session.scalars(select(Claim).where(Claim.study_id == self._study.id)).all()
         for claim in claims:
             if _work(claim) == _work(wanted):
-                # It is ours if an earlier attempt was committed, only nobody said so.
+                # It is ours if an earlier attempt was committed, but the answer was lost.
                 return Verdict.MINE if claim.driver_id == self._id else Verdict.TAKEN
         done = select(func.count()).where(
             Evaluation.study_id == self._study.id,

@@ -26,8 +26,8 @@ _ABSENT = "-"
 NUMBER = "evaluation"
 """The user attribute of a trial that says which evaluation it shows."""
 _ATTEMPTS = 4
-_HELD_BACK_SECONDS = 0.2
-"""Seconds: longer than a search takes to propose and claim."""
+_DELAY_SECONDS = 0.2
+"""Longer than a search takes to propose and claim."""
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
@@ -176,7 +176,7 @@ class BackgroundMirror:
     """A mirror written in a thread of its own, so that no trial waits for it.
 
     An evaluation has a few dozen parameters, and Optuna reads and writes each on its own: 30 to 80
-    ms in all. What a crash keeps from it, `OptunaMirror.catch_up` adds when the search goes on.
+    ms in all. What a crash keeps from it, `OptunaMirror.catch_up` adds when the search continues.
 
     Args:
         mirror: the one to write, from now on only here.
@@ -199,7 +199,7 @@ class BackgroundMirror:
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, soon."""
         # A worker is free now, and the claim on its next training would have to wait.
-        self._thread.submit(self._add, evaluation, time.monotonic() + _HELD_BACK_SECONDS)
+        self._thread.submit(self._add, evaluation, time.monotonic() + _DELAY_SECONDS)
 
     def _add(self, evaluation: Evaluation, earliest: float) -> None:
         self._closing.wait(max(0.0, earliest - time.monotonic()))

@@ -93,7 +93,7 @@ class Store:
         """The stored study of the same name, made from this one if there is none.
 
         Raises:
-            StoreError: the stored one asks another setup (space, data set, recipe or objective).
+            StoreError: the stored one has another space, data set, recipe or objective.
         """
         try:
             stored = self.database.write(lambda session: _entered(session, study))
@@ -171,7 +171,7 @@ class Store:
             ).all()
             session.execute(delete(Claim).where(*_same_work(evaluation)))
             if again and evaluation.status in there:
-                return True  # the first attempt was committed, only nobody said so
+                return True  # the first attempt was committed, but the answer was lost
             if Status.FINISHED in there:
                 return False
             _add(session, evaluation, weights, checkpoint)
@@ -187,7 +187,7 @@ class Store:
     def checkpoint(
         self, study: Study, key: str, epochs: int, patience: float = 0.0
     ) -> bytes | None:
-        """The state of an architecture's training after so many epochs; None if it is not kept."""
+        """The state of a training after that many epochs; None if it is not kept."""
         query = (
             select(Checkpoint.data)
             .join(Evaluation)
@@ -286,7 +286,7 @@ def _insert(session: Session, row: Study | Evaluation | Retraining) -> None:
 
 
 def lock(session: Session, study_id: int) -> None:
-    """Let nobody else write evaluations and claims of a study until the transaction ends."""
+    """Keep others from writing evaluations and claims of a study until the transaction ends."""
     # SQLite has one writer at a time anyway, and knows no FOR UPDATE.
     session.execute(select(Study.id).where(Study.id == study_id).with_for_update())
 
@@ -361,7 +361,7 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
 
 
 def differences(old: Study, new: Study) -> dict[str, str]:
-    """What one study asks otherwise than another: which parts, and how."""
+    """In which parts one study differs from another, and how."""
     parts = {
         "space": (old.space, new.space),
         "data set": (_identity(old.dataset), _identity(new.dataset)),

@@ -75,7 +75,7 @@ class Evaluation(Base):
         architecture: its JSON form.
         space: name of the space it was proposed from.
         seed: of weights and data order.
-        epochs: its fidelity: it was trained for so long. Where that is less than the study's recipe
+        epochs: its fidelity: how long it was trained. Where that is less than the study's recipe
             has, it is partial: an accuracy on the way, with the learning rate still high.
         start: of these, how many it did not have to train, for it went on from a checkpoint.
         cost: what its study makes small: one of the numbers that follow.
@@ -192,7 +192,7 @@ class Driver(Base):
     """A search that works on a study, or that did.
 
     Attributes:
-        machine: see `studies.records.processes.Process`; likewise `process` and `began`.
+        machine: see `studies.records.processes.Process`, also for `process` and `began`.
         beats: grows while it lives. Others watch it grow, and need compare no clocks.
         ended: whether it ended in order. One that did not, and lives no more, was killed.
     """

@@ -128,14 +128,14 @@ def _reason(code: int) -> str:
 
 
 def _work(line: Connection) -> None:
-    """What a process of the pool does."""
+    """Do tasks in a process of the pool, until the pool ends."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         do: Callable[[Any], Any] = line.recv()()
         while True:
             line.send(do(line.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # nobody waits for it any more
+        return  # the other side is gone
     except Exception as error:  # noqa: BLE001 - whatever it is, the reason travels
         line.send(Lost(reason_of(error)))
 

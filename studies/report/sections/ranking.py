@@ -15,7 +15,7 @@ def section(facts: Facts, scores: Numbers) -> Content:
 
     Args:
         facts: of the study.
-        scores: that need no training; none where nobody asked for them.
+        scores: that need no training; empty where they were not asked for.
     """
     parts: list[Content] = [element("h2", "What ranks networks before they are trained")]
     if len(facts.complete) < FEWEST:
