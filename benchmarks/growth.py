@@ -28,21 +28,21 @@ from benchmarks import overhead
 from benchmarks.tables import circumstances
 from nas_space.cost import Task
 from nas_space.spaces import get
-from searchers import samplers
-from searchers.campaign import Campaign
 from searchers.limits import Limits
-from searchers.planning import Assignment, Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.rungs import Rungs
-from searchers.standing import Standing
-from searchers.timelimits import TimeLimit
-from studies.front import front
-from studies.ledger import Ledger
-from studies.mirror import Mirror
-from studies.outbox import Outbox
-from studies.records import Evaluation, Study
-from studies.store import Store
+from searchers.samplers import registry as samplers
+from searchers.schedule.counts import SearchCounts
+from searchers.schedule.driver import SearchDriver
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.time_limits import TimeLimit
+from searchers.schedule.training_queue import Assignment, TrainingQueue
+from studies.pareto.front import front
+from studies.records.claims import Claims
+from studies.records.optuna_mirror import OptunaMirror
+from studies.records.pending_results import PendingResults
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
 
 _TASK = Task(1, (8, 8), 10)
 _SAMPLES = 20
@@ -58,7 +58,7 @@ class TimedMirror:
         mirror: None leaves it out: filling a study with 10,000 of its trials takes ten minutes.
     """
 
-    def __init__(self, mirror: Mirror | None) -> None:
+    def __init__(self, mirror: OptunaMirror | None) -> None:
         self._mirror = mirror
         self.milliseconds: list[float] = []
 
@@ -78,8 +78,8 @@ class TimedMirror:
 
 
 @contextlib.contextmanager
-def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator[Campaign]:
-    """The books of a search of `mixed` on a database, taken up where it stands."""
+def search_driver(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator[SearchDriver]:
+    """The driver of a search in `mixed` on a database, taken up where it stands."""
     space = get("mixed")
     store = Store(url, create=True)
     study = store.enter(
@@ -92,19 +92,19 @@ def campaign(url: str, sampler: str, stored: int, *, mirrored: bool) -> Iterator
             command="",
         )
     )
-    mirror = TimedMirror(Mirror(url, study, space.catalogue()) if mirrored else None)
+    mirror = TimedMirror(OptunaMirror(url, study, space.catalogue()) if mirrored else None)
     problem = Problem(space, _TASK, Limits())
     made = samplers.make(sampler, problem, 0, stored)
     proposer = Proposer(problem, made, stored)
-    with closing(store), closing(mirror), Ledger(store, study) as ledger:
-        yield Campaign(
+    with closing(store), closing(mirror), Claims(store, study) as claims:
+        yield SearchDriver(
             study=study,
-            ledger=ledger,
-            outbox=Outbox.of(store.database.url, study.name),
+            claims=claims,
+            pending=PendingResults.of(store.database.url, study.name),
             mirror=mirror,
-            plan=Plan(proposer, Rungs((6,))),
+            queue=TrainingQueue(proposer, Rungs((6,))),
             limit=TimeLimit(None, 1),
-            standing=Standing(10**9, 6, problem.bounds),
+            counts=SearchCounts(10**9, 6, problem.bounds),
             concurrency=1,
             seed=0,
             watch=lambda _: None,
@@ -126,35 +126,35 @@ def pretend(proposal: Assignment) -> float:
     return min(1.0, max(0.0, 0.5 + size / 12 + noise))
 
 
-def evaluate(books: Campaign, times: Times) -> None:
+def evaluate(driver: SearchDriver, times: Times) -> None:
     """One trial, of which all is real but the training."""
     with clock(times["propose"]):
-        proposal = books.next("trial")
+        proposal = driver.next("trial")
     assert isinstance(proposal, Assignment)  # noqa: S101 - the space is not exhausted
     result = {"val_accuracy": pretend(proposal), "train_loss": 0.0, "seconds": 1.0}
     with clock(times["record"]):
-        books.finish("trial", result | {"device": "none", "start": 0, "weights": bytes(400_000)})
+        driver.finish("trial", result | {"device": "none", "start": 0, "weights": bytes(400_000)})
     with clock(times["progress"]):
-        books.snapshot()
+        driver.snapshot()
 
 
 def grow(url: str, sampler: str, target: int, *, mirrored: bool) -> dict[str, float]:
     """Fill the study to that size, open it anew, and time what surrounds a trial there, in ms."""
     unseen: Times = defaultdict(list)
-    with campaign(url, "random", target, mirrored=mirrored) as filler:
+    with search_driver(url, "random", target, mirrored=mirrored) as filler:
         while filler.snapshot().finished < target:
             evaluate(filler, unseen)
     times: Times = defaultdict(list)
     with contextlib.ExitStack() as opened:
         with clock(times["open"]):
-            books = opened.enter_context(campaign(url, sampler, target, mirrored=mirrored))
+            driver = opened.enter_context(search_driver(url, sampler, target, mirrored=mirrored))
         for _ in range(_SAMPLES):
-            evaluate(books, times)
+            evaluate(driver, times)
         with clock(times["front"]):
             reader = opened.enter_context(closing(Store(url)))
-            front(reader.evaluations(reader.study(books.study.name)))
-        assert isinstance(books.mirror, TimedMirror)  # noqa: S101 - made above
-        times["mirror"] = books.mirror.milliseconds
+            front(reader.evaluations(reader.study(driver.study.name)))
+        assert isinstance(driver.mirror, TimedMirror)  # noqa: S101 - made above
+        times["mirror"] = driver.mirror.milliseconds
     middle = {part: statistics.median(values) for part, values in times.items()}
     middle["record"] -= middle["mirror"]
     middle["sum"] = middle["propose"] + middle["record"] + middle["progress"]

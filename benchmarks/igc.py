@@ -33,7 +33,7 @@ import torch
 from scipy import stats
 
 from nas_space.cli import Parser, positive, run
-from nas_space.networks import Network, UnknownNetworkError, get
+from nas_space.networks import Network, get
 from trainers import devices, recipes
 from trainers.data import Dataset, DatasetError
 from trainers.datasets import load
@@ -163,7 +163,7 @@ def table(networks: Mapping[str, Network], rows: list[dict[str, Any]]) -> None:
 
 def main() -> int:
     """Train what is missing, then print the table."""
-    return run(_main, DatasetError, UnknownNetworkError)
+    return run(_main)
 
 
 def _main() -> int:

@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.tables import circumstances, spread
-from nas_space.architecture import Architecture
 from nas_space.spaces import get
-from searchers.cluster import cores
-from studies.records import Status
-from studies.store import Store
+from searchers.ray.cluster import cores
+from studies.records.store import Store
+from studies.records.tables import Status
 from trainers import recipes
 from trainers.datasets import load
 
@@ -100,7 +99,7 @@ def points(folder: Path) -> list[dict[str, str]]:
     rows = store.evaluations(store.study(None))
     store.close()
     trained = [row for row in rows if row.status is Status.FINISHED]
-    labels = [get("mixed").encode(Architecture.from_json(row.architecture)) for row in trained]
+    labels = [get("mixed").encode(row.parsed_architecture) for row in trained]
     return [found for found in labels if found is not None]
 
 

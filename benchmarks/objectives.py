@@ -21,10 +21,11 @@ from pathlib import Path
 
 from benchmarks.tables import circumstances
 from studies import objective
-from studies.fidelity import complete
-from studies.front import front, hypervolume
 from studies.objective import MACS, Objective
-from studies.store import Store
+from studies.pareto.front import front
+from studies.pareto.hypervolume import hypervolume
+from studies.records.fidelity import complete
+from studies.records.store import Store
 from trainers.intervals import around_mean
 
 _DATABASE = "objectives.db"

@@ -62,19 +62,19 @@ class Sleep:
 
 def by_convnas(log: str, trials: int, seconds: float, workers: int) -> None:
     """Our search."""
-    from searchers.cluster import Cluster  # noqa: PLC0415 - each stack is a process of its own
-    from searchers.question import ask  # noqa: PLC0415
-    from searchers.settings import Settings, Wishes  # noqa: PLC0415
+    from searchers.ray.cluster import Cluster  # noqa: PLC0415 - each stack is a process of its own
+    from searchers.settings import ClusterOptions, Settings  # noqa: PLC0415
+    from searchers.setup import set_up  # noqa: PLC0415
 
-    wishes = Wishes(concurrency=workers, cpus=0.5)
-    settings = Settings(space="mixed", budget=trials, wishes=wishes, rungs=(6,))
-    question = ask(settings)
-    with Cluster(wishes, verbose=False) as cluster:
+    options = ClusterOptions(concurrency=workers, cpus=0.5)
+    settings = Settings(space="mixed", budget=trials, cluster=options, rungs=(6,))
+    setup = set_up(settings)
+    with Cluster(options, verbose=False) as cluster:
         from searchers.search import search  # noqa: PLC0415
 
         search(
             settings,
-            question,
+            setup,
             cluster,
             lambda _: None,
             lambda _: None,

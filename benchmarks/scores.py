@@ -24,7 +24,8 @@ from torch import Tensor
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
 from nas_space.architecture import Architecture
 from nas_space.network import build
-from studies.evidence import weigh
+from nas_space.skeletons import read_architecture
+from studies.analysis.rank_correlation import rank_correlations
 from trainers.batches import Batches
 from trainers.intervals import around_mean
 from trainers.scores import score, scores
@@ -56,7 +57,7 @@ def networks() -> list[Network]:
     with gzip.open(TABLE, "rt") as lines:
         for line in map(json.loads, lines):
             if "accuracies" in line:
-                architecture = Architecture.from_json(line["architecture"])
+                architecture = read_architecture(line["architecture"])
                 entry = (architecture, line["macs"], line["params"], list[list[float]]())
                 found.setdefault(architecture.key, entry)[3].append(line["accuracies"])
     return [
@@ -108,14 +109,14 @@ def main() -> None:
             start = time.perf_counter()
             numbers[name].append(score(which, module, images, labels, seed=0))
             seconds[name].append(time.perf_counter() - start)
-    evidence = weigh(numbers, [network.curve[-1] for network in known])
+    correlations = rank_correlations(numbers, [network.curve[-1] for network in known])
     print(f"n = {len(known)} networks, {EPOCHS} epochs; torch {torch.__version__}\n")
     print(
         "| number | Spearman's rho | Kendall's tau | partial | minus the better baseline |", end=""
     )
     print(" wins | gain of a filter | ms a network |")
     print("| --- " * 8 + "|")
-    for row in evidence:
+    for row in correlations:
         gains = gain(numbers[row.name], known)
         spent = seconds.get(row.name)
         cells = [

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from nas_space.builders import BUILDERS
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
+from nas_space.cost import Cost, Task
+from nas_space.errors import ConvnasError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nas_space.cost import Cost, Task
 
 FORMAT = 1
 """Version of the JSON form. Older forms stay readable."""
 
 
-class InvalidArchitectureError(ValueError):
+class InvalidArchitectureError(ConvnasError):
     """A text that is no architecture, or an architecture that cannot be built."""
 
 
@@ -66,11 +68,15 @@ class Architecture(ABC):
 
     The image's channels and the number of classes are the task's, not the architecture's.
 
+    `nas_space.skeletons` reads the JSON form of any skeleton.
+
     Attributes:
+        skeleton: the name of the skeleton in JSON, and in the registries of skeletons.
         legend: how to read one as a line of text.
     """
 
     __slots__ = ()
+    skeleton: ClassVar[str]
     legend: ClassVar[str]
 
     @abstractmethod
@@ -97,11 +103,11 @@ class Architecture(ABC):
         """What can be chosen beside convolutions, as labels by name."""
 
     @abstractmethod
-    def rest(self, task: "Task") -> Rest:
+    def rest(self, task: Task) -> Rest:
         """All that has weights beside `convolutions`, but for normalisation."""
 
     @abstractmethod
-    def cost(self, task: "Task") -> "Cost":
+    def cost(self, task: Task) -> Cost:
         """What the network of `nas_space.network.build` costs, without building it.
 
         Raises:
@@ -116,12 +122,12 @@ class Architecture(ABC):
             InvalidArchitectureError, InvalidChoiceError: it cannot; the message says why.
         """
 
-    @abstractmethod
     def module(self, channels: int, classes: int, seed: int) -> "nn.Module":
         """Make the network; users call `nas_space.network.build`, which checks first.
 
-        The skeletons import torch here, as types of convolution do (see `Conv.build`).
+        `nas_space.builders` names the function that does so for the skeleton.
         """
+        return BUILDERS.get(self.skeleton)(self, channels, classes, seed)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -155,46 +161,7 @@ class Architecture(ABC):
         """Twelve hex digits that name this architecture in databases and tables."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
-    @staticmethod
-    def from_json(data: object) -> "Architecture":
-        """Read the JSON form, as text or already decoded.
-
-        Raises:
-            InvalidArchitectureError: it is not the JSON form of an architecture.
-        """
-        from nas_space.skeletons import skeletons  # noqa: PLC0415 - they import this module
-
-        if isinstance(data, str | bytes):
-            try:
-                data = json.loads(data, object_pairs_hook=_object)
-            except InvalidArchitectureError:
-                raise
-            except (ValueError, RecursionError):
-                raise InvalidArchitectureError("an architecture must be valid JSON") from None
-        if not isinstance(data, dict) or not {"format", "skeleton"} <= data.keys():
-            raise InvalidArchitectureError(
-                "an architecture is a JSON object with the fields format and skeleton"
-            )
-        known = skeletons()
-        skeleton = data["skeleton"]
-        version = data["format"]
-        named = isinstance(skeleton, str) and skeleton in known
-        if not is_whole(version) or version != FORMAT or not named:
-            raise InvalidArchitectureError(
-                f"this version reads format {FORMAT} of the skeletons {', '.join(known)}, and "
-                "nothing else"
-            )
-        return known[skeleton].read(data)
-
 
 def is_whole(data: object) -> bool:
     """Whether something of JSON is a whole number."""
     return isinstance(data, int) and not isinstance(data, bool)
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; one that gives a field twice means different things to different readers."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise InvalidArchitectureError("a JSON object of an architecture gives a field twice")
-    return found

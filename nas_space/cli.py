@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from nas_space.errors import ConvnasError
 from nas_space.masking import masked
 
 USAGE_ERROR = 2
@@ -36,12 +37,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
 
 
-def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
-    """Run a command; bad input and what the system refuses is one line and exit code 2.
+def run(command: Callable[[], int]) -> int:
+    """Run a command; the only place where a refusal becomes one line and exit code 2.
+
+    Refusals are `ConvnasError`, whose message is the line, and what the system refuses, `OSError`.
+    Any other error is a fault of ours and keeps its traceback.
 
     Args:
         command: gives the exit code.
-        bad_input: errors whose message is the line.
     """
     if sys.stdout is None:  # closed by who called us
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
@@ -51,7 +54,7 @@ def run(command: Callable[[], int], *bad_input: type[ValueError]) -> int:
     try:
         code = command()
         sys.stdout.flush()
-    except bad_input as error:
+    except ConvnasError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -6,12 +6,9 @@ that a search uses (microseconds); `nas_space.counting` holds it to what thop me
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from nas_space.convs.base import Size
-
-if TYPE_CHECKING:
-    from nas_space.architecture import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,13 @@ class Cost:
     latency: float | None = field(default=None, compare=False)
 
 
-def predict(architecture: "Architecture", task: Task) -> Cost:
+class Priced(Protocol):
+    """What has costs in closed form: an architecture."""
+
+    def cost(self, task: Task) -> Cost:
+        """See `nas_space.architecture.Architecture.cost`."""
+
+
+def predict(architecture: Priced, task: Task) -> Cost:
     """Cost of the network that `build` would make, in closed form."""
     return architecture.cost(task)

@@ -16,21 +16,22 @@ What a type has between its operations it says itself (`Conv.working`). Tests ho
 to what the operations of the real modules take and give, and PyTorch's own allocations to a bound.
 """
 
-from typing import TYPE_CHECKING
-
+from nas_space.architecture import Architecture
 from nas_space.convs.base import area, out_size
+from nas_space.cost import Task
 from nas_space.pricing import price
-
-if TYPE_CHECKING:
-    from nas_space.cost import Task
-    from nas_space.residual.architecture import ResidualArchitecture
 
 BYTES = 4
 """Of a number in fp32."""
 
 
-def peak(architecture: "ResidualArchitecture", task: "Task") -> int:
-    """Most bytes of activations alive at once for one image, in closed form."""
+def peak(architecture: Architecture, task: Task) -> int:
+    """Most bytes of activations alive at once for one image, in closed form.
+
+    Args:
+        architecture: a residual one: a stem, then blocks of two layers.
+        task: what it is for.
+    """
     (stem, size), *layers = architecture.sizes(task.size)
     most = task.channels * area(size) + stem.conv.working(task.channels, stem.c_out, size)
     for (first, size), (second, inner) in zip(layers[::2], layers[1::2], strict=True):
@@ -43,5 +44,4 @@ def peak(architecture: "ResidualArchitecture", task: "Task") -> int:
         )
         if first.stride > 1 or first.c_in != first.c_out:  # a projection
             most = max(most, x + 2 * second.c_out * area(out_size(size, first.stride)))
-    width = architecture.stages[-1].width
-    return BYTES * max(most, width + task.classes)
+    return BYTES * max(most, layers[-1][0].c_out + task.classes)

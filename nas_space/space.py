@@ -9,6 +9,7 @@ from nas_space.architecture import Architecture
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 from nas_space.cost import Task
+from nas_space.errors import ConvnasError
 
 Measure = Literal["macs", "params", "activation_memory"]
 
@@ -19,7 +20,7 @@ Labels = Mapping[str, str]
 """A label for each parameter of a space."""
 
 
-class UnknownSpaceError(ValueError):
+class UnknownSpaceError(ConvnasError):
     """A name that belongs to no space, or a space that cannot be for such images."""
 
 

@@ -3,13 +3,14 @@
 `python -m nas_space.spaces` prints them with the number of architectures in each.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas_space.backbone.space import BackboneSpace
 from nas_space.cli import Parser, run
-from nas_space.convs import kinds
+from nas_space.convs import TYPES, kinds
 from nas_space.cost import Task
+from nas_space.registry import Entry, Registry, given
 from nas_space.residual.space import ResidualSpace
 from nas_space.space import Space, UnknownSpaceError
 
@@ -17,10 +18,26 @@ BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
 
 
+def _residual() -> Iterator[Entry[ResidualSpace]]:
+    every = tuple(kinds())
+    yield given("mixed", ResidualSpace("mixed", every), __name__)
+    for kind in every:
+        yield given(kind, ResidualSpace(kind, (kind,)), TYPES.source(kind))
+
+
+SPACES: Registry[ResidualSpace] = Registry(
+    "space",
+    UnknownSpaceError,
+    refusal="unknown space {name}; known spaces: {names}, and "
+    f"{BACKBONE}:NAME for a network that you have",
+    found=_residual,
+)
+"""The spaces of residual networks by name."""
+
+
 def spaces() -> dict[str, ResidualSpace]:
     """Every space by name: ``mixed``, and one for each type of convolution alone."""
-    uniform = {kind: ResidualSpace(kind, (kind,)) for kind in kinds()}
-    return {"mixed": ResidualSpace("mixed", tuple(uniform)), **uniform}
+    return SPACES.all()
 
 
 def get(name: str) -> ResidualSpace:
@@ -29,13 +46,7 @@ def get(name: str) -> ResidualSpace:
     Raises:
         UnknownSpaceError: there is none.
     """
-    known = spaces()
-    if name not in known:
-        raise UnknownSpaceError(
-            f"unknown space {name!r}; known spaces: {', '.join(known)}, and "
-            f"{BACKBONE}:NAME for a network that you have"
-        )
-    return known[name]
+    return SPACES.get(name)
 
 
 def find(name: str, task: Task, *, pretrained: bool = False) -> Space:

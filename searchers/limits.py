@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 from nas_space.cost import Cost, Task, predict
+from nas_space.errors import ConvnasError
 from nas_space.residual import ResidualSpace
 from nas_space.space import Measure, Space
 from searchers.latency.model import LatencyModel
 
 
-class ImpossibleLimitError(ValueError):
+class ImpossibleLimitError(ConvnasError):
     """Limits that no architecture of the space keeps."""
 
 

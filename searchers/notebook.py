@@ -22,19 +22,19 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
-from nas_space.architecture import Architecture
-from searchers import arguments, command
-from searchers.cluster import Cluster
-from searchers.question import ask
-from studies import choose, export
+from nas_space.errors import ConvnasError
+from searchers.ray.cluster import Cluster
+from searchers.setup import set_up
+from searchers.terminal import arguments
+from studies.analysis.facts import Facts
 from studies.arguments import DEFAULT_URL
-from studies.choose import Rule
-from studies.cli import BAD_INPUT
-from studies.records import Evaluation
-from studies.report.__main__ import write
-from studies.report.facts import Facts
+from studies.export import choose
+from studies.export import command as export
+from studies.export.choose import Rule
+from studies.records.store import Store
+from studies.records.tables import Evaluation
+from studies.report.command import write
 from studies.report.page import front_alone
-from studies.store import Store
 
 T = TypeVar("T")
 _COLUMNS = (
@@ -51,7 +51,7 @@ _COLUMNS = (
 )
 
 
-class RefusedError(ValueError):
+class RefusedError(ConvnasError):
     """What a command would refuse with one line; the message is the line."""
 
 
@@ -123,14 +123,13 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     """
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
     settings = _parsed(arguments.read, argv)
-    with _refusals(*command.BAD_INPUT):
-        question = ask(settings)
-        with _quiet(), Cluster(settings.wishes, verbose=settings.verbose) as cluster:
+    with _refusals():
+        setup = set_up(settings)
+        with _quiet(), Cluster(settings.cluster, verbose=settings.verbose) as cluster:
             # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
-            from searchers import session  # noqa: PLC0415
+            from searchers.terminal import session  # noqa: PLC0415
 
-            with _refusals(*session.BAD_INPUT):
-                finding = session.conduct(settings, question, cluster)
+            finding = session.conduct(settings, setup, cluster)
     finding.store.close()
     if finding.over_because is not None:
         print(f"ended before its budget: {finding.over_because}")  # noqa: T201
@@ -185,8 +184,8 @@ class Found:
 
         Args:
             knee: where more cost stops paying, within the limits.
-            max_macs: the most accurate within so many multiply-adds per image.
-            max_params: the most accurate within so many parameters.
+            max_macs: the most accurate within this many multiply-adds per image.
+            max_params: the most accurate within this many parameters.
             min_accuracy: the cheapest of at least this validation accuracy, 0 to 1.
 
         Raises:
@@ -194,7 +193,7 @@ class Found:
         """
         facts = self._facts()
         rule = Rule(None, knee, max_macs, max_params, None, min_accuracy)
-        with _refusals(*export.BAD_INPUT):
+        with _refusals():
             chosen = choose.choose_among(facts.front, rule, lambda member: member.latency or 0.0)
         return _frame([chosen]).iloc[0]
 
@@ -218,7 +217,7 @@ class Found:
             RefusedError: what the command would refuse.
         """
         where = {"study": self.study, "storage": self.storage, "output": output}
-        with _refusals(*export.BAD_INPUT):
+        with _refusals():
             export.export(_parsed(export.read, _argv({**where, **options})))
         return Path(output)
 
@@ -240,7 +239,7 @@ def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
             "trial": entry.number,
             **{column: getattr(entry, column) for column in _COLUMNS},
             "status": entry.status.value,
-            "architecture": Architecture.from_json(entry.architecture),
+            "architecture": entry.parsed_architecture,
         }
         for entry in entries
     ]
@@ -281,13 +280,9 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _refusals(*more: type[ValueError]) -> Iterator[None]:
-    """Raise what a command would print as the line that it prints.
-
-    Args:
-        more: what is bad input to it, beside what is to any command on a study.
-    """
+def _refusals() -> Iterator[None]:
+    """Raise what a command would print as the line that it prints."""
     try:
         yield
-    except (*BAD_INPUT, *more) as error:
+    except ConvnasError as error:
         raise RefusedError(str(error)) from None

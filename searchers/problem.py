@@ -21,7 +21,7 @@ class Problem:
         space: where the architectures come from.
         task: what they are for.
         limits: what they keep.
-        latency: predicts how long networks take; None where nobody asked for it.
+        latency: predicts how long networks take; None where it was not asked for.
         objective: the cost that is made small.
     """
 
@@ -49,6 +49,6 @@ class Problem:
         if measure is not None:
             space, task = self.space, self.task
             return space.smallest(task, measure), space.largest(task, measure)
-        assert self.latency is not None  # noqa: S101 - `ask` sees to it
-        assert isinstance(self.space, ResidualSpace)  # noqa: S101 - likewise
+        assert self.latency is not None  # noqa: S101 - `set_up` sees to it
+        assert isinstance(self.space, ResidualSpace)  # noqa: S101 - as above
         return self.latency.fastest(self.space), self.latency.slowest(self.space)

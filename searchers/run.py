@@ -8,7 +8,7 @@ from nas_space.cli import INTERRUPTED
 def main() -> int:
     """Run a search from the command line."""
     try:
-        from searchers.command import command  # noqa: PLC0415 - Ctrl-C may come meanwhile
+        from searchers.terminal.command import command  # noqa: PLC0415 - Ctrl-C may come meanwhile
 
         return command(sys.argv[1:])
     except KeyboardInterrupt:

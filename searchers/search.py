@@ -6,35 +6,35 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchers import samplers
-from searchers.campaign import Campaign
-from searchers.cluster import Cluster, Resources
-from searchers.planning import Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.question import Question
-from searchers.rungs import Rungs
-from searchers.scheduling import run_trials
+from searchers.ray.cluster import Cluster, Resources
+from searchers.ray.scheduling import run_trials
+from searchers.ray.worker import Job, Training
+from searchers.samplers import registry as samplers
+from searchers.schedule.counts import SearchCounts, Snapshot
+from searchers.schedule.driver import SearchDriver
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.time_limits import TimeLimit
+from searchers.schedule.training_queue import TrainingQueue
 from searchers.settings import Settings
-from searchers.standing import Snapshot, Standing
-from searchers.timelimits import TimeLimit
-from searchers.worker import Job, Training
-from studies.database import StoreError
-from studies.ledger import Ledger
-from studies.mirror import BackgroundMirror, Mirror
+from searchers.setup import SearchSetup
 from studies.objective import MACS
-from studies.outbox import Outbox
-from studies.records import Driver, Study
-from studies.store import Store
+from studies.records.claims import Claims
+from studies.records.database import StoreError
+from studies.records.optuna_mirror import BackgroundMirror, OptunaMirror
+from studies.records.pending_results import PendingResults
+from studies.records.store import Store
+from studies.records.tables import Driver, Study
 
-_PATIENCE = 180.0
-"""Seconds that a search waits for its database before it stops."""
+_PATIENCE_SECONDS = 180.0
+"""That a search waits for its database before it stops."""
 
 
-def training(question: Question, resources: Resources) -> Job:
+def training(setup: SearchSetup, resources: Resources) -> Job:
     """The job of a search: to train each architecture."""
     threads = max(1, int(resources.cpus))
-    return Training(question.dataset.search, question.recipe, threads)
+    return Training(setup.dataset.search, setup.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Start:
         others: searches that work on the same study now.
     """
 
-    question: Question
+    setup: SearchSetup
     study: Study
     done_before: int
     resources: Resources
@@ -81,18 +81,18 @@ class Finding:
 
 def search(
     settings: Settings,
-    question: Question,
+    setup: SearchSetup,
     cluster: Cluster,
     on_start: Callable[[Start], None],
     watch: Callable[[Snapshot], None],
     on_wait: Callable[[str], None],
-    make_job: Callable[[Question, Resources], Job] = training,
+    make_job: Callable[[SearchSetup, Resources], Job] = training,
 ) -> Finding:
     """Run a search, or go on with it, until its budget is spent.
 
     Args:
         settings: see `Settings`.
-        question: what these settings ask, see `ask`.
+        setup: what these settings ask, see `set_up`.
         cluster: where trials run; it may be starting still.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
@@ -105,70 +105,73 @@ def search(
         KeyboardInterrupt: it was told to stop at once.
     """
     store = Store(settings.storage, create=True, on_wait=on_wait)
-    study = store.enter(describe(settings, question))
-    shown = Mirror(settings.storage, study, question.space.catalogue())
-    with Ledger(store, study, _PATIENCE) as ledger, closing(BackgroundMirror(shown)) as mirror:
-        outbox = Outbox.of(store.database.url, study.name)
-        delivered = outbox.deliver(study.id, ledger.record)
+    study = store.enter(describe(settings, setup))
+    shown = OptunaMirror(settings.storage, study, setup.space.catalogue())
+    with (
+        Claims(store, study, _PATIENCE_SECONDS) as claims,
+        closing(BackgroundMirror(shown)) as mirror,
+    ):
+        pending = PendingResults.of(store.database.url, study.name)
+        delivered = pending.deliver(study.id, claims.record)
         done = store.count(study)
         resources = cluster.resources()
-        problem = question.problem(settings.limits)
-        campaign = Campaign(
+        problem = setup.problem(settings.limits)
+        driver = SearchDriver(
             study=study,
-            ledger=ledger,
-            outbox=outbox,
+            claims=claims,
+            pending=pending,
             mirror=mirror,
-            plan=_plan(settings, problem, question.rungs, done),
-            limit=TimeLimit(settings.trial_timeout, len(question.dataset.search.train)),
-            standing=Standing(settings.budget, question.recipe.epochs, problem.bounds),
+            queue=_queue(settings, problem, setup.rungs, done),
+            limit=TimeLimit(settings.trial_timeout, len(setup.dataset.search.train)),
+            counts=SearchCounts(settings.budget, setup.recipe.epochs, problem.bounds),
             concurrency=resources.concurrency,
             seed=settings.seed,
-            latency_device=question.latency.device if question.latency else None,
+            latency_device=setup.latency.device if setup.latency else None,
             watch=watch,
         )
-        before = campaign.snapshot().finished
-        others = ledger.others()
-        on_start(Start(question, study, before, resources, delivered, campaign.inherited, others))
-        if not campaign.done:
-            job = make_job(question, resources)
-            run_trials(campaign, job, resources, verbose=settings.verbose)
-        if campaign.trouble is None:
+        before = driver.snapshot().finished
+        others = claims.others()
+        on_start(Start(setup, study, before, resources, delivered, driver.inherited, others))
+        if not driver.done:
+            job = make_job(setup, resources)
+            run_trials(driver, job, resources, verbose=settings.verbose)
+        if driver.trouble is None:
             mirror.flush()
             # If the database is away now, the next search sees to it: all that counts is recorded.
             with contextlib.suppress(StoreError):
-                mirror.catch_up(ledger.orphaned())
-    if campaign.trouble is not None:
-        raise StoreError(_last_words(campaign))
-    end = campaign.snapshot()
+                mirror.catch_up(claims.orphaned())
+    if driver.trouble is not None:
+        raise StoreError(_last_words(driver))
+    end = driver.snapshot()
     watch(end)
-    return Finding(
-        study, store, end, campaign.over_because, mirror.trouble, campaign.plan.acceptance
-    )
+    return Finding(study, store, end, driver.over_because, mirror.trouble, driver.queue.acceptance)
 
 
-def _plan(settings: Settings, problem: Problem, rungs: tuple[int, ...], done: int) -> Plan:
+def _queue(
+    settings: Settings, problem: Problem, rungs: tuple[int, ...], done: int
+) -> TrainingQueue:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
-    return Plan(proposer, Rungs(rungs))
+    return TrainingQueue(proposer, Rungs(rungs))
 
 
-def _last_words(campaign: Campaign) -> str:
+def _last_words(driver: SearchDriver) -> str:
     """What to say of a database that failed on the way."""
     kept = ""
-    if campaign.kept:
-        results = "1 result" if campaign.kept == 1 else f"{campaign.kept} results"
-        kept = f"; {results} kept in {campaign.outbox.folder} until the same command goes on"
-    return f"{campaign.trouble}{kept}"
+    if driver.kept:
+        results = "1 result" if driver.kept == 1 else f"{driver.kept} results"
+        kept = f"; {results} kept in {driver.pending.folder} until the same command goes on"
+    return f"{driver.trouble}{kept}"
 
 
-def describe(settings: Settings, question: Question) -> Study:
+def describe(settings: Settings, setup: SearchSetup) -> Study:
     """The study that these settings ask for, as it is stored."""
-    space, recipe, dataset = question.space, question.recipe, question.dataset
+    space, recipe, dataset = setup.space, setup.recipe, setup.dataset
     data = dataset.search
     name = f"{space.name.replace(':', '-')}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
     name += "-pretrained" * settings.pretrained
     name += f"-n{settings.subset}" * bool(settings.subset)
-    name += f"-{question.objective.name}" * (question.objective is not MACS)
+    name += f"-{setup.objective.name}" * (setup.objective is not MACS)
     return Study(
         name=settings.study or f"{name}-seed{settings.seed}",
         space=space.to_json(),
@@ -185,7 +188,7 @@ def describe(settings: Settings, question: Question) -> Study:
             "std": list(data.std),
         },
         recipe=recipe.to_json(),
-        objective=question.objective.name,
-        objective_device=question.objective_device,
+        objective=setup.objective.name,
+        objective_device=setup.objective_device,
         command=settings.command,
     )

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchers.limits import Limits
-from searchers.samplers import DEFAULT as DEFAULT_SAMPLER
+from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import DEFAULT_URL
 from studies.objective import MACS
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ClusterOptions:
     """What the user says about where trials run; None leaves it to the cluster found.
 
     Attributes:
@@ -27,7 +27,7 @@ class Wishes:
 
 
 _NO_LIMITS = Limits()
-_ANYWHERE = Wishes()
+_ANYWHERE = ClusterOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Settings:
     objective: str = MACS.name
     latency_command: str | None = None
     latency_batch: int = 1
-    wishes: Wishes = _ANYWHERE
+    cluster: ClusterOptions = _ANYWHERE
     trial_timeout: float | None = None
     verbose: bool = False
     command: str = ""

@@ -1,43 +1,32 @@
-"""What the commands on studies share: the database they open, and what is bad input to them."""
+"""What the commands on studies share: how they run, and the database that they open."""
 
 import argparse
-from collections.abc import Callable
+import shlex
 
-from nas_space import cli
-from nas_space.architecture import InvalidArchitectureError
-from nas_space.convs import InvalidChoiceError
-from nas_space.space import UnknownSpaceError
-from studies.database import StoreError
-from studies.store import Store
-from trainers.data import DatasetError
-from trainers.recipes import UnknownRecipeError
+from nas_space.cli import run, runner
+from nas_space.errors import ConvnasError
+from studies.arguments import DEFAULT_URL
+from studies.records.store import Store
+
+__all__ = ["CommandError", "open_store", "run", "typed"]
 
 
-class CommandError(ValueError):
+class CommandError(ConvnasError):
     """A request that cannot be met; the message is the one line that the user sees."""
-
-
-BAD_INPUT: tuple[type[ValueError], ...] = (
-    CommandError,
-    DatasetError,
-    InvalidArchitectureError,
-    InvalidChoiceError,
-    StoreError,
-    UnknownRecipeError,
-    UnknownSpaceError,
-)
-
-
-def run(command: Callable[[], int], *more: type[ValueError]) -> int:
-    """Run a command; what is bad input to any command is one line and exit code 2.
-
-    Args:
-        command: gives the exit code.
-        more: errors that are bad input to this command, beside those of `BAD_INPUT`.
-    """
-    return cli.run(command, *BAD_INPUT, *more)
 
 
 def open_store(arguments: argparse.Namespace) -> Store:
     """The existing database that --storage names."""
     return Store(arguments.storage)
+
+
+def typed(command: str, study: str, shown_url: str) -> str:
+    """A command on a study, as a person types it here.
+
+    Args:
+        command: the last part of the module's name, such as ``pareto``.
+        study: its name.
+        shown_url: the database, without a password.
+    """
+    where = "" if shown_url == DEFAULT_URL else f" --storage {shlex.quote(shown_url)}"
+    return f"{runner()}python -m studies.{command} --study {shlex.quote(study)}{where}"

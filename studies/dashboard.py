@@ -14,23 +14,22 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import get_note, save_note, wsgi
 
 from nas_space import spaces
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, short
 from nas_space.space import UnknownSpaceError
-from studies.anatomy import rows, task_of
+from studies.analysis.layer_costs import layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
-from studies.fidelity import complete
-from studies.front import front
-from studies.ledger import at_work
-from studies.mirror import NUMBER, Mirror
-from studies.records import Evaluation, Study
-from studies.store import Store
+from studies.pareto.front import front
+from studies.records.claims import at_work
+from studies.records.fidelity import complete
+from studies.records.optuna_mirror import NUMBER, OptunaMirror
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 8080
 _PORTS = 50
-"""So many ports are tried, from the first."""
+"""How many ports are tried, from the first."""
 
 
 def main() -> int:
@@ -85,7 +84,7 @@ def _complete(store: Store, study: Study, url: str) -> str | None:
     except UnknownSpaceError as error:
         return str(error)
     evaluations = store.evaluations(study)
-    with closing(Mirror(url, study, catalogue)) as mirror:
+    with closing(OptunaMirror(url, study, catalogue)) as mirror:
         # A search at work shows its own trials, and would show these twice.
         if not at_work(store, study):
             mirror.catch_up(evaluations)
@@ -106,7 +105,7 @@ def _write_notes(shown: optuna.Study, study: Study, members: list[Evaluation]) -
 
 def note(evaluation: Evaluation, study: Study) -> str:
     """A network layer by layer, as a table in Markdown."""
-    layers = list(rows(Architecture.from_json(evaluation.architecture), task_of(study)))
+    layers = list(layer_costs(evaluation.parsed_architecture, task_of(study)))
     total = sum(row.macs for row in layers)
     head = "| layer | convolution | channels | MACs | share |\n| --- | --- | --- | --- | --- |\n"
     return f"On the front: {short(total)} MACs (multiply-adds per image).\n\n{head}" + "\n".join(

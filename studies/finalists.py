@@ -4,30 +4,30 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from nas_space.cli import Parser, console, positive, spoken
-from studies import images, objective, standings
+from studies import images, objective
 from studies.arguments import DEFAULT_URL, add_study_arguments
 from studies.cli import CommandError, run
-from studies.crew import Lost, side_by_side
-from studies.fidelity import complete
-from studies.front import front
-from studies.plan import Plan, Task
-from studies.progress import Progress
-from studies.records import Retraining, Study
-from studies.redrawn import Fidelity, NotRetrainedError, Redrawn, redrawn
-from studies.retraining import Trained, Training, workers
-from studies.store import Store
+from studies.records.store import Store
+from studies.records.tables import Retraining, Study
+from studies.retraining import summary
+from studies.retraining.plan import RetrainingPlan
+from studies.retraining.process_pool import Lost, side_by_side
+from studies.retraining.progress import RetrainingProgress
+from studies.retraining.retrained_front import (
+    Fidelity,
+    RetrainedFront,
+    retrained_front,
+)
+from studies.retraining.training import Training, workers
+from studies.retraining.work import Work
 from trainers import recipes
 from trainers.recipes import Recipe
 
-_PATIENCE = 180.0
-"""Seconds to wait for a database that is away: a training that has ended is paid for."""
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
 """That databases keep."""
@@ -35,7 +35,7 @@ _LARGEST_SEED = 2**31 - 1
 
 def main() -> int:
     """Train the finalists."""
-    return run(_main, NotRetrainedError)
+    return run(_main)
 
 
 def _main() -> int:
@@ -43,7 +43,7 @@ def _main() -> int:
     with closing(Store(arguments.storage, on_wait=_say_waiting)) as store:
         study = store.study(arguments.study)
         recipe = _recipe(study, arguments.recipe, arguments.epochs)
-        members = front(complete(store.evaluations(study), study))
+        members = store.front(study)
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
         if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
@@ -51,59 +51,15 @@ def _main() -> int:
                 f"study {study.name} has a seed that no other can follow: is it ours?"
             )
         fidelity = Fidelity(recipe.name, recipe.epochs)
-        plan = Plan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
+        plan = RetrainingPlan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
         _work(Work(store, study, plan, recipe), arguments)
         rows = store.retrainings(study)
-        found = redrawn(members, rows, fidelity)
+        found = retrained_front(members, rows, fidelity)
         if arguments.json:
-            print(json.dumps({"study": study.name} | standings.as_json(found), indent=2))  # noqa: T201
+            print(json.dumps({"study": study.name} | summary.as_json(found), indent=2))  # noqa: T201
         else:
             _conclude(found, study, arguments)
         return _say_failures(found, plan.failed(rows))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The trainings of one command.
-
-    Attributes:
-        store: takes the results.
-        study: that they belong to.
-        plan: which they are.
-        recipe: how each is trained.
-    """
-
-    store: Store
-    study: Study
-    plan: Plan
-    recipe: Recipe
-
-    def left(self, tasks: list[Task], progress: Progress) -> Iterator[Task]:
-        """Of some tasks those that no other command has done by the time it is their turn."""
-        for task in tasks:
-            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE))
-            progress.others(len(settled))
-            if task.identity not in settled:
-                yield task
-
-    def record(self, task: Task, result: Trained | Lost) -> None:
-        """Write a result down, unless another command had it before."""
-        row = Retraining(
-            evaluation_id=task.evaluation_id,
-            recipe=self.plan.fidelity.recipe,
-            epochs=self.plan.fidelity.epochs,
-            seed=task.seed,
-            versions={},
-        )
-        if isinstance(result, Lost):
-            row.error = result.reason
-        else:
-            row.device, row.error, row.versions = result.device, result.error, result.versions
-            if result.outcome is not None:
-                row.val_accuracy = result.outcome.val_accuracy
-                row.train_loss = result.outcome.train_loss
-                row.seconds = result.outcome.seconds
-        self.store.record_retraining(row, _PATIENCE)
 
 
 def _work(work: Work, arguments: argparse.Namespace) -> None:
@@ -120,7 +76,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
         f"{plan.fidelity}: {len(tasks)} of {plan.total} trainings to do, {count} at a time"
     )
     try:
-        with Progress(plan.total, plan.total - len(tasks), count) as progress:
+        with RetrainingProgress(plan.total, plan.total - len(tasks), count) as progress:
             left = work.left(tasks, progress)
             with closing(side_by_side(Training(data, work.recipe), left, count)) as results:
                 for task, result in results:
@@ -146,23 +102,23 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 
 
-def _conclude(found: Redrawn, study: Study, arguments: argparse.Namespace) -> None:
+def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace) -> None:
     output = console()
-    output.print(standings.all_of(found, objective.of(study)))
+    output.print(summary.all_of(found, objective.of(study)))
     output.print(
         "MACs are multiply-adds per image, which papers call FLOPs; ± is half a 95 % interval of "
         "the mean (Student's t over n seeds)"
     )
     if not found.front:
         return
-    output.print(standings.curse_of(found))
+    output.print(summary.curse_of(found))
     where = [] if arguments.storage == DEFAULT_URL else ["--storage", arguments.storage]
     words = ["--study", study.name, *where, "--retrained", "--knee", "--retrain"]
     command = spoken("studies.export", [*words, "--output", "exported"])
     output.print(f"\nnext:\n  {command}", soft_wrap=True)
 
 
-def _say_failures(found: Redrawn, failed: list[Retraining]) -> int:
+def _say_failures(found: RetrainedFront, failed: list[Retraining]) -> int:
     """The exit code; 1 if no training at all has finished."""
     if failed:
         _say(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from studies.cli import CommandError
-from studies.records import Study
+from studies.records.tables import Study
 from trainers.data import Dataset
 from trainers.datasets import load
 

@@ -7,8 +7,6 @@ from rich.table import Table
 from nas_space.cli import Parser, console
 from studies.arguments import add_storage_argument
 from studies.cli import open_store, run
-from studies.fidelity import complete
-from studies.front import front
 
 
 def main() -> int:
@@ -32,7 +30,7 @@ def _main() -> int:
             "epochs": study.recipe["epochs"],
             "finished": finished,
             "failed": failed,
-            "front": len(front(complete(store.evaluations(study), study))),
+            "front": len(store.front(study)),
         }
         for study, finished, failed in store.studies()
     ]

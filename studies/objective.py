@@ -1,19 +1,21 @@
 """What a study makes small, beside making accuracy large."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_space.cli import short
 from nas_space.cost import Cost
+from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, given
 from nas_space.space import Measure
 
 if TYPE_CHECKING:
     # The command line is read without a database.
-    from studies.records import Study
+    from studies.records.tables import Study
 
 
-class UnknownObjectiveError(ValueError):
+class UnknownObjectiveError(ConvnasError):
     """A name that belongs to no objective."""
 
 
@@ -59,32 +61,36 @@ class Objective:
 
 MACS = Objective("macs", "MACs", "multiply-adds per image, the papers' FLOPs", short, "macs")
 
-_OBJECTIVES: Mapping[str, Objective] = {
-    objective.name: objective
-    for objective in (
-        MACS,
-        Objective("params", "parameters", "numbers that are trained", short, "params"),
-        Objective(
-            "activation-memory",
-            "activation memory",
-            "bytes of feature maps alive at once while one image is answered in fp32",
-            lambda value: f"{short(value)}B",
-            "activation_memory",
-        ),
-        Objective(
-            "latency",
-            "latency",
-            "predicted time for a batch, of one image unless the search says another",
-            lambda value: f"{1000 * value:.3g} ms",
-            None,
-        ),
-    )
-}
+_OURS = (
+    MACS,
+    Objective("params", "parameters", "numbers that are trained", short, "params"),
+    Objective(
+        "activation-memory",
+        "activation memory",
+        "bytes of feature maps alive at once while one image is answered in fp32",
+        lambda value: f"{short(value)}B",
+        "activation_memory",
+    ),
+    Objective(
+        "latency",
+        "latency",
+        "predicted time for a batch, of one image unless the search says another",
+        lambda value: f"{1000 * value:.3g} ms",
+        None,
+    ),
+)
+
+OBJECTIVES: Registry[Objective] = Registry(
+    "objective",
+    UnknownObjectiveError,
+    found=lambda: (given(objective.name, objective, __name__) for objective in _OURS),
+)
+"""The objectives by name."""
 
 
 def names() -> tuple[str, ...]:
     """The objectives that can be asked for."""
-    return tuple(_OBJECTIVES)
+    return tuple(OBJECTIVES)
 
 
 def get(name: str) -> Objective:
@@ -93,11 +99,7 @@ def get(name: str) -> Objective:
     Raises:
         UnknownObjectiveError: there is none.
     """
-    if name not in _OBJECTIVES:
-        raise UnknownObjectiveError(
-            f"unknown objective {name!r}; known objectives: {', '.join(_OBJECTIVES)}"
-        )
-    return _OBJECTIVES[name]
+    return OBJECTIVES.get(name)
 
 
 def of(study: "Study") -> Objective:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nas_space.bundle import Bundle, BundleError, Preprocessing
+from nas_space.bundle import Bundle, Preprocessing
 from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
 from trainers.datasets.folders import decode
@@ -19,7 +19,7 @@ Ranking = list[tuple[str, float]]
 
 def main() -> int:
     """Print what an exported network sees in images."""
-    return run(_main, BundleError)
+    return run(_main)
 
 
 def _main() -> int:

@@ -1,43 +1,43 @@
-"""What a person sees while trainings go on: one live line on a terminal, plain lines elsewhere.
+"""What a person sees while work is done: live on a terminal, plain lines elsewhere."""
 
-It is on standard error: standard output is for the result.
-"""
-
-import sys
+import abc
 import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.text import Text
-
-from nas_space.cli import duration
 
 _PLAIN_SECONDS = 15.0
-_BAR = 24
+"""Between two plain lines, so that a log stays short."""
 
 
-class Progress:
-    """A context that counts trainings.
+class Progress(abc.ABC):
+    """A context in which progress is shown.
+
+    What `_picture` needs is there before this is made: `Live` asks for a picture at once.
 
     Args:
-        total: of them.
-        done: before this command, or by another one.
-        running: at a time.
+        console: where it is shown.
+        refreshes: a second, on a terminal.
+        transient: whether what is live goes at the end.
     """
 
-    def __init__(self, total: int, done: int, running: int) -> None:
-        self._total, self._before, self._running = total, done, running
-        self._done = self._failed = 0
-        console = Console(stderr=True, highlight=False)
-        self._live = Live(console=console, refresh_per_second=4) if sys.stderr.isatty() else None
-        self._start = self._said = time.monotonic()
+    def __init__(self, console: Console, *, refreshes: float, transient: bool) -> None:
+        self._console = console
+        live = Live(
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=refreshes,
+            transient=transient,
+        )
+        self._live = live if console.file.isatty() else None
+        self._began = time.monotonic()
+        self._line_at = 0.0
 
     def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
-        self._show()
         return self
 
     def __exit__(
@@ -48,39 +48,22 @@ class Progress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        else:
-            self._say()
 
-    def count(self, *, failed: bool) -> None:
-        """Count one more training that has ended."""
-        self._done += 1
-        self._failed += failed
-        self._show()
+    @abc.abstractmethod
+    def _picture(self) -> RenderableType:
+        """What is shown on a terminal."""
 
-    def others(self, settled: int) -> None:
-        """Count those that another command has done meanwhile.
+    @abc.abstractmethod
+    def _line(self) -> str:
+        """What is shown elsewhere."""
 
-        Args:
-            settled: trainings that are over, of all.
-        """
-        self._before = max(self._before, settled - self._done)
-
-    def _show(self) -> None:
+    def _refresh(self) -> None:
+        """Show it: at once on a terminal, elsewhere unless a line was printed just now."""
         if self._live is not None:
-            self._live.update(Text(self._line(bar=True)))
-        elif time.monotonic() - self._said > _PLAIN_SECONDS:
-            self._say()
+            self._live.refresh()
+        elif time.monotonic() - self._line_at > _PLAIN_SECONDS:
+            self._print_line()
 
-    def _say(self) -> None:
-        print(self._line(bar=False), file=sys.stderr, flush=True)  # noqa: T201 - lines for logs
-        self._said = time.monotonic()
-
-    def _line(self, *, bar: bool) -> str:
-        over = self._before + self._done
-        left = max(0, self._total - over)
-        drawn = f"{'━' * round(_BAR * over / self._total):{'─'}<{_BAR}} " if bar else ""
-        failed = f", {self._failed} failed" * bool(self._failed)
-        seconds = (time.monotonic() - self._start) / self._done * left if self._done else None
-        time_left = "–" if seconds is None else duration(seconds)
-        running = min(self._running, left)
-        return f"{drawn}{over}/{self._total} done, {running} running{failed} · {time_left} left"
+    def _print_line(self) -> None:
+        print(self._line(), file=self._console.file, flush=True)
+        self._line_at = time.monotonic()

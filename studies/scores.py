@@ -5,26 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from rich.table import Table
-from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console
-from nas_space.network import build
+from studies.analysis.rank_correlation import RankCorrelation, baselines, rank_correlations
+from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
-from studies.cli import CommandError, open_store, run
-from studies.evidence import Evidence, weigh
-from studies.fidelity import complete
-from studies.images import searched
-from studies.records import Evaluation, Status, Study
-from studies.report.ranking import FEWEST
-from trainers import devices
-from trainers.batches import Batches
-from trainers.data import SearchData
-from trainers.scores import score, scores
-
-_BATCH = 128
+from studies.cli import open_store, run
+from studies.records.fidelity import complete
+from studies.records.tables import Status
 
 
 def main() -> int:
@@ -49,19 +38,15 @@ def _main() -> int:
     evaluations = store.evaluations(study)
     known = [e for e in complete(evaluations, study) if e.status is Status.FINISHED]
     suffice(study, known)
-    free = {
-        "params": [float(entry.params) for entry in known],
-        "macs": [float(entry.macs) for entry in known],
-    }
-    evidence = weigh(
-        free | of(known, study, arguments.dataset, arguments.data_dir),
+    correlations = rank_correlations(
+        baselines(known) | of(known, study, arguments.dataset, arguments.data_dir),
         [e.val_accuracy or 0 for e in known],
     )
     if arguments.json:
-        print(json.dumps([asdict(row) | {"wins": row.wins} for row in evidence], indent=2))  # noqa: T201
+        print(json.dumps([asdict(row) | {"wins": row.wins} for row in correlations], indent=2))  # noqa: T201
         return 0
-    console().print(_table(evidence))
-    winners = [row.name for row in evidence if row.wins]
+    console().print(_table(correlations))
+    winners = [row.name for row in correlations if row.wins]
     verdict = f"{' and '.join(winners)} would have helped" if winners else "none would have helped"
     print(  # noqa: T201
         f"{verdict}: a score wins if its correlation is above the better of parameters and MACs "
@@ -70,71 +55,13 @@ def _main() -> int:
     return 0
 
 
-def suffice(study: Study, known: Sequence[Evaluation]) -> None:
-    """Raise CommandError where a study's fully trained networks are too few."""
-    if len(known) < FEWEST:
-        raise CommandError(
-            f"study {study.name} has trained {len(known)} networks to the end; correlations of "
-            f"fewer than {FEWEST} say nothing"
-        )
-
-
-def of(
-    known: Sequence[Evaluation],
-    study: Study,
-    dataset: str | None = None,
-    data_dir: Path | None = None,
-) -> dict[str, list[float]]:
-    """Every zero-cost score of trained networks, by name, on the study's training images.
-
-    Args:
-        known: evaluations of the study.
-        study: whose.
-        dataset: where its images are now, if they moved.
-        data_dir: keeps downloads.
-    """
-    devices.spare_threads(min(study.dataset["shape"][1:]))
-    data = searched(study, dataset, data_dir).search
-    images, labels = _batch(data)
-    return {
-        name: [
-            score(
-                which,
-                build(
-                    Architecture.from_json(entry.architecture),
-                    data.shape[0],
-                    len(data.classes),
-                    seed=entry.seed,
-                ),
-                images,
-                labels,
-                seed=entry.seed,
-            )
-            for entry in known
-        ]
-        for name, which in scores().items()
-    }
-
-
-def _batch(data: SearchData) -> tuple[Tensor, Tensor]:
-    """The first training images, normalised."""
-    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH))
-
-
-def _table(evidence: Sequence[Evidence]) -> Table:
+def _table(correlations: Sequence[RankCorrelation]) -> Table:
     drawn = Table(title="Rank correlation with validation accuracy", title_justify="left")
     for heading in ("number", "Spearman's rho", "95 %", "Kendall's tau", "without MACs, params"):
         drawn.add_column(heading, justify="left" if heading == "number" else "right")
     drawn.add_column("wins")
-    for row in evidence:
-        drawn.add_row(
-            row.name,
-            f"{row.rho:.2f}",
-            f"{row.interval[0]:.2f} to {row.interval[1]:.2f}",
-            f"{row.tau:.2f}",
-            f"{row.partial:.2f}",
-            "yes" if row.wins else "no",
-        )
+    for row in correlations:
+        drawn.add_row(*row.texts)
     return drawn
 
 

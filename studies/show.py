@@ -5,14 +5,13 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, console, short
-from studies.anatomy import Row, rows, task_of
+from studies.analysis.layer_costs import LayerCost, layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
-from studies.records import Evaluation, Status, Study
+from studies.records.tables import Evaluation, Status, Study
 
-_BAR = 20
+_BAR_CHARACTERS = 20
 """Characters of the longest bar."""
 
 
@@ -40,7 +39,7 @@ def _main() -> int:
             f"no trial {arguments.trial!r} in study {study.name}; "
             + (f"it has 0 to {len(evaluations) - 1}" if evaluations else "it has none yet")
         )
-    layers = list(rows(Architecture.from_json(shown.architecture), task_of(study)))
+    layers = list(layer_costs(shown.parsed_architecture, task_of(study)))
     if arguments.json:
         print(json.dumps(_as_json(shown, layers), indent=2))  # noqa: T201
         return 0
@@ -49,7 +48,7 @@ def _main() -> int:
     return 0
 
 
-def _as_json(shown: Evaluation, layers: list[Row]) -> dict[str, object]:
+def _as_json(shown: Evaluation, layers: list[LayerCost]) -> dict[str, object]:
     names = ("key", "val_accuracy", "epochs", "macs", "params", "error", "architecture")
     told = {name: getattr(shown, name) for name in names}
     drawn = [asdict(row) for row in layers]
@@ -66,7 +65,7 @@ def _headline(shown: Evaluation, study: Study) -> str:
     return f"{start}; {shown.val_accuracy:.2%} on validation after {shown.epochs} epochs{partial}"
 
 
-def _table(layers: list[Row]) -> Table:
+def _table(layers: list[LayerCost]) -> Table:
     total, most = sum(row.macs for row in layers), max(row.macs for row in layers)
     drawn = Table(box=None, pad_edge=False)
     for heading in ("layer", "convolution"):
@@ -84,7 +83,7 @@ def _table(layers: list[Row]) -> Table:
             short(row.params),
             short(row.macs),
             f"{row.macs / total:.1%}",
-            "█" * round(_BAR * row.macs / most) or "▏",
+            "█" * round(_BAR_CHARACTERS * row.macs / most) or "▏",
         )
     return drawn
 

@@ -13,8 +13,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from nas_space.spaces import get
-from studies.mirror import Mirror
-from studies.store import Store
+from studies.records.optuna_mirror import OptunaMirror
+from studies.records.store import Store
 from tests.examples import study
 from tests.servers import Postgres
 
@@ -71,14 +71,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def mirror(url: str) -> Iterator[Callable[[str], Mirror]]:
+def mirror(url: str) -> Iterator[Callable[[str], OptunaMirror]]:
     """Opens mirrors of studies in the database, and closes them."""
     with ExitStack() as opened:
 
-        def make(name: str) -> Mirror:
+        def make(name: str) -> OptunaMirror:
             shown = study(name)
             catalogue = get("mixed").catalogue()
-            return opened.enter_context(closing(Mirror(url, shown, catalogue)))
+            return opened.enter_context(closing(OptunaMirror(url, shown, catalogue)))
 
         yield make
 

@@ -6,7 +6,7 @@ from typing import Any
 from nas_space.architecture import Architecture
 from nas_space.cost import Task, predict
 from nas_space.spaces import get
-from studies.records import Evaluation, Status, Study
+from studies.records.tables import Evaluation, Status, Study
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from searchers.command import command
+from searchers.terminal.command import command
 
 Command = Callable[[], int]
 

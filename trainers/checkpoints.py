@@ -14,13 +14,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from nas_space.errors import ConvnasError
 from trainers.descent import Descent
 from trainers.files import write_whole
 
 _MODULE, _MOMENTUM, _GENERATOR = "module/", "momentum/", "generator"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ConvnasError):
     """A checkpoint that is damaged or of another training; the message says what to do."""
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_space.errors import ConvnasError
+
 _SPLIT_SEED = 20190410
 """Seeds every split, so that one data set always falls apart in the same way."""
 _MANY = 20_000
 """So many images need no fifth of them for validation."""
 
 
-class DatasetError(ValueError):
+class DatasetError(ConvnasError):
     """A data set that cannot be read; the message says what to do about it."""
 
 

@@ -2,8 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
+from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, given
 
-class UnknownRecipeError(ValueError):
+
+class UnknownRecipeError(ConvnasError):
     """A name that belongs to no recipe."""
 
 
@@ -46,16 +49,24 @@ class Recipe:
         return asdict(self)
 
 
-_RECIPES = (
+_OURS = (
     # quick ranks candidates; its few epochs want a high learning rate and little regularisation.
     Recipe("quick", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
     Recipe("full", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
 )
 
 
+RECIPES: Registry[Recipe] = Registry(
+    "recipe",
+    UnknownRecipeError,
+    found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
+)
+"""The recipes by name: ``quick`` for searching, ``full`` for the winner."""
+
+
 def recipes() -> dict[str, Recipe]:
-    """Every recipe by name: ``quick`` for searching, ``full`` for the winner."""
-    return {recipe.name: recipe for recipe in _RECIPES}
+    """Every recipe by name."""
+    return RECIPES.all()
 
 
 def get(name: str) -> Recipe:
@@ -64,7 +75,4 @@ def get(name: str) -> Recipe:
     Raises:
         UnknownRecipeError: there is none.
     """
-    known = recipes()
-    if name not in known:
-        raise UnknownRecipeError(f"unknown recipe {name!r}; known recipes: {', '.join(known)}")
-    return known[name]
+    return RECIPES.get(name)

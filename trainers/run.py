@@ -9,18 +9,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas_space.architecture import InvalidArchitectureError
-from nas_space.bundle import BundleError
 from nas_space.cli import BACKBONE, Parser, positive, run
-from nas_space.convs import InvalidChoiceError
+from nas_space.errors import ConvnasError
 from trainers import devices, recipes
-from trainers.checkpoints import CheckpointError
-from trainers.data import Dataset, DatasetError
+from trainers.data import Dataset
 from trainers.datasets import load, names
 from trainers.intervals import around_mean, wilson
-from trainers.recipes import UnknownRecipeError
-from trainers.seeds import OutputError, Result, Seeds
-from trainers.subject import Subject, SubjectError, digest, find, starting_weights
+from trainers.seeds import Result, Seeds
+from trainers.subject import Subject, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
 
 _RECIPE = "full"
@@ -39,24 +35,13 @@ The same command goes on where it was stopped or killed, on a CPU to the same nu
 """
 
 
-class DivergedError(ValueError):
+class DivergedError(ConvnasError):
     """A recipe that makes the loss grow without end."""
 
 
 def main() -> int:
     """Train a network."""
-    return run(
-        _main,
-        BundleError,
-        CheckpointError,
-        DatasetError,
-        DivergedError,
-        InvalidArchitectureError,
-        InvalidChoiceError,
-        OutputError,
-        SubjectError,
-        UnknownRecipeError,
-    )
+    return run(_main)
 
 
 def _main() -> int:

@@ -14,6 +14,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from nas_space.errors import ConvnasError
 from trainers.checkpoints import Checkpoint
 from trainers.files import write_whole
 from trainers.progress import EpochLines
@@ -24,7 +25,7 @@ from trainers.training import Trainer
 _QUESTION = "training.json"
 
 
-class OutputError(ValueError):
+class OutputError(ConvnasError):
     """A folder that belongs to another training, or that is damaged."""
 
 

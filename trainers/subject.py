@@ -17,14 +17,16 @@ from nas_space.bundle import Bundle, Record
 from nas_space.bundle.manifest import read_json
 from nas_space.bundle.weights import read_weights
 from nas_space.cost import Task, predict
+from nas_space.errors import ConvnasError
 from nas_space.networks import UnknownNetworkError
+from nas_space.skeletons import read_architecture
 from trainers.data import SearchData
 
 _COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
 
 
-class SubjectError(ValueError):
+class SubjectError(ConvnasError):
     """A network that cannot be trained on these images; the message says why."""
 
 
@@ -56,15 +58,14 @@ def find(text: str, data: SearchData, trusted: str | None = None) -> Subject:
         trusted: a function ``module:function`` that it may call, for a backbone of the user's own.
 
     Raises:
-        ValueError: nothing is meant, it is damaged, or it is not for such images; as one of the
-            errors of `nas_space`, or SubjectError.
+        ConvnasError: nothing is meant, it is damaged, or it is not for such images.
     """
     path = Path(text)
     if path.is_dir():
         bundle = Bundle.read(path, trusted)
         return _searched(bundle.architecture, data, bundle.record)
     if path.is_file():
-        architecture = Architecture.from_json(read_json(path))
+        architecture = read_architecture(read_json(path))
         if architecture.code not in {None, trusted}:
             raise SubjectError(
                 f"{path} is a network of {architecture.code}, which would have to be called: if "

@@ -34,13 +34,14 @@ from benchmarks.tabular.train import EPOCHS, MOST_MACS, TABLE, TASK
 from nas_space.architecture import Architecture
 from nas_space.cost import predict
 from nas_space.spaces import get
-from searchers import samplers
 from searchers.limits import Limits
-from searchers.planning import Assignment, Plan
 from searchers.problem import Problem
-from searchers.proposals import Proposer
-from searchers.rungs import Rungs
-from studies.front import front, hypervolume
+from searchers.samplers import registry as samplers
+from searchers.schedule.proposals import Proposer
+from searchers.schedule.rungs import Rungs
+from searchers.schedule.training_queue import Assignment, TrainingQueue
+from studies.pareto.front import front
+from studies.pareto.hypervolume import hypervolume
 from trainers.intervals import around_mean
 
 SPACE = get("mixed")
@@ -76,18 +77,18 @@ class Ours:
     def __init__(self, sampler: str, rungs: tuple[int, ...], seed: int) -> None:
         problem = Problem(SPACE, TASK, LIMITS)
         made = samplers.make(sampler, problem, seed)
-        self._plan = Plan(Proposer(problem, made, seed), Rungs(rungs))
+        self._queue = TrainingQueue(Proposer(problem, made, seed), Rungs(rungs))
 
     def next(self, room: int) -> Order:
         """See `Method`."""
-        found = self._plan.next(room)
+        found = self._queue.next(room)
         assert found is not None  # noqa: S101 - the space is endless
         return Order(found.architecture, found.start, found.epochs, found)
 
     def tell(self, order: Order, accuracy: float) -> None:
         """See `Method`."""
         assert isinstance(order.token, Assignment)  # noqa: S101 - we made it
-        self._plan.tell(order.token, accuracy)
+        self._queue.tell(order.token, accuracy)
 
 
 class Plain:
@@ -121,18 +122,18 @@ class AshaByAccuracy:
 
     seed: int
     rungs: tuple[int, ...] = (1, 3, 9)
-    standing: dict[int, list[tuple[float, Architecture]]] = field(default_factory=dict)
+    finished: dict[int, list[tuple[float, Architecture]]] = field(default_factory=dict)
     gone: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Nobody stands anywhere."""
-        self.standing = {rung: [] for rung in self.rungs}
+        self.finished = {rung: [] for rung in self.rungs}
         self.source = Plain(RandomSampler(seed=self.seed))
 
     def next(self, room: int) -> Order:
         """See `Method`."""
         for rung, above in reversed(list(zip(self.rungs, self.rungs[1:], strict=False))):
-            best = sorted(self.standing[rung], key=lambda pair: -pair[0])
+            best = sorted(self.finished[rung], key=lambda pair: -pair[0])
             for _, architecture in best[: len(best) // 3]:
                 if (architecture.key, rung) not in self.gone:
                     self.gone.add((architecture.key, rung))
@@ -141,7 +142,7 @@ class AshaByAccuracy:
 
     def tell(self, order: Order, accuracy: float) -> None:
         """See `Method`."""
-        self.standing[order.epochs].append((accuracy, order.architecture))
+        self.finished[order.epochs].append((accuracy, order.architecture))
 
 
 _RUNGS = {"": (EPOCHS,), "-rungs-3-9": (3, 9), "-rungs-1-3-9": (1, 3, 9)}

@@ -32,6 +32,7 @@ from nas_space.architecture import Architecture
 from nas_space.convs import kinds
 from nas_space.cost import predict
 from nas_space.features import describe
+from nas_space.skeletons import read_architecture
 
 _TREES, _LEAF, _SHARE = 100, 2, 0.5
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.signedinteger[Any]]]
@@ -73,7 +74,7 @@ def read(path: Path = TABLE) -> list[Network]:
         for line in map(json.loads, lines):
             if "accuracies" not in line:
                 continue
-            architecture = Architecture.from_json(line["architecture"])
+            architecture = read_architecture(line["architecture"])
             entry = found.setdefault(architecture.key, (architecture, line["macs"], []))
             entry[2].append(line["accuracies"])
     return [

@@ -31,9 +31,10 @@ from nas_space.architecture import Architecture
 from nas_space.cli import Parser, positive, run
 from nas_space.cost import Task, predict
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.space import Space
 from nas_space.spaces import get
-from studies.front import front
+from studies.pareto.front import front
 from trainers import devices, recipes
 from trainers.data import Images, SearchData
 from trainers.datasets import load
@@ -76,7 +77,7 @@ def train(images: str, text: str, seed: int) -> dict[str, Any]:
     split = data(images)
     device = devices.best(SIDE)
     recipe = dataclasses.replace(recipes.get("quick"), epochs=EPOCHS)
-    architecture = Architecture.from_json(json.loads(text))
+    architecture = read_architecture(json.loads(text))
     network = build(architecture, TASK.channels, TASK.classes, seed=seed)
     accuracies: list[float] = []
 
@@ -114,7 +115,7 @@ class Proposals:
 
     def learn(self, line: dict[str, Any]) -> None:
         """Take in a line."""
-        architecture = Architecture.from_json(line["architecture"])
+        architecture = read_architecture(line["architecture"])
         self._seen.add(architecture.key)
         labels = self._space.encode(architecture)
         if "accuracies" in line and labels is not None and line["seed"] == 0:

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from nas_space.architecture import (
     FORMAT,
@@ -19,9 +19,6 @@ from nas_space.convs import Conv, InvalidChoiceError, parse
 from nas_space.convs.base import Size
 from nas_space.cost import Cost, Task
 from nas_space.place import Place
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _MAX_PLACES = 4096
 _MAX_NUMBER = 10**15
@@ -104,6 +101,7 @@ class BackboneArchitecture(Architecture):
         InvalidArchitectureError: a choice does not fit its place, or they are too few or many.
     """
 
+    skeleton: ClassVar[str] = "backbone"
     legend: ClassVar[str] = "backbone: the convolutions of its layers, in order"
 
     backbone: Backbone
@@ -178,12 +176,6 @@ class BackboneArchitecture(Architecture):
         if (channels, classes) != (task.channels, task.classes):
             raise _other(self.backbone, f"{channels} channels and {classes} classes")
 
-    def module(self, channels: int, classes: int, seed: int) -> "nn.Module":  # noqa: ARG002
-        """The backbone, loaded and converted."""
-        from nas_space.backbone.building import converted  # noqa: PLC0415 - torch takes seconds
-
-        return converted(self, seed)
-
     @property
     def code(self) -> str | None:
         """The user's function, if it is one that makes the backbone."""
@@ -198,7 +190,7 @@ class BackboneArchitecture(Architecture):
         """The backbone, and a choice for each of its places; null where it is as it was."""
         return {
             "format": FORMAT,
-            "skeleton": "backbone",
+            "skeleton": self.skeleton,
             "backbone": self.backbone.to_json(),
             "convs": [None if isinstance(conv, AsIs) else str(conv) for conv in self.convs],
         }

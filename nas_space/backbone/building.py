@@ -1,21 +1,22 @@
 """Makes the module of a backbone with its convolutions chosen."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 
 from nas_space.architecture import InvalidArchitectureError
+from nas_space.backbone.architecture import BackboneArchitecture
 from nas_space.backbone.as_is import AsIs
 from nas_space.backbone.loading import load
 from nas_space.backbone.surveying import replaceable
 from nas_space.convert.conversion import put
 
-if TYPE_CHECKING:
-    from nas_space.backbone.architecture import BackboneArchitecture
 
-
-def converted(architecture: "BackboneArchitecture", seed: int) -> nn.Module:
+def build(
+    architecture: BackboneArchitecture,
+    channels: int,  # noqa: ARG001 - the backbone is for one task, which `check` has compared
+    classes: int,  # noqa: ARG001
+    seed: int,
+) -> nn.Module:
     """The backbone, its chosen convolutions in place.
 
     Its own layers are drawn by the code that makes it, from the seed, or bring their weights if it

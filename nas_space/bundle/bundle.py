@@ -26,6 +26,7 @@ from nas_space.convs import InvalidChoiceError
 from nas_space.cost import Task
 from nas_space.inference import for_inference
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 
 _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
     "weights.safetensors",
@@ -139,7 +140,7 @@ class Bundle:
             InvalidArchitectureError: the architecture is no valid one.
         """
         check(folder, _FILES)
-        architecture = Architecture.from_json(read_json(folder / _ARCHITECTURE))
+        architecture = read_architecture(read_json(folder / _ARCHITECTURE))
         preprocessing = Preprocessing.from_json(read_json(folder / _TASK))
         record = Record.from_json(read_json(folder / _RECORD))
         channels, *size = preprocessing.shape

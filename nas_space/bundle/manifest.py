@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from nas_space.errors import ConvnasError
+
 MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the folder's form."""
@@ -12,7 +14,7 @@ _MOST_JSON = 2**24
 _CHUNK = 2**20
 
 
-class BundleError(ValueError):
+class BundleError(ConvnasError):
     """A folder that is no exported network, that is damaged, or that cannot be written."""
 
 

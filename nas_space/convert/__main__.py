@@ -6,18 +6,15 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from nas_space.backbone import loading
-from nas_space.backbone.loading import UnknownBackboneError
 from nas_space.cli import Parser, positive, run
 from nas_space.convert.conversion import Conversion, convert
-from nas_space.convert.places import ConversionError
-from nas_space.convs import InvalidChoiceError
 
 _SHAPE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,4})[x×]([1-9]\d{0,4})", re.ASCII)
 
 
 def main() -> int:
     """Print the layers of a network, and what becomes of each."""
-    return run(_main, ConversionError, InvalidChoiceError, UnknownBackboneError)
+    return run(_main)
 
 
 def _main() -> int:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.convs.base import Size
+from nas_space.errors import ConvnasError
 from nas_space.place import Place
 
 _STRIDES = (1, 2)
 
 
-class ConversionError(ValueError):
+class ConversionError(ConvnasError):
     """A module whose convolutions cannot be replaced, or a choice that belongs to none of them."""
 
 

@@ -1,35 +1,47 @@
 """The convolution types, one file each, and the registry that finds them.
 
-Adding a type is adding a file here: `kinds` imports every module of this package and
+Adding a type is adding a file here: the registry imports every module of this package and
 collects the concrete subclasses of `Conv`. Nothing else in the project names a type.
 """
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
 
 from nas_space.convs.base import Conv, InvalidChoiceError, split_label
+from nas_space.registry import Entry, Registry, given
 
-__all__ = ["Conv", "InvalidChoiceError", "kinds", "named", "parse"]
+__all__ = ["TYPES", "Conv", "InvalidChoiceError", "kinds", "named", "parse"]
 
 
-@cache
-def kinds() -> Mapping[str, type[Conv]]:
-    """Every convolution type by its kind, in alphabetical order."""
+def _types() -> Iterator[Entry[type[Conv]]]:
     modules = [
         importlib.import_module(f"{__name__}.{found.name}")
         for found in pkgutil.iter_modules(__path__)
         if found.name != "base"
     ]
-    types = {
-        member.kind: member
-        for module in modules
-        for _, member in inspect.getmembers(module, inspect.isclass)
-        if issubclass(member, Conv) and not inspect.isabstract(member)
-    }
-    return dict(sorted(types.items()))
+    members = dict.fromkeys(
+        member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)
+    )
+    for member in members:
+        if issubclass(member, Conv) and not inspect.isabstract(member):
+            yield given(member.kind, member, member.__module__)
+
+
+TYPES: Registry[type[Conv]] = Registry(
+    "convolution type",
+    InvalidChoiceError,
+    refusal="unknown convolution type {name}; known types: {names}",
+    alphabetical=True,
+    found=_types,
+)
+"""The convolution types by their kinds."""
+
+
+def kinds() -> Mapping[str, type[Conv]]:
+    """Every convolution type by its kind, in alphabetical order."""
+    return TYPES.all()
 
 
 def parse(label: str) -> Conv:
@@ -48,9 +60,4 @@ def named(kind: str) -> type[Conv]:
     Raises:
         InvalidChoiceError: there is none.
     """
-    known = kinds()
-    if kind not in known:
-        raise InvalidChoiceError(
-            f"unknown convolution type {kind!r}; known types: {', '.join(known)}"
-        )
-    return known[kind]
+    return TYPES.get(kind)

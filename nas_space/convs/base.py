@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
+from nas_space.errors import ConvnasError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ _LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[ -'*-~]{1
 _MAX_KERNEL = 31
 
 
-class InvalidChoiceError(ValueError):
+class InvalidChoiceError(ConvnasError):
     """A choice that is misspelt, or that cannot serve the widths it was given."""
 
 

@@ -1,46 +1,73 @@
 """The networks of the papers, one family a file, and the registry that finds them.
 
-Adding a family is adding a file here: `families` imports every module of this package and
+Adding a family is adding a file here: the registry imports every module of this package and
 collects the concrete subclasses of `Network`. `python -m nas_space.networks` lists them.
 """
 
-import difflib
 import importlib
 import inspect
 import pkgutil
 import re
-from functools import cache
+from collections.abc import Iterator
 
 from nas_space.networks.base import Figure, Network, UnknownNetworkError
 from nas_space.networks.counts import Counts
+from nas_space.registry import Entry, Registry, given
 
-__all__ = ["Counts", "Figure", "Network", "UnknownNetworkError", "families", "get", "networks"]
+__all__ = [
+    "FAMILIES",
+    "NETWORKS",
+    "Counts",
+    "Figure",
+    "Network",
+    "UnknownNetworkError",
+    "families",
+    "get",
+    "networks",
+]
 
 
-@cache
+def _families() -> Iterator[Entry[type[Network]]]:
+    for file in pkgutil.iter_modules(__path__):
+        if file.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{file.name}")
+        for name, member in inspect.getmembers(module, inspect.isclass):
+            if member.__module__ != module.__name__ or inspect.isabstract(member):
+                continue
+            if issubclass(member, Network):
+                yield given(f"{file.name}.{name}", member, module.__name__)
+
+
+def _listed() -> Iterator[Entry[Network]]:
+    for family in families():
+        for network in family.catalogue():
+            yield given(network.name, network, family.__module__)
+
+
+FAMILIES: Registry[type[Network]] = Registry(
+    "family of networks", UnknownNetworkError, found=_families
+)
+"""The families as file.Class, in the order of their files and names."""
+
+NETWORKS: Registry[Network] = Registry(
+    "network",
+    UnknownNetworkError,
+    refusal="unknown network {name}; {near}`python -m nas_space.networks` lists them",
+    alike=0.5,  # the names are long, and people type a part: resnet-50
+    found=_listed,
+)
+"""The listed networks by name."""
+
+
 def families() -> tuple[type[Network], ...]:
     """Every family of named networks, in the order of their files and names."""
-    modules = [
-        importlib.import_module(f"{__name__}.{found.name}")
-        for found in pkgutil.iter_modules(__path__)
-        if not found.name.startswith("_")
-    ]
-    return tuple(
-        dict.fromkeys(
-            member
-            for module in modules
-            for _, member in inspect.getmembers(module, inspect.isclass)
-            if issubclass(member, Network)
-            and not inspect.isabstract(member)
-            and member.__module__ == module.__name__
-        )
-    )
+    return tuple(FAMILIES.all().values())
 
 
-@cache
 def networks() -> dict[str, Network]:
     """Every listed network by name."""
-    return {network.name: network for family in families() for network in family.catalogue()}
+    return NETWORKS.all()
 
 
 def get(name: str) -> Network:
@@ -53,8 +80,4 @@ def get(name: str) -> Network:
         match = re.fullmatch(family.pattern, name.lower())
         if match is not None:
             return family.from_parts(match.groupdict())
-    near = difflib.get_close_matches(name.lower(), networks(), n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}? " if near else ""
-    raise UnknownNetworkError(
-        f"unknown network {name[:80]!r}; {hint}`python -m nas_space.networks` lists them"
-    )
+    return NETWORKS.get(name)

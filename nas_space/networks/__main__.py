@@ -11,14 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_space.cli import Parser, console, run
-from nas_space.convs import InvalidChoiceError
 from nas_space.networks import Network, UnknownNetworkError, get, networks
 from nas_space.networks._exact import exact
 
 
 def main() -> int:
     """List the networks, or the layers of one."""
-    return run(_main, UnknownNetworkError, InvalidChoiceError)
+    return run(_main)
 
 
 def _main() -> int:

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import nn
 
+from nas_space.errors import ConvnasError
 from nas_space.network import initialise
 from nas_space.networks.counts import Counts, measure
 
@@ -18,7 +19,7 @@ Shape = tuple[int, ...]
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
-class UnknownNetworkError(ValueError):
+class UnknownNetworkError(ConvnasError):
     """A name that belongs to no network, or one whose numbers make no network."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from nas_space.architecture import (
     FORMAT,
@@ -19,9 +19,6 @@ from nas_space.convs.regular import Regular
 from nas_space.cost import Cost, Task
 from nas_space.memory import peak
 from nas_space.pricing import price
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _MAX_WIDTH = 8192
 _MAX_BLOCKS = 256
@@ -57,6 +54,7 @@ class ResidualArchitecture(Architecture):
         InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
     """
 
+    skeleton: ClassVar[str] = "residual"
     legend: ClassVar[str] = "stages: width, then the convolutions of each block"
 
     stages: tuple[Stage, ...]
@@ -131,7 +129,7 @@ class ResidualArchitecture(Architecture):
         """The JSON form, of plain dicts, lists, numbers and strings."""
         return {
             "format": FORMAT,
-            "skeleton": "residual",
+            "skeleton": self.skeleton,
             "stem": str(self.stem),
             "stages": [
                 {
@@ -179,16 +177,6 @@ class ResidualArchitecture(Architecture):
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""
         self.stem.check(channels, self.stages[0].width)
-
-    def module(self, channels: int, classes: int, seed: int) -> "nn.Module":
-        """Stem, blocks, pooling and classifier; images may be of any size."""
-        import torch  # noqa: PLC0415 - seconds, which only who builds needs
-
-        from nas_space.network import Network, initialise  # noqa: PLC0415
-
-        network = Network(self, channels, classes)
-        initialise(network, torch.Generator().manual_seed(seed))
-        return network
 
     def __str__(self) -> str:
         """A line a person can read: widths, then the choices of each stage."""

@@ -19,8 +19,8 @@ from searchers.latency.processes import Say
 MODEL = "{model}"
 _RUNS = 3
 """Times that each network is measured, for the spread."""
-_TIMEOUT = 120.0
-_LONGEST = 3600.0
+_TIMEOUT_SECONDS = 120.0
+_LONGEST_SECONDS = 3600.0
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _ANSWER = re.compile(r"(\d+(?:\.\d*)?(?:e[-+]?\d+)?)\s*(s|ms|us|µs)?", re.IGNORECASE | re.ASCII)
 
@@ -37,7 +37,7 @@ class Device:
     """
 
     command: str
-    timeout: float = _TIMEOUT
+    timeout: float = _TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
         """Refuse a command that cannot be one.
@@ -107,7 +107,7 @@ def latency(text: str) -> float:
     """
     match = _ANSWER.fullmatch(text.strip())
     seconds = float(match[1]) * _UNITS[(match[2] or "").lower()] if match else math.nan
-    if not 0 < seconds < _LONGEST:
+    if not 0 < seconds < _LONGEST_SECONDS:
         raise LatencyError(
             f"--latency-command printed {text.strip()[:80]!r} as its last line, which is no "
             "latency like 0.0032 (seconds) or 3.2 ms"

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from nas_space.architecture import Architecture
 from nas_space.cost import Task
+from nas_space.skeletons import read_architecture
 from searchers.latency.processes import Say, run_ours
 
 
 def export(
     chosen: Sequence[Architecture], task: Task, batch: int, folder: Path, say: Say
 ) -> Iterator[Path]:
-    """Write each network, with fresh weights, for batches of so many images; the files in order.
+    """Write each network, with fresh weights, for batches of this size; the files in order.
 
     Raises:
         LatencyError: it failed.
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
     request, folder = map(Path, arguments)
     asked = json.loads(request.read_text())
-    networks = [Architecture.from_json(text) for text in asked["networks"]]
+    networks = [read_architecture(text) for text in asked["networks"]]
     images = torch.zeros(*asked["shape"])
     for at, network in enumerate(networks, 1):
         module = for_inference(build(network, asked["shape"][1], asked["classes"]))

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-from nas_space.architecture import Architecture
 from nas_space.convs import parse
 from nas_space.inference import for_inference
 from nas_space.inference.layout import in_rows
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from searchers.latency.parts import Part
 from trainers.devices import spare_threads
 from trainers.files import write_whole
@@ -30,12 +30,12 @@ from trainers.latency import hardware
 _PASSES = 2
 """Times that all parts are gone through, so that a disturbance does not spoil a part."""
 _ROUNDS = 9
-"""Likewise for networks, whose times are compared with each other."""
+"""Times that each network is measured: their times are compared with each other."""
 _RUNS = 4
 """In a row, of which the least counts: the one that other processes disturbed least."""
 _WARM_UP = 2
-_ENOUGH = 0.1
-"""Seconds after which a row ends early: what takes so long is disturbed little."""
+_ENOUGH_SECONDS = 0.1
+"""After which a row ends early: what takes this long is disturbed little."""
 
 
 class _Add(nn.Module):
@@ -82,7 +82,7 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
     batch, (channels, *size) = request["batch"], request["shape"]
     rows = [Part.of(row) for row in request["parts"]]
     networks = [
-        for_inference(build(Architecture.from_json(text), channels, request["classes"]))
+        for_inference(build(read_architecture(text), channels, request["classes"]))
         for text in request["networks"]
     ]
     chance, done = random.Random(0), 0
@@ -118,7 +118,7 @@ def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)
-        if len(times) > 1 and sum(times) > _ENOUGH:
+        if len(times) > 1 and sum(times) > _ENOUGH_SECONDS:
             break
     return times[min(_WARM_UP, len(times) - 1) :]
 

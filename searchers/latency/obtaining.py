@@ -35,7 +35,7 @@ def obtain(
     Args:
         space: whose layers and networks are measured.
         task: what the networks are for.
-        say: told what is going on, in short lines.
+        say: told of the progress, in short lines.
         batch: images at a time.
         device: the user's; None is this machine.
 
@@ -68,7 +68,7 @@ def obtain(
 
 
 def networks(space: ResidualSpace, count: int) -> list[Architecture]:
-    """So many different networks of the space, or all if it holds fewer, drawn evenly."""
+    """This many different networks of the space, or all if it holds fewer, drawn evenly."""
     chance, found = random.Random(0), dict[str, Architecture]()
     for _ in range(200 * count):
         labels = {p.name: chance.choice(p.labels) for p in space.parameters}

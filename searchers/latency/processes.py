@@ -10,7 +10,7 @@ from pathlib import Path
 from searchers.latency.errors import LatencyError
 
 Say = Callable[[str], None]
-"""Told what is going on, in short lines."""
+"""Told of the progress, in short lines."""
 
 
 def run_ours(module: str, arguments: Sequence[Path], what: str, say: Say) -> None:

@@ -5,11 +5,20 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from types import MappingProxyType
 
-from studies.report import choices, commands, drawing, front, growth, layers, ranking, spending
-from studies.report.facts import Facts
+from studies.analysis.facts import Facts
 from studies.report.html import Content, Markup, element
+from studies.report.sections import (
+    choices,
+    commands,
+    drawing,
+    front,
+    growth,
+    layers,
+    ranking,
+    spending,
+)
 from studies.report.types import legend, looks
-from studies.standings import curse_of
+from studies.retraining.summary import curse_of
 
 _NO_SCORES: ranking.Numbers = MappingProxyType({})
 
@@ -20,7 +29,7 @@ def page(facts: Facts, against: Facts | None = None, scores: ranking.Numbers = _
     Args:
         facts: of the study.
         against: of another one, whose hypervolume is drawn beside it.
-        scores: of its fully trained networks, see `studies.report.ranking`.
+        scores: of its fully trained networks, see `studies.report.sections.ranking`.
     """
     style = element("style", Markup(_text("chart.css") + _text("page.css")))
     head = element(
@@ -103,9 +112,10 @@ def _front(facts: Facts) -> Content:
     if facts.failed:
         reason = f"{len(facts.failed)} trainings failed and are in no picture; reasons are below."
         parts.append(element("p", reason))
-    if facts.redrawn:
-        told = f"In orange: means of fresh seeds ({facts.redrawn.fidelity}) with 95 % intervals; "
-        parts.append(element("p", told + curse_of(facts.redrawn) + "."))
+    if facts.retrained_front:
+        fidelity = facts.retrained_front.fidelity
+        told = f"In orange: means of fresh seeds ({fidelity}) with 95 % intervals; "
+        parts.append(element("p", told + curse_of(facts.retrained_front) + "."))
     else:
         told = "Not trained again yet: studies.finalists, below, replaces luck by means."
         parts.append(element("p", told, class_="soft"))

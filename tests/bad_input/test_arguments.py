@@ -8,10 +8,11 @@ import pytest
 
 from nas_space import spaces
 from nas_space.networks import __main__ as networks
-from searchers.command import command
-from studies import export, pareto
+from searchers.terminal.command import command
 from studies import list as listing
-from studies.store import Store
+from studies.export import command as export
+from studies.pareto import command as pareto
+from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import Command, called, refusal, search
 

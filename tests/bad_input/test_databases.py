@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nas_space import cli
-from studies import export, pareto
 from studies import list as listing
-from studies.database import StoreError
-from studies.store import Store
+from studies.export import command as export
+from studies.pareto import command as pareto
+from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
 
@@ -102,7 +102,7 @@ def entering() -> int:
             store.evaluations(store.enter(study("one")))
         return 0
 
-    return cli.run(enter, StoreError)
+    return cli.run(enter)
 
 
 FOREIGN = {

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studies import export
-from studies.store import Store
+from studies.export import command as export
+from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal, search
 from trainers.datasets import load

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from nas_space import cli
-from searchers.arguments import read
-from searchers.cluster import Cluster
-from searchers.question import ask
+from searchers.ray.cluster import Cluster
 from searchers.search import describe
 from searchers.search import search as whole_search
-from studies import export, pareto
+from searchers.setup import set_up
+from searchers.terminal.arguments import read
 from studies import list as listing
-from studies.database import StoreError
-from studies.store import Store
+from studies.export import command as export
+from studies.pareto import command as pareto
+from studies.records.store import Store
 from tests.refusals import SEARCH, Command, called, refusal, search
 
 SECRET = "s3cr3t"  # noqa: S105 - the one that must not be seen
@@ -79,7 +79,7 @@ def store(url: str) -> Command:
         Store(url, create=True).close()
         return 0
 
-    return lambda: cli.run(run, StoreError)
+    return lambda: cli.run(run)
 
 
 @pytest.mark.parametrize(("url", "reason"), MALFORMED + UNUSABLE, ids=lambda text: ascii(text)[:50])
@@ -159,22 +159,22 @@ def test_a_study_of_another_question_is_refused(
 ) -> None:
     # Stored is what this very search would store, but for one part.
     settings = read([*SEARCH, "--study", "mine"])
-    question = ask(settings)
-    other = describe(settings, question)
+    setup = set_up(settings)
+    other = describe(settings, setup)
     setattr(other, part, getattr(other, part) | changes)
     opened = Store(settings.storage, create=True)
     opened.enter(other)
     opened.close()
     # It is refused before the cluster is asked for, so that need not run.
-    cluster = Cluster(settings.wishes, verbose=False)
+    cluster = Cluster(settings.cluster, verbose=False)
 
     def run() -> int:
         def ignore(_: object) -> None:
             """Nobody looks."""
 
-        whole_search(settings, question, cluster, ignore, ignore, ignore)
+        whole_search(settings, setup, cluster, ignore, ignore, ignore)
         return 0
 
-    said = refusal(lambda: cli.run(run, StoreError), capsys)
+    said = refusal(lambda: cli.run(run), capsys)
     assert f"study 'mine' has {reason}" in said
     assert "another --study name" in said

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.growth import grow
-from studies.store import Store
+from studies.records.store import Store
 
 
 def test_a_study_is_opened_again_and_what_surrounds_a_trial_is_timed(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy import select
 
-from studies.database import StoreError
-from studies.fidelity import complete
-from studies.records import Claim, Evaluation, Status, Study
-from studies.store import Store
+from studies.records.database import StoreError
+from studies.records.fidelity import complete
+from studies.records.store import Store
+from studies.records.tables import Claim, Evaluation, Status, Study
 
 
 class Row(NamedTuple):

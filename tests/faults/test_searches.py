@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from studies.records import Status
-from studies.store import Store
+from studies.records.store import Store
+from studies.records.tables import Status
 from tests.faults import invariants
 from tests.faults.searching import QUICK, RUNGS, Search
 from tests.servers import Postgres

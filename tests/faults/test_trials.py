@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from studies.records import Status
-from studies.store import Store
+from studies.records.store import Store
+from studies.records.tables import Status
 from tests.faults.ways import BUDGET, WAYS
 
 

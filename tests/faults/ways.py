@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchers.question import Question
+from searchers.setup import SearchSetup
 from trainers.data import SearchData
 from trainers.recipes import Recipe
 
 if TYPE_CHECKING:
     # Ray must not be imported before the cluster has told it to be silent.
-    from searchers.worker import Evaluate
+    from searchers.ray.worker import Evaluate
 
 BUDGET = 4
 TIMEOUT = 15
@@ -35,7 +35,7 @@ def raise_an_error(_: Config) -> None:
 
 def diverge(config: Config, data: SearchData, recipe: Recipe) -> dict[str, Any]:
     """A real training whose loss becomes infinite."""
-    from searchers.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
+    from searchers.ray.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
 
     return Evaluator(data, dataclasses.replace(recipe, peak_lr=1e30), 1)(config)
 
@@ -99,7 +99,7 @@ class Dying:
 
     def start(self) -> "Evaluate":
         """The real evaluator, but for what it evaluates."""
-        from searchers.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
+        from searchers.ray.evaluator import Evaluator  # noqa: PLC0415 - torch is the worker's
 
         class Dying(Evaluator):
             def _evaluate(self, config: "Config") -> "dict[str, Any]":
@@ -130,10 +130,10 @@ class Dying:
 
 def main(folder: Path) -> None:
     """Run the search."""
-    from searchers.cluster import Cluster  # noqa: PLC0415 - this module travels to the workers
     from searchers.limits import Limits  # noqa: PLC0415
-    from searchers.question import ask  # noqa: PLC0415
+    from searchers.ray.cluster import Cluster  # noqa: PLC0415 - this module travels to the workers
     from searchers.settings import Settings  # noqa: PLC0415
+    from searchers.setup import set_up  # noqa: PLC0415
 
     settings = Settings(
         space="mixed",
@@ -144,18 +144,18 @@ def main(folder: Path) -> None:
         storage=f"sqlite:///{folder / 'ways.db'}",
         trial_timeout=TIMEOUT,
     )
-    question = ask(settings)
+    setup = set_up(settings)
 
-    def job(question: Question, _: object) -> Dying:
-        return Dying(folder, question.dataset.search, question.recipe)
+    def job(setup: SearchSetup, _: object) -> Dying:
+        return Dying(folder, setup.dataset.search, setup.recipe)
 
-    with Cluster(settings.wishes, verbose=False) as cluster:
+    with Cluster(settings.cluster, verbose=False) as cluster:
         from searchers.search import search  # noqa: PLC0415
 
         def ignore(_: object) -> None:
             """Nobody looks."""
 
-        finding = search(settings, question, cluster, ignore, ignore, ignore, job)
+        finding = search(settings, setup, cluster, ignore, ignore, ignore, job)
     print(finding.over_because)  # noqa: T201
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nas_space.architecture import Architecture, InvalidArchitectureError
 from nas_space.convs import parse
 from nas_space.residual import ResidualArchitecture, Stage
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
 
 WRITTEN_BY_0_1 = (
@@ -31,7 +32,7 @@ def architectures() -> st.SearchStrategy[Architecture]:
 @given(architectures())
 def test_json_reads_back_as_an_equal_value_with_an_equal_key(architecture: Architecture) -> None:
     text = json.dumps(architecture.to_json(), indent=3)
-    again = Architecture.from_json(text)
+    again = read_architecture(text)
     assert again == architecture
     assert hash(again) == hash(architecture)
     assert again.key == architecture.key
@@ -43,13 +44,13 @@ def test_keys_are_equal_exactly_when_architectures_are(a: Architecture, b: Archi
 
 
 def test_json_and_key_of_today_hold_for_ever() -> None:
-    architecture = Architecture.from_json(WRITTEN_BY_0_1)
+    architecture = read_architecture(WRITTEN_BY_0_1)
     assert architecture.text == WRITTEN_BY_0_1
     assert architecture.key == "ef8034ace81e"
 
 
 def test_it_cannot_be_changed() -> None:
-    architecture = Architecture.from_json(WRITTEN_BY_0_1)
+    architecture = read_architecture(WRITTEN_BY_0_1)
     assert isinstance(architecture, ResidualArchitecture)
     with pytest.raises(dataclasses.FrozenInstanceError):
         architecture.stem = parse("regular")  # type: ignore[misc]
@@ -58,7 +59,7 @@ def test_it_cannot_be_changed() -> None:
 def test_layers_come_in_order_with_their_places_widths_and_strides() -> None:
     layers = [
         (layer.name, layer.c_in, layer.c_out, layer.stride)
-        for layer in Architecture.from_json(WRITTEN_BY_0_1).layers()
+        for layer in read_architecture(WRITTEN_BY_0_1).layers()
     ]
     assert layers == [
         ("stem", None, 16, 1),
@@ -131,7 +132,7 @@ def with_changes(**changes: object) -> dict[str, Any]:
 )
 def test_what_is_no_architecture_is_refused_in_one_line(data: object) -> None:
     with pytest.raises(InvalidArchitectureError) as caught:
-        Architecture.from_json(data)
+        read_architecture(data)
     assert "\n" not in str(caught.value)
 
 
@@ -148,11 +149,11 @@ json_values = st.recursive(
 def read_or_refused(data: object) -> None:
     """Reading gives an architecture that is written and read back as itself, or one clear line."""
     try:
-        architecture = Architecture.from_json(data)
+        architecture = read_architecture(data)
     except InvalidArchitectureError as error:
         assert_one_line(str(error))
         return
-    again = Architecture.from_json(architecture.text)
+    again = read_architecture(architecture.text)
     assert (again, again.text, again.key) == (architecture, architecture.text, architecture.key)
 
 

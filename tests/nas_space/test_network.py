@@ -11,6 +11,7 @@ from nas_space.convs import InvalidChoiceError
 from nas_space.cost import Cost, Task, predict
 from nas_space.counting import count
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get, spaces
 
 
@@ -36,7 +37,7 @@ def test_a_resnet_20_costs_what_is_known_of_it() -> None:
     stage = {"blocks": [["regular", "regular"]] * 3}
     stages = [{"width": width, **stage} for width in (16, 32, 64)]
     data = {"format": 1, "skeleton": "residual", "stem": "regular", "stages": stages}
-    cost = predict(Architecture.from_json(data), Task(3, (32, 32), 10))
+    cost = predict(read_architecture(data), Task(3, (32, 32), 10))
     assert cost == Cost(params=272_474, macs=40_813_184)
 
 
@@ -78,4 +79,4 @@ def test_an_impossible_task_is_refused(channels: int, classes: int) -> None:
 def test_a_stem_that_cannot_take_the_image_is_refused() -> None:
     data = {**example("regular").to_json(), "stem": "deep_roots(groups=2)"}
     with pytest.raises(InvalidChoiceError, match="2 groups do not divide 3 channels"):
-        build(Architecture.from_json(data), 3, 10)
+        build(read_architecture(data), 3, 10)

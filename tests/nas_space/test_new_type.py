@@ -48,14 +48,14 @@ class Dilated(Conv):
 '''
 
 USE = """
-from nas_space.architecture import Architecture
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
-old = Architecture.from_json(open("old.json").read())
+old = read_architecture(open("old.json").read())
 assert old == get("mixed").decode(get("mixed").encode(old))
 assert "dilated" in get("mixed").kinds
 chosen = get("dilated").decode({"stage1.block1.conv1.setting": "2"})
 assert "dilated(rate=3)" in str(chosen)
-assert Architecture.from_json(chosen.text) == chosen
+assert read_architecture(chosen.text) == chosen
 from nas_space.bundle import Preprocessing
 from nas_space.bundle.source import source
 text = source(chosen, Preprocessing((1, 8, 8), (0.5,), (0.5,), ("a", "b")))

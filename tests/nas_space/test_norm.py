@@ -17,6 +17,7 @@ from nas_space.architecture import Architecture
 from nas_space.kernels.norm import kernels
 from nas_space.network import build
 from nas_space.norm import NormAct
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
 
 NHWC = torch.channels_last
@@ -307,7 +308,7 @@ def test_a_second_derivative_is_refused() -> None:
 def resnet() -> Architecture:
     stages = [{"width": w, "blocks": [["regular", "regular"]]} for w in (8, 16)]
     data = {"format": 1, "skeleton": "residual", "stem": "regular", "stages": stages}
-    return Architecture.from_json(data)
+    return read_architecture(data)
 
 
 def mixed(seed: int) -> Architecture:

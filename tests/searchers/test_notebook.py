@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from nas_space.network import build
-from searchers import arguments, notebook
+from searchers import notebook
 from searchers.notebook import Export, Found, Options, RefusedError, load, search
-from studies import export
+from searchers.terminal import arguments
+from studies.export import command as export
 from tests.studies.report.test_html import Reader
 
 pytestmark = pytest.mark.timeout(300)

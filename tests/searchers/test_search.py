@@ -17,11 +17,11 @@ import optuna
 import pytest
 import torch
 
-from nas_space.architecture import Architecture
 from nas_space.bundle import Bundle
 from nas_space.cost import Task, predict
-from searchers.evaluator import Evaluator
-from searchers.worker import Carried
+from nas_space.skeletons import read_architecture
+from searchers.ray.evaluator import Evaluator
+from searchers.ray.worker import Carried
 from trainers import recipes
 from trainers.datasets import load
 
@@ -92,7 +92,7 @@ def test_every_evaluation_is_a_row_with_all_that_produced_it(searched: tuple[Pat
     assert [row["number"] for row in found] == list(range(6))
     assert len({row["key"] for row in found}) == 6
     for row in found:
-        architecture = Architecture.from_json(json.loads(row["architecture"]))
+        architecture = read_architecture(json.loads(row["architecture"]))
         cost = predict(architecture, Task(1, (8, 8), 10))
         assert row["key"] == architecture.key
         assert (row["macs"], row["params"]) == (cost.macs, cost.params)

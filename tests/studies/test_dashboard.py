@@ -17,10 +17,10 @@ from optuna_dashboard import get_note, save_note
 from selenium.webdriver.support.ui import WebDriverWait
 
 from studies import dashboard
-from studies.fidelity import complete
-from studies.front import front
-from studies.ledger import Ledger, at_work
-from studies.store import Store
+from studies.pareto.front import front
+from studies.records.claims import Claims, at_work
+from studies.records.fidelity import complete
+from studies.records.store import Store
 from tests.browser import browser
 from tests.refusals import called, refusal
 from tests.studies.report.examples import owner, trained
@@ -105,7 +105,7 @@ def test_while_a_search_is_at_work_its_trials_are_left_to_it(url: str) -> None:
     written(url)
     with closing(Store(url)) as store:
         study = store.study(NAME)
-        with Ledger(store, study):
+        with Claims(store, study):
             assert at_work(store, study)
             assert dashboard._complete(store, study, url) is None
             assert optuna.load_study(study_name=NAME, storage=url).trials == []

@@ -17,17 +17,19 @@ from typing import Any
 import psutil
 import pytest
 
-from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
-from studies import export, finalists, pareto
-from studies.crew import Lost
-from studies.finalists import Work
-from studies.plan import Plan, Task
-from studies.records import Evaluation, Retraining, Study
-from studies.redrawn import Fidelity
-from studies.retraining import Training
-from studies.store import Store
+from studies import finalists
+from studies.export import command as export
+from studies.pareto import command as pareto
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Retraining, Study
+from studies.retraining.plan import RetrainingPlan, RetrainingTask
+from studies.retraining.process_pool import Lost
+from studies.retraining.retrained_front import Fidelity
+from studies.retraining.training import Training
+from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
 from trainers import devices, recipes
@@ -85,7 +87,7 @@ def test_every_member_is_trained_with_fresh_seeds_as_it_would_be_alone(
     trainer = Trainer(digits.search, ONE_EPOCH, devices.best(8))
     for row in rows[:2]:
         of = next(member for member in members if member.id == row.evaluation_id)
-        network = build(Architecture.from_json(of.architecture), 1, 10, seed=row.seed)
+        network = build(read_architecture(of.architecture), 1, 10, seed=row.seed)
         outcome = trainer.train(network, seed=row.seed)
         assert (row.val_accuracy, row.train_loss) == (outcome.val_accuracy, outcome.train_loss)
         assert row.versions["torch"]
@@ -156,12 +158,12 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
 ) -> None:
     store, owner = stored
     members = store.evaluations(owner)
-    plan = Plan(members, Fidelity("quick", 1), 1)
+    plan = RetrainingPlan(members, Fidelity("quick", 1), 1)
     work = Work(store, owner, plan, ONE_EPOCH)
     train = Training(digits.search, ONE_EPOCH)()
-    bad = Task(members[0].id, members[0].architecture | {"stages": []}, 1)
+    bad = RetrainingTask(members[0].id, members[0].architecture | {"stages": []}, 1)
     work.record(bad, train(bad))
-    work.record(Task(members[1].id, {}, 1), Lost("ended by SIGKILL"))
+    work.record(RetrainingTask(members[1].id, {}, 1), Lost("ended by SIGKILL"))
     assert called(finalists.main, "--seeds", "1", "--json")() == 1
     printed = capsys.readouterr()
     assert [f["failed"] for f in json.loads(printed.out)["finalists"]] == [1, 1]

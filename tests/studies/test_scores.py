@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from studies import scores
-from studies.report import __main__ as report
-from studies.store import Store
+from studies.records.store import Store
+from studies.report import command as report
 from tests.examples import evaluation, study
 from trainers.datasets import load
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from nas_space.cost import predict
 from nas_space.spaces import get
-from studies import anatomy, show
-from studies.store import Store
+from studies import show
+from studies.analysis import layer_costs
+from studies.records.store import Store
 from tests.examples import TASK, architecture, evaluation, study
 
 Said = Callable[..., tuple[int, str, str]]
@@ -20,14 +21,16 @@ Said = Callable[..., tuple[int, str, str]]
 @given(st.integers(0, 10**9))
 def test_layers_account_for_all_macs(number: int) -> None:
     found = architecture(number)
-    layers = list(anatomy.rows(found, TASK))
+    layers = list(layer_costs.layer_costs(found, TASK))
     assert sum(layer.macs for layer in layers) == predict(found, TASK).macs
     assert len({layer.layer for layer in layers}) == len(layers)
 
 
 def test_maps_shrink_where_a_stage_begins() -> None:
     first = next(get("mixed").uniform())
-    sizes = {layer.layer: (layer.size, layer.stride) for layer in anatomy.rows(first, TASK)}
+    sizes = {
+        layer.layer: (layer.size, layer.stride) for layer in layer_costs.layer_costs(first, TASK)
+    }
     assert sizes["stage2.block1.conv1"] == sizes["stage2.block1.shortcut"] == ((8, 8), 2)
     assert sizes["stage2.block1.conv2"] == ((4, 4), 1)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nas_space.architecture import Architecture
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
 from trainers import run
 from trainers.datasets import load
@@ -93,7 +93,7 @@ def test_one_seed_ends_with_the_interval_of_its_images(capsys: pytest.CaptureFix
 
 def test_the_weights_are_those_of_the_network() -> None:
     call("a.json", *QUICK, "--output", "out")
-    network = build(Architecture.from_json(SMALL.text), 1, 10)
+    network = build(read_architecture(SMALL.text), 1, 10)
     network.load_state_dict(load_file("out/seed-0.safetensors"))
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "seed-0.json",

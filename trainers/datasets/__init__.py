@@ -1,19 +1,49 @@
 """The data sets that come by name, and folders of a user's own images."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
+from nas_space.registry import Entry, Registry, given
 from trainers.data import Dataset, DatasetError
 from trainers.datasets import digits, downloads, folders
 
-__all__ = ["DatasetError", "load", "names"]
+__all__ = ["DATASETS", "DatasetError", "Loader", "load", "names"]
 
 _DOWNLOADS = Path("~/.cache/convnas")
 
 
+class Loader(Protocol):
+    """Reads one data set."""
+
+    def __call__(self, subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:
+        """The data set; see `load` for the arguments."""
+
+
+def _digits(subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:  # noqa: ARG001
+    return digits.load(subset)
+
+
+def _ours() -> Iterator[Entry[Loader]]:
+    yield given(digits.NAME, _digits, digits.__name__)
+    for name in downloads.SOURCES:
+        yield given(name, partial(downloads.load, name), downloads.__name__)
+
+
+DATASETS: Registry[Loader] = Registry(
+    "data set",
+    DatasetError,
+    refusal="no data set {name}: give {names}, or the path of a folder of images",
+    found=_ours,
+)
+"""What reads the data sets that come by name."""
+
+
 def names() -> tuple[str, ...]:
     """The data sets that can be asked for by name."""
-    return (digits.NAME, *downloads.SOURCES)
+    return tuple(DATASETS)
 
 
 def load(
@@ -51,15 +81,9 @@ def _load(
     data_dir: Path | None,
     kept: Path | None,
 ) -> Dataset:
-    named = name == digits.NAME or name in downloads.SOURCES
-    if named and image_size is not None:
+    if name not in DATASETS and name and Path(name).is_dir():
+        return folders.load(Path(name), image_size, subset)
+    read = DATASETS.get(name)
+    if image_size is not None:
         raise DatasetError(f"--image-size resizes folders of images; {name} has a fixed size")
-    if name == digits.NAME:
-        return digits.load(subset)
-    if name in downloads.SOURCES:
-        return downloads.load(name, subset, data_dir or _DOWNLOADS, kept)
-    if not name or not Path(name).is_dir():
-        raise DatasetError(
-            f"no data set {name!r}: give {', '.join(names())}, or the path of a folder of images"
-        )
-    return folders.load(Path(name), image_size, subset)
+    return read(subset, data_dir or _DOWNLOADS, kept)

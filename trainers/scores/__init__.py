@@ -4,20 +4,36 @@ Each is a file, with its paper. They are evidence to be checked, not measures of
 `studies.evidence` compares them with the parameters and MACs that cost nothing at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, imported
 from trainers.scores.base import Score, score
-from trainers.scores.grad_norm import GradNorm
-from trainers.scores.naswot import Naswot
-from trainers.scores.snip import Snip
-from trainers.scores.synflow import Synflow
-from trainers.scores.zen import Zen
-from trainers.scores.zico import Zico
 
-__all__ = ["Score", "score", "scores"]
+__all__ = ["SCORES", "Score", "UnknownScoreError", "score", "scores"]
+
+
+class UnknownScoreError(ConvnasError):
+    """A name that belongs to no zero-cost score."""
+
+
+_OURS = {
+    "grad-norm": "trainers.scores.grad_norm:GradNorm",
+    "naswot": "trainers.scores.naswot:Naswot",
+    "snip": "trainers.scores.snip:Snip",
+    "synflow": "trainers.scores.synflow:Synflow",
+    "zen": "trainers.scores.zen:Zen",
+    "zico": "trainers.scores.zico:Zico",
+}
+
+SCORES: Registry[Callable[[], Score]] = Registry(
+    "score",
+    UnknownScoreError,
+    found=lambda: (imported(name, path) for name, path in _OURS.items()),
+)
+"""What makes each score, by the score's name."""
 
 
 def scores() -> Mapping[str, Score]:
     """Every score by its name."""
-    known = (GradNorm(), Naswot(), Snip(), Synflow(), Zen(), Zico())
-    return {known_score.name: known_score for known_score in known}
+    return {name: make() for name, make in SCORES.all().items()}

@@ -18,6 +18,7 @@ from nas_space.cost import Task, predict
 from nas_space.counting import count
 from nas_space.features import describe
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.space import Measure, UnknownSpaceError
 from nas_space.spaces import check, find, get, recorded
 from tests.nas_space.convert.models import Tiny
@@ -63,7 +64,7 @@ def test_labels_mean_architectures_and_back(space: BackboneSpace, data: st.DataO
 @given(data=st.data())
 def test_json_reads_back_without_the_network(space: BackboneSpace, data: st.DataObject) -> None:
     architecture = space.decode(data.draw(drawn(space)))
-    again = Architecture.from_json(architecture.text)
+    again = read_architecture(architecture.text)
     assert (again, again.key) == (architecture, architecture.key)
     catalogue = space.catalogue()
     assert all(str(layer.conv) in catalogue[layer.name] for layer in again.layers())
@@ -242,5 +243,5 @@ def inside(**parts: object) -> dict[str, object]:
 )
 def test_what_is_no_architecture_is_one_line(data: object, line: str) -> None:
     with pytest.raises(InvalidArchitectureError) as raised:
-        Architecture.from_json(data)
+        read_architecture(data)
     assert line in str(raised.value)

@@ -11,10 +11,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nas_space.architecture import Architecture, InvalidArchitectureError
+from nas_space.architecture import InvalidArchitectureError
 from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record
 from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.network import build
+from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
 
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))
@@ -123,7 +124,7 @@ def test_an_architecture_that_its_weights_cannot_fill_takes_no_memory(
 ) -> None:
     # 75 million weights: refused by the smallness of the file, before they are made.
     large = ARCHITECTURE.text.replace('"width":8', '"width":2048')
-    assert Architecture.from_json(large).dimensions()["stage1.width"] == "2048"
+    assert read_architecture(large).dimensions()["stage1.width"] == "2048"
     folder = damaged(exported, tmp_path, "architecture.json", large.encode())
     with pytest.raises(BundleError, match="do not belong together"):
         Bundle.read(folder)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from nas_space.cost import predict
 from nas_space.spaces import get
-from studies.records import Evaluation, Study
-from studies.report.facts import Facts
+from studies.analysis.facts import Facts
+from studies.records.tables import Evaluation, Study
 from tests.examples import TASK, evaluation, study
 
 BEGAN = datetime(2026, 1, 2, 3, tzinfo=UTC)

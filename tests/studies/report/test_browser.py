@@ -9,7 +9,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from studies.report.facts import Facts
+from studies.analysis.facts import Facts
 from studies.report.page import page
 from tests.browser import browser, complaints, resize
 from tests.studies.report.examples import facts, trained

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from studies.records import Study
-from studies.report.__main__ import main
+from studies.records.store import Store
+from studies.records.tables import Study
+from studies.report.command import main
 from studies.report.page import page
-from studies.store import Store
 from tests.refusals import refusal
 from tests.studies.report.examples import facts, owner, trained
 from tests.studies.report.test_html import Reader

@@ -1,0 +1,164 @@
+"""A registry: the things of one kind, by the names that users type.
+
+The project has one for each kind of thing that it may be extended by: convolution types, skeletons,
+spaces, papers' networks, data sets, recipes, zero-cost scores, samplers, objectives. A registry
+knows where each thing comes from, and refuses an unknown name in one line.
+
+This module imports only `nas_space.errors`, and a thing may be registered as an import string: what
+needs torch is imported when somebody asks for it.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from nas_space.errors import ConvnasError
+
+T = TypeVar("T")
+
+_ALIKE = 0.65
+"""Names that are less alike, by the ratio of `difflib`, are no slip of the finger."""
+_LONGEST_NAME = 200
+"""Letters of an unknown name that a message repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T]):
+    """A thing under its name.
+
+    Attributes:
+        name: as users type it.
+        source: the module that the thing comes from.
+        load: gives the thing; it may import that module first.
+    """
+
+    name: str
+    source: str
+    load: Callable[[], T]
+
+
+def given(name: str, thing: T, source: str) -> Entry[T]:
+    """The entry of a thing that is there already; `source` is the module that registers it."""
+    return Entry(name, source, lambda: thing)
+
+
+def imported(name: str, path: str) -> Entry[Any]:
+    """The entry of a thing that is imported when it is asked for; `path` is module:attribute.
+
+    What the attribute holds is taken as it is: no type checker sees it.
+    """
+    module, _, attribute = path.partition(":")
+    return Entry(name, module, lambda: getattr(importlib.import_module(module), attribute))
+
+
+class Registry(Generic[T]):
+    """The things of one kind.
+
+    Args:
+        kind: what a thing is called, in the singular: ``sampler``.
+        error: what is raised where a name is unknown, taken, or cannot be imported.
+        refusal: the message for an unknown name, with the fields ``{name}``, ``{names}`` and
+            ``{near}``, a question that names those that are alike. A text without ``{near}`` gets
+            the question at its end.
+        alike: names of a smaller ratio of `difflib` are not suggested, 0 to 1.
+        alphabetical: whether names come in that order; by default in that of their registration.
+        found: gives the entries that convnas brings itself. It runs once, when somebody first asks.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        error: type[ConvnasError],
+        *,
+        refusal: str | None = None,
+        alike: float = _ALIKE,
+        alphabetical: bool = False,
+        found: Callable[[], Iterable[Entry[T]]] = tuple,
+    ) -> None:
+        self.kind = kind
+        self._error = error
+        self._refusal = refusal or f"unknown {kind} {{name}}; known {kind}s: {{names}}"
+        self._alike = alike
+        self._alphabetical = alphabetical
+        self._found = found
+        self._entries: dict[str, Entry[T]] | None = None
+
+    def register(self, entry: Entry[T]) -> None:
+        """Add a thing.
+
+        Raises:
+            ConvnasError: the name is taken.
+        """
+        self._add(self._known(), entry)
+
+    def get(self, name: str) -> T:
+        """The thing of that name.
+
+        Raises:
+            ConvnasError: there is none, or its module cannot be imported; of the registry's class.
+        """
+        entry = self._entry(name)
+        try:
+            return entry.load()
+        except (ImportError, AttributeError) as error:
+            raise self._error(
+                f"{self.kind} {name!r} cannot be imported from {entry.source} ({error}): mend or "
+                "reinstall the package that brings it"
+            ) from error
+
+    def source(self, name: str) -> str:
+        """The module that the thing of that name comes from.
+
+        Raises:
+            ConvnasError: there is none of that name; of the registry's class.
+        """
+        return self._entry(name).source
+
+    def all(self) -> dict[str, T]:
+        """Every thing by its name; imports what is not imported yet."""
+        return {name: self.get(name) for name in self}
+
+    def __iter__(self) -> Iterator[str]:
+        known = self._known()
+        return iter(sorted(known) if self._alphabetical else tuple(known))
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known()
+
+    def _entry(self, name: str) -> Entry[T]:
+        found = self._known().get(name)
+        if found is None:
+            raise self._error(self._unknown(name))
+        return found
+
+    def _unknown(self, name: str) -> str:
+        alike = difflib.get_close_matches(name.lower(), list(self), n=3, cutoff=self._alike)
+        near = f"did you mean {', '.join(alike)}?" if alike else ""
+        text = self._refusal
+        if near and "{near}" not in text:
+            text += "; {near}"
+        shown = repr(name[:_LONGEST_NAME])
+        return text.format(name=shown, names=", ".join(self), near=f"{near} " * bool(near)).strip()
+
+    def _known(self) -> dict[str, Entry[T]]:
+        if self._entries is None:
+            # Whole before it is seen: another thread may ask meanwhile.
+            entries: dict[str, Entry[T]] = {}
+            for entry in self._found():
+                self._add(entries, entry)
+            self._entries = entries
+        return self._entries
+
+    def _add(self, entries: dict[str, Entry[T]], entry: Entry[T]) -> None:
+        taken = entries.get(entry.name)
+        if taken is not None:
+            raise self._error(
+                f"{self.kind} {entry.name!r} is registered twice, by {taken.source} and by "
+                f"{entry.source}: rename one of them"
+            )
+        entries[entry.name] = entry

@@ -1,0 +1,1 @@
+"""Where trials run. Inside this package `ray` is the library: all imports are absolute."""

@@ -1,0 +1,271 @@
+"""Where trials run: a Ray cluster, and what a trial gets of it."""
+
+import importlib
+import logging
+import math
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import nas_space
+import searchers
+import studies
+import trainers
+from nas_space.errors import ConvnasError
+from searchers.settings import ClusterOptions
+
+# Ray and Tune read these when they are imported.
+_RAY_SETTINGS = {
+    # Under `uv run` Ray would start every worker with another `uv run`, which takes seconds.
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Seconds of imports that worker processes spend before the first trial comes. Ours fail where
+    # convnas is not installed; Ray says so in a log of its own and imports the rest.
+    "RAY_preload_python_modules": "torch,ray.tune,searchers.ray.worker,searchers.ray.evaluator",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # The database is the record: no CSV, JSON and TensorBoard files, no frequent checkpoints.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+# What Ray says of dead workers it prints whatever its logging says; their rows say it, too.
+_SILENCE = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+_GPU_SHARE = 0.25
+"""Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
+_SMALLEST_SHARE = 0.001
+"""Of a CPU or GPU; Ray counts in ten-thousandths."""
+_KNOCK_SECONDS = 10.0
+_PORTS = 2**16
+# HTTP/2, RFC 9113: a client opens with this text and an empty SETTINGS frame (3 bytes of length,
+# the type, the flags, 4 of stream), and the server's first frame is one of SETTINGS, too.
+_SETTINGS = 4
+_FRAME_HEAD, _FRAME_TYPE = 9, 3
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
+
+
+class ClusterError(ConvnasError):
+    """A Ray cluster that cannot be reached, or that cannot run a single trial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a trial gets, how many trials run at a time, and whether all on this machine."""
+
+    concurrency: int
+    cpus: float
+    gpus: float
+    here: bool = True
+
+
+class Cluster:
+    """The Ray cluster at the user's address, or one of our own that ends with the context.
+
+    It starts in a thread, and its workers import what trials need, while the driver imports and
+    reads what it needs itself: both take seconds.
+
+    Args:
+        options: what the user says about it.
+        verbose: whether Ray may speak.
+
+    Raises:
+        ClusterError: the address leads nowhere, or this machine is too small for a trial.
+    """
+
+    def __init__(self, options: ClusterOptions, *, verbose: bool) -> None:
+        if options.address is None:
+            # Only Ray will tell what GPUs there are.
+            resources_for(options, {"CPU": float(cores()), "GPU": options.gpus or 0.0})
+        else:
+            _knock(options.address)
+        self._options = options
+        self._verbose = verbose
+        self._before: dict[str, str] = {}
+        self._found: Future[Resources] = Future()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to start it."""
+        settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else {})
+        settings |= {} if self._verbose else _SILENCE
+        self._before = _rays_environment()
+        # What the user has set holds.
+        os.environ.update(settings | self._before)
+        # Before the thread: two threads that import take turns at the interpreter, and its
+        # processes would start later.
+        importlib.import_module("ray")
+        self._thread.start()
+        return self
+
+    def resources(self) -> Resources:
+        """What trials get, once the cluster runs.
+
+        Raises:
+            ClusterError: it cannot be reached, or is too small for a trial.
+        """
+        return self._found.result()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the cluster, or end it if it is ours."""
+        self._over.set()
+        self._thread.join()
+        # A notebook may go on to another cluster, or start one. Ray sets some itself.
+        for name in _rays_environment().keys() - self._before.keys():
+            del os.environ[name]
+
+    def _live(self) -> None:
+        try:
+            self._found.set_result(self._start())
+        except BaseException as error:  # noqa: BLE001 - `resources` raises it
+            self._found.set_exception(error)
+        # Linux ends Ray's processes with the thread that started them.
+        self._over.wait()
+        import ray  # noqa: PLC0415 - imported before, by `__enter__`
+
+        ray.shutdown()
+
+    def _start(self) -> Resources:
+        import ray  # noqa: PLC0415 - imported before, by `__enter__`
+
+        address = self._options.address
+        # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
+        local = {
+            "address": "local",
+            "num_cpus": cpus_for(self._options, cores(), _gpus_in_sight()),
+            "include_dashboard": False,
+        }
+        # Another machine has no checkout of ours: Ray ships the packages.
+        remote: dict[str, Any] = {"address": address, "runtime_env": {"py_modules": _packages()}}
+        try:
+            ray.init(
+                **(local if address is None else remote),
+                log_to_driver=self._verbose,
+                logging_level=logging.INFO if self._verbose else logging.CRITICAL,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            where = f"at {address}" if address else "on this machine"
+            reason = str(error).strip().splitlines()[0]
+            raise ClusterError(f"no Ray cluster {where}: {reason}") from None
+        return resources_for(self._options, ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def _rays_environment() -> dict[str, str]:
+    prefixes = ("RAY_", "TUNE_")
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+
+
+@cache
+def _secluded() -> dict[str, str]:
+    """Settings of a cluster for us alone: Ray executes whatever code reaches it.
+
+    Left to itself it listens on all addresses of a Linux machine. Told, as it tells itself on a
+    Mac, that no other machine will come, it listens on the loopback address. The token, which Ray
+    asks for since 2.60, keeps out the other users of this machine; given here, it is written
+    nowhere. Ray reads it once in a process: all clusters that a process starts have the same.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
+def _packages() -> list[str]:
+    packages: list[ModuleType] = [nas_space, trainers, studies, searchers]
+    return [str(Path(str(package.__file__)).parent) for package in packages]
+
+
+def _knock(address: str) -> None:
+    """Knock at a cluster's door: Ray itself would try a dead address for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
+        raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS) as door:
+            # Encrypted, a cluster does not answer strangers.
+            known = "RAY_USE_TLS" in os.environ or _speaks_grpc(door)
+    except UnicodeError:  # of a host's name that cannot be one
+        raise ClusterError(f"--address must be HOST:PORT, not {address!r}") from None
+    except OSError as error:
+        raise ClusterError(
+            f"no Ray cluster at {address}: {error.strerror or error}; start one there with "
+            "`ray start --head`, or leave --address out"
+        ) from None
+    if not known:
+        raise ClusterError(f"what listens at {address} is no Ray cluster; see `ray status` there")
+
+
+def _speaks_grpc(door: socket.socket) -> bool:
+    """Whether the other side opens an HTTP/2 conversation, as Ray's head does by gRPC."""
+    door.sendall(_GREETING)
+    head = door.makefile("rb").read(_FRAME_HEAD)
+    return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
+
+
+def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
+    """How many CPUs to tell Ray of: it prepares a process for each, of half a gigabyte.
+
+    On a machine with GPUs trials share these, and most cores have nothing to do.
+    """
+    try:
+        planned = resources_for(options, {"CPU": float(cores), "GPU": float(gpus)})
+    except ClusterError:  # Ray may find more GPUs, or will say the same
+        return cores
+    wanted = max(planned.concurrency, math.ceil(planned.concurrency * planned.cpus))
+    return min(cores, wanted)
+
+
+def _gpus_in_sight() -> int:
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    # Only Linux tells which cores this process may use.
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resources:
+    """Fill in what the user left open, from the CPUs and GPUs that there are.
+
+    Raises:
+        ClusterError: not even one trial fits.
+    """
+    cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
+    gpus = options.gpus if options.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
+    cpus = options.cpus
+    if cpus is None:
+        crowded = options.concurrency is not None and options.concurrency > cpus_there
+        cpus = cpus_there / options.concurrency if crowded and options.concurrency else 1.0
+    if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
+        raise ClusterError(
+            f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
+            f"{_SMALLEST_SHARE}, and more than one GPU is a whole number of them"
+        )
+    for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
+        if wanted > there:
+            raise ClusterError(
+                f"a trial wants {wanted:g} {what}s but there are {there:g}; "
+                f"lower --{what.lower()}s-per-trial"
+            )
+    fitting = [
+        there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
+    ]
+    most = max(1, int(min(fitting) + 1e-9)) if fitting else options.concurrency or 1
+    return Resources(min(options.concurrency or most, most), cpus, gpus, options.address is None)

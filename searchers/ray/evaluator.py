@@ -1,0 +1,89 @@
+"""One network built, trained and measured: what a worker does with a configuration."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nas_space.network import build
+from nas_space.skeletons import read_architecture
+from studies.records.reasons import reason_of
+from trainers import devices
+from trainers.checkpoints import Baggage, CheckpointError
+from trainers.data import SearchData
+from trainers.recipes import Recipe
+from trainers.training import Trainer
+
+
+class Evaluator:
+    """Trains architectures on one data set, which stays on the device.
+
+    Args:
+        data: the train and validation splits.
+        recipe: how to train.
+        threads: CPU threads to use.
+    """
+
+    def __init__(self, data: SearchData, recipe: Recipe, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._data = data
+        self._recipe = recipe
+        self._device = devices.best(min(data.shape[1:]))
+        self._trainer = Trainer(data, recipe, self._device)
+
+    def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.
+
+        It is trained for ``config["epochs"]``. Where there is a ``config["checkpoint"]``, which is
+        of ``config["start"]`` epochs, it continues from there.
+
+        A training that fails is a result like any other, so that the worker lives on.
+
+        Raises:
+            torch.AcceleratorError: the device's context is broken for good, and with it the
+                process.
+        """
+        device = self._device.name
+        try:
+            return self._evaluate(config) | {"device": device}
+        except torch.AcceleratorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a failing trial is a row, not an end
+            return {"error": reason_of(error), "device": device}
+        finally:
+            if self._device.where.type == "cuda":
+                # Other workers share the GPU; what this one keeps they cannot have.
+                torch.cuda.empty_cache()
+
+    def _evaluate(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        channels, classes = self._data.shape[0], len(self._data.classes)
+        architecture = read_architecture(config["architecture"])
+        seed, epochs = config["seed"], config["epochs"]
+        identity = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
+        bag = Baggage(identity, epochs, config["checkpoint"].data)
+        start = 0 if bag.data is None else config["start"]
+        network = build(architecture, channels, classes, seed=seed)
+        try:
+            outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
+        except CheckpointError:
+            # It is of another seed, or damaged: what it would have spared is trained.
+            bag, start = Baggage(identity, epochs), 0
+            network = build(architecture, channels, classes, seed=seed)
+            outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
+        found = {
+            "val_accuracy": outcome.val_accuracy,
+            "train_loss": outcome.train_loss,
+            "seconds": outcome.seconds,
+            "start": start,
+        }
+        if epochs < self._recipe.epochs:
+            return found | {"checkpoint": bag.data}
+        return found | {"weights": save(_on_cpu(network))}
+
+
+def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

@@ -1,0 +1,269 @@
+"""Ray Tune, reduced to what it is good at: placing trials on warm workers and watching them.
+
+The stock `OptunaSearch` tells early-stopped and NaN trials wrongly and pays seconds a trial
+(docs/decisions/0001), so proposals and records stay with the `SearchDriver`.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from searchers.ray.cluster import Resources
+from searchers.ray.worker import Carried, Job, StartingLine, Worker
+from searchers.schedule.driver import Answer, SearchDriver
+from searchers.schedule.training_queue import Assignment
+
+_RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
+"""The last line of a traceback."""
+_CHECKPOINT = "checkpoint"
+INTERRUPT = "interrupted"
+"""Why a search ended that the user stopped."""
+
+
+def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose: bool) -> None:
+    """Run trials until the search is over.
+
+    The first Ctrl-C lets the running trials finish, the second ends at once (KeyboardInterrupt).
+
+    Raises:
+        StoreError: the database failed.
+        KeyboardInterrupt: the user, or SIGTERM, wanted it to end now.
+    """
+    # By default Ray Tune starts the workers one after another, seconds apart.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
+    _let_trials_use_the_processes_there_are()
+    guard = _Guard(driver)
+    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    # What Ray Tune writes is not the record: it goes when the search ends.
+    with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(driver):
+        line = StartingLine(Path(scratch, "line"), driver.first_trials)
+        line.folder.mkdir()
+        shared = tune.with_parameters(Worker, job=job, line=line if resources.here else None)
+        trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=_Proposals(guard), num_samples=-1, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                storage_path=scratch,
+                callbacks=[_Records(guard)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                progress_reporter=_NoReport(),
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        except Exception:
+            if guard.error is not None:
+                raise guard.error from None
+            raise
+
+
+class _NoReport(tune.ProgressReporter):
+    """In a notebook Tune would clear what we have said, and draw tables of its own."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:  # noqa: ARG002
+        return False
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: str) -> None:
+        """Say nothing."""
+
+
+def _let_trials_use_the_processes_there_are() -> None:
+    """Give trials the environment that Ray's idle processes have.
+
+    Ray Tune sets a variable for PyTorch Lightning in that of every trial, so that each is a process
+    of its own, which has to import torch and Ray Tune anew. With another Ray this may do nothing.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray.tune.execution import class_cache  # noqa: PLC0415
+
+        class_cache.DEFAULT_ENV_VARS.clear()
+
+
+class _Guard:
+    """The search driver as Ray's hooks use it, with the first error that it raised.
+
+    Ray wraps an error in its own, as text. And it pickles what it is given, to resume from it; we
+    resume from the database.
+    """
+
+    def __init__(self, driver: SearchDriver) -> None:
+        self.driver = driver
+        self.error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[SearchDriver]:
+        try:
+            yield self.driver
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+
+class _Proposals(Searcher):
+    """What Ray Tune asks for configurations."""
+
+    def __init__(self, guard: _Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """A configuration; None to be asked again, or Ray's FINISHED."""
+        with self._guard.open() as driver:
+            answer = driver.next(trial_id)
+            if isinstance(answer, Assignment):
+                return {
+                    "architecture": answer.architecture.text,
+                    "seed": driver.seed,
+                    "epochs": answer.epochs,
+                    "start": answer.start,
+                    _CHECKPOINT: Carried(driver.checkpoint(answer)),
+                }
+        # Ray's contract is a dict, None, or this string.
+        return cast("None", Searcher.FINISHED) if answer is Answer.OVER else None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: `_Records` has seen the result, with the weights that Ray must not keep."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the database is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the database is the state."""
+
+
+class _Records(tune.Callback):
+    """What Ray Tune tells results and failures."""
+
+    def __init__(self, guard: _Guard) -> None:
+        self._guard = guard
+        self._killed: dict[str, str] = {}
+
+    def on_step_begin(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],
+        **_: object,
+    ) -> None:
+        """Kill the workers of trials that take too long: Ray then reports them as dead.
+
+        And use the time while all workers train.
+        """
+        with self._guard.open() as driver:
+            overdue = driver.overdue()
+            driver.prepare()
+        for trial in trials if overdue.keys() - self._killed.keys() else ():
+            actor = trial.temporary_state.ray_actor
+            if trial.trial_id in overdue and trial.trial_id not in self._killed and actor:
+                self._killed[trial.trial_id] = overdue[trial.trial_id]
+                ray.kill(actor)
+
+    def on_trial_start(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],  # noqa: ARG002
+        trial: Trial,
+        **_: object,
+    ) -> None:
+        """Note when a worker takes up a trial."""
+        with self._guard.open() as driver:
+            driver.begin(trial.trial_id)
+
+    def on_trial_result(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],  # noqa: ARG002
+        trial: Trial,
+        result: dict[str, Any],
+        **_: object,
+    ) -> None:
+        """Record a result, and keep weights and checkpoints out of Ray's own state."""
+        with self._guard.open() as driver:
+            driver.finish(trial.trial_id, result)
+        for state in ("weights", _CHECKPOINT):
+            result.pop(state, None)
+        _unload(trial)
+
+    def on_trial_error(
+        self,
+        iteration: int,  # noqa: ARG002 - Ray's signature
+        trials: list[Trial],  # noqa: ARG002
+        trial: Trial,
+        **_: object,
+    ) -> None:
+        """Record a trial whose worker died."""
+        with self._guard.open() as driver:
+            reason = self._killed.get(trial.trial_id) or _reason(trial)
+            driver.fail(trial.trial_id, reason)
+        _unload(trial)
+
+
+def _unload(trial: Trial) -> None:
+    """Drop the checkpoint that a trial went on from: Ray Tune keeps all configurations."""
+    for configuration in (trial.config, trial.evaluated_params):
+        configuration.pop(_CHECKPOINT, None)
+
+
+def _reason(trial: Trial) -> str:
+    """Why Ray gave a trial up, in one line: the last of a traceback, else the first."""
+    # Ray's own accessors look in its storage, where the file will be later. Its first line is a
+    # headline with the time.
+    path = trial.error_file
+    text = Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
+    lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]
+    if not lines:
+        return "WorkerDied: no reason is known"
+    if _RAISED.match(lines[-1]):
+        return lines[-1][:500]
+    return f"WorkerDied: {lines[0][:480]}"
+
+
+@contextlib.contextmanager
+def _graceful_stop(driver: SearchDriver) -> Iterator[None]:
+    def on_interrupt(_signal: int, _frame: FrameType | None) -> None:
+        if driver.over_because is not None:
+            raise KeyboardInterrupt
+        driver.stop(INTERRUPT)
+        print(  # noqa: T201 - the answer to Ctrl-C
+            "\nstopping once the running trials have finished; Ctrl-C again to stop now",
+            file=sys.stderr,
+        )
+
+    def on_terminate(_signal: int, _frame: FrameType | None) -> None:
+        driver.stop("terminated")
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python takes no signals there: a notebook's button does nothing
+        return
+    old = {
+        signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, on_terminate),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

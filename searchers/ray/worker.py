@@ -1,0 +1,111 @@
+"""What runs in Ray's worker processes: one warm trainable that evaluates one network a trial."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray.tune import Trainable
+
+from trainers.data import SearchData
+from trainers.recipes import Recipe
+
+_LATEST_SECONDS = 20.0
+_LOOK_SECONDS = 0.02
+
+Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Maps a trial's configuration to its result: numbers, or an ``error``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A checkpoint on its way to a worker, as a value of a trial's configuration.
+
+    Ray Tune makes names of a configuration's values: the state itself must not show.
+    """
+
+    data: bytes | None = field(repr=False)
+
+
+class Job(Protocol):
+    """The work of all trials; travels to each worker once."""
+
+    def start(self) -> Evaluate:
+        """Set up what trials share, in the worker's process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A job that trains the trial's architecture.
+
+    Attributes:
+        data: the train and validation splits.
+        recipe: how to train.
+        threads: CPU threads of a worker.
+    """
+
+    data: SearchData
+    recipe: Recipe
+    threads: int
+
+    def start(self) -> Evaluate:
+        """Put the data on the device."""
+        # The driver, which makes this value, never needs torch.
+        from searchers.ray.evaluator import Evaluator  # noqa: PLC0415
+
+        return Evaluator(self.data, self.recipe, self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class StartingLine:
+    """Keeps the workers of one machine from finishing a trial before all have begun one.
+
+    Ray Tune gives the worker that is first to finish to any trial whose own worker is still
+    starting, and drops that one. Where trials are shorter than a start, one worker would do all.
+
+    Attributes:
+        folder: empty at first.
+        workers: how many begin.
+    """
+
+    folder: Path
+    workers: int
+
+    def come(self, name: str) -> None:
+        """Say that the worker of that name has begun."""
+        (self.folder / name).touch()
+
+    def wait(self) -> None:
+        """Return once all have begun, or one of them seems lost."""
+        late = time.monotonic() + _LATEST_SECONDS
+        while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < late:
+            time.sleep(_LOOK_SECONDS)
+
+
+class Worker(Trainable):
+    """Evaluates the configuration of its trial; the process and the data stay for the next."""
+
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], *, job: Job, line: StartingLine | None
+    ) -> None:
+        """Take in the job that all trials share."""
+        self.config = config
+        self._line = line
+        self._evaluate = job.start()
+        if line is not None:
+            line.come(str(os.getpid()))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial; True tells Ray Tune to keep this process."""
+        self.config = new_config
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """The whole trial: Ray Tune need not call again."""
+        result = self._evaluate(self.config)
+        if self._line is not None:
+            self._line.wait()
+            self._line = None
+        return result | {"done": True}

@@ -1,0 +1,263 @@
+"""A sampler that models accuracy and knows MACs: Bayesian optimisation of the Pareto front.
+
+Optuna's samplers learn both objectives from trials, but MACs and parameters of any network are
+closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
+costs (`nas_space.features`), and candidates are ranked by how much hypervolume they are expected
+to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known). Candidates
+are mutants and crossings of the best networks, as in regularised evolution (Real et al., arXiv
+1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first proposals are
+known good: uniform networks of every type at several widths.
+
+What counts as found is the model's mean at the networks that were trained, not the accuracy that
+was measured: one seed's luck would hide better candidates.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Cost
+from nas_space.features import describe
+from searchers.problem import Problem
+from searchers.samplers.gaussian import Gaussian, Kernel, Matrix, Vector
+from searchers.samplers.observations import EPOCHS
+from studies.pareto.front import ranked
+
+_UNIFORM = 12
+"""Proposals before the model is asked."""
+_BEGINNING = 40
+"""Trials after which a search is past its beginning, whatever its sampler has forgotten."""
+_MUTANTS, _RANDOM = 240, 60
+"""Candidates of a proposal."""
+_PARENTS = 16
+_MOST_CHANGES = 4
+_GROWTH = 1.1
+"""Growth of the proposals until the kernel is chosen anew, which takes most of a fit."""
+_EPOCHS_WEIGHT = 6.0
+"""A partial accuracy differs more from a full one than a network from one of another feature."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """An architecture of the space, as the sampler sees it."""
+
+    labels: dict[str, str]
+    architecture: Architecture
+    cost: Cost
+    features: list[float]
+
+    @cached_property
+    def key(self) -> str:
+        """Of the architecture: of hundreds of candidates few are asked for it, and it is slow."""
+        return self.architecture.key
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A network that was trained.
+
+    Attributes:
+        network: what was trained.
+        val_accuracy: measured, or a mean of the model.
+        epochs: after which it was measured.
+        cost: what the search makes small.
+    """
+
+    network: Network
+    val_accuracy: float | None
+    epochs: int
+    cost: float
+
+
+class BayesSampler(BaseSampler):
+    """See the module.
+
+    Args:
+        problem: whose parameters are sampled, and whose limits candidates keep.
+        seed: of the candidates.
+    """
+
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem = problem
+        space = problem.space
+        self._random = random.Random(seed)
+        self._parameters = {p.name: p.labels for p in space.parameters}
+        self._price = problem.objective.of
+        limit: float | None = getattr(problem.limits, problem.objective.column)
+        self._dearest = limit or problem.bounds[1]
+        self._trained: dict[tuple[tuple[str, str], ...], Network] = {}
+        uniform = map(space.encode, space.uniform())
+        known_good = (self._network(labels) for labels in uniform if labels is not None)
+        self._start = list(itertools.islice(known_good, _UNIFORM))
+        self._kernel: Kernel | None = None
+        self._asked = self._chosen_at = 0
+        self._threads = ThreadpoolController()
+
+    def infer_relative_search_space(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
+        """All parameters of the space."""
+        return {name: CategoricalDistribution(ls) for name, ls in self._parameters.items()}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],  # noqa: ARG002 - it is the whole space
+    ) -> dict[str, Any]:
+        """The labels of the next network."""
+        states = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAIL)
+        trials = [
+            t
+            for t in study.get_trials(deepcopy=False, states=states)
+            if t.number != trial.number and t.params.keys() == self._parameters.keys()
+        ]
+        seen = {self._of(t).key for t in trials}
+        while self._start and len(trials) < _BEGINNING:
+            network = self._start.pop(0)
+            if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
+                return network.labels
+        known = [t for t in trials if t.state is TrialState.COMPLETE]
+        running = [t for t in trials if t.state is TrialState.RUNNING]
+        # Matrices this small gain nothing from more threads, which would be taken from trainings.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._best(known, running, seen).labels
+
+    def sample_independent(
+        self,
+        study: optuna.Study,  # noqa: ARG002 - Optuna's signature
+        trial: FrozenTrial,  # noqa: ARG002
+        param_name: str,  # noqa: ARG002
+        param_distribution: BaseDistribution,
+    ) -> Any:  # noqa: ANN401 - a label
+        """A random label: for parameters that are not of the space."""
+        assert isinstance(param_distribution, CategoricalDistribution)  # noqa: S101 - ours all are
+        return self._random.choice(param_distribution.choices)
+
+    def _best(
+        self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
+    ) -> Network:
+        """The candidate that is expected to add the most hypervolume."""
+        trained = list(map(self._learnt, known))
+        if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
+            return self._drawn()
+        full = max(t.epochs for t in trained)
+        model = self._model(trained)
+        # A network may have been measured on several rungs, and go on now.
+        out = (self._of(t) for t in running)
+        networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
+        means = model.mean(_matrix(networks, full))
+        believed = [self._known(n, float(m), full) for n, m in zip(networks, means, strict=True)]
+        candidates = self._candidates(believed)
+        if not candidates:
+            return self._drawn()
+        means, spreads = model.predict(_matrix(candidates, full))
+        gains = self._gains(believed, candidates, means, spreads)
+        best_first = (candidates[at] for at in np.argsort(-gains, kind="stable"))
+        unseen = (network for network in best_first if network.key not in seen)
+        return next(unseen, None) or self._drawn()
+
+    def _model(self, trained: Sequence[Known]) -> Gaussian:
+        """Accuracy, from features and epochs."""
+        x = np.array([[*known.network.features, math.log(known.epochs)] for known in trained])
+        y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
+        weights = np.ones(x.shape[1])
+        weights[-1] = _EPOCHS_WEIGHT
+        self._asked += 1
+        anew = self._asked >= _GROWTH * self._chosen_at
+        model = Gaussian(x, y, weights, None if anew else self._kernel)
+        if anew:
+            self._kernel, self._chosen_at = model.kernel, self._asked
+        return model
+
+    def _learnt(self, trial: FrozenTrial) -> Known:
+        return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
+
+    def _known(self, network: Network, val_accuracy: float, epochs: int) -> Known:
+        return Known(network, val_accuracy, epochs, self._price(network.cost))
+
+    def _gains(
+        self,
+        believed: Sequence[Known],
+        candidates: Sequence[Network],
+        means: Vector,
+        spreads: Vector,
+    ) -> Vector:
+        """The expected gain in hypervolume of each candidate."""
+        members = sorted(believed, key=lambda known: known.cost)
+        edges = np.log([*(member.cost for member in members), self._dearest])
+        heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
+        # Interval i of costs is from edge i - 1 to edge i; what is found there has height i.
+        left = np.concatenate([[-math.inf], edges[:-1]])
+        at = np.log([self._price(candidate.cost) for candidate in candidates])
+        widths = np.maximum(0.0, edges[None, :] - np.maximum(left[None, :], at[:, None]))
+        z = (means[:, None] - heights[None, :]) / spreads[:, None]
+        excess = spreads[:, None] * (_density(z) + z * _cumulative(z))
+        gains: Vector = (widths * excess).sum(axis=1)
+        return gains
+
+    def _candidates(self, believed: Sequence[Known]) -> list[Network]:
+        """Networks within the limits; some may have been trained, or be there twice."""
+        parents = [known.network.labels for known in ranked(believed)[:_PARENTS]]
+        made = [self._mutant(parents) for _ in range(_MUTANTS)]
+        made += [self._drawn() for _ in range(_RANDOM)]
+        return [n for n in made if self._problem.limits.excess(n.cost) == 0]
+
+    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> Network:
+        """A parent, crossed with another one half of the times, with a few labels changed."""
+        labels = dict(self._random.choice(parents))
+        if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
+            other = self._random.choice(parents)
+            for name in labels:
+                if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
+                    labels[name] = other[name]
+        changes = min(self._random.randint(1, _MOST_CHANGES), len(self._parameters))
+        for name in self._random.sample(list(self._parameters), changes):
+            labels[name] = self._random.choice(self._parameters[name])
+        return self._network(labels)
+
+    def _drawn(self) -> Network:
+        return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
+
+    def _network(self, labels: Mapping[str, str]) -> Network:
+        problem = self._problem
+        architecture = problem.space.decode(labels)
+        cost = problem.cost(architecture)
+        features = describe(architecture, problem.task, cost, problem.space.kinds)
+        return Network(dict(labels), architecture, cost, features)
+
+    def _of(self, trial: FrozenTrial) -> Network:
+        """What a trial trains, remembered by its labels."""
+        place = tuple(trial.params.items())
+        if place not in self._trained:
+            self._trained[place] = self._network(trial.params)
+        return self._trained[place]
+
+
+def _matrix(networks: Sequence[Network], epochs: int) -> Matrix:
+    return np.array([[*network.features, math.log(epochs)] for network in networks])
+
+
+def _density(z: Matrix) -> Matrix:
+    density: Matrix = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    return density
+
+
+def _cumulative(z: Matrix) -> Matrix:
+    cumulative: Matrix = ndtr(z)
+    return cumulative

@@ -1,0 +1,157 @@
+"""What proposes networks, by the names that users type: our own, Optuna's, and users' own."""
+
+import importlib
+import inspect
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, given
+from searchers.problem import Problem
+
+if TYPE_CHECKING:
+    # Optuna is half a second that reading a command line need not wait for.
+    from optuna.samplers import BaseSampler
+
+DEFAULT = "bayes"
+
+_STARTUP = 20
+_POPULATION = 10
+"""Optuna's default of 50 leaves four generations to a budget of 200 (docs/log.md)."""
+
+
+class UnknownSamplerError(ConvnasError):
+    """A name that belongs to no sampler, or a class that is none."""
+
+
+class _Maker(Protocol):
+    """What a name stands for."""
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":
+        """A fresh sampler."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Optunas:
+    """A class of `optuna.samplers`, and what it is made with beside the seed."""
+
+    kind: str
+    options: Mapping[str, Any]
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":  # noqa: ARG002 - it learns all
+        """A fresh sampler."""
+        kind = getattr(importlib.import_module("optuna.samplers"), self.kind)
+        sampler: BaseSampler = kind(seed=seed, **self.options)
+        return sampler
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """The sampler that knows what networks cost."""
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":
+        """A fresh sampler."""
+        from searchers.samplers.bayes import BayesSampler  # noqa: PLC0415
+
+        return BayesSampler(problem, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """A class of the user's own, like ``package.module:Class``."""
+
+    name: str
+
+    def kind(self) -> "type[BaseSampler]":
+        """The class.
+
+        Raises:
+            UnknownSamplerError: there is none.
+        """
+        from optuna.samplers import BaseSampler  # noqa: PLC0415
+
+        module, _, name = self.name.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except Exception as error:  # noqa: BLE001 - the module is the user's
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UnknownSamplerError(
+                f"--sampler {self.name}: {module} cannot be imported ({reason})"
+            ) from None
+        if not (isinstance(found, type) and issubclass(found, BaseSampler)):
+            what = "nothing" if found is None else "no optuna.samplers.BaseSampler"
+            raise UnknownSamplerError(f"--sampler {self.name}: {name} is {what} in {module}")
+        return found
+
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":  # noqa: ARG002 - it learns all
+        """A fresh sampler, with a seed if it takes one."""
+        kind = self.kind()
+        try:
+            takes = "seed" in inspect.signature(kind).parameters
+            options = {"seed": seed} if takes else {}
+            return kind(**options)
+        except Exception as error:  # noqa: BLE001 - the class is the user's
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise UnknownSamplerError(
+                f"--sampler {self.name} cannot be made without arguments ({reason})"
+            ) from None
+
+
+_OURS: Mapping[str, _Maker] = {
+    "bayes": _Ours(),
+    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
+    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
+    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION}),
+    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP}),
+    "random": _Optunas("RandomSampler", {}),
+}
+
+
+SAMPLERS: Registry[_Maker] = Registry(
+    "sampler",
+    UnknownSamplerError,
+    refusal="unknown sampler {name}; known samplers: {names}, or a class of your own like "
+    "package.module:Class",
+    found=lambda: (given(name, maker, __name__) for name, maker in _OURS.items()),
+)
+"""The samplers that can be asked for by one word."""
+
+
+def names() -> tuple[str, ...]:
+    """The samplers that can be asked for by one word."""
+    return tuple(SAMPLERS)
+
+
+def check(name: str) -> None:
+    """Raise UnknownSamplerError if there is no sampler of that name."""
+    if ":" in name:
+        _Users(name).kind()
+    else:
+        SAMPLERS.get(name)
+
+
+def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler":
+    """A fresh sampler.
+
+    Args:
+        name: one of `names`, or a user's class.
+        problem: what is searched.
+        seed: of its choices.
+        done: evaluations it continues from: each start draws other numbers, so that a search that
+            is continued does not propose its first architectures again.
+
+    Raises:
+        UnknownSamplerError: there is none of that name, or it cannot be made.
+    """
+    check(name)
+    choice: _Maker = _Users(name) if ":" in name else SAMPLERS.get(name)
+    start = int(np.random.SeedSequence([seed, done]).generate_state(1)[0])
+    from optuna.exceptions import ExperimentalWarning  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return choice.make(start, problem)

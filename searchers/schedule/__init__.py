@@ -1,0 +1,1 @@
+"""What is trained next, for how long, and when a search is over; no Ray here."""

@@ -1,0 +1,131 @@
+"""How a search stands: what is counted of its evaluations."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from studies.pareto.front import front
+from studies.pareto.hypervolume import hypervolume
+from studies.records.tables import Evaluation, Status
+
+_LATEST, _COURSE = 4, 24
+"""How many evaluations, and how many hypervolumes, are kept to be looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a search stands at a moment.
+
+    Attributes:
+        finished: networks trained to the end, those of earlier runs included.
+        partial: trainings of networks that stopped on a lower rung, or went on from it.
+        failed: evaluations without an accuracy, those of earlier runs included.
+        running: trials on workers now.
+        spent: epochs trained so far, in full trainings.
+        budget: full trainings whose epochs end the search.
+        best: highest validation accuracy of a full training so far.
+        hypervolume: of full trainings, see `studies.pareto.hypervolume.hypervolume`.
+        seconds_left: estimate; None before the first evaluation of this run.
+        front: of full trainings, by ascending cost.
+        latest: evaluations of this run, the last one last.
+        course: hypervolumes of this run, evenly spread over what it has trained.
+    """
+
+    finished: int
+    partial: int
+    failed: int
+    running: int
+    spent: float
+    budget: int
+    best: float | None
+    hypervolume: float
+    seconds_left: float | None
+    front: tuple[Evaluation, ...] = ()
+    latest: tuple[Evaluation, ...] = ()
+    course: tuple[float, ...] = ()
+
+
+@dataclass(slots=True)
+class SearchCounts:
+    """The counts of a search, from its evaluations.
+
+    Attributes:
+        budget: full trainings whose epochs end the search.
+        full: epochs of a full training.
+        bounds: costs of the cheapest and dearest network, the box of the hypervolume.
+        changed: whether anything was counted since this was last set to False.
+    """
+
+    budget: int
+    full: int
+    bounds: tuple[float, float]
+    changed: bool = True
+    _front: list[Evaluation] = field(default_factory=list)
+    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _course: list[float] = field(default_factory=list)
+    _finished: int = 0
+    _partial: int = 0
+    _failed: int = 0
+    _spent: int = 0
+    _spent_before: int = 0
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def room(self) -> int:
+        """Epochs that are left of the budget; below 0 where the last trainings took more."""
+        return self.budget * self.full - self._spent
+
+    def begin(self) -> None:
+        """From now on time counts: what was counted before is of earlier runs."""
+        self._spent_before, self._started = self._spent, time.monotonic()
+        self._latest.clear()
+        self._course = [hypervolume(self._front, self.bounds)]
+
+    def count(self, evaluations: Iterable[Evaluation]) -> None:
+        """Take in more evaluations. Failed ones do not count towards the budget."""
+        evaluations = list(evaluations)
+        good = [e for e in evaluations if e.status is Status.FINISHED]
+        complete = [e for e in good if e.epochs >= self.full]
+        self._failed += len(evaluations) - len(good)
+        self._finished += len(complete)
+        self._partial += len(good) - len(complete)
+        self._spent += sum(e.trained for e in good)
+        if complete:
+            self._front = front([*self._front, *complete])
+        self._latest.extend(evaluations)
+        self._course += [hypervolume(self._front, self.bounds)] * bool(good)
+        self.changed = True
+
+    def snapshot(self, running: int) -> Snapshot:
+        """How it stands now, with this many trials on workers."""
+        new = self._spent - self._spent_before
+        seconds = time.monotonic() - self._started
+        return Snapshot(
+            finished=self._finished,
+            partial=self._partial,
+            failed=self._failed,
+            running=running,
+            spent=self._spent / self.full,
+            budget=self.budget,
+            best=self._front[-1].val_accuracy if self._front else None,
+            hypervolume=self._course[-1] if self._course else 0.0,
+            seconds_left=seconds / new * max(0, self.room) if new else None,
+            front=tuple(self._front),
+            latest=tuple(self._latest),
+            course=_spread(self._course),
+        )
+
+
+def _spread(values: Sequence[float]) -> tuple[float, ...]:
+    """As many values of a long row as fit into a small picture, with the first and the last."""
+    if len(values) <= _COURSE:
+        return tuple(values)
+    steps = (len(values) - 1) / (_COURSE - 1)
+    return tuple(values[round(at * steps)] for at in range(_COURSE))
+
+
+def trials(room: int, epochs: int) -> int:
+    """How many trials of this many epochs fill the room."""
+    return max(0, math.ceil(room / epochs))

@@ -1,0 +1,365 @@
+"""One search: what is proposed, running and recorded, and when it is over."""
+
+import enum
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from searchers.schedule.counts import SearchCounts, Snapshot, trials
+from searchers.schedule.failures import Failures
+from searchers.schedule.time_limits import TimeLimit
+from searchers.schedule.training_queue import Assignment, TrainingQueue
+from studies import objective
+from studies.records.claims import MOST_LOSSES, Claims, Verdict
+from studies.records.costs import columns
+from studies.records.database import StoreError
+from studies.records.pending_results import PendingResults
+from studies.records.tables import Evaluation, Status, Study
+from trainers.machine import versions
+
+_PAUSE_SECONDS = 0.5
+"""Until others are asked again whether they have left something to do."""
+_WORTH = 0.01
+"""The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
+
+
+def _versions() -> dict[str, str]:
+    return versions("convnas", "torch", "numpy", "optuna", "ray")
+
+
+class Answer(enum.Enum):
+    """What `SearchDriver.next` says when it has nothing to train."""
+
+    WAIT = "wait"
+    OVER = "over"
+
+
+class View(Protocol):
+    """Where others look at a study, such as `studies.records.optuna_mirror.OptunaMirror`."""
+
+    def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
+        """Show the evaluations that are not there yet."""
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Show one more."""
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A trial that is out.
+
+    Attributes:
+        assignment: what it trains.
+        failures: in a row, when it was handed out.
+        began: when its worker took it up.
+    """
+
+    assignment: Assignment
+    failures: int
+    began: float | None = None
+
+
+@dataclass(slots=True)
+class SearchDriver:
+    """Hands out trainings and records what comes back, one transaction an evaluation.
+
+    The budget counts epochs, in full trainings; failed trainings are rows beside it. All state that
+    matters is in the database: a new driver on the same study continues where the last one ended,
+    and several at once share the budget.
+
+    If the database fails, nothing more is proposed. What still comes back waits in files.
+
+    Attributes:
+        study: as stored.
+        claims: what this search trains of the study.
+        pending: where results go that the database does not take.
+        mirror: the same study for Optuna's dashboard.
+        queue: new; it learns the study's evaluations here.
+        limit: how long trials may take; it learns them, too.
+        counts: new, with the budget; it learns them, too.
+        concurrency: trials at a time.
+        seed: of every evaluation's weights and data order.
+        latency_device: what latencies are predicted for, where they are.
+        watch: called with a `Snapshot` after every change, once the freed worker is busy again.
+        over_because: why it ends before the budget is spent.
+        trouble: what the database said when it failed.
+        kept: how many results wait in the pending results.
+        inherited: how many trainings were taken over from searches that are gone.
+    """
+
+    study: Study
+    claims: Claims
+    pending: PendingResults
+    mirror: View
+    queue: TrainingQueue
+    limit: TimeLimit
+    counts: SearchCounts
+    concurrency: int
+    seed: int
+    watch: Callable[[Snapshot], None]
+    latency_device: str | None = None
+    over_because: str | None = None
+    trouble: str | None = None
+    kept: int = 0
+    inherited: int = 0
+    _running: dict[str, _Run] = field(default_factory=dict)
+    _waiting: list[Assignment] = field(default_factory=list)
+    _candidate: Assignment | None = None
+    _has_prepared: bool = False
+    _choosing: float = 0.0
+    _training: float = math.inf
+    _next_look: float = 0.0
+    _failures: Failures = field(default_factory=Failures)
+    _versions: dict[str, str] = field(default_factory=_versions)
+
+    def __post_init__(self) -> None:
+        """Take up the study where earlier runs left it."""
+        known = self.claims.news()
+        if self.claims.first:
+            self.mirror.catch_up(known)
+        self._learn(known)
+        self.counts.begin()
+        if not self.done:
+            self._inherit()
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is spent."""
+        return self.counts.room <= 0
+
+    @property
+    def first_trials(self) -> int:
+        """How many trials begin together."""
+        return min(self.concurrency, trials(self.counts.room, self.queue.first))
+
+    def stop(self, reason: str) -> None:
+        """Propose nothing more; what runs may finish."""
+        self.over_because = self.over_because or reason
+
+    def next(self, trial: str) -> Assignment | Answer:
+        """What a trial of that name is to train."""
+        answer = self._next(trial)
+        if self.counts.changed:
+            self.watch(self.snapshot())
+            self.counts.changed = False
+        return answer
+
+    def prepare(self) -> None:
+        """Choose the next training while all workers train: the one that ends need not wait.
+
+        It is chosen without what runs now, as it would be for one more worker. So it is done only
+        where trainings are short beside a choice; and not for a single worker, whose search depends
+        on no clock.
+        """
+        busy = len(self._running) >= self.concurrency and all(
+            run.began is not None for run in self._running.values()
+        )
+        free = not (self._has_prepared or self._candidate or self._waiting or self._is_over())
+        short = self._choosing > _WORTH * self._training
+        if self.concurrency > 1 and busy and free and short and self._room > 0:
+            self._has_prepared = True
+            self._candidate = self._chosen()
+
+    def checkpoint(self, assignment: Assignment) -> bytes | None:
+        """The state that a training continues from; None if it begins, or nothing is left of it."""
+        if not assignment.start:
+            return None
+        try:
+            return self.claims.checkpoint(assignment.architecture.key, assignment.start)
+        except StoreError as error:
+            # What it spares is worth less than what runs.
+            self._lose_database(error)
+            return None
+
+    def begin(self, trial: str) -> None:
+        """Note that a worker has taken up a trial: its time runs from now on."""
+        if trial in self._running:
+            self._running[trial].began = time.monotonic()
+
+    def overdue(self) -> dict[str, str]:
+        """The trials that have taken longer than they may, each with the reason to end it."""
+        now = time.monotonic()
+        found = {}
+        for trial, run in self._running.items():
+            most = self.limit.of(run.assignment.cost.macs, run.assignment.epochs)
+            if run.began is not None and now - run.began > most:
+                found[trial] = (
+                    f"TimeLimit: no result after {most:.0f} s; --trial-timeout allows more"
+                )
+        return found
+
+    def finish(self, trial: str, result: dict[str, Any]) -> None:
+        """Record what a worker returned: numbers, or an ``error``."""
+        if "error" in result:
+            run = self._running.pop(trial)
+            self._fail(run.assignment, result["error"], result.get("device"))
+            self._judge(self._failures.add(result["error"]))
+            return
+        assignment = self._running.pop(trial).assignment
+        evaluation = self._evaluation(
+            assignment,
+            status=Status.FINISHED,
+            start=result["start"],
+            val_accuracy=result["val_accuracy"],
+            train_loss=result["train_loss"],
+            seconds=result["seconds"],
+            device=result["device"],
+            versions=self._versions,
+        )
+        self._failures.clear()
+        self._training = result["seconds"]
+        self._record(assignment, evaluation, result.get("weights"), result.get("checkpoint"))
+
+    def fail(self, trial: str, reason: str) -> None:
+        """Record a trial whose worker is gone."""
+        run = self._running.pop(trial)
+        self._fail(run.assignment, reason)
+        self._judge(self._failures.add(reason, run.failures))
+
+    def snapshot(self) -> Snapshot:
+        """How the search stands now."""
+        return self.counts.snapshot(len(self._running))
+
+    def _next(self, trial: str) -> Assignment | Answer:
+        if self._is_over():
+            return Answer.OVER
+        if len(self._running) >= self.concurrency or self._room <= 0:
+            return Answer.WAIT
+        if time.monotonic() < self._next_look:
+            return Answer.WAIT
+        try:
+            assignment = self._claimed()
+        except StoreError as error:
+            self._lose_database(error)
+            return Answer.OVER
+        if assignment is None:
+            self._next_look = time.monotonic() + _PAUSE_SECONDS
+            return Answer.OVER if self._is_over() else Answer.WAIT
+        self._running[trial] = _Run(assignment, self._failures.count)
+        self._has_prepared = False
+        self.counts.changed = True
+        return assignment
+
+    @property
+    def _room(self) -> int:
+        """Epochs of the budget that are neither trained nor being trained by this search."""
+        return self.counts.room - sum(run.assignment.work for run in self._running.values())
+
+    def _is_over(self) -> bool:
+        return self.done or self.over_because is not None
+
+    def _claimed(self) -> Assignment | None:
+        """A training that no other search does; None if there is none now."""
+        while not self._waiting:
+            # One that came too early is kept: a proposal may take seconds.
+            candidate = self._candidate or self._chosen()
+            self._candidate = None
+            if candidate is None:
+                self._inherit()
+                if not self._waiting and not self._running:
+                    self.stop("no unseen architecture within the limits could be found")
+                break
+            verdict = self.claims.claim(
+                candidate.architecture, candidate.epochs, self.counts.room, candidate.start
+            )
+            if verdict is Verdict.MINE:
+                return candidate
+            if verdict is Verdict.TAKEN:
+                self.queue.tell(candidate, None)
+                continue
+            self._candidate = candidate
+            if verdict is Verdict.NEWS:
+                self._learn(self.claims.news())
+                if not self.done:
+                    continue
+            else:
+                self._inherit()
+            break
+        return self._waiting.pop(0) if self._waiting else None
+
+    def _chosen(self) -> Assignment | None:
+        begin = time.monotonic()
+        candidate = self.queue.next(self._room)
+        self._choosing = time.monotonic() - begin
+        return candidate
+
+    def _inherit(self) -> None:
+        """Take over what searches that are gone have left unfinished."""
+        for left in self.claims.inherit():
+            assignment = self.queue.resume(left.architecture, left.epochs, left.start)
+            if left.losses < MOST_LOSSES:
+                self._waiting.append(assignment)
+                self.inherited += 1
+            else:
+                reason = f"DriverLost: {left.losses} searches died while they trained it"
+                self._fail(assignment, reason)
+
+    def _learn(self, evaluations: list[Evaluation]) -> None:
+        """Take in what is in the database already, or was written by others."""
+        self.queue.learn(evaluations)
+        self.limit.learn(evaluations)
+        self.counts.count(evaluations)
+
+    def _fail(self, assignment: Assignment, reason: str, device: str | None = None) -> None:
+        failed = self._evaluation(
+            assignment, status=Status.FAILED, start=0, error=reason, device=device
+        )
+        self._record(assignment, failed)
+
+    def _judge(self, verdict: str | None) -> None:
+        if verdict is not None:
+            self.stop(verdict)
+
+    def _record(
+        self,
+        assignment: Assignment,
+        evaluation: Evaluation,
+        weights: bytes | None = None,
+        checkpoint: bytes | None = None,
+    ) -> None:
+        """Write an evaluation, or keep it for a database that will be well again."""
+        patience = None if self.trouble is None else 0.0
+        try:
+            written = self.claims.record(
+                evaluation, None if weights is None else lambda: weights, patience, checkpoint
+            )
+        except StoreError as error:
+            self._lose_database(error)
+            self._keep(evaluation, weights)
+            written = True
+        self.queue.tell(assignment, evaluation.val_accuracy if written else None)
+        if written:
+            self.limit.learn([evaluation])
+            self.counts.count([evaluation])
+            self.mirror.add(evaluation)
+
+    def _keep(self, evaluation: Evaluation, weights: bytes | None) -> None:
+        try:
+            self.pending.put(evaluation, weights)
+        except StoreError as error:
+            self.trouble = f"{self.trouble}; {error}"
+        else:
+            self.kept += 1
+
+    def _lose_database(self, error: StoreError) -> None:
+        self.trouble = self.trouble or str(error)
+        self.stop("the database failed")
+
+    def _evaluation(self, assignment: Assignment, **outcome: Any) -> Evaluation:  # noqa: ANN401
+        return Evaluation(
+            study_id=self.study.id,
+            key=assignment.architecture.key,
+            architecture=assignment.architecture.to_json(),
+            space=self.study.space["name"],
+            seed=self.seed,
+            recipe=self.study.recipe["name"],
+            epochs=assignment.epochs,
+            **columns(assignment.cost, objective.of(self.study), self.latency_device),
+            **({"versions": self._versions, "created_at": datetime.now(UTC)} | outcome),
+        )

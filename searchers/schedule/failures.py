@@ -1,0 +1,46 @@
+"""When failures of trials end a search: the next would fail as well."""
+
+from dataclasses import dataclass, field
+
+_ALIKE = 5
+"""Failures of one kind in a row that end the search."""
+_ANY = 20
+"""Failures of any kind in a row that end it."""
+
+
+@dataclass(slots=True)
+class Failures:
+    """The failures since the last trial that finished."""
+
+    _reasons: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many there are in a row."""
+        return len(self._reasons)
+
+    def clear(self) -> None:
+        """A trial has finished."""
+        self._reasons.clear()
+
+    def add(self, reason: str, known: int | None = None) -> str | None:
+        """Count a failure.
+
+        Args:
+            reason: of the failure, its kind before a colon.
+            known: of a trial whose worker died, `count` when it began. A machine that is lost takes
+                all its trials with it: what began before the last failure is no new one.
+
+        Returns:
+            Why the search had better end now; None if it had not.
+        """
+        if known is not None and known < self.count:
+            return None
+        self._reasons.append(reason)
+        # The texts differ in numbers ("tried to allocate 31 MiB"): the kind of error counts.
+        recent = {text.partition(":")[0] for text in self._reasons[-_ALIKE:]}
+        if self.count >= _ALIKE and len(recent) == 1:
+            return f"{_ALIKE} trials in a row failed alike, the last with: {reason}"
+        if self.count >= _ANY:
+            return f"{_ANY} trials in a row failed, the last with: {reason}"
+        return None

@@ -1,0 +1,120 @@
+"""Which training comes next, and how long it is: of a network that goes up, or of a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Cost
+from searchers.schedule.proposals import Proposal, Proposer
+from searchers.schedule.rungs import Entry, Promotion, Rungs
+from studies.records.tables import Evaluation
+
+_LAST_TRAININGS = 2
+"""Full trainings before the end in which nothing begins that would stay partial."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A training to be done.
+
+    Attributes:
+        proposal: what is trained, and what it costs.
+        epochs: of the training.
+        start: epochs of these that a checkpoint spares, if it is there.
+    """
+
+    proposal: Proposal
+    epochs: int
+    start: int = 0
+
+    @property
+    def architecture(self) -> Architecture:
+        """What is trained."""
+        return self.proposal.architecture
+
+    @property
+    def cost(self) -> Cost:
+        """What the network costs to run."""
+        return self.proposal.cost
+
+    @property
+    def work(self) -> int:
+        """Epochs that are trained."""
+        return self.epochs - self.start
+
+
+class TrainingQueue:
+    """Proposals and rungs together: which training comes next. It trains and records nothing.
+
+    Args:
+        proposer: of new networks.
+        rungs: on which they climb; a single rung trains all of them to the end.
+    """
+
+    def __init__(self, proposer: Proposer, rungs: Rungs) -> None:
+        self._proposer = proposer
+        self._rungs = rungs
+        self._architectures: dict[str, Architecture | Evaluation] = {}
+
+    @property
+    def acceptance(self) -> float | None:
+        """See `searchers.schedule.proposals.Acceptance.share`."""
+        return self._proposer.acceptance.share
+
+    @property
+    def full(self) -> int:
+        """Epochs of a full training."""
+        return self._rungs.full
+
+    @property
+    def first(self) -> int:
+        """Epochs that a new network is trained for."""
+        return self._rungs.first
+
+    def learn(self, evaluations: Sequence[Evaluation]) -> None:
+        """Take in evaluations that others made: an earlier run, or another search at work."""
+        self._proposer.learn(evaluations)
+        self._rungs.learn(evaluations)
+        for evaluation in evaluations:
+            self._remember(evaluation.key, evaluation.epochs, evaluation)
+
+    def resume(self, architecture: Architecture, epochs: int, start: int) -> Assignment:
+        """A training that an earlier run had begun, as one of this run."""
+        self._rungs.leave(architecture.key, epochs)
+        return Assignment(self._proposer.resume(architecture, epochs), epochs, start)
+
+    def next(self, room: int) -> Assignment | None:
+        """The next training; None if no unseen architecture can be found.
+
+        Args:
+            room: epochs of the budget that are neither trained nor being trained.
+        """
+        at_last = room <= _LAST_TRAININGS * self.full
+        promotion = self._rungs.promotion()
+        if promotion is None and at_last:
+            promotion = self._rungs.finish()
+        if promotion is not None:
+            return self._promoted(promotion)
+        epochs = self.full if at_last else self.first
+        proposal = self._proposer.propose(epochs)
+        return None if proposal is None else Assignment(proposal, epochs)
+
+    def tell(self, assignment: Assignment, val_accuracy: float | None) -> None:
+        """Report how a training fared; None means that it failed, or is another's."""
+        architecture, epochs = assignment.architecture, assignment.epochs
+        self._proposer.tell(assignment.proposal, val_accuracy, epochs)
+        entry = Entry(architecture.key, val_accuracy, self._proposer.price(assignment.proposal))
+        self._rungs.tell(epochs, entry, failed=val_accuracy is None)
+        self._remember(architecture.key, epochs, architecture)
+
+    def _promoted(self, promotion: Promotion) -> Assignment:
+        self._rungs.leave(promotion.key, promotion.epochs)
+        known = self._architectures.pop(promotion.key)
+        if isinstance(known, Evaluation):
+            known = known.parsed_architecture
+        return Assignment(self._proposer.known(known), promotion.epochs, promotion.start)
+
+    def _remember(self, key: str, epochs: int, known: Architecture | Evaluation) -> None:
+        """Keep what may go on: as it came, for to read 10,000 architectures takes seconds."""
+        if epochs < self.full:
+            self._architectures[key] = known

@@ -1,0 +1,105 @@
+"""The setup of a search, read and checked before anything is started or written."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from nas_space import spaces
+from nas_space.cost import Task
+from nas_space.residual import ResidualSpace
+from nas_space.space import Space
+from searchers.latency.device import Device
+from searchers.latency.errors import LatencyError
+from searchers.latency.model import LatencyModel
+from searchers.latency.obtaining import obtain
+from searchers.latency.processes import Say
+from searchers.limits import Limits, check_latency, check_limits
+from searchers.problem import Problem
+from searchers.samplers import registry as samplers
+from searchers.schedule.rungs import check as check_rungs
+from searchers.schedule.rungs import ladder
+from searchers.settings import Settings
+from studies import objective as objectives
+from studies.objective import Objective, UnknownObjectiveError
+from trainers import recipes
+from trainers.data import Dataset
+from trainers.datasets import load
+from trainers.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSetup:
+    """Which networks, trained how, on which images.
+
+    Attributes:
+        rungs: epochs after which the best go on, the last those of the recipe.
+        objective: the cost that is made small.
+        latency: predicts how long networks take; None where it was not asked for.
+    """
+
+    space: Space
+    recipe: Recipe
+    dataset: Dataset
+    task: Task
+    rungs: tuple[int, ...]
+    objective: Objective
+    latency: LatencyModel | None = None
+
+    @property
+    def objective_device(self) -> str | None:
+        """What was timed for the objective; None where it is no time."""
+        return self.latency.device if self.latency and self.objective.timed else None
+
+    def problem(self, limits: Limits) -> Problem:
+        """What is searched, within limits."""
+        return Problem(self.space, self.task, limits, self.latency, self.objective)
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
+
+
+def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
+    """Look up what the settings name, read the images, and time the space's layers if need be.
+
+    Args:
+        settings: see `Settings`.
+        say: told how far the timing is.
+
+    Raises:
+        ConvnasError: the settings cannot be met.
+    """
+    command = settings.latency_command
+    device = None if command is None else Device(command)
+    spaces.check(settings.space)
+    objective = objectives.get(settings.objective)
+    samplers.check(settings.sampler)
+    recipe = recipes.get(settings.recipe)
+    if settings.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=settings.epochs)
+    rungs = settings.rungs or ladder(recipe.epochs)
+    check_rungs(rungs, recipe.epochs)
+    dataset = load(
+        settings.dataset,
+        image_size=settings.image_size,
+        subset=settings.subset,
+        data_dir=settings.data_dir,
+        flip=settings.flip,
+    )
+    channels, height, width = dataset.search.shape
+    task = Task(channels, (height, width), len(dataset.search.classes))
+    space = spaces.find(settings.space, task, pretrained=settings.pretrained)
+    check_limits(space, task, settings.limits)
+    if objective.measure is not None and objective.measure not in space.measures:
+        raise UnknownObjectiveError(
+            f"--objective {objective.name}: nobody counts that for networks of {space.name}"
+        )
+    if device is None and settings.limits.latency is None and not objective.timed:
+        return SearchSetup(space, recipe, dataset, task, rungs, objective)
+    if not isinstance(space, ResidualSpace):
+        raise LatencyError(
+            f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
+            "or choose among them when exporting: studies.export --max-latency"
+        )
+    latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
+    check_latency(space, latency, settings.limits)
+    return SearchSetup(space, recipe, dataset, task, rungs, objective, latency)

@@ -1,0 +1,1 @@
+"""A search as a person at a terminal has it: arguments, command, progress, result."""

@@ -1,0 +1,32 @@
+"""The command of a search: its arguments are checked and Ray is started before all else.
+
+What this module imports by itself is light, so that both come soon; the rest is imported while Ray
+starts.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from nas_space.cli import run
+from searchers.ray.cluster import Cluster
+from searchers.setup import set_up
+from searchers.terminal.arguments import read
+
+
+def command(argv: Sequence[str]) -> int:
+    """Parse the arguments and run the search; the exit code."""
+    return run(lambda: _command(argv))
+
+
+def _command(argv: Sequence[str]) -> int:
+    settings = read(argv)
+    with Console(stderr=True).status("reading images") as status:
+        setup = set_up(settings, status.update)
+    if setup.latency is not None:
+        print(setup.latency)  # noqa: T201
+    with Cluster(settings.cluster, verbose=settings.verbose) as cluster:
+        from searchers.terminal import session  # noqa: PLC0415 - seconds, while the cluster starts
+
+        # Within the context, so that the user reads a refusal before the cluster has ended.
+        return run(lambda: session.session(settings, setup, cluster))

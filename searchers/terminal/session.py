@@ -1,0 +1,129 @@
+"""A search as its user sees it: what is said before, the progress, the result."""
+
+import logging
+import sys
+import warnings
+
+import optuna
+
+from nas_space.cli import INTERRUPTED, console
+from searchers.ray.cluster import Cluster
+from searchers.ray.scheduling import INTERRUPT
+from searchers.search import Finding, Start, search
+from searchers.settings import Settings
+from searchers.setup import SearchSetup
+from searchers.terminal.progress import SearchProgress
+from studies import objective
+from studies.cli import typed
+from studies.pareto.table import table
+
+
+def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
+    """Run the search and talk about it; the exit code."""
+    try:
+        finding = conduct(settings, setup, cluster)
+    except KeyboardInterrupt:
+        print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
+        return INTERRUPTED
+    return _conclude(settings, finding)
+
+
+def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding:
+    """Run the search, and say what it is and how far; see `search`."""
+    if not settings.verbose:
+        _hush()
+    with SearchProgress(setup.objective) as progress:
+        return search(settings, setup, cluster, _announce, progress.show, _say_waiting)
+
+
+def _announce(start: Start) -> None:
+    setup = start.setup
+    data, recipe = setup.dataset.search, setup.recipe
+    size = "×".join(map(str, data.shape))
+    resized = f" (resized to {setup.dataset.image_size})" * bool(setup.dataset.image_size)
+    done = f", {start.done_before} done" * bool(start.done_before)
+    gpus = f" and {start.resources.gpus:g} GPU" * bool(start.resources.gpus)
+    lines = {
+        "space": f"{setup.space.name}: {setup.space.size():.1e} architectures of "
+        f"{', '.join(setup.space.kinds)}",
+        "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
+        f"images of {size}{resized}, {len(data.classes)} classes",
+        "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
+        "front": f"{setup.objective.title} ({setup.objective.meaning})",
+        "study": f"{start.study.name}{done}",
+        "workers": f"{start.resources.concurrency} at a time, "
+        f"{start.resources.cpus:g} CPU{gpus} each",
+    }
+    for name, line in (lines | _history(start)).items():
+        print(f"{name:8} {line}", flush=True)  # noqa: T201
+
+
+def _rungs(setup: SearchSetup) -> str:
+    lower = setup.rungs[:-1]
+    if not lower:
+        return ""
+    return f"; after {' and '.join(map(str, lower))} the best third goes on"
+
+
+def _history(start: Start) -> dict[str, str]:
+    """What earlier searches left of this study, and who works on it now."""
+    lines = {}
+    if start.delivered:
+        lines["recovered"] = f"{start.delivered} results that the database had not taken"
+    if start.inherited:
+        lines["resumed"] = f"{start.inherited} trainings that were cut off begin anew"
+    if start.others:
+        where = ", ".join(f"process {d.process} on {d.machine.split()[0]}" for d in start.others)
+        lines["shared"] = f"the budget is shared with the search at work in {where}"
+    return lines
+
+
+def _say_waiting(reason: str) -> None:
+    _say(f"waiting for the database ({reason})")
+
+
+def _conclude(settings: Settings, finding: Finding) -> int:
+    end, store = finding.end, finding.store
+    members = store.front(finding.study)
+    failed = f", {end.failed} failed" if end.failed else ""
+    if members:
+        console().print(table(members, objective.of(finding.study)))
+    partial = f" and {end.partial} partial ones" * bool(end.partial)
+    where = f"in study {finding.study.name} of {store.shown_url}"
+    print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201
+    if finding.acceptance is not None:
+        mutated = finding.acceptance < 1
+        print(  # noqa: T201
+            f"{finding.acceptance:.0%} of the sampler's proposals were unseen and within the "
+            "limits as they came" + "; the others were mutated until they were" * mutated
+        )
+    if members:
+        print("\nnext:\n" + "\n".join(f"  {step}" for step in _next_steps(finding)))  # noqa: T201
+    if finding.trouble is not None:
+        _say(f"optuna-dashboard does not show everything yet ({finding.trouble})")
+    if finding.over_because is None:
+        return 0
+    _say(f"ended before its budget of {end.budget}: {finding.over_because}")
+    if finding.over_because != INTERRUPT:
+        return 1
+    _say(f"go on with: {settings.command}")
+    return INTERRUPTED
+
+
+def _next_steps(finding: Finding) -> list[str]:
+    report, dashboard, finalists, export = (
+        typed(command, finding.study.name, finding.store.shown_url)
+        for command in ("report", "dashboard", "finalists", "export")
+    )
+    return [report, dashboard, finalists, f"{export} --knee --retrain --output exported"]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def _hush() -> None:
+    """Silence the libraries: what matters of their messages is said by us."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray(\\..*)?|optuna(\\..*)?")
+    logging.getLogger("ray").setLevel(logging.CRITICAL)

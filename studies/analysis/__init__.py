@@ -1,0 +1,1 @@
+"""What the records say of networks, layers and numbers; nothing here writes."""

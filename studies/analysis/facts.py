@@ -1,0 +1,118 @@
+"""What a report tells of a study, gathered before anything is drawn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from nas_space import spaces
+from nas_space.architecture import Architecture
+from nas_space.convs import kinds
+from nas_space.cost import Task, predict
+from nas_space.space import UnknownSpaceError
+from studies import objective
+from studies.analysis.layer_costs import task_of
+from studies.objective import Objective
+from studies.pareto.front import front
+from studies.pareto.knee import knee
+from studies.records.fidelity import complete
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Retraining, Status, Study
+from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A study and its evaluations.
+
+    Attributes:
+        study: as stored.
+        evaluations: all of it, by number.
+        retrainings: of its front, with fresh seeds.
+        shown_url: the database, without a password.
+    """
+
+    study: Study
+    evaluations: Sequence[Evaluation]
+    retrainings: Sequence[Retraining]
+    shown_url: str
+
+    @classmethod
+    def of(cls, store: Store, name: str | None) -> "Facts":
+        """What a database holds of the study of that name, see `Store.study`."""
+        study = store.study(name)
+        return cls(study, store.evaluations(study), store.retrainings(study), store.shown_url)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What was made small."""
+        return objective.of(self.study)
+
+    @cached_property
+    def task(self) -> Task:
+        """What the networks are for."""
+        return task_of(self.study)
+
+    @cached_property
+    def complete(self) -> list[Evaluation]:
+        """The full trainings that have finished."""
+        finished = [entry for entry in self.evaluations if entry.status is Status.FINISHED]
+        return complete(finished, self.study)
+
+    @cached_property
+    def partial(self) -> list[Evaluation]:
+        """The trainings that stopped on a lower rung."""
+        full = self.study.recipe["epochs"]
+        return [e for e in self.evaluations if e.status is Status.FINISHED and e.epochs < full]
+
+    @cached_property
+    def failed(self) -> list[Evaluation]:
+        """Those without an accuracy."""
+        return [entry for entry in self.evaluations if entry.status is Status.FAILED]
+
+    @cached_property
+    def front(self) -> list[Evaluation]:
+        """By ascending cost."""
+        return front(self.complete)
+
+    @cached_property
+    def knee(self) -> Evaluation | None:
+        """Where more cost stops paying."""
+        return knee(self.front) if self.front else None
+
+    @cached_property
+    def retrained_front(self) -> RetrainedFront | None:
+        """The front by fresh seeds; None where it was not trained again."""
+        try:
+            return retrained_front(self.front, self.retrainings)
+        except NotRetrainedError:
+            return None
+
+    @cached_property
+    def architectures(self) -> dict[int, Architecture]:
+        """Of the full trainings, by number."""
+        return {e.number: e.parsed_architecture for e in self.complete}
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The types of convolution that there are, and what a backbone's layers are as they are."""
+        found = {layer.conv.kind for made in self.architectures.values() for layer in made.layers()}
+        return tuple(sorted(found | kinds().keys()))
+
+    @cached_property
+    def box(self) -> tuple[float, float]:
+        """Costs between which hypervolumes are measured.
+
+        Those of the cheapest and the dearest network of the space, as the search has it; where
+        they are no closed forms, or the space is not known here, of the networks that were trained.
+        """
+        measure = self.objective.measure
+        try:
+            space = spaces.recorded(self.study.space)
+        except UnknownSpaceError:
+            measure = None
+        if measure is not None and measure in space.measures:
+            ends = space.smallest(self.task, measure), space.largest(self.task, measure)
+            low, high = (self.objective.of(predict(end, self.task)) for end in ends)
+            return low, high
+        costs = [entry.cost for entry in self.complete] or [1.0, 2.0]
+        return min(costs), max(costs)

@@ -1,0 +1,65 @@
+"""What a network is made of, layer by layer, and what each layer costs."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from nas_space.architecture import Architecture
+from nas_space.cost import Task
+from studies.records.tables import Study
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """A layer of a network.
+
+    Attributes:
+        layer: its place, e.g. ``stage1.block2.conv1``.
+        convolution: the choice.
+        channels: in and out.
+        size: height and width of its input map.
+        stride: 1 or 2.
+        macs: multiply-adds for one image.
+        params: weights, without normalisation.
+        chosen: whether the layer was a choice.
+    """
+
+    layer: str
+    convolution: str
+    channels: tuple[int, int]
+    size: tuple[int, int]
+    stride: int
+    macs: int
+    params: int
+    chosen: bool
+
+
+def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerCost]:
+    """The convolutions and the classifier of a network, from stem to head."""
+    chosen = {layer.name for layers in architecture.sections() for layer in layers}
+    for layer, size in architecture.convolutions(task.size):
+        c_in = task.channels if layer.c_in is None else layer.c_in
+        yield LayerCost(
+            layer.name,
+            str(layer.conv),
+            (c_in, layer.c_out),
+            size,
+            layer.stride,
+            layer.conv.macs(c_in, layer.c_out, size, layer.stride),
+            layer.conv.params(c_in, layer.c_out),
+            layer.name in chosen,
+        )
+    rest = architecture.rest(task)
+    yield LayerCost(
+        rest.name, rest.what, rest.channels, (1, 1), 1, rest.macs, rest.params, chosen=False
+    )
+
+
+def legend(architectures: Iterable[Architecture]) -> str:
+    """How to read networks of one space as lines of text."""
+    return next((architecture.legend for architecture in architectures), "architecture")
+
+
+def task_of(study: Study) -> Task:
+    """What a study's networks are for."""
+    channels, height, width = study.dataset["shape"]
+    return Task(channels, (height, width), len(study.dataset["classes"]))

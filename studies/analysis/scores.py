@@ -1,0 +1,70 @@
+"""What zero-cost scores say of the networks of a study, before any correlation is made of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nas_space.network import build
+from studies.analysis.rank_correlation import FEWEST
+from studies.cli import CommandError
+from studies.images import searched
+from studies.records.tables import Evaluation, Study
+from trainers import devices
+from trainers.batches import Batches
+from trainers.data import SearchData
+from trainers.scores import score, scores
+
+_BATCH = 128
+
+
+def suffice(study: Study, known: Sequence[Evaluation]) -> None:
+    """Raise CommandError where a study's fully trained networks are too few."""
+    if len(known) < FEWEST:
+        raise CommandError(
+            f"study {study.name} has trained {len(known)} networks to the end; correlations of "
+            f"fewer than {FEWEST} say nothing"
+        )
+
+
+def of(
+    known: Sequence[Evaluation],
+    study: Study,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+) -> dict[str, list[float]]:
+    """Every zero-cost score of trained networks, by name, on the study's training images.
+
+    Args:
+        known: evaluations of the study.
+        study: whose.
+        dataset: where its images are now, if they moved.
+        data_dir: keeps downloads.
+    """
+    devices.spare_threads(min(study.dataset["shape"][1:]))
+    data = searched(study, dataset, data_dir).search
+    images, labels = _batch(data)
+    return {
+        name: [
+            score(
+                which,
+                build(
+                    entry.parsed_architecture,
+                    data.shape[0],
+                    len(data.classes),
+                    seed=entry.seed,
+                ),
+                images,
+                labels,
+                seed=entry.seed,
+            )
+            for entry in known
+        ]
+        for name, which in scores().items()
+    }
+
+
+def _batch(data: SearchData) -> tuple[Tensor, Tensor]:
+    """The first training images, normalised."""
+    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH))

@@ -1,0 +1,185 @@
+"""The model card of an exported network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nas_space.bundle import Measured, Record
+from studies.records.tables import Evaluation, Study
+from studies.retraining.retrained_front import Fidelity, Mean
+from studies.retraining.summary import told
+from trainers.data import Dataset
+from trainers.intervals import wilson
+from trainers.latency import Latency
+
+_NAMES = 20
+_TEMPLATE = """\
+# {name}
+
+A convolutional network for {classes} classes, found by convnas in the space `{space}`.
+
+| what | value |
+| --- | --- |
+| test accuracy | {test} |
+| validation accuracy | {val} |
+| validation accuracy in the search, a proxy | {proxy} |
+{fresh}| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
+| parameters | {params:,} |
+{latencies}
+| input | {shape} image, values 0 to 1 |
+| classes | {names} |
+
+The intervals hold with 95 % confidence (Wilson). The test images were looked at {looks} time(s)
+for networks of this study; a search sees only training and validation images.
+
+Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
+
+## Load
+
+In this folder, with torch and nothing else:
+
+```python
+import torch
+from model import load
+logits = load()(torch.rand(1, {shape}))  # images (N, {shape}), values 0 to 1
+```
+
+Normalisation (mean {mean}, standard deviation {std}) is inside.
+
+## An image file
+
+With Pillow, which `read_image` uses: it turns the image upright, makes it {mode}, cuts out its
+centre at the right shape, resizes that to {height}×{width} pixels (bilinear), and divides by 255.
+
+```python
+from model import CLASSES, load, read_image
+probabilities = load()(read_image("photo.png")).softmax(dim=1)
+print(CLASSES[probabilities.argmax()], probabilities.max().item())
+```
+
+## The other forms
+
+All take images (N, {shape}), values 0 to 1, of any N, and all gave the same logits when this
+was written.
+
+```python
+import onnxruntime, torch
+images = torch.rand(7, {shape})
+logits = torch.export.load("program.pt2").module()(images)
+logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images.numpy()}})[0]
+```
+
+- `model.py` and `weights.safetensors`: plain PyTorch, to read, run and train onwards
+- `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
+  normalisations folded into weights and chains of convolutions merged; the latencies are theirs
+- `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
+  (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
+- `manifest.json`: sizes and SHA-256 of all of these
+
+## How it was made
+
+- data set: {dataset} (fingerprint {fingerprint})
+- training: {training}: {recipe}, {epochs} epochs, {images:,} images, seed {seed}
+- study {study}, trial {trial}, architecture {key}, searched by `{command}`
+
+## Layers
+
+{layers}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model card tells.
+
+    Attributes:
+        study: that it was found in.
+        chosen: the evaluation that was exported.
+        dataset: that the weights were trained on.
+        record: the accuracies.
+        anew: whether the weights were trained for the export.
+        latencies: of the exported network.
+        hardware: that these were measured on.
+        looks: how often this study's test images were looked at.
+        fresh: mean validation accuracies of trainings with fresh seeds.
+    """
+
+    study: Study
+    chosen: Evaluation
+    dataset: Dataset
+    record: Record
+    anew: bool
+    latencies: Sequence[Latency]
+    hardware: str
+    looks: int
+    fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The card as Markdown."""
+        data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
+        channels, height, width = data.shape
+        architecture = chosen.parsed_architecture
+        layers = (
+            f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
+            + ", stride 2" * (layer.stride > 1)
+            for layer in architecture.layers()
+        )
+        return _TEMPLATE.format(
+            name=f"{self.study.name} trial {chosen.number}",
+            classes=len(data.classes),
+            names=", ".join(data.classes[:_NAMES]) + ", …" * (len(data.classes) > _NAMES),
+            space=chosen.space,
+            test=_share(self.record.test),
+            val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",
+            proxy=f"{self.record.search.accuracy:.2%} "
+            f"({self.record.search.recipe}, {self.record.search.epochs} epochs)",
+            fresh="".join(
+                f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean)} "
+                f"({fidelity}) |\n"
+                for fidelity, mean in self.fresh.items()
+            ),
+            macs=chosen.macs,
+            params=chosen.params,
+            latencies="\n".join(map(_timed, self.latencies)),
+            hardware=self.hardware,
+            shape=", ".join(map(str, data.shape)),
+            height=height,
+            width=width,
+            mode="grey" if channels == 1 else "RGB",
+            looks=self.looks,
+            mean=_numbers(data.mean),
+            std=_numbers(data.std),
+            dataset=data.name,
+            fingerprint=self.dataset.fingerprint,
+            training="trained anew for the export" if self.anew else "the search's own",
+            recipe=trained.recipe,
+            epochs=trained.epochs,
+            seed=trained.seed,
+            images=len(data.train),
+            study=self.study.name,
+            trial=chosen.number,
+            key=chosen.key,
+            command=self.study.command,
+            layers="\n".join(layers),
+        )
+
+
+def interval(measured: Measured) -> str:
+    """The 95 % interval of an accuracy, and how many images it is of."""
+    low, high = wilson(measured.accuracy, measured.images)
+    return f"{low:.2%} to {high:.2%}, {measured.images:,} images"
+
+
+def _share(measured: Measured) -> str:
+    return f"{measured.accuracy:.2%} ({interval(measured)})"
+
+
+def _timed(latency: Latency) -> str:
+    low, high = (1000 * seconds for seconds in latency.quartiles)
+    return (
+        f"| latency, batch of {latency.batch} | {1000 * latency.median:.3g} ms "
+        f"({low:.3g} to {high:.3g}, {latency.runs} runs) |"
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)

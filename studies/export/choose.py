@@ -1,0 +1,149 @@
+"""Which evaluation of a study a user means: by number, or by a rule on the front."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from nas_space.errors import ConvnasError
+from studies.pareto.front import Scored, front
+from studies.pareto.knee import knee
+from studies.records.fidelity import complete
+from studies.records.tables import Evaluation, Status, Study
+
+
+class Candidate(Scored, Protocol):
+    """What rules choose among: an evaluation, or one with the accuracy of fresh seeds."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds per image."""
+
+    @property
+    def params(self) -> int:
+        """How many weights the network has."""
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+class NoSuchNetworkError(ConvnasError):
+    """No evaluation keeps the rule; the message says what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How to choose. A trial stands alone; limits combine, with the knee as well.
+
+    Attributes:
+        trial: exactly this trial.
+        knee: the member of the front, within the limits, where more cost stops paying.
+        max_macs: the most accurate within this many multiply-adds per image.
+        max_params: the most accurate within this many parameters.
+        max_latency: the most accurate that takes at most this many seconds for an image.
+        min_accuracy: the cheapest with at least this validation accuracy, 0 to 1.
+    """
+
+    trial: int | None = None
+    knee: bool = False
+    max_macs: int | None = None
+    max_params: int | None = None
+    max_latency: float | None = None
+    min_accuracy: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any rule at all."""
+        return self != Rule()
+
+    @property
+    def contradictory(self) -> bool:
+        """Whether a trial is asked for and something else as well."""
+        return self.trial is not None and self != Rule(self.trial)
+
+
+def choose(
+    study: Study,
+    evaluations: Sequence[Evaluation],
+    rule: Rule,
+    latency: Callable[[Evaluation], float],
+) -> Evaluation:
+    """The evaluation that a rule means.
+
+    Args:
+        study: whose rules choose among what was trained to the end.
+        evaluations: of the study; a trial may be partial.
+        rule: which one.
+        latency: see `choose_among`.
+
+    Raises:
+        NoSuchNetworkError: there is none.
+    """
+    if rule.trial is not None:
+        return _trial(evaluations, rule.trial)
+    return choose_among(front(complete(evaluations, study)), rule, latency)
+
+
+def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) -> C:
+    """The member of a front that a rule means, which names no trial.
+
+    Args:
+        members: by ascending cost.
+        rule: which one.
+        latency: seconds that a network takes for one image; asked only where the rule limits it,
+            and only of members within the other limits.
+
+    Raises:
+        NoSuchNetworkError: there is none.
+    """
+    if not members:
+        raise NoSuchNetworkError("the study has no finished evaluation yet")
+    best = members[-1]
+    members = _small(members, rule.max_macs, lambda member: member.macs, "of the front", "MACs")
+    within = "of the front" if rule.max_macs is None else "within these MACs"
+    members = _small(members, rule.max_params, lambda member: member.params, within, "parameters")
+    if rule.min_accuracy is not None:
+        members = [m for m in members if (m.val_accuracy or 0) >= rule.min_accuracy]
+        if not members:
+            raise NoSuchNetworkError(
+                f"no network within these limits reaches {rule.min_accuracy:.2%}; the best of the "
+                f"front has {best.val_accuracy:.2%}"
+            )
+    if rule.max_latency is not None:
+        members = _fast(members, rule.max_latency, latency)
+    if rule.knee:
+        return knee(members)
+    return members[0] if rule.min_accuracy is not None else members[-1]
+
+
+def _small(
+    members: list[C],
+    most: int | None,
+    size: Callable[[C], int],
+    where: str,
+    unit: str,
+) -> list[C]:
+    small = [member for member in members if most is None or size(member) <= most]
+    if not small:
+        least = min(map(size, members))
+        raise NoSuchNetworkError(f"the smallest network {where} has {least} {unit}")
+    return small
+
+
+def _fast(members: Sequence[C], most: float, latency: Callable[[C], float]) -> list[C]:
+    seconds = [latency(member) for member in members]
+    fast = [member for member, s in zip(members, seconds, strict=True) if s <= most]
+    if not fast:
+        raise NoSuchNetworkError(
+            f"no network within these limits takes at most {1000 * most:g} ms for an image; the "
+            f"fastest takes {1000 * min(seconds):.2g} ms on this machine"
+        )
+    return fast
+
+
+def _trial(evaluations: Sequence[Evaluation], number: int) -> Evaluation:
+    for evaluation in evaluations:
+        if evaluation.number == number:
+            if evaluation.status is Status.FAILED:
+                raise NoSuchNetworkError(f"trial {number} failed: {evaluation.error}")
+            return evaluation
+    raise NoSuchNetworkError(f"no trial {number}; the study has 0 to {len(evaluations) - 1}")

@@ -1,0 +1,269 @@
+"""`python -m studies.export`: one network of a study in a folder, measured once on test."""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_space.bundle import Measured, Record, prepare
+from nas_space.bundle.verify import BATCHES, EQUAL
+from nas_space.cli import Parser, console, positive, quantity, seconds
+from nas_space.inference import for_inference
+from nas_space.network import build
+from studies import images, objective
+from studies.arguments import add_study_arguments
+from studies.cli import CommandError, open_store, run
+from studies.export.card import Card, interval
+from studies.export.choose import Rule, choose, choose_among
+from studies.export.trained_network import (
+    TrainedNetwork,
+    bundle_of,
+    checkpoint_of,
+    from_search,
+    look,
+    retrained,
+)
+from studies.pareto.front import front
+from studies.pareto.table import table
+from studies.records.fidelity import complete
+from studies.records.tables import Evaluation, Study
+from studies.retraining import summary
+from studies.retraining.retrained_front import means_of, retrained_front
+from trainers import devices, recipes
+from trainers.data import Dataset
+from trainers.latency import hardware, measure
+from trainers.recipes import Recipe
+
+_RECIPE = "full"
+_BATCHES = (1, 64)
+"""Images at a time of the latencies on the card."""
+
+
+def main() -> int:
+    """Export a network."""
+    return run(_main)
+
+
+def _main() -> int:
+    export(read())
+    return 0
+
+
+def read(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command, of this process or those given; exits where malformed."""
+    return _parser().parse_args(argv)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Export a network as the command does.
+
+    Args:
+        arguments: see `read`.
+
+    Raises:
+        ConvnasError: what `main` tells in a line.
+    """
+    rule, recipe = _rule(arguments), _recipe(arguments)
+    store = open_store(arguments)
+    study = store.study(arguments.study)
+    evaluations, retrainings = store.evaluations(study), store.retrainings(study)
+    members = front(complete(evaluations, study))
+    anew = retrained_front(members, retrainings) if arguments.retrained else None
+    if not rule.given:
+        aim = objective.of(study)
+        console().print(table(members, aim) if anew is None else summary.front_of(anew, aim))
+        raise CommandError(
+            "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
+            "--trial"
+        )
+    devices.spare_threads(min(study.dataset["shape"][1:]))
+    if anew is None:
+        chosen = choose(study, evaluations, rule, lambda member: _seconds(member, study))
+    else:
+        chosen = choose_among(
+            anew.front, rule, lambda member: _seconds(member.evaluation, study)
+        ).evaluation
+    _say(f"trial {chosen.number}: {chosen.parsed_architecture}")
+    kept = None if arguments.retrain else store.weights(chosen)
+    if kept is None and not arguments.retrain:
+        raise CommandError(
+            f"trial {chosen.number} is off the front, so its weights were not kept: add --retrain"
+        )
+    # Whatever could fail fails before the training, not after it.
+    prepare(arguments.output)
+    searched, dataset = _datasets(study, arguments)
+    test = dataset.open_test()
+    proxy = Measured(
+        chosen.val_accuracy or 0.0,
+        len(searched.search.val),
+        chosen.recipe,
+        chosen.epochs,
+        chosen.seed,
+    )
+    output: Path = arguments.output
+    checkpoint = checkpoint_of(
+        output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
+    )
+    trained = from_search(proxy, kept) if kept else retrained(chosen, dataset, recipe, checkpoint)
+    record = Record(proxy, trained.validation, look(store, study, chosen, trained, dataset, test))
+    bundle = bundle_of(chosen, dataset, trained, record)
+    shape = dataset.search.shape
+    fast = for_inference(bundle.network)
+    latencies = [measure(fast, shape, batch) for batch in _BATCHES]
+    looks = len(store.exports(study))
+    fresh = means_of(chosen, retrainings)
+    card = Card(study, chosen, dataset, record, trained.anew, latencies, hardware(), looks, fresh)
+    bundle.write(output, card.text())
+    checkpoint.drop()
+    _say(_told(record, trained, dataset, looks))
+    for latency in latencies:
+        _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
+    _say(
+        f"verified  model.py, program.pt2 and model.onnx give the same outputs to {EQUAL:g} for "
+        f"batches of {' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
+        f"written   {output}; {output / 'README.md'} says how to load it"
+    )
+
+
+def _told(record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int) -> str:
+    search, test, measured = record.search, record.test, trained.validation
+    return (
+        f"search    {search.accuracy:.2%} validation accuracy, a proxy "
+        f"({search.recipe}, {search.epochs} epochs)\n"
+        f"exported  {measured.accuracy:.2%} validation accuracy "
+        f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
+        f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
+        f"{looks} at this study's test images)"
+    )
+
+
+def _seconds(member: Evaluation, study: Study) -> float:
+    """How long a network of the front takes for one image on this machine."""
+    architecture, shape = member.parsed_architecture, study.dataset["shape"]
+    network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
+    seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
+    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")
+    return seconds
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what the user sees
+
+
+def _rule(arguments: argparse.Namespace) -> Rule:
+    rule = Rule(
+        arguments.trial,
+        arguments.knee,
+        arguments.max_macs,
+        arguments.max_params,
+        arguments.max_latency,
+        arguments.min_accuracy,
+    )
+    if rule.contradictory or (rule.trial is not None and arguments.retrained):
+        raise CommandError("--trial says which network already: leave the other rules out")
+    return rule
+
+
+def _recipe(arguments: argparse.Namespace) -> Recipe:
+    options = {
+        "--recipe": arguments.recipe,
+        "--epochs": arguments.epochs,
+        "--subset": arguments.subset,
+    }
+    given = [option for option, value in options.items() if value is not None]
+    if given and not arguments.retrain:
+        raise CommandError(f"{given[0]} says how to train anew: add --retrain")
+    recipe = recipes.get(arguments.recipe or _RECIPE)
+    if arguments.epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
+    return recipe
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m studies.export",
+        description="Write a network of a study to a folder that needs torch and nothing of "
+        "convnas: model.py, safetensors weights, ONNX, a torch.export program, a model card. Its "
+        "test accuracy is measured once, here.",
+    )
+    add_study_arguments(parser)
+    which = parser.add_argument_group("which network (of the Pareto front)")
+    which.add_argument("--knee", action="store_true", help="where more cost stops paying")
+    which.add_argument(
+        "--max-macs", type=quantity, metavar="N", help="the most accurate within N MACs, like 5M"
+    )
+    which.add_argument(
+        "--max-params", type=quantity, metavar="N", help="... within N parameters, like 200k"
+    )
+    which.add_argument(
+        "--max-latency",
+        type=seconds,
+        metavar="T",
+        help="... that takes at most T for an image on this machine, like 5ms: measured now",
+    )
+    which.add_argument(
+        "--min-accuracy",
+        type=_accuracy,
+        metavar="X",
+        help="the cheapest of at least this validation accuracy, like 0.95 or 95%%",
+    )
+    which.add_argument(
+        "--retrained",
+        action="store_true",
+        help="choose by the means of fresh seeds, see python -m studies.finalists",
+    )
+    which.add_argument("--trial", type=_number, metavar="N", help="this trial, on the front or not")
+    parser.add_argument(
+        "--output",
+        default=Path("exported"),
+        type=Path,
+        metavar="DIR",
+        help="the folder to make (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--retrain", action="store_true", help="train it anew, by default with the full recipe"
+    )
+    parser.add_argument("--recipe", help=f"of --retrain (default: {_RECIPE})")
+    parser.add_argument(
+        "--epochs", type=positive, metavar="N", help="of --retrain, instead of the recipe's"
+    )
+    parser.add_argument(
+        "--subset", type=positive, metavar="N", help="of --retrain: train on N of the images only"
+    )
+    parser.add_argument(
+        "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+    )
+    return parser
+
+
+def _datasets(study: Study, arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
+    """What was searched on, and what the weights are of: retraining takes all of the images."""
+    stored, moved, kept = study.dataset, arguments.dataset, arguments.data_dir
+    searched = dataset = images.searched(study, moved, kept)
+    if arguments.retrain and arguments.subset != stored["subset"]:
+        dataset = images.read(study, arguments.subset, moved, kept)
+    if list(dataset.search.shape) != stored["shape"]:
+        raise CommandError(
+            f"all of {dataset.search.name} has images of {dataset.search.shape}, the part that was "
+            f"searched on {tuple(stored['shape'])}: say --subset {stored['subset']}"
+        )
+    return searched, dataset
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - fits 32 bits
+        raise argparse.ArgumentTypeError(f"{text!r} is no trial number")
+    return int(text)
+
+
+def _accuracy(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no accuracy like 0.95 or 95%")
+    return value

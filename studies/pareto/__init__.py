@@ -1,0 +1,1 @@
+"""Which networks are worth having: fronts, hypervolumes, knees, and the command."""

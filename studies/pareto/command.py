@@ -1,0 +1,93 @@
+"""`python -m studies.pareto`: the Pareto front of a study, as a table, JSON or CSV."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from nas_space.cli import Parser, console
+from nas_space.skeletons import read_architecture
+from studies import objective as objectives
+from studies.arguments import add_study_arguments
+from studies.cli import open_store, run
+from studies.pareto.table import table
+from studies.records.tables import Evaluation
+from studies.retraining import summary
+from studies.retraining.retrained_front import retrained_front
+
+_FIELDS = (
+    "trial",
+    "key",
+    "macs",
+    "params",
+    "activation_memory",
+    "latency",
+    "latency_device",
+    "val_accuracy",
+    "architecture",
+)
+
+
+def main() -> int:
+    """Print the front."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.pareto",
+        description="The networks that no other beats in both validation accuracy and cost: MACs "
+        "(multiply-adds per image, the papers' FLOPs), or what the search's --objective was.",
+    )
+    add_study_arguments(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a JSON list, for programs")
+    form.add_argument("--csv", action="store_true", help="comma-separated values")
+    parser.add_argument(
+        "--retrained",
+        action="store_true",
+        help="the front drawn anew from fresh seeds, see python -m studies.finalists",
+    )
+    arguments = parser.parse_args()
+    store = open_store(arguments)
+    study = store.study(arguments.study)
+    members = store.front(study)
+    rows = [_as_json(member) for member in members]
+    drawn = table(members, objectives.of(study))
+    if arguments.retrained:
+        found = retrained_front(members, store.retrainings(study))
+        rows = [summary.member_as_json(found, finalist) for finalist in found.front]
+        drawn = summary.front_of(found, objectives.of(study))
+    if arguments.json:
+        print(json.dumps(rows, indent=2))  # noqa: T201
+    elif arguments.csv:
+        _write_csv(rows)
+    elif rows:
+        console().print(drawn)
+    else:
+        print("no finished evaluations yet")  # noqa: T201
+    return 0
+
+
+def _as_json(member: Evaluation) -> dict[str, Any]:
+    return {
+        "trial": member.number,
+        "key": member.key,
+        "macs": member.macs,
+        "params": member.params,
+        "activation_memory": member.activation_memory,
+        "latency": member.latency,
+        "latency_device": member.latency_device,
+        "val_accuracy": member.val_accuracy,
+        "architecture": member.architecture,
+    }
+
+
+def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
+    fields = list(rows[0]) if rows else _FIELDS
+    writer = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        text = read_architecture(row["architecture"]).text
+        writer.writerow(row | {"architecture": text})

@@ -1,0 +1,22 @@
+"""How good a whole front is, in one number."""
+
+import itertools
+import math
+from collections.abc import Iterable
+
+from studies.pareto.front import Scored, accuracy_of, front
+
+
+def hypervolume(scored: Iterable[Scored], bounds: tuple[float, float]) -> float:
+    """Share of the box that is dominated: accuracy from 0 to 1, cost on a log scale in bounds.
+
+    Args:
+        scored: the evaluations; only their front matters.
+        bounds: costs of the cheapest and the dearest network of the space.
+    """
+    low, high = (math.log(bound) for bound in bounds)
+    members = front(scored)
+    edges = [*(min(max(math.log(member.cost), low), high) for member in members), high]
+    widths = (after - before for before, after in itertools.pairwise(edges))
+    area = sum(accuracy_of(member) * width for member, width in zip(members, widths, strict=True))
+    return area / (high - low) if high > low else 0.0

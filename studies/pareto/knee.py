@@ -1,0 +1,20 @@
+"""Where on a front more cost stops paying."""
+
+import math
+from collections.abc import Sequence
+
+from studies.pareto.front import S, accuracy_of
+
+
+def knee(members: Sequence[S]) -> S:
+    """The member of a front farthest above the line between its ends, costs on a log scale."""
+    first, last = members[0], members[-1]
+    rise = accuracy_of(last) - accuracy_of(first)
+    run = math.log(last.cost / first.cost)
+
+    def height(member: S) -> float:
+        along = math.log(member.cost / first.cost) / run if run else 0.0
+        above = (accuracy_of(member) - accuracy_of(first)) / rise if rise else 0.0
+        return above - along
+
+    return max(members, key=height)

@@ -1,0 +1,356 @@
+"""The claims of one search on a study, so that several share the work and none is lost.
+
+A search claims an architecture before it trains it. The claim goes with the evaluation, in one
+transaction; if the search dies first, the claim stays, and the next search, or another that is at
+work, trains that architecture again. An architecture that two searches have died of is recorded as
+failed: a third would die as well.
+
+Locks of the database and counts in it are relied on, not clocks: machines disagree on the time.
+"""
+
+import contextlib
+import enum
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import Session
+
+from nas_space.architecture import Architecture
+from studies.records.database import StoreError
+from studies.records.processes import Process
+from studies.records.store import Store, lock
+from studies.records.tables import Claim, Driver, Evaluation, Study
+
+BEAT_SECONDS = 5.0
+SILENT_SECONDS = 60.0
+"""A driver on another machine that is silent for longer is taken for dead."""
+MOST_LOSSES = 2
+"""Drivers that may die while they train an architecture."""
+
+
+Work = tuple[str, int]
+"""The key of an architecture and its epochs: a training that is done once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritance:
+    """A training that a driver has left behind.
+
+    Attributes:
+        architecture: what is trained.
+        epochs: of the training.
+        start: epochs of these that a checkpoint spares.
+        losses: how many drivers died while they trained it.
+    """
+
+    architecture: Architecture
+    epochs: int
+    start: int
+    losses: int
+
+
+class Verdict(enum.Enum):
+    """What becomes of a claim that a search asks for."""
+
+    MINE = "mine"
+    TAKEN = "taken"
+    """Somebody has trained it, or does now."""
+    FULL = "full"
+    """With what all searches train now, the budget will be reached."""
+    NEWS = "news"
+    """Others have written evaluations that the asker does not know."""
+
+
+class Claims:
+    """A search's claims on a study, its heartbeat, and its view of the other searches.
+
+    Args:
+        store: the database.
+        study: as stored.
+        patience: seconds to wait for a database that is away or full, see `Database.write`.
+
+    Raises:
+        StoreError: the database failed.
+    """
+
+    def __init__(self, store: Store, study: Study, patience: float = 0.0) -> None:
+        self._store = store
+        self._study = study
+        self._patience = patience
+        self._process = Process.own()
+        self._last = 0
+        self._known: set[int] = set()
+        self._held: set[Work] = set()
+        self._watch = Watch()
+        self._id = store.database.write(self._sign_in, patience)
+        self._look()
+        # The first of those at work looks after what searches had left that were killed before.
+        self._settled = self._dead(self._unended()) if self.first else frozenset()
+        self._over = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heart.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Sign out. What is claimed still waits for the next search."""
+        self._over.set()
+        # It may be waiting for a database that does not answer.
+        self._heart.join(BEAT_SECONDS)
+        ended = update(Driver).where(Driver.id == self._id).values(ended=True)
+        # If the database is away, others will find this process gone.
+        with contextlib.suppress(StoreError):
+            self._store.database.write(lambda session: session.execute(ended))
+
+    def news(self) -> list[Evaluation]:
+        """The evaluations that this search has not seen yet; at first, all."""
+        found = self._store.evaluations(self._study, self._last, self._patience)
+        new = [evaluation for evaluation in found if evaluation.id not in self._known]
+        self._know([evaluation.id for evaluation in found])
+        return new
+
+    def claim(self, architecture: Architecture, epochs: int, room: int, start: int = 0) -> Verdict:
+        """Ask to train an architecture.
+
+        The last claims may take more than there is room for: what would be left of a budget is
+        good for nothing else.
+
+        Args:
+            architecture: to be trained.
+            epochs: of the training.
+            room: epochs that are missing from the budget, as far as the asker knows.
+            start: epochs of these that a checkpoint spares.
+        """
+
+        def work(session: Session) -> tuple[Verdict, Sequence[int]]:
+            lock(session, self._study.id)
+            ids = session.scalars(
+                select(Evaluation.id).where(
+                    Evaluation.study_id == self._study.id, Evaluation.id > self._last
+                )
+            ).all()
+            if not self._known.issuperset(ids):
+                return Verdict.NEWS, ()
+            wanted = Claim(
+                study_id=self._study.id,
+                key=architecture.key,
+                epochs=epochs,
+                start=start,
+                architecture=architecture.to_json(),
+                driver_id=self._id,
+            )
+            return self._settle(session, wanted, room), ids
+
+        verdict, ids = self._store.database.write(work, self._patience)
+        self._know(ids)
+        if verdict is Verdict.MINE:
+            self._held.add((architecture.key, epochs))
+        return verdict
+
+    def inherit(self) -> list[Inheritance]:
+        """Take over what drivers left behind that are dead or have ended.
+
+        Raises:
+            StoreError: the database failed.
+        """
+
+        def work(session: Session) -> dict[Work, Inheritance]:
+            lock(session, self._study.id)
+            found = {}
+            for claim, driver in session.execute(self._claims()):
+                # What an earlier attempt took over is ours already, and not held yet.
+                left = driver.id != self._id and (driver.ended or self._watch.dead(driver))
+                if left:
+                    claim.driver_id = self._id
+                    claim.losses += not driver.ended
+                if left or (driver.id == self._id and _work(claim) not in self._held):
+                    architecture = claim.parsed_architecture
+                    found[_work(claim)] = Inheritance(
+                        architecture, claim.epochs, claim.start, claim.losses
+                    )
+            return found
+
+        found = self._store.database.write(work, self._patience)
+        self._held.update(found)
+        return list(found.values())
+
+    def record(
+        self,
+        evaluation: Evaluation,
+        weights: Callable[[], bytes] | None = None,
+        patience: float | None = None,
+        checkpoint: bytes | None = None,
+    ) -> bool:
+        """Write an evaluation and give up the claim on it, see `Store.record`.
+
+        Args:
+            evaluation: of this search.
+            weights: see `Store.record`.
+            patience: instead of that of all its claims.
+            checkpoint: see `Store.record`.
+        """
+        wait = self._patience if patience is None else patience
+        written = self._store.record(evaluation, weights, wait, checkpoint)
+        self._held.discard((evaluation.key, evaluation.epochs))
+        if written:
+            self._known.add(evaluation.id)
+        return written
+
+    def checkpoint(self, key: str, epochs: int) -> bytes | None:
+        """See `Store.checkpoint`."""
+        return self._store.checkpoint(self._study, key, epochs, self._patience)
+
+    def others(self) -> list[Driver]:
+        """The other searches that work on this study now, in the order in which they came.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        return [driver for driver in self._unended() if not self._watch.dead(driver)]
+
+    @property
+    def first(self) -> bool:
+        """Whether no search that came before this one is still at work."""
+        return all(driver.id > self._id for driver in self.others())
+
+    def orphaned(self) -> list[Evaluation]:
+        """All evaluations, if some may be missing elsewhere and it is this search's to add them.
+
+        A search that is killed writes no more to Optuna's view. The last one to leave sees to it;
+        those that left before it had written all of theirs. Of searches that were killed before
+        this one came, the first at work adds everything when it begins.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        unended = self._unended()
+        dead = self._dead(unended)
+        if len(dead) < len(unended) or dead <= self._settled:
+            return []
+        return self._store.evaluations(self._study)
+
+    def _sign_in(self, session: Session) -> int:
+        driver = Driver(
+            study_id=self._study.id,
+            machine=self._process.machine,
+            process=self._process.number,
+            began=self._process.began,
+        )
+        session.add(driver)
+        session.flush()
+        return driver.id
+
+    def _settle(self, session: Session, wanted: Claim, room: int) -> Verdict:
+        """Claim an architecture unless something speaks against it."""
+        claims = session.scalars(select(Claim).where(Claim.study_id == self._study.id)).all()
+        for claim in claims:
+            if _work(claim) == _work(wanted):
+                # It is ours if an earlier attempt was committed, but the answer was lost.
+                return Verdict.MINE if claim.driver_id == self._id else Verdict.TAKEN
+        done = select(func.count()).where(
+            Evaluation.study_id == self._study.id,
+            Evaluation.key == wanted.key,
+            Evaluation.epochs == wanted.epochs,
+        )
+        if session.scalar(done):
+            return Verdict.TAKEN
+        if sum(claim.epochs - claim.start for claim in claims) >= room:
+            return Verdict.FULL
+        session.add(wanted)
+        return Verdict.MINE
+
+    def _know(self, ids: Sequence[int]) -> None:
+        """Take note of all ids above the last; they grow in the order of commits."""
+        self._last = max(self._last, *ids) if ids else self._last
+        self._known = {known for known in self._known if known > self._last}
+
+    def _claims(self) -> Select[Claim, Driver]:
+        return (
+            select(Claim, Driver)
+            .join(Driver, Driver.id == Claim.driver_id)
+            .where(Claim.study_id == self._study.id)
+            .order_by(Claim.id)
+        )
+
+    def _unended(self) -> list[Driver]:
+        """The other drivers that did not sign out, dead or alive."""
+        return [driver for driver in unended(self._store, self._study) if driver.id != self._id]
+
+    def _dead(self, drivers: Sequence[Driver]) -> frozenset[int]:
+        return frozenset(driver.id for driver in drivers if self._watch.dead(driver))
+
+    def _beat(self) -> None:
+        beat = update(Driver).where(Driver.id == self._id).values(beats=Driver.beats + 1)
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                self._store.database.write(lambda session: session.execute(beat))
+                self._look()
+            except StoreError:
+                # Who needs the database will say so; this thread only tries again.
+                continue
+
+    def _look(self) -> None:
+        self._watch.look(self._unended())
+
+
+def unended(store: Store, study: Study) -> list[Driver]:
+    """The drivers of a study that did not sign out, in the order in which they came."""
+    query = (
+        select(Driver)
+        .where(Driver.study_id == study.id, Driver.ended.is_(False))
+        .order_by(Driver.id)
+    )
+    return store.database.read(lambda session: list(session.scalars(query)))
+
+
+def at_work(store: Store, study: Study) -> bool:
+    """Whether a search may be at work on a study: one on another machine is given the doubt."""
+    watch = Watch()
+    return not all(map(watch.dead, unended(store, study)))
+
+
+class Watch:
+    """Tells which drivers are dead, by their processes or by their silence.
+
+    Silence counts only while somebody listens: after the database was away for minutes, all seem
+    silent.
+    """
+
+    def __init__(self) -> None:
+        self._heard: dict[int, tuple[int, float]] = {}
+        self._listened = time.monotonic()
+
+    def look(self, drivers: Sequence[Driver]) -> None:
+        """Take in the present beats of drivers that did not end."""
+        now = time.monotonic()
+        deaf = now - self._listened > 3 * BEAT_SECONDS
+        self._listened = now
+        before = {} if deaf else self._heard
+        heard = {}
+        for driver in drivers:
+            beats, since = before.get(driver.id, (-1, now))
+            heard[driver.id] = (driver.beats, since if beats == driver.beats else now)
+        self._heard = heard
+
+    def dead(self, driver: Driver) -> bool:
+        """Whether a driver that did not end can be taken for dead."""
+        lives = Process(driver.machine, driver.process, driver.began).lives()
+        if lives is not None:
+            return not lives
+        beats, since = self._heard.get(driver.id, (driver.beats, self._listened))
+        return beats == driver.beats and self._listened - since > SILENT_SECONDS
+
+
+def _work(claim: Claim) -> Work:
+    return claim.key, claim.epochs

@@ -1,0 +1,275 @@
+"""One database: opened, brought to the current schema, and written to also when it is in trouble.
+
+A write waits for a database that is away or full, for as long as its patience lasts. Readers do
+not: a person waits for them.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError as MigrationError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.orm import Session
+
+from nas_space.errors import ConvnasError
+from studies.records.urls import shown, without_secrets
+
+VERSION_TABLE = "nas_alembic_version"
+SQLITE_BUSY_SECONDS = 60
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
+_UPGRADES, _UPGRADE_PAUSE_SECONDS = 6, 0.2
+"""Searches may make the same tables at once: those that fail look again, a little later."""
+_PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
+"""Result codes of SQLite: busy, locked, no memory, I/O error, full, cannot open, lock protocol."""
+
+T = TypeVar("T")
+
+
+class StoreError(ConvnasError):
+    """A database that cannot be used as asked; the message says what to do about it."""
+
+
+class UnavailableError(StoreError):
+    """A database that is away or full, and did not come back in time."""
+
+
+class Database:
+    """The connections to one database, whose tables are those of this release.
+
+    Args:
+        url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
+        create: whether this is a search, which starts databases, or a reader.
+        on_wait: called with the reason when a write begins to wait for the database.
+
+    Raises:
+        StoreError: the URL is malformed, or the database cannot be opened.
+    """
+
+    def __init__(
+        self, url: str, *, create: bool, on_wait: Callable[[str], None] | None = None
+    ) -> None:
+        self.url = parse_url(url)
+        self.shown_url = shown(self.url)
+        self._on_wait = on_wait
+        if not create:
+            self._check_exists()
+        with self._errors():
+            self._engine = _engine(self.url, create=create)
+            try:
+                self._bring_up_to_date(create=create)
+            except BaseException:
+                self._engine.dispose()
+                raise
+
+    def write(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
+        """Do some work in one transaction, again and again until it is committed.
+
+        A connection that breaks during the commit does not tell whether it was: work that is done
+        twice must find out by itself.
+
+        Args:
+            work: uses the session; it is committed afterwards.
+            patience: seconds to wait for a database that is away or full.
+
+        Raises:
+            UnavailableError: it did not come back in time.
+            StoreError: what waiting does not cure.
+        """
+        return self._patiently(lambda: self._committed(work), patience)
+
+    def read(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
+        """Look something up, again and again until the database answers.
+
+        Args:
+            work: uses the session.
+            patience: see `write`.
+
+        Raises:
+            StoreError: see `write`.
+        """
+
+        def attempt() -> T:
+            with Session(self._engine, expire_on_commit=False) as session, self._damages():
+                return work(session)
+
+        return self._patiently(attempt, patience)
+
+    def _committed(self, work: Callable[[Session], T]) -> T:
+        with Session(self._engine, expire_on_commit=False) as session:
+            self._begin(session)
+            with self._damages():
+                done = work(session)
+            session.commit()
+            return done
+
+    def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
+        latest, pause = time.monotonic() + patience, _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                with self._errors():
+                    return attempt()
+            except UnavailableError as error:
+                if time.monotonic() > latest:
+                    raise
+                reason = str(error)
+            if pause < _LONGEST_PAUSE_SECONDS <= 2 * pause and self._on_wait is not None:
+                self._on_wait(reason)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def _begin(self, session: Session) -> None:
+        if self._engine.dialect.name == "sqlite":
+            # A transaction that reads first would be refused as soon as it writes, if another
+            # wrote in between.
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _check_exists(self) -> None:
+        if self.url.get_backend_name() == "sqlite" and not Path(str(self.url.database)).is_file():
+            raise StoreError(
+                f"no database at {self.url.database}: run a search first, or say --storage"
+            )
+
+    def _bring_up_to_date(self, *, create: bool) -> None:
+        for attempt in range(1, _UPGRADES + 1):
+            with self._engine.connect() as connection:
+                try:
+                    self._upgrade(connection, create=create)
+                except DatabaseError:
+                    if not create or attempt == _UPGRADES:
+                        raise
+                else:
+                    return
+            time.sleep(_UPGRADE_PAUSE_SECONDS * attempt)
+
+    def _upgrade(self, connection: Connection, *, create: bool) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        scripts = ScriptDirectory.from_config(config)
+        head = scripts.get_current_head()
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        current = context.get_current_revision()
+        if current == head:
+            return
+        if current is None and not create:
+            raise StoreError(f"no study in {self.shown_url} yet: run a search first")
+        if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
+            raise StoreError(f"{self.shown_url} was written by a newer convnas: upgrade this one")
+        connection.rollback()
+        config.attributes["connection"] = connection
+        if self._engine.dialect.name == "sqlite":
+            # Its driver begins no transaction for new tables: half a schema would stay.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.upgrade(config, "head")
+        connection.commit()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say database errors in one line, without the password."""
+        try:
+            yield
+        except StoreError:
+            raise
+        except (NoSuchModuleError, ImportError) as error:
+            raise StoreError(f"no driver for {self.shown_url}: {error}") from None
+        # Drivers refuse some settings with Python's own errors.
+        except (SQLAlchemyError, MigrationError, TypeError, ValueError) as error:
+            raise self._said(error) from None
+
+    @contextmanager
+    def _damages(self) -> Iterator[None]:
+        """Say in one line that the database holds what no search has written."""
+        try:
+            yield
+        except StoreError:
+            raise
+        # What is no JSON, no date and no status, and what `studies.records.validation` refuses.
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"{self.shown_url} is damaged, or not from convnas ({error}): restore a copy "
+                "of it, or say another --storage"
+            ) from None
+
+    def _said(self, error: Exception) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
+        reason = without_secrets(reason, self.url)
+        kind = UnavailableError if _passes(error) else StoreError
+        return kind(f"cannot use the database {self.shown_url}: {reason}")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the database may be well again soon, and the same work succeed then."""
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        # The low byte is the result, the others say more of it.
+        return code & 0xFF in _PASSING_IN_SQLITE
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def parse_url(url: str) -> URL:
+    """Read an SQLAlchemy URL.
+
+    Raises:
+        StoreError: it is malformed, or its database would not outlive the process.
+    """
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
+            "postgresql+psycopg://user:password@host/database"
+        ) from None
+    if not (url.isprintable() and (parsed.database or "").isprintable()):
+        raise StoreError("--storage must be printable text")
+    if "@" in (parsed.host or ""):
+        raise StoreError("--storage has two @: write one that belongs to the password as %40")
+    if backend == "sqlite" and parsed.query:
+        raise StoreError("an SQLite database takes no parameters: say sqlite:///FILE")
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise StoreError(
+            "a database in memory would be lost with the search: say sqlite:///FILE instead"
+        )
+    return parsed
+
+
+def _engine(url: URL, *, create: bool) -> Engine:
+    if url.get_dialect().is_async:
+        raise StoreError(f"{url.drivername} is asynchronous: name another driver, like psycopg")
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+
+    def tune(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
+        if create:
+            # Readers (a dashboard) and the writer do not wait for each other. The file remembers.
+            connection.execute("PRAGMA journal_mode=WAL")
+        # What is committed survives also when the power fails or a cloud takes the machine away.
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    event.listen(engine, "connect", tune)
+    return engine

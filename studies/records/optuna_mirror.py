@@ -1,0 +1,232 @@
+"""The same study as Optuna's dashboard reads it: finished trials, written in one go each.
+
+Our own rows are the truth. The mirror can be rebuilt from them, so a search that dies between the
+two writes loses nothing: `OptunaMirror.catch_up` adds what is missing.
+"""
+
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from nas_space.architecture import Architecture
+from studies import objective
+from studies.records.database import SQLITE_BUSY_SECONDS, StoreError
+from studies.records.tables import Evaluation, Status, Study
+
+_ABSENT = "-"
+NUMBER = "evaluation"
+"""The user attribute of a trial that says which evaluation it shows."""
+_ATTEMPTS = 4
+_DELAY_SECONDS = 0.2
+"""Longer than a search takes to propose and claim."""
+_AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
+_REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
+
+
+class OptunaMirror:
+    """An Optuna study of the same name in the same database.
+
+    Attributes:
+        study: as Optuna has it.
+        trouble: why the last evaluation that is missing could not be added; None if none is.
+
+    Args:
+        url: an SQLAlchemy URL, with its password.
+        study: as stored; evaluations of fewer epochs than its recipe has are shown as pruned.
+        catalogue: for each parameter to show, every label it may take.
+
+    Raises:
+        StoreError: Optuna's tables are another version's, or the study is somebody else's.
+    """
+
+    def __init__(self, url: str, study: Study, catalogue: Mapping[str, tuple[str, ...]]) -> None:
+        self._full: int = study.recipe["epochs"]
+        self._objectives = ["val_accuracy", objective.of(study).column]
+        self.trouble: str | None = None
+        self._missed: list[Evaluation] = []
+        self._storage = _storage(url, study.name)
+        try:
+            self.study = self._enter(study.name)
+        except BaseException:
+            self.close()
+            raise
+        self._distributions: dict[str, BaseDistribution] = {
+            place: CategoricalDistribution((*labels, _ABSENT))
+            for place, labels in catalogue.items()
+        }
+
+    def _enter(self, name: str) -> optuna.Study:
+        theirs = StoreError(
+            f"there is an Optuna study {name!r} in the database already, which is not ours; "
+            "give this search another --study name"
+        )
+        try:
+            study = optuna.create_study(
+                storage=self._storage,
+                study_name=name,
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+        except _REFUSALS:
+            raise theirs from None
+        if study.metric_names != self._objectives and study.get_trials(deepcopy=False):
+            raise theirs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(self._objectives)
+        return study
+
+    def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
+        """Add the evaluations that are not there yet; `trouble` says why one could not be."""
+        try:
+            trials = self.study.get_trials(deepcopy=False)
+        except _REFUSALS as error:
+            self.trouble = _line(error)
+            return
+        present = {trial.user_attrs.get(NUMBER) for trial in trials}
+        for evaluation in evaluations:
+            if evaluation.number not in present:
+                self.add(evaluation)
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Show an evaluation as a trial, with the choice of every layer as a parameter.
+
+        If Optuna refuses it, `trouble` says why: our own row stands already. Where the database is
+        to blame it is tried again with the next one, else by `catch_up`.
+        """
+        self._missed.append(evaluation)
+        while self._missed:
+            try:
+                self.study.add_trial(self._trial(self._missed[0]))
+            except _AWAY as error:
+                self.trouble = _line(error)
+                return
+            except _REFUSALS as error:
+                self.trouble = _line(error)
+            else:
+                self.trouble = None
+            self._missed.pop(0)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    def _state(self, evaluation: Evaluation) -> TrialState:
+        if evaluation.status is Status.FAILED:
+            return TrialState.FAIL
+        return TrialState.COMPLETE if evaluation.epochs >= self._full else TrialState.PRUNED
+
+    def _trial(self, evaluation: Evaluation) -> FrozenTrial:
+        chosen = readable(evaluation.parsed_architecture)
+        attributes = {
+            NUMBER: evaluation.number,
+            "key": evaluation.key,
+            "params": evaluation.params,
+            "epochs": evaluation.epochs,
+            "seconds": round(evaluation.seconds or 0, 1),
+        }
+        state = self._state(evaluation)
+        if state is TrialState.FAIL:
+            attributes["error"] = (evaluation.error or "")[:200]
+        if state is TrialState.PRUNED:
+            # Optuna knows no partial values of several objectives, and would put them on its front.
+            attributes["partial_val_accuracy"] = evaluation.val_accuracy
+        done = state is TrialState.COMPLETE
+        trial = create_trial(
+            state=state,
+            values=[evaluation.val_accuracy or 0.0, evaluation.cost] if done else None,
+            params={place: chosen.get(place, _ABSENT) for place in self._distributions},
+            distributions=self._distributions,
+            user_attrs=attributes,
+        )
+        trial.datetime_complete = _local(evaluation.created_at)
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.seconds or 0)
+        return trial
+
+
+def _storage(url: str, name: str) -> RDBStorage:
+    """Optuna's tables, made if they are not there."""
+    waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
+    attempt = 1
+    while True:
+        try:
+            return RDBStorage(url, engine_kwargs={"connect_args": waiting, "pool_pre_ping": True})
+        except (*_REFUSALS, RuntimeError) as error:
+            # Another search may make them at this moment; Optuna takes no care of that.
+            if attempt == _ATTEMPTS:
+                raise StoreError(
+                    f"Optuna cannot use the database of study {name!r} ({_line(error)}); give "
+                    "this search another --storage"
+                ) from None
+        time.sleep(0.2 * attempt)
+        attempt += 1
+
+
+class BackgroundMirror:
+    """A mirror written in a thread of its own, so that no trial waits for it.
+
+    An evaluation has a few dozen parameters, and Optuna reads and writes each on its own: 30 to 80
+    ms in all. What a crash keeps from it, `OptunaMirror.catch_up` adds when the search continues.
+
+    Args:
+        mirror: the one to write, from now on only here.
+    """
+
+    def __init__(self, mirror: OptunaMirror) -> None:
+        self._mirror = mirror
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mirror")
+        self._closing = threading.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """See `OptunaMirror.trouble`; complete once this is closed."""
+        return self._mirror.trouble
+
+    def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
+        """Add the evaluations that are not there yet, by and by."""
+        self._thread.submit(self._mirror.catch_up, list(evaluations))
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Show an evaluation as a trial, soon."""
+        # A worker is free now, and the claim on its next training would have to wait.
+        self._thread.submit(self._add, evaluation, time.monotonic() + _DELAY_SECONDS)
+
+    def _add(self, evaluation: Evaluation, earliest: float) -> None:
+        self._closing.wait(max(0.0, earliest - time.monotonic()))
+        self._mirror.add(evaluation)
+
+    def flush(self) -> None:
+        """Wait until all is written."""
+        self._thread.submit(lambda: None).result()
+
+    def close(self) -> None:
+        """Write what is still to be written, and close all connections."""
+        self._closing.set()
+        self._thread.submit(self._mirror.close)
+        self._thread.shutdown(wait=True)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+def _local(moment: datetime) -> datetime:
+    """A moment as Optuna has it: local time without a zone. SQLite forgets that ours is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return aware.astimezone().replace(tzinfo=None)
+
+
+def readable(architecture: Architecture) -> dict[str, str]:
+    """An architecture as labels a person reads: widths, depths, and each layer's convolution."""
+    convs = {layer.name: str(layer.conv) for layer in architecture.layers() if layer.c_in}
+    return architecture.dimensions() | convs

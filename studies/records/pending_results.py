@@ -1,0 +1,139 @@
+"""Results that a database did not take, kept in files until it does.
+
+A training that has ended is paid for. If the database is away or full then, and stays so, its
+evaluation waits here, and the next search on the study writes it before all else.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy.engine import URL
+
+from studies.records.database import StoreError
+from studies.records.tables import Evaluation, Status
+from studies.records.validation import validated
+
+_FROM_THE_DATABASE = frozenset({"id", "study_id", "number"})
+Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
+"""Writes an evaluation with its weights, see `studies.records.store.Store.record`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingResults:
+    """The results of one study that wait for its database.
+
+    Attributes:
+        folders: where they may lie; the first that takes files is used.
+    """
+
+    folders: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, url: URL, study: str) -> Self:
+        """Those of a study: in the present folder, or else in the user's cache."""
+        database = url.render_as_string(hide_password=True)
+        if url.get_backend_name() == "sqlite":
+            database = str(Path(str(url.database)).resolve())
+        digest = hashlib.sha256(f"{database}\0{study}".encode()).hexdigest()[:12]
+        places = (Path.cwd(), Path("~/.cache/convnas").expanduser())
+        return cls(tuple(place / f"convnas-unrecorded-{digest}" for place in places))
+
+    @property
+    def folder(self) -> Path:
+        """Where results wait; where they would, if none does."""
+        return next((folder for folder in self.folders if folder.is_dir()), self.folders[0])
+
+    def put(self, evaluation: Evaluation, weights: bytes | None) -> None:
+        """Keep a result.
+
+        Raises:
+            StoreError: no folder takes it.
+        """
+        reasons = []
+        for folder in self.folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write(folder, evaluation, weights)
+            except OSError as error:
+                reasons.append(f"{folder}: {error.strerror or error}")
+            else:
+                return
+        raise StoreError(f"nor can its result be kept in a file ({'; '.join(reasons)})")
+
+    def deliver(self, study_id: int, record: Record) -> int:
+        """Write what waits into the database, and drop the files of what was written.
+
+        Args:
+            study_id: of the study.
+            record: see `Record`.
+
+        Returns:
+            How many results were written.
+
+        Raises:
+            StoreError: the database did not take one, or a file cannot be read. Nothing is lost.
+        """
+        count = 0
+        for path in self._waiting():
+            evaluation = _read(path, study_id)
+            weights = path.with_suffix(".safetensors")
+            count += record(evaluation, weights.read_bytes if weights.is_file() else None)
+            path.unlink()
+            weights.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # others wait in it still
+                path.parent.rmdir()
+        return count
+
+    def _waiting(self) -> Iterator[Path]:
+        for folder in self.folders:
+            yield from sorted(folder.glob("*.json"))
+
+    def _write(self, folder: Path, evaluation: Evaluation, weights: bytes | None) -> None:
+        stem = folder / f"{evaluation.key}-{evaluation.epochs}"
+        if weights is not None:
+            _write_whole(stem.with_suffix(".safetensors"), weights)
+        # Last: a result is there when this file is.
+        text = json.dumps(_as_json(evaluation), indent=1)
+        _write_whole(stem.with_suffix(".json"), text.encode())
+
+
+def _as_json(evaluation: Evaluation) -> dict[str, Any]:
+    names = {column.key for column in Evaluation.__mapper__.column_attrs} - _FROM_THE_DATABASE
+    values = {name: getattr(evaluation, name) for name in sorted(names)}
+    when: datetime = evaluation.created_at
+    return values | {"status": evaluation.status.value, "created_at": when.isoformat()}
+
+
+def _read(path: Path, study_id: int) -> Evaluation:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        # Older searches made MACs small, all of them.
+        values.setdefault("cost", values["macs"])
+        values["status"] = Status(values["status"])
+        values["created_at"] = datetime.fromisoformat(values["created_at"])
+        return validated(Evaluation(study_id=study_id, number=0, **values))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"{path} holds a result that was not recorded, but cannot be read ({error}); "
+            "mend it or move it away"
+        ) from None
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a crash."""
+    draft = path.with_suffix(path.suffix + ".part")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

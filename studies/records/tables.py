@@ -1,0 +1,270 @@
+"""The tables of our record, beside Optuna's in the same database.
+
+Their names start with ``nas_``; Optuna owns ``studies``, ``trials`` and the like. A change here
+needs a migration in `studies.records.migrations`, and a test compares the two.
+"""
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaData, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import DateTime, Double, Enum, String, Text
+
+from nas_space.architecture import Architecture
+from nas_space.skeletons import read_architecture
+
+_NAMING = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+}
+
+
+class Status(enum.Enum):
+    """How an evaluation ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Base(DeclarativeBase):
+    """Declarative base of our tables."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Study(Base):
+    """A space, searched on a data set with a recipe.
+
+    Attributes:
+        space: name and parameters of the space.
+        dataset: name, options, fingerprint, classes, shape, mean and std of the data set.
+        recipe: every field of the recipe.
+        objective: what it makes small, see `studies.objective`.
+        objective_device: where that was timed, if it is a time.
+        command: the command line that created it.
+    """
+
+    __tablename__ = "nas_studies"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    space: Mapped[dict[str, Any]] = mapped_column(JSON)
+    dataset: Mapped[dict[str, Any]] = mapped_column(JSON)
+    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    objective: Mapped[str] = mapped_column(String(32), default="macs", server_default="macs")
+    objective_device: Mapped[str | None] = mapped_column(Text)
+    command: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Evaluation(Base):
+    """One architecture at one fidelity with one seed: numbers, or the reason of failure.
+
+    Attributes:
+        number: the trial's number within its study, from 0.
+        key: of the architecture.
+        architecture: its JSON form.
+        space: name of the space it was proposed from.
+        seed: of weights and data order.
+        epochs: its fidelity: how long it was trained. Where that is less than the study's recipe
+            has, it is partial: an accuracy on the way, with the learning rate still high.
+        start: of these, how many it did not have to train, for it went on from a checkpoint.
+        cost: what its study makes small: one of the numbers that follow.
+        macs: multiply-adds per image (the papers' FLOPs).
+        activation_memory: bytes, see `nas_space.memory`; None in older rows.
+        latency: predicted seconds for a batch, mostly of one image; None where the search measured
+            no device.
+        latency_device: what that was predicted for: processor, threads, torch; or the command; and
+            the batch where it is not one image.
+        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        seconds: wall time of the training.
+        error: why it failed, in one line.
+        versions: of Python and the libraries.
+    """
+
+    __tablename__ = "nas_evaluations"
+    __table_args__ = (
+        UniqueConstraint("study_id", "number"),
+        Index("ix_nas_evaluations_study_id_key_epochs", "study_id", "key", "epochs"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"), index=True)
+    number: Mapped[int]
+    key: Mapped[str] = mapped_column(String(64))
+    architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
+    space: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int]
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    start: Mapped[int] = mapped_column(default=0, server_default="0")
+    cost: Mapped[float] = mapped_column(Double, server_default="0")
+    params: Mapped[int] = mapped_column(BigInteger)
+    macs: Mapped[int] = mapped_column(BigInteger)
+    activation_memory: Mapped[int | None] = mapped_column(BigInteger)
+    latency: Mapped[float | None] = mapped_column(Double)
+    latency_device: Mapped[str | None] = mapped_column(Text)
+    val_accuracy: Mapped[float | None] = mapped_column(Double)
+    train_loss: Mapped[float | None] = mapped_column(Double)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    device: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[Status] = mapped_column(
+        Enum(Status, native_enum=False, length=16, values_callable=lambda e: [s.value for s in e])
+    )
+    error: Mapped[str | None] = mapped_column(Text)
+    versions: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+    study: Mapped[Study] = relationship(lazy="raise")
+
+    @property
+    def parsed_architecture(self) -> Architecture:
+        """Its architecture, read from the JSON form.
+
+        Raises:
+            InvalidArchitectureError: the JSON form is of none.
+        """
+        return read_architecture(self.architecture)
+
+    @property
+    def trained(self) -> int:
+        """Epochs that it cost."""
+        return self.epochs - self.start
+
+
+class Weights(Base):
+    """Trained weights of an evaluation on the current front, in safetensors form."""
+
+    __tablename__ = "nas_weights"
+
+    evaluation_id: Mapped[int] = mapped_column(
+        ForeignKey("nas_evaluations.id"), primary_key=True, autoincrement=False
+    )
+    data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
+
+
+class Checkpoint(Base):
+    """The state of a partial training that may go on, as `trainers.checkpoints` packs it."""
+
+    __tablename__ = "nas_checkpoints"
+
+    evaluation_id: Mapped[int] = mapped_column(
+        ForeignKey("nas_evaluations.id"), primary_key=True, autoincrement=False
+    )
+    data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
+
+
+class Export(Base):
+    """One look at the test split: which network, trained how, and what it scored.
+
+    Attributes:
+        evaluation_id: the evaluation that was exported.
+        retrained: whether it was trained anew for the export.
+        val_accuracy: of the exported weights on the validation split.
+        test_accuracy: of the exported weights on the test split.
+        weights: SHA-256 of the exported weights, in hexadecimal digits.
+    """
+
+    __tablename__ = "nas_exports"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("nas_evaluations.id"), index=True)
+    retrained: Mapped[bool]
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    seed: Mapped[int]
+    val_accuracy: Mapped[float] = mapped_column(Double)
+    test_accuracy: Mapped[float] = mapped_column(Double)
+    weights: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Driver(Base):
+    """A search that works on a study, or that did.
+
+    Attributes:
+        machine: see `studies.records.processes.Process`, also for `process` and `began`.
+        beats: grows while it lives. Others watch it grow, and need compare no clocks.
+        ended: whether it ended in order. One that did not, and lives no more, was killed.
+    """
+
+    __tablename__ = "nas_drivers"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"), index=True)
+    machine: Mapped[str] = mapped_column(String(255))
+    process: Mapped[int] = mapped_column(BigInteger)
+    began: Mapped[str] = mapped_column(String(32))
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
+    ended: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Claim(Base):
+    """An architecture that is being trained; no evaluation yet, and no other search's to train.
+
+    It goes in the transaction that writes the evaluation. Where its driver ended before, it waits
+    for the next one.
+
+    Attributes:
+        key: of the architecture.
+        epochs: of the training, which with the key say what no two searches do.
+        start: of these, how many a checkpoint spares.
+        driver_id: who trains it, or did when the search ended.
+        losses: how many drivers were killed while they trained it.
+    """
+
+    __tablename__ = "nas_claims"
+    __table_args__ = (UniqueConstraint("study_id", "key", "epochs"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("nas_studies.id"))
+    key: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    start: Mapped[int] = mapped_column(default=0, server_default="0")
+    architecture: Mapped[dict[str, Any]] = mapped_column(JSON)
+    driver_id: Mapped[int] = mapped_column(ForeignKey("nas_drivers.id"), index=True)
+    losses: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+    @property
+    def parsed_architecture(self) -> Architecture:
+        """See `Evaluation.parsed_architecture`."""
+        return read_architecture(self.architecture)
+
+
+class Retraining(Base):
+    """An evaluated architecture trained again with a fresh seed, from scratch; measured on val.
+
+    Attributes:
+        recipe: name of the recipe, with `epochs` in place of its own.
+        seed: of weights and data order; never the evaluation's.
+        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        seconds: wall time of the training.
+        error: why it failed, in one line.
+    """
+
+    __tablename__ = "nas_retrainings"
+    __table_args__ = (UniqueConstraint("evaluation_id", "recipe", "epochs", "seed"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    evaluation_id: Mapped[int] = mapped_column(ForeignKey("nas_evaluations.id"))
+    recipe: Mapped[str] = mapped_column(String(64))
+    epochs: Mapped[int]
+    seed: Mapped[int]
+    val_accuracy: Mapped[float | None] = mapped_column(Double)
+    train_loss: Mapped[float | None] = mapped_column(Double)
+    seconds: Mapped[float | None] = mapped_column(Double)
+    device: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    versions: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

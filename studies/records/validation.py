@@ -1,0 +1,146 @@
+"""What a row must be before anything is made of it.
+
+SQLite keeps any value in any column, and a database may come from anyone: its texts are printed,
+its numbers decide what is built and how much memory that takes.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from nas_space.errors import ConvnasError
+from studies import objective
+from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
+
+Check = Callable[[Any], bool]
+Row = TypeVar("Row", bound=Base)
+
+
+class UnsoundRowError(ConvnasError):
+    """A row that no search has written."""
+
+
+def validated(row: Row) -> Row:
+    """The row itself.
+
+    Raises:
+        UnsoundRowError: it holds what no search writes.
+    """
+    table = row.__tablename__
+    for place, check in _CHECKS[type(row)].items():
+        value = _value(row, place)
+        if not check(value):
+            raise UnsoundRowError(f"a row of {table} has {_short(value)} as its {place}")
+    if isinstance(row, Evaluation) and row.status is Status.FINISHED and row.val_accuracy is None:
+        raise UnsoundRowError(f"a row of {table} has finished without a val_accuracy")
+    return row
+
+
+def _value(row: Base, place: str) -> object:
+    """What stands in a column, or in a field of the JSON object in it; None where there is none."""
+    column, _, field = place.partition(".")
+    value: object = getattr(row, column)
+    if not field:
+        return value
+    return value.get(field) if isinstance(value, dict) else None
+
+
+def _short(value: object) -> str:
+    said = repr(value)
+    return said if len(said) < 60 else f"{said[:60]}…"  # noqa: PLR2004 - fits a line
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _any_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _positive(value: object) -> bool:
+    return _count(value) and value != 0
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _above_zero(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+
+
+def _share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def _shape(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(map(_positive, value))  # noqa: PLR2004
+
+
+def _maybe(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+_CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
+    Study: {
+        "name": _text,
+        "space.name": _text,
+        "dataset.name": _text,
+        "dataset.fingerprint": _text,
+        "dataset.image_size": _maybe(_positive),
+        "dataset.subset": _maybe(_positive),
+        "dataset.flip": _flag,
+        "dataset.data_dir": _maybe(_any_text),
+        "dataset.shape": _shape,
+        "recipe.name": _text,
+        "recipe.epochs": _positive,
+        "command": _any_text,
+        "objective": objective.names().__contains__,
+        "objective_device": _maybe(_any_text),
+    },
+    Evaluation: {
+        "number": _count,
+        "key": _text,
+        "architecture": lambda value: isinstance(value, dict),
+        "space": _text,
+        "seed": _count,
+        "recipe": _text,
+        "epochs": _positive,
+        "start": _count,
+        "cost": _above_zero,
+        "params": _positive,
+        "macs": _positive,
+        "activation_memory": _maybe(_positive),
+        "latency": _maybe(_number),
+        "latency_device": _maybe(_any_text),
+        "val_accuracy": _maybe(_share),
+        "seconds": _maybe(_number),
+        "error": _maybe(_any_text),
+    },
+    Export: {
+        "recipe": _text,
+        "epochs": _positive,
+        "seed": _count,
+        "val_accuracy": _share,
+        "test_accuracy": _share,
+        "weights": _text,
+    },
+    Retraining: {
+        "recipe": _text,
+        "epochs": _positive,
+        "seed": _count,
+        "val_accuracy": _maybe(_share),
+        "train_loss": _maybe(_number),
+        "seconds": _maybe(_number),
+        "error": _maybe(_any_text),
+    },
+}

@@ -1,0 +1,128 @@
+"""`python -m studies.report`: a search as one HTML page."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+from nas_space.cli import Parser
+from studies.analysis.facts import Facts
+from studies.arguments import add_study_arguments
+from studies.cli import CommandError, open_store, run
+from studies.records.store import Store, differences
+from studies.report.page import front_alone, page
+from studies.report.sections.ranking import Numbers
+from trainers.files import write_whole
+
+
+def main() -> int:
+    """Write the report."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m studies.report",
+        description="A study as one HTML page that needs no network: the Pareto front, which "
+        "convolution won in which layer, how the front grew, what matters, where the time went.",
+    )
+    add_study_arguments(parser)
+    parser.add_argument(
+        "--against", metavar="STUDY", help="another study, whose hypervolume is drawn beside it"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: the study's name and .html"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="the front alone as well, as an SVG picture"
+    )
+    parser.add_argument(
+        "--scores",
+        action="store_true",
+        help="compute zero-cost scores of the fully trained networks too, as studies.scores does, "
+        "and show how they rank them",
+    )
+    arguments = parser.parse_args()
+    with closing(open_store(arguments)) as store:
+        output = write(
+            store,
+            arguments.study,
+            arguments.against,
+            arguments.output,
+            arguments.picture,
+            scores=arguments.scores,
+        )
+    print(f"written   {output}; open it in a browser")  # noqa: T201
+    return 0
+
+
+def write(
+    store: Store,
+    study: str | None,
+    against: str | None = None,
+    output: Path | None = None,
+    picture: Path | None = None,
+    *,
+    scores: bool = False,
+) -> Path:
+    """Write a report.
+
+    Args:
+        store: the database.
+        study: its name; None where there is only one.
+        against: the name of another one, whose hypervolume is drawn beside it.
+        output: the file; None makes its name of the study's.
+        picture: a file for the front alone, as SVG.
+        scores: whether zero-cost scores are computed, for which the images must be there.
+
+    Returns:
+        The file.
+
+    Raises:
+        StoreError: there is no such study.
+        CommandError: the two cannot be compared, or the files cannot be made.
+        OSError: they cannot be written.
+    """
+    facts = Facts.of(store, study)
+    other = None if against is None else Facts.of(store, against)
+    _comparable(facts, other)
+    place = output or Path(f"{_plain(facts.study.name)}.html")
+    if place.is_dir():
+        raise CommandError(f"--output {place} is a folder: say a file, like report.html")
+    if picture is not None and not facts.front:
+        raise CommandError(f"study {facts.study.name} has no front to draw yet")
+    numbers = _scores(facts) if scores else {}
+    write_whole(place, page(facts, other, numbers).encode())
+    if picture is not None:
+        write_whole(picture, front_alone(facts).encode())
+    return place
+
+
+def _scores(facts: Facts) -> Numbers:
+    """Of the fully trained networks.
+
+    Raises:
+        CommandError: they are too few for a correlation.
+    """
+    # It needs torch, which takes seconds, and which no other report does.
+    from studies.analysis.scores import of, suffice  # noqa: PLC0415
+
+    suffice(facts.study, facts.complete)
+    return of(facts.complete, facts.study)
+
+
+def _comparable(facts: Facts, against: Facts | None) -> None:
+    """Raise CommandError where fronts of two studies do not compare: all but the space is alike."""
+    if against is None:
+        return
+    mine, theirs = facts.study, against.study
+    for what, how in differences(mine, theirs).items():
+        if what != "space":
+            raise CommandError(
+                f"--against {theirs.name}: it has another {what} than {mine.name} ({how}), so the "
+                "two cannot be compared"
+            )
+
+
+def _plain(name: str) -> str:
+    """A study's name as the name of a file."""
+    return re.sub(r"(?:[^\w.-]|\.{2,}|-)+", "-", name).strip(".-")[:100] or "report"

@@ -1,0 +1,37 @@
+"""What to type next."""
+
+import re
+
+from studies.analysis.facts import Facts
+from studies.cli import typed
+from studies.report.html import Content, element
+
+
+def section(facts: Facts) -> Content:
+    """The commands that go on from here, and what ran so far."""
+    lines = [
+        f"{facts.study.command}   # goes on; a larger --budget adds to it",
+        on_study(facts, "pareto"),
+        on_study(facts, "finalists"),
+        f"{on_study(facts, 'export')} --knee --retrain --output exported",
+        on_study(facts, "dashboard"),
+    ]
+    last = facts.evaluations[-1].versions if facts.evaluations else {}
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(last.items()))
+    return element(
+        "section",
+        element("h2", "To go on"),
+        element("pre", "\n".join(lines)),
+        element("p", f"Study {facts.study.name} in {facts.shown_url}.", class_="soft"),
+        element("p", f"The last training ran with {versions}.", class_="soft") if versions else "",
+    )
+
+
+def without_name(command: str) -> str:
+    """A command of a search without its --study."""
+    return re.sub(r" --study(=| +)('[^']*'|\S+)", "", command)
+
+
+def on_study(facts: Facts, name: str) -> str:
+    """A command of studies on this one."""
+    return typed(name, facts.study.name, facts.shown_url)

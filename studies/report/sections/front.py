@@ -1,0 +1,156 @@
+"""The Pareto front as a picture and as a table."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from nas_space.cli import short
+from studies.analysis.facts import Facts
+from studies.analysis.layer_costs import legend
+from studies.pareto.front import ranked
+from studies.records.tables import Evaluation
+from studies.report.charts import Chart, axis_around
+from studies.report.html import Markup, element, table
+from studies.retraining.summary import told
+
+NAMED = 400
+"""Dominated networks that say what they are; the rest are drawn as points only, which are small."""
+
+
+def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
+    """Accuracy over cost: the front as steps, all others grey, fresh seeds with their intervals.
+
+    Args:
+        facts: with at least one full training.
+        more: goes first into the picture.
+        attributes: of the ``svg``.
+    """
+    chart = _chart(facts)
+    on_front = {entry.number for entry in facts.front}
+    others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
+    return chart.drawn(
+        *more,
+        _crowd(chart, others[NAMED:]),
+        *(_other(chart, facts, entry) for entry in others[:NAMED]),
+        element("path", d=_line(chart, facts.front), class_="front"),
+        *_fresh(chart, facts),
+        *(_member(chart, facts, entry) for entry in facts.front),
+        label=f"Pareto front: {facts.objective.title}",
+        **attributes,
+    )
+
+
+def members(facts: Facts) -> Markup:
+    """The front as a table."""
+    aim = facts.objective
+    fresh = facts.retrained_front
+    means = {f.number: told(f.accuracy) for f in fresh.finalists} if fresh else {}
+    costs: dict[str, str] = {"MACs": "macs", "parameters": "params"}
+    extra: dict[str, Callable[[Evaluation], str]] = {}
+    if aim.column not in costs.values():
+        extra[aim.heading] = lambda entry: aim.write(entry.cost)
+    headings = ["trial", "validation accuracy", *(["fresh seeds"] if means else []), *extra, *costs]
+    rows = [
+        [
+            _trial(entry, facts),
+            f"{entry.val_accuracy:.2%}",
+            *([means.get(entry.number, "–")] if means else []),
+            *(write(entry) for write in extra.values()),
+            *(short(getattr(entry, column)) for column in costs.values()),
+            str(facts.architectures[entry.number]),
+        ]
+        for entry in facts.front
+    ]
+    how = legend(facts.architectures[entry.number] for entry in facts.front)
+    return table([*headings, how], rows, "members")
+
+
+def note(facts: Facts, entry: Evaluation) -> str:
+    """A network in a line or two."""
+    aim = facts.objective
+    cost = "" if aim.column in ("macs", "params") else f"{aim.write(entry.cost)} {aim.heading}, "
+    return (
+        f"trial {entry.number}: {entry.val_accuracy:.2%}, {cost}{short(entry.macs)} MACs, "
+        f"{short(entry.params)} parameters · {facts.architectures[entry.number]}"
+    )
+
+
+def _trial(entry: Evaluation, facts: Facts) -> Markup:
+    knee = " ◆ knee" if entry is facts.knee and len(facts.front) > 1 else ""
+    return element("span", f"{entry.number}{knee}", data_trial=entry.number)
+
+
+def _chart(facts: Facts) -> Chart:
+    accuracies = [entry.val_accuracy or 0.0 for entry in facts.complete]
+    aim = facts.objective
+    return Chart(
+        axis_around(
+            [entry.cost for entry in facts.complete],
+            f"{aim.heading}: {aim.meaning}",
+            aim.write,
+            logarithmic=True,
+        ),
+        axis_around(accuracies, "validation accuracy", _percent(accuracies), within=(0.0, 1.0)),
+    )
+
+
+def _percent(values: Sequence[float]) -> Callable[[float], str]:
+    digits = 0 if max(values) - min(values) > 0.05 else 1  # noqa: PLR2004 - ticks a per cent apart
+    return lambda value: f"{value:.{digits}%}"
+
+
+def _line(chart: Chart, front: Sequence[Evaluation]) -> str:
+    points = [(entry.cost, entry.val_accuracy or 0.0) for entry in front]
+    return chart.steps([*points, (chart.x.high, points[-1][1])])
+
+
+def _crowd(chart: Chart, entries: Sequence[Evaluation]) -> Markup:
+    """Points without names, as one path: strokes of no length with round ends."""
+    places = (chart.place(entry.cost, entry.val_accuracy or 0.0) for entry in entries)
+    return element("path", d="".join(f"M{x} {y}h0" for x, y in places), class_="crowd")
+
+
+def _other(chart: Chart, facts: Facts, entry: Evaluation) -> Markup:
+    x, y = chart.place(entry.cost, entry.val_accuracy or 0.0)
+    return element(
+        "circle",
+        cx=x,
+        cy=y,
+        r=3.5,
+        class_="other",
+        data_trial=entry.number,
+        data_note=note(facts, entry),
+    )
+
+
+def _member(chart: Chart, facts: Facts, entry: Evaluation) -> Markup:
+    x, y = chart.place(entry.cost, entry.val_accuracy or 0.0)
+    told = note(facts, entry)
+    knee = entry is facts.knee and len(facts.front) > 1
+    shape: dict[str, str | float] = (
+        {"d": f"M{x} {y - 9}L{x + 9} {y}L{x} {y + 9}L{x - 9} {y}Z"}
+        if knee
+        else {"cx": x, "cy": y, "r": 6}
+    )
+    return element(
+        "path" if knee else "circle",
+        element("title", told),
+        **shape,
+        class_="member",
+        tabindex=0,
+        role="img",
+        aria_label=told,
+        data_trial=entry.number,
+        data_note=told,
+    )
+
+
+def _fresh(chart: Chart, facts: Facts) -> Iterator[Markup]:
+    """Means of fresh seeds with their intervals."""
+    for finalist in facts.retrained_front.finalists if facts.retrained_front else ():
+        if finalist.accuracy is None:
+            continue
+        mean, half = finalist.accuracy.value, finalist.accuracy.half or 0.0
+        x, low = chart.place(finalist.cost, mean - half)
+        _, high = chart.place(finalist.cost, mean + half)
+        _, y = chart.place(finalist.cost, mean)
+        bar = f"M{x} {low}V{high}M{x - 5} {y}h10"
+        yield element("path", d=bar, class_="fresh", data_trial=finalist.number)

@@ -1,0 +1,115 @@
+"""Which convolution belongs in which layer: what the front chose, beside what was tried."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from nas_space.convs import Conv
+from studies.analysis.facts import Facts
+from studies.records.tables import Evaluation
+from studies.report.html import Content, Markup, element, table
+from studies.report.types import Look, chip
+
+_STEM = "stem"
+
+
+def chosen(facts: Facts, entries: Sequence[Evaluation]) -> dict[str, dict[int, Conv]]:
+    """For each layer, from first to last, what the networks have there, by trial."""
+    found: dict[str, dict[int, Conv]] = {}
+    for entry in entries:
+        for layer in facts.architectures[entry.number].layers():
+            if layer.name != _STEM:
+                found.setdefault(layer.name, {})[entry.number] = layer.conv
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
+
+
+def picture(facts: Facts, looks: Mapping[str, Look]) -> Markup:
+    """Layers down, members of the front across, by ascending cost."""
+    places = chosen(facts, facts.front)
+    tried = chosen(facts, facts.complete)
+    shown = _short(places)
+    headings: list[Content] = ["layer"]
+    headings += [_heading(facts, entry) for entry in facts.front]
+    headings += ["on the front", "of all trained"]
+    rows = [
+        [
+            shown[name],
+            *(_cell(of.get(entry.number), entry, looks) for entry in facts.front),
+            _shares(of.values(), looks),
+            _shares(tried[name].values(), looks),
+        ]
+        for name, of in places.items()
+    ]
+    return table(headings, rows, "layers")
+
+
+def preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
+    """For each type its share of all layers on the front, and among all that were trained."""
+    on_front, tried = (
+        Counter(conv.kind for of in chosen(facts, entries).values() for conv in of.values())
+        for entries in (facts.front, facts.complete)
+    )
+    rows: list[list[Content]] = []
+    for kind, look in looks.items():
+        mine, all_ = on_front[kind] / on_front.total(), tried[kind] / tried.total()
+        rows.append(
+            [
+                [chip(look, look.letters, None), f" {kind}"],
+                f"{mine:.0%}",
+                f"{all_:.0%}",
+                f"{mine / all_:.1f}×" if all_ else "–",
+            ]
+        )
+    return table(
+        [
+            "type",
+            f"of the front's {on_front.total()} layers",
+            f"of {tried.total():,} in all trained",
+            "ratio",
+        ],
+        rows,
+    )
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """For sorting: layer2 comes before layer10."""
+    return [(word, int(number or -1)) for word, number in re.findall(r"(\D*)(\d*)", name)]
+
+
+def _short(names: Iterable[str]) -> dict[str, str]:
+    """stage1.block2.conv1 as 1.2.1, where all names are of that kind."""
+    found = {name: re.sub(r"[a-z]+(?=\d)", "", name) for name in names}
+    plain = all(re.fullmatch(r"\d+(\.\d+)*", short) for short in found.values())
+    return found if plain and len(set(found.values())) == len(found) else {n: n for n in found}
+
+
+def _heading(facts: Facts, entry: Evaluation) -> Markup:
+    lines: list[Content] = [f"{entry.val_accuracy:.1%}", element("br")]
+    lines.append(facts.objective.write(entry.cost))
+    return element("span", lines, data_trial=entry.number)
+
+
+def _cell(conv: Conv | None, entry: Evaluation, looks: Mapping[str, Look]) -> Content:
+    if conv is None:
+        return ""
+    look = looks[conv.kind]
+    return element(
+        "span",
+        look.letters,
+        class_="chip wide",
+        style=f"background:{look.colour};color:{look.ink}",
+        title=str(conv),
+        data_trial=entry.number,
+    )
+
+
+def _shares(convs: Iterable[Conv], looks: Mapping[str, Look]) -> Markup:
+    """A bar of the types' shares."""
+    counts = Counter(conv.kind for conv in convs)
+    told = ", ".join(f"{kind} {count}" for kind, count in counts.most_common())
+    parts = [
+        element("i", style=f"flex:{counts[kind]};background:{look.colour}")
+        for kind, look in looks.items()
+        if counts[kind]
+    ]
+    return element("span", parts, class_="shares", role="img", aria_label=told, title=told)

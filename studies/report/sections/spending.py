@@ -1,0 +1,82 @@
+"""Where the time went, and what failed."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+
+from nas_space.cli import duration
+from studies.analysis.facts import Facts
+from studies.records.tables import Evaluation
+from studies.report.html import Content, Markup, table
+
+_SLOWEST = 5
+
+
+def trainings(facts: Facts) -> Markup:
+    """Trainings, epochs and time, by how they ended."""
+    groups = {"full": facts.complete, "partial": facts.partial, "failed": facts.failed}
+    total = sum(map(_seconds, groups.values())) or 1.0
+    rows = [
+        [
+            name,
+            str(len(entries)),
+            str(sum(entry.trained for entry in entries)) if name != "failed" else "–",
+            duration(_seconds(entries)),
+            f"{_seconds(entries) / total:.0%}",
+        ]
+        for name, entries in groups.items()
+    ]
+    return table(["trainings", "number", "epochs", "time of workers", "share"], rows)
+
+
+def bill(facts: Facts) -> str:
+    """What it cost, in hours of workers on each device, and how long it took."""
+    by_device: defaultdict[str, float] = defaultdict(float)
+    for entry in facts.evaluations:
+        by_device[entry.device or "an unknown device"] += entry.seconds or 0.0
+    hours = ", ".join(
+        f"{seconds / 3600:.2f} worker-hours on {device}"
+        for device, seconds in sorted(by_device.items())
+        if seconds
+    )
+    ends = [entry.created_at for entry in facts.evaluations]
+    if not ends or not hours:
+        return "nothing was trained yet"
+    first = facts.evaluations[0]
+    began = first.created_at - timedelta(seconds=first.seconds or 0.0)
+    span = max(ends) - min(began, *ends)
+    return (
+        f"{hours}; {duration(span.total_seconds())} from the first training to the last, pauses "
+        "included. Workers that share a GPU count its hours once each."
+    )
+
+
+def slowest(facts: Facts) -> Markup:
+    """The trainings that took the longest an epoch."""
+    timed = [e for e in (*facts.complete, *facts.partial) if e.seconds and e.trained]
+    timed.sort(key=lambda e: -(e.seconds or 0.0) / e.trained)
+    rows: list[list[Content]] = [
+        [
+            str(entry.number),
+            f"{(entry.seconds or 0.0) / entry.trained:.2f} s",
+            duration(entry.seconds or 0.0),
+            facts.objective.write(entry.cost),
+        ]
+        for entry in timed[:_SLOWEST]
+    ]
+    return table(["trial", "an epoch", "in all", facts.objective.heading], rows)
+
+
+def failures(facts: Facts) -> Markup:
+    """Reasons, each with how often and the last trial that had it."""
+    reasons = Counter((entry.error or "unknown").partition(":")[0] for entry in facts.failed)
+    last = {(entry.error or "unknown").partition(":")[0]: entry for entry in facts.failed}
+    rows = [
+        [reason, str(count), f"trial {last[reason].number}: {last[reason].error}"]
+        for reason, count in reasons.most_common()
+    ]
+    return table(["reason", "trainings", "the last of them"], rows)
+
+
+def _seconds(entries: Sequence[Evaluation]) -> float:
+    return sum(entry.seconds or 0.0 for entry in entries)

@@ -1,0 +1,1 @@
+"""A front trained again with fresh seeds, in processes side by side."""

@@ -1,0 +1,86 @@
+"""One member of a front trained with a fresh seed: what a process of the pool does."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from nas_space.network import build
+from nas_space.skeletons import read_architecture
+from studies.records.reasons import reason_of
+from studies.retraining.plan import RetrainingTask
+from trainers import devices
+from trainers.data import SearchData
+from trainers.machine import versions
+from trainers.recipes import Recipe
+from trainers.training import Outcome, Trainer
+
+_ON_A_GPU = 4
+
+
+def _versions() -> dict[str, str]:
+    return versions("convnas", "torch", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training gave.
+
+    Attributes:
+        device: that it ran on.
+        outcome: the numbers; None if it failed.
+        error: why it failed, in one line.
+        versions: of Python and the libraries.
+    """
+
+    device: str
+    outcome: Outcome | None = None
+    error: str | None = None
+    versions: dict[str, str] = field(default_factory=_versions)
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Prepares a process to train networks; travels there with the images.
+
+    Attributes:
+        data: the train and validation splits: test images stay where they are.
+        recipe: how to train.
+    """
+
+    data: SearchData
+    recipe: Recipe
+
+    def __call__(self) -> Callable[[RetrainingTask], Trained]:
+        """Put the images on the device."""
+        torch.set_num_threads(1)  # the other processes have the other cores
+        device = devices.best(min(self.data.shape[1:]))
+        trainer = Trainer(self.data, self.recipe, device)
+
+        def train(task: RetrainingTask) -> Trained:
+            try:
+                return Trained(device.name, self._outcome(task, trainer))
+            except torch.AcceleratorError:
+                raise  # for good, as far as this process goes
+            except Exception as error:  # noqa: BLE001 - a failure is a row, not an end
+                return Trained(device.name, error=reason_of(error))
+            finally:
+                if device.where.type == "cuda":
+                    # Others share the GPU; what this process keeps they cannot have.
+                    torch.cuda.empty_cache()
+
+        return train
+
+    def _outcome(self, task: RetrainingTask, trainer: Trainer) -> Outcome:
+        architecture = read_architecture(task.architecture)
+        channels, classes = self.data.shape[0], len(self.data.classes)
+        network = build(architecture, channels, classes, seed=task.seed)
+        return trainer.train(network, seed=task.seed)
+
+
+def workers() -> int:
+    """How many trainings fit side by side: one a core, or as many as share a GPU in a search."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _ON_A_GPU) if torch.cuda.is_available() else cores

@@ -1,0 +1,61 @@
+"""The trainings of one command: which are left to do, and where their results go."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from studies.records.store import Store
+from studies.records.tables import Retraining, Study
+from studies.retraining.plan import RetrainingPlan, RetrainingTask
+from studies.retraining.process_pool import Lost
+from studies.retraining.progress import RetrainingProgress
+from studies.retraining.training import Trained
+from trainers.recipes import Recipe
+
+_PATIENCE_SECONDS = 180.0
+"""To wait for a database that is away: a training that has ended is paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The trainings of one command.
+
+    Attributes:
+        store: takes the results.
+        study: that they belong to.
+        plan: which they are.
+        recipe: how each is trained.
+    """
+
+    store: Store
+    study: Study
+    plan: RetrainingPlan
+    recipe: Recipe
+
+    def left(
+        self, tasks: list[RetrainingTask], progress: RetrainingProgress
+    ) -> Iterator[RetrainingTask]:
+        """Of some tasks those that no other command has done by the time it is their turn."""
+        for task in tasks:
+            settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE_SECONDS))
+            progress.others(len(settled))
+            if task.identity not in settled:
+                yield task
+
+    def record(self, task: RetrainingTask, result: Trained | Lost) -> None:
+        """Write a result down, unless another command had it before."""
+        row = Retraining(
+            evaluation_id=task.evaluation_id,
+            recipe=self.plan.fidelity.recipe,
+            epochs=self.plan.fidelity.epochs,
+            seed=task.seed,
+            versions={},
+        )
+        if isinstance(result, Lost):
+            row.error = result.reason
+        else:
+            row.device, row.error, row.versions = result.device, result.error, result.versions
+            if result.outcome is not None:
+                row.val_accuracy = result.outcome.val_accuracy
+                row.train_loss = result.outcome.train_loss
+                row.seconds = result.outcome.seconds
+        self.store.record_retraining(row, _PATIENCE_SECONDS)

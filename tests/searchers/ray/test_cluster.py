@@ -1,0 +1,132 @@
+"""What a trial gets of a machine, and what is said where it is too small."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from searchers.ray.cluster import Cluster, ClusterError, Resources, cpus_for, resources_for
+from searchers.settings import ClusterOptions
+
+LAPTOP = {"CPU": 2.0}
+SERVER = {"CPU": 16.0, "GPU": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "have", "planned"),
+    [
+        (ClusterOptions(), LAPTOP, Resources(2, 1.0, 0.0)),
+        (ClusterOptions(concurrency=1), LAPTOP, Resources(1, 1.0, 0.0)),
+        (ClusterOptions(concurrency=4), LAPTOP, Resources(4, 0.5, 0.0)),
+        (ClusterOptions(cpus=2.0), LAPTOP, Resources(1, 2.0, 0.0)),
+        (ClusterOptions(cpus=0.5), LAPTOP, Resources(4, 0.5, 0.0)),
+        (ClusterOptions(cpus=1.0, concurrency=9), LAPTOP, Resources(2, 1.0, 0.0)),
+        (ClusterOptions(), SERVER, Resources(8, 1.0, 0.25)),
+        (ClusterOptions(gpus=1.0), SERVER, Resources(2, 1.0, 1.0)),
+        (ClusterOptions(gpus=0.0), SERVER, Resources(16, 1.0, 0.0)),
+        (ClusterOptions(cpus=0.0, gpus=0.1), SERVER, Resources(20, 0.0, 0.1)),
+        (ClusterOptions(cpus=0.0, concurrency=4), LAPTOP, Resources(4, 0.0, 0.0)),
+    ],
+    ids=str,
+)
+def test_what_is_left_open_is_filled_in(
+    options: ClusterOptions, have: dict[str, float], planned: Resources
+) -> None:
+    assert resources_for(options, have) == planned
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (ClusterOptions(cpus=3.0), "a trial wants 3 CPUs but there are 2; lower --cpus-per-trial"),
+        (
+            ClusterOptions(gpus=0.5),
+            "a trial wants 0.5 GPUs but there are 0; lower --gpus-per-trial",
+        ),
+    ],
+)
+def test_a_trial_that_fits_nowhere_is_refused(options: ClusterOptions, reason: str) -> None:
+    with pytest.raises(ClusterError, match=reason):
+        resources_for(options, LAPTOP)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ClusterOptions(cpus=0.00001),
+        ClusterOptions(gpus=0.0001),
+        ClusterOptions(gpus=1.5),
+        ClusterOptions(concurrency=999_999_999),
+    ],
+    ids=str,
+)
+def test_shares_that_ray_cannot_give_are_refused(options: ClusterOptions) -> None:
+    with pytest.raises(ClusterError, match=r"shares are at least 0\.001"):
+        resources_for(options, SERVER)
+
+
+@pytest.mark.parametrize(
+    ("options", "cores", "gpus", "told"),
+    [
+        (ClusterOptions(), 16, 0, 16),
+        (ClusterOptions(), 64, 2, 8),
+        (ClusterOptions(concurrency=3), 16, 0, 3),
+        (ClusterOptions(cpus=0.5), 2, 0, 2),
+        (ClusterOptions(cpus=0.0, concurrency=4), 16, 1, 4),
+        (ClusterOptions(cpus=0.5, concurrency=2), 2, 0, 2),
+        (ClusterOptions(gpus=1.0), 16, 0, 16),
+    ],
+    ids=str,
+)
+def test_ray_prepares_no_more_processes_than_trials_need(
+    options: ClusterOptions, cores: int, gpus: int, told: int
+) -> None:
+    assert cpus_for(options, cores, gpus) == told
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[bytes], str]]:
+    """Starts servers that give every caller one answer; gives their addresses."""
+    with ExitStack() as opened:
+
+        def start(answer: bytes) -> str:
+            listener = opened.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+
+            def serve() -> None:
+                caller, _ = listener.accept()
+                with caller:
+                    caller.recv(1000)
+                    caller.sendall(answer)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            opened.callback(thread.join)
+            return "127.0.0.1:" + str(listener.getsockname()[1])
+
+        yield start
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\0\0",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"-ERR unknown command 'PRI'\r\n",
+        bytes(9),
+    ],
+    ids=ascii,
+)
+def test_a_server_that_is_no_ray_cluster_is_told_at_once(
+    answer: bytes, server: Callable[[bytes], str]
+) -> None:
+    address = server(answer)
+    with pytest.raises(ClusterError, match=f"what listens at {address} is no Ray cluster"):
+        Cluster(ClusterOptions(address=address), verbose=False)
+
+
+def test_a_server_that_speaks_grpc_may_be_a_cluster(server: Callable[[bytes], str]) -> None:
+    settings = b"\0\0\6" + b"\4" + b"\0" * 5 + b"\0\3\0\0\0\1"
+    Cluster(ClusterOptions(address=server(settings)), verbose=False)

@@ -1,0 +1,137 @@
+"""Who goes on from rung to rung."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from searchers.schedule.rungs import Entry, InvalidRungsError, Promotion, Rungs, check, ladder
+from studies.records.tables import Study
+from tests.examples import evaluation
+
+
+def entry(key: str, accuracy: float | None = 0.5, cost: int = 1000) -> Entry:
+    return Entry(key, accuracy, cost)
+
+
+@given(st.integers(1, 10_000))
+def test_each_rung_is_about_a_third_of_the_next_and_the_last_is_a_full_training(
+    epochs: int,
+) -> None:
+    rungs = ladder(epochs)
+    check(rungs, epochs)
+    assert rungs[0] < 3
+    for below, above in itertools.pairwise(rungs):
+        assert below == round(above / 3)
+
+
+def test_known_ladders() -> None:
+    assert [ladder(epochs) for epochs in (1, 2, 3, 6, 9, 60)] == [
+        (1,),
+        (2,),
+        (1, 3),
+        (2, 6),
+        (1, 3, 9),
+        (2, 7, 20, 60),
+    ]
+
+
+@pytest.mark.parametrize("rungs", [(3, 1, 9), (1, 3), (0, 9), (1, 1, 9), (1, 3, 9, 27)])
+def test_rungs_that_do_not_lead_up_to_a_full_training_are_refused(rungs: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidRungsError, match="must ascend to the 9 epochs of a full training"):
+        check(rungs, 9)
+
+
+def test_of_three_the_best_goes_on_once_and_of_six_two() -> None:
+    rungs = Rungs((1, 3, 9))
+    for key, accuracy in (("a", 0.1), ("b", 0.3)):
+        rungs.tell(1, entry(key, accuracy))
+        assert rungs.promotion() is None
+    rungs.tell(1, entry("c", 0.2))
+    assert rungs.promotion() == Promotion("b", 1, 3)
+    rungs.leave("b", 3)
+    assert rungs.promotion() is None
+    for key in "def":
+        rungs.tell(1, entry(key, 0.05))
+    assert rungs.promotion() == Promotion("c", 1, 3)
+
+
+def test_small_networks_go_on_as_well_as_accurate_ones() -> None:
+    rungs = Rungs((1, 3))
+    rungs.tell(1, entry("small", 0.2, cost=10))
+    rungs.tell(1, entry("large", 0.9, cost=1000))
+    for number in range(4):
+        rungs.tell(1, entry(f"worse{number}", 0.1 + number / 10, cost=900 + number))
+    gone = set()
+    while (promotion := rungs.promotion()) is not None:
+        gone.add(promotion.key)
+        rungs.leave(promotion.key, promotion.epochs)
+    assert gone == {"small", "large"}
+
+
+def test_the_highest_rung_goes_first() -> None:
+    rungs = Rungs((1, 3, 9))
+    for key in "abc":
+        rungs.tell(1, entry(key, 0.5, cost=ord(key)))
+        rungs.tell(3, entry(f"{key}3", 0.5, cost=ord(key)))
+    assert rungs.promotion() == Promotion("a3", 3, 9)
+    rungs.leave("a3", 9)
+    assert rungs.promotion() == Promotion("a", 1, 3)
+
+
+def test_what_failed_or_is_trained_further_goes_nowhere() -> None:
+    rungs = Rungs((1, 3, 9))
+    for key in "abcdef":
+        rungs.tell(1, entry(key, 0.5, cost=ord(key)))
+    rungs.tell(3, entry("a", None), failed=True)
+    rungs.tell(9, entry("b", 0.7))
+    assert rungs.promotion() is None
+    assert rungs.finish() == Promotion("c", 1, 3)
+
+
+def test_at_the_end_the_best_that_is_left_goes_on() -> None:
+    rungs = Rungs((1, 3))
+    assert rungs.finish() is None
+    rungs.tell(1, entry("a", 0.1))
+    rungs.tell(1, entry("b", 0.2))
+    assert rungs.promotion() is None
+    assert rungs.finish() == Promotion("b", 1, 3)
+
+
+def test_a_single_rung_lets_nobody_go_on() -> None:
+    rungs = Rungs((6,))
+    for number in range(9):
+        rungs.tell(6, entry(str(number), number / 10))
+    assert (rungs.promotion(), rungs.finish()) == (None, None)
+
+
+def test_what_is_known_is_learned_and_other_fidelities_are_passed_over() -> None:
+    owner = Study(id=1)
+    rungs = Rungs((2, 6))
+    rungs.learn(evaluation(owner, number, number / 10, epochs=2) for number in range(3))
+    rungs.learn([evaluation(owner, 9, 0.9, epochs=4), evaluation(owner, 8, None, epochs=2)])
+    promotion = rungs.promotion()
+    assert promotion is not None
+    assert promotion.key in {evaluation(owner, number, 0.5).key for number in range(3)}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 20), st.floats(0, 1), st.integers(1, 10**6)),
+        max_size=40,
+        unique_by=lambda told: told[0],
+    )
+)
+def test_never_more_than_a_third_of_a_rung_has_gone_on(
+    told: list[tuple[int, float, int]],
+) -> None:
+    rungs, gone = Rungs((1, 3)), 0
+    for count, (key, accuracy, cost) in enumerate(told, 1):
+        rungs.tell(1, entry(str(key), accuracy, cost))
+        while (promotion := rungs.promotion()) is not None:
+            rungs.leave(promotion.key, promotion.epochs)
+            gone += 1
+        # Whoever is overtaken later has gone on all the same.
+        assert gone <= count
+        assert gone >= min(1, count // 3)

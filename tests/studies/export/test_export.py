@@ -1,0 +1,154 @@
+"""The export command: which network, how it is trained anew, what is refused."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nas_space.bundle import Measured
+from nas_space.spaces import get
+from studies.export import command as export
+from studies.export.card import interval
+from studies.export.trained_network import checkpoint_of, look, retrained
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
+from tests.examples import evaluation, study
+from trainers import recipes
+from trainers.data import Dataset
+from trainers.datasets import load
+
+STORAGE = "sqlite:///convnas.db"
+SMALL = get("mixed").decode({"stage1.block1.conv1": "igc"})
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("digits")
+
+
+@pytest.fixture
+def stored(digits: Dataset) -> Iterator[tuple[Store, Study, Evaluation]]:
+    """A study of the digits with two networks; weights were not kept."""
+    store = Store(STORAGE, create=True)
+    asked = study().dataset | {"fingerprint": digits.fingerprint, "classes": list("0123456789")}
+    owner = store.enter(study("one", dataset=asked))
+    for number, found in enumerate((SMALL, get("regular").decode({}))):
+        named = {"key": found.key, "architecture": found.to_json()}
+        store.record(evaluation(owner, number, 0.5 + number / 10, macs=1000 + number, **named))
+    yield store, owner, store.evaluations(owner)[0]
+    store.close()
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """What is printed, and the one line of a refusal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["export", *arguments])
+        try:
+            code = export.main()
+        except SystemExit as stopped:
+            code = int(str(stopped.code))
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    return printed.out, printed.err
+
+
+@pytest.mark.usefixtures("stored")
+def test_without_a_rule_it_shows_the_front_and_says_which_to_type(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, err = refused(["--output", "o"], capsys)
+    assert "Pareto front" in out
+    for rule in ("knee", "max-macs", "max-params", "max-latency", "min-accuracy", "trial"):
+        assert f"--{rule}" in err
+
+
+@pytest.mark.usefixtures("stored")
+def test_latencies_of_the_front_are_measured_where_a_rule_asks_for_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out, err = refused(["--output", "o", "--max-latency", "1us"], capsys)
+    assert "trial 0: " in out
+    assert "trial 1: " in out
+    assert out.count("ms for an image") == 2
+    assert "no network within these limits takes at most 0.001 ms" in err
+    out, err = refused(["--output", ".", "--max-latency", "100 s", "--retrain"], capsys)
+    assert f"trial 1: {get('regular').decode({})}" in out
+    assert "exists already" in err
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--max-latency", "5"], "'5' is no time like 5ms, 300us or 0.1s"),
+        (["--max-latency", "0ms"], "'0ms' is no time"),
+        (["--max-latency", "nan"], "'nan' is no time"),
+        (["--max-latency", "1e9s"], "'1e9s' is no time"),
+        (["--max-params", "few"], "'few' is no positive number like 500k"),
+        (["--max-params", "1"], "smallest network of the front has"),
+        (["--trial", "0", "--max-params", "1M"], "leave the other rules out"),
+        (["--trial", "0", "--max-latency", "1ms"], "leave the other rules out"),
+    ],
+    ids=str,
+)
+def test_rules_that_cannot_be_kept_are_refused(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reason in refused(["--output", "o", *arguments], capsys)[1]
+    assert not Path("o").exists()
+
+
+def test_a_retraining_that_was_killed_goes_on_and_ends_as_one_left_alone(
+    stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
+) -> None:
+    _, _, chosen = stored
+    arguments = ["--trial", "0", "--retrain", "--epochs", "20", "--output", "best"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "studies.export", *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert any(line.startswith("  epoch 1/20") for line in process.stdout)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not Path("best").exists()
+    recipe = dataclasses.replace(recipes.get("full"), epochs=20)
+    kept = checkpoint_of(tmp_path / ".best.checkpoint", chosen, digits, recipe)
+    assert kept.path.is_file()
+    alone = checkpoint_of(tmp_path / "alone.checkpoint", chosen, digits, recipe)
+    first, second = (retrained(chosen, digits, recipe, point) for point in (kept, alone))
+    assert first.digest == second.digest
+    assert first.validation == second.validation
+
+
+def test_the_test_images_are_looked_at_once_for_the_same_weights(
+    stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
+) -> None:
+    store, owner, chosen = stored
+    recipe = dataclasses.replace(recipes.get("full"), epochs=1)
+    test = digits.open_test()
+    found = []
+    for name in ("a", "b"):
+        point = checkpoint_of(tmp_path / name, chosen, digits, recipe)
+        trained = retrained(chosen, digits, recipe, point)
+        found.append(look(store, owner, chosen, trained, digits, test))
+    assert found[0] == found[1]
+    assert len(store.exports(owner)) == 1
+
+
+def test_an_accuracy_is_said_with_its_interval_and_its_images() -> None:
+    assert interval(Measured(354 / 359, 359, "full", 60, 1)) == "96.78% to 99.40%, 359 images"
