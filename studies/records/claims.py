@@ -33,7 +33,7 @@ MOST_LOSSES = 2
 """Drivers that may die while they train an architecture."""
 
 
-Work = tuple[str, int]
+TrainingKey = tuple[str, int]
 """The key of an architecture and its epochs: a training that is done once."""
 
 
@@ -85,7 +85,7 @@ class Claims:
         self._process = Process.own()
         self._last = 0
         self._known: set[int] = set()
-        self._held: set[Work] = set()
+        self._held: set[TrainingKey] = set()
         self._watch = Watch()
         self._id = store.database.write(self._sign_in, patience)
         self._look()
@@ -165,7 +165,7 @@ class Claims:
             StoreError: the database failed.
         """
 
-        def work(session: Session) -> dict[Work, Inheritance]:
+        def work(session: Session) -> dict[TrainingKey, Inheritance]:
             lock(session, self._study.id)
             found = {}
             for claim, driver in session.execute(self._claims()):
@@ -352,5 +352,5 @@ class Watch:
         return beats == driver.beats and self._listened - since > SILENT_SECONDS
 
 
-def _work(claim: Claim) -> Work:
+def _work(claim: Claim) -> TrainingKey:
     return claim.key, claim.epochs

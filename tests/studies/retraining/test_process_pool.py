@@ -40,7 +40,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from studies.retraining.process_pool import side_by_side\n"
-        "from tests.studies import pool_tasks\n"
+        "from tests.studies.retraining import pool_tasks\n"
         "list(side_by_side(pool_tasks.sleep, [sys.argv[1]], 1))\n"
     )
     path = tmp_path / "pid"
