@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.tables import circumstances
-from nas_space.backbone import loading
 from nas_space.cli import Parser, positive, short
 from nas_space.convert import Conversion, ConversionError, convert
 from nas_space.convs import kinds
+from nas_space.spaces.backbone import loading
 
 MODELS = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0",
@@ -70,7 +70,7 @@ def conversions(model: nn.Module, size: int) -> dict[str, Conversion | str]:
     made: dict[str, Conversion | str] = {}
     for kind in kinds():
         try:
-            made[kind] = convert(model, kind, shape=(3, size, size), carry=True)
+            made[kind] = convert(model, kind, shape=(3, size, size), init_from_dense=True)
         except ConversionError as error:
             made[kind] = str(error)
     return made
@@ -120,9 +120,9 @@ def cell(found: Conversion | str, took: float | None) -> str:
         return found
     if not found.replaced:
         return "none"
-    carried = sum(layer.carried for layer in found.replaced)
+    from_dense = sum(layer.from_dense for layer in found.replaced)
     share = found.after.macs / found.before.macs
-    replaced = f"{len(found.replaced)}/{len(found.layers)} ({carried})"
+    replaced = f"{len(found.replaced)}/{len(found.layers)} ({from_dense})"
     return f"{replaced}, {share:.2f}, {f'{took:.2f}' if took else 'fails in training'}"
 
 

@@ -26,7 +26,7 @@ import optuna
 
 from benchmarks import overhead
 from benchmarks.tables import circumstances
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
 from nas_space.spaces import get
 from searchers.limits import Limits
 from searchers.problem import Problem

@@ -33,10 +33,10 @@ import torch
 from scipy import stats
 
 from nas_space.cli import Parser, positive, run
-from nas_space.networks import Network, get
+from nas_space.papers import Network, get
 from trainers import devices, recipes
-from trainers.data import Dataset, DatasetError
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Dataset, DatasetError
 from trainers.training import Trainer, TrainingDivergedError, evaluate
 
 # Xception-like and GPC are of our own widths: the paper's are not known.

@@ -28,7 +28,7 @@ from searchers.ray.cluster import cores
 from studies.records.store import Store
 from studies.records.tables import Status
 from trainers import recipes
-from trainers.datasets import load
+from trainers.data.registry import load
 
 _DATABASE = "job.db"
 

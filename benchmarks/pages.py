@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from trainers.datasets import load
+from trainers.data.registry import load
 
 ROOT = Path(__file__).parents[1]
 _COMMAND = re.compile(

@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
-from nas_space.network import build
-from nas_space.space import Space
-from trainers.data import Images, SearchData
+from nas_space.spaces.building import build
+from nas_space.spaces.space import Space
+from trainers.data.splits import Images, SearchData
 from trainers.recipes import Recipe
 
 

@@ -21,16 +21,16 @@ import optuna
 import torch
 from scipy import stats
 
-from nas_space.cost import Task, predict
-from nas_space.network import build
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get
+from nas_space.spaces.building import build
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
 from searchers.schedule.proposals import Proposer
 from studies.pareto.hypervolume import hypervolume
 from trainers import devices, recipes
-from trainers.datasets import load
+from trainers.data.registry import load
 from trainers.training import Trainer, TrainingDivergedError
 
 

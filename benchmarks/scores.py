@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK, data
-from nas_space.architecture import Architecture
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from studies.analysis.rank_correlation import rank_correlations
-from trainers.batches import Batches
+from trainers.data.batches import Batches
 from trainers.intervals import around_mean
 from trainers.scores import score, scores
 

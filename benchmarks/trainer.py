@@ -22,10 +22,10 @@ from pathlib import Path
 
 from benchmarks.tables import circumstances, spread
 from nas_space.convs import parse
-from nas_space.cost import Task, predict
-from nas_space.residual import ResidualArchitecture, Stage
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.residual import ResidualArchitecture, Stage
 from trainers import recipes
-from trainers.data import SearchData
+from trainers.data.splits import SearchData
 
 LOOPS = ("convnas", "plain")
 _RESNET = tuple(Stage(width, ((parse("regular"),) * 2,) * 3) for width in (16, 32, 64))
@@ -44,8 +44,8 @@ def read(dataset: str | None, images: int) -> SearchData:
     """The folder's images, or random ones of CIFAR's size."""
     import numpy as np  # noqa: PLC0415 - threads are set before
 
-    from trainers.data import make_dataset  # noqa: PLC0415
-    from trainers.datasets import load  # noqa: PLC0415
+    from trainers.data.registry import load  # noqa: PLC0415
+    from trainers.data.splits import make_dataset  # noqa: PLC0415
 
     if dataset is not None:
         return load(dataset, subset=images).search
@@ -65,7 +65,7 @@ def measure(
     """Train, and print the seconds of each epoch but the first, and the accuracy, as JSON."""
     import torch  # noqa: PLC0415
 
-    from nas_space.network import build  # noqa: PLC0415
+    from nas_space.spaces.building import build  # noqa: PLC0415
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)

@@ -11,3 +11,7 @@ class ConvnasError(ValueError):
     code 2, see `nas_space.cli.run`. An error that is none of these is a fault of ours, and shows a
     traceback.
     """
+
+
+class InvalidChoiceError(ConvnasError):
+    """A convolution that is misspelt, cannot serve its widths, or cannot be exported."""

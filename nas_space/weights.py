@@ -1,7 +1,7 @@
-"""Weights of convolutions, rewritten: as factors of low rank, as those of fewer groups."""
+"""Weights of convolutions: drawn, as factors of low rank, as those of fewer groups."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def factors(matrices: Tensor, rank: int) -> tuple[Tensor, Tensor]:
@@ -26,3 +26,15 @@ def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:
     diagonal = torch.eye(together, dtype=weight.dtype, device=weight.device)
     spread = blocks * diagonal.view(1, together, 1, together, 1, 1, 1)
     return spread.reshape(c_out, together * width, *sides)
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of convolutions and linear layers from that generator; biases are 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+            nn.init.zeros_(module.bias)

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from nas_space.cost import Cost, Task, predict
+from nas_space.costs.cost import Cost, Task, predict
 from nas_space.errors import ConvnasError
-from nas_space.residual import ResidualSpace
-from nas_space.space import Measure, Space
+from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.space import Measure, Space
 from searchers.latency.model import LatencyModel
 
 
@@ -21,7 +21,7 @@ class Limits:
     Attributes:
         macs: most multiply-adds per image.
         params: most parameters.
-        activation_memory: most bytes of activations at once, see `nas_space.memory`.
+        activation_memory: most bytes of activations at once, see `nas_space.costs.memory`.
         latency: longest predicted seconds for a batch, of one image as a rule, see
             `searchers.latency`. The prediction itself is held to it: a network measured later may
             take longer by the error it has.

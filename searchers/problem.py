@@ -4,10 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Cost, Task, predict
-from nas_space.residual import ResidualSpace
-from nas_space.space import Space
+from nas_space.costs.cost import Cost, Task, predict
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.space import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
 from studies.objective import MACS, Objective

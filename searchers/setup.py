@@ -4,9 +4,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from nas_space import spaces
-from nas_space.cost import Task
-from nas_space.residual import ResidualSpace
-from nas_space.space import Space
+from nas_space.costs.cost import Task
+from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.space import Space
 from searchers.latency.device import Device
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
@@ -21,8 +21,8 @@ from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
 from trainers import recipes
-from trainers.data import Dataset
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
 from trainers.recipes import Recipe
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from studies.cli import CommandError
 from studies.records.tables import Study
-from trainers.data import Dataset
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
 
 
 def read(

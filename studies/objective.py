@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nas_space.cli import short
-from nas_space.cost import Cost
+from nas_space.costs.cost import Cost
 from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
-from nas_space.space import Measure
+from nas_space.spaces.space import Measure
 
 if TYPE_CHECKING:
     # The command line is read without a database.

@@ -9,7 +9,7 @@ import torch
 from nas_space.bundle import Bundle, Preprocessing
 from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
-from trainers.datasets.folders import decode
+from trainers.data.folders import decode
 
 _TOP = 3
 

@@ -67,7 +67,7 @@ def cycle(graph: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("package", ["studies", "searchers"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     graph = {
         module: {name for name in names if name.split(".")[0] == package}
@@ -80,7 +80,7 @@ def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
     assert not found, " imports ".join(found)
 
 
-@pytest.mark.parametrize("package", ["studies", "searchers"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_folder_has_many_modules_at_its_top(package: str) -> None:
     folders = {path.parent for path in (ROOT / package).rglob("*.py")}
     tops = {

@@ -51,7 +51,7 @@ class Mark:
     seconds: float
 
 
-class Keeper(Protocol):
+class CheckpointStore(Protocol):
     """What keeps the state of one training."""
 
     def save(self, state: State, mark: Mark) -> None:
@@ -104,7 +104,7 @@ class Checkpoint:
 
 
 @dataclass(slots=True)
-class Baggage:
+class CheckpointInMemory:
     """The state of a training that is put aside after an epoch, in memory.
 
     Attributes:

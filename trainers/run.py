@@ -12,8 +12,8 @@ from pathlib import Path
 from nas_space.cli import BACKBONE, Parser, positive, run
 from nas_space.errors import ConvnasError
 from trainers import devices, recipes
-from trainers.data import Dataset
-from trainers.datasets import load, names
+from trainers.data.registry import load, names
+from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
 from trainers.seeds import Result, Seeds
 from trainers.subject import Subject, digest, find, starting_weights

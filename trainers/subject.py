@@ -11,16 +11,17 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nas_space import network, networks
-from nas_space.architecture import Architecture
+from nas_space import networks
 from nas_space.bundle import Bundle, Record
 from nas_space.bundle.manifest import read_json
 from nas_space.bundle.weights import read_weights
-from nas_space.cost import Task, predict
+from nas_space.costs.cost import Task, predict
 from nas_space.errors import ConvnasError
-from nas_space.networks import UnknownNetworkError
-from nas_space.skeletons import read_architecture
-from trainers.data import SearchData
+from nas_space.papers import UnknownNetworkError
+from nas_space.spaces import building
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.skeletons import read_architecture
+from trainers.data.splits import SearchData
 
 _COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
@@ -105,7 +106,7 @@ def _searched(architecture: Architecture, data: SearchData, record: Record | Non
         f"architecture {architecture.key}: {architecture}",
         architecture.key,
         params,
-        lambda seed: network.build(architecture, channels, len(data.classes), seed=seed),
+        lambda seed: building.build(architecture, channels, len(data.classes), seed=seed),
         record,
     )
 

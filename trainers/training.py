@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import Batches, cross_entropy
-from trainers.checkpoints import Keeper, Mark, State
-from trainers.data import Images, SearchData
+from trainers.checkpoints import CheckpointStore, Mark, State
+from trainers.data.batches import Batches, cross_entropy
+from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
 from trainers.fast import for_training
@@ -63,7 +63,7 @@ class Trainer:
         *,
         seed: int,
         on_epoch: Callable[[int, float], None] | None = None,
-        checkpoint: Keeper | None = None,
+        checkpoint: CheckpointStore | None = None,
         until: int | None = None,
     ) -> Outcome:
         """Train a module in place and measure it on the validation split.
@@ -93,7 +93,7 @@ class Trainer:
         module: nn.Module,
         seed: int,
         on_epoch: Callable[[int, float], None] | None,
-        checkpoint: Keeper | None,
+        checkpoint: CheckpointStore | None,
         until: int | None,
     ) -> Outcome:
         start = time.perf_counter()

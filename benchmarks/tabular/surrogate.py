@@ -28,11 +28,11 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import KFold
 
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK
-from nas_space.architecture import Architecture
 from nas_space.convs import kinds
-from nas_space.cost import predict
-from nas_space.features import describe
-from nas_space.skeletons import read_architecture
+from nas_space.costs.cost import predict
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.features import describe
+from nas_space.spaces.skeletons import read_architecture
 
 _TREES, _LEAF, _SHARE = 100, 2, 0.5
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.signedinteger[Any]]]

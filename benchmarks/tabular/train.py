@@ -27,17 +27,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from nas_space.architecture import Architecture
 from nas_space.cli import Parser, positive, run
-from nas_space.cost import Task, predict
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
-from nas_space.space import Space
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
+from nas_space.spaces.space import Space
 from studies.pareto.front import front
 from trainers import devices, recipes
-from trainers.data import Images, SearchData
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Images, SearchData
 from trainers.training import Trainer, TrainingDivergedError, evaluate
 
 TABLE = Path(__file__).with_name("cifar10.jsonl.gz")

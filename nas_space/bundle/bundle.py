@@ -14,7 +14,6 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nas_space.architecture import Architecture
 from nas_space.bundle.forms import MODEL, ONNX, PROGRAM, write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.preprocessing import Preprocessing
@@ -23,10 +22,11 @@ from nas_space.bundle.source import source
 from nas_space.bundle.verify import verify
 from nas_space.bundle.weights import check_count, read_weights, write_weights
 from nas_space.convs import InvalidChoiceError
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
 from nas_space.inference import for_inference
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 
 _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
     "weights.safetensors",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nas_space.architecture import Layer
 from nas_space.bundle.written import Written, distinct
-from nas_space.network import Residual
-from nas_space.residual import ResidualArchitecture
+from nas_space.spaces.architecture import Layer
+from nas_space.spaces.residual import ResidualArchitecture
+from nas_space.spaces.residual.network import Residual
 
 _TEMPLATE = '''\
 class Network(nn.Module):

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nas_space.architecture import Architecture
-from nas_space.backbone.architecture import BackboneArchitecture
 from nas_space.bundle import residual, traced
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.written import Written
-from nas_space.residual import ResidualArchitecture
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.backbone.architecture import BackboneArchitecture
+from nas_space.spaces.residual import ResidualArchitecture
 
 _TEMPLATE = '''\
 """A convolutional network for {classes} classes, written out: needs torch and nothing else.
@@ -94,7 +94,7 @@ _WRITERS: Mapping[type[Architecture], Callable[[Any, tuple[int, int, int], int],
 def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     """The text of a Python file whose `load` gives the network.
 
-    Its parameters have the names that those of `nas_space.network.build` have.
+    Its parameters have the names that those of `nas_space.spaces.building.build` have.
 
     Raises:
         InvalidChoiceError: a type of convolution says no way to be written in plain torch.

@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import fx, nn
 
-from nas_space.architecture import InvalidArchitectureError
-from nas_space.backbone.architecture import BackboneArchitecture
-from nas_space.backbone.as_is import AsIs
 from nas_space.bundle.written import Written, distinct
-from nas_space.convert.conversion import Biased
+from nas_space.conversion.converting import Biased
 from nas_space.convs import InvalidChoiceError
-from nas_space.network import build
-from nas_space.spelling import spelled
+from nas_space.layers.spelling import spelled
+from nas_space.spaces.architecture import InvalidArchitectureError
+from nas_space.spaces.backbone.architecture import BackboneArchitecture
+from nas_space.spaces.backbone.as_is import AsIs
+from nas_space.spaces.building import build
 
 _TEMPLATE = '''\
 def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:

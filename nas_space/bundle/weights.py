@@ -7,9 +7,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nas_space.architecture import Architecture
 from nas_space.bundle.manifest import BundleError
-from nas_space.cost import Task, predict
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.architecture import Architecture
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """What BN counts and no gradient moves."""

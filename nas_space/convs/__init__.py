@@ -9,7 +9,8 @@ import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
 
-from nas_space.convs.base import Conv, InvalidChoiceError, split_label
+from nas_space.convs.base import Conv, split_label
+from nas_space.errors import InvalidChoiceError
 from nas_space.registry import Entry, Registry, given
 
 __all__ = ["TYPES", "Conv", "InvalidChoiceError", "kinds", "named", "parse"]

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
-from nas_space.errors import ConvnasError
+from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,10 +22,6 @@ Size = tuple[int, int]
 
 _LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[ -'*-~]{1,256})\))?")
 _MAX_KERNEL = 31
-
-
-class InvalidChoiceError(ConvnasError):
-    """A choice that is misspelt, or that cannot serve the widths it was given."""
 
 
 def out_size(size: Size, stride: int) -> Size:
@@ -94,7 +90,7 @@ class Conv(ABC):
         """The settings that a search may try at these widths; they need not fit. Append only."""
 
     @abstractmethod
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """Why this choice cannot serve these widths, as one clause; None where it can."""
 
     @classmethod
@@ -133,7 +129,7 @@ class Conv(ABC):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Multiply-adds for one image whose *input* map has that size, in closed form."""
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002
         """Give a module of `build` what it can take over of a dense convolution's weights.
 
         As it stands here it serves a type that has no way to.
@@ -147,11 +143,11 @@ class Conv(ABC):
         """
         return False
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """Most numbers alive at once for one image, its output among them, its input not.
 
-        See `nas_space.memory` for what is counted. As it stands here it serves a type that is one
-        operation; one that has tensors between its operations says how many numbers they hold.
+        See `nas_space.costs.memory` for what is counted. This default is for a type that is one
+        operation. A type with tensors between its operations says how many numbers they hold.
         """
         return c_out * area(out_size(size, stride))
 
@@ -163,7 +159,7 @@ class Conv(ABC):
         """
         layer = self.layer()
         if layer is None:
-            from nas_space.spelling import spelled  # noqa: PLC0415 - see `layer`
+            from nas_space.layers.spelling import spelled  # noqa: PLC0415 - see `layer`
 
             return spelled(self.build(c_in, c_out, stride))
         defaults = {"stride": 1, "kernel": 3}
@@ -178,13 +174,15 @@ class Conv(ABC):
     @classmethod
     def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
         """The distinct choices of this type that fit these widths, those of most weights first."""
-        fitting = (c for c in cls.candidates(c_in, c_out) if c.misfit(c_in, c_out) is None)
+        fitting = (
+            c for c in cls.candidates(c_in, c_out) if c.unsupported_reason(c_in, c_out) is None
+        )
         distinct = dict.fromkeys(fitting)
         return tuple(sorted(distinct, key=lambda conv: -conv.params(c_in, c_out)))
 
     def check(self, c_in: int, c_out: int) -> None:
         """Raise InvalidChoiceError, saying why, where this choice cannot serve these widths."""
-        reason = self.misfit(c_in, c_out)
+        reason = self.unsupported_reason(c_in, c_out)
         if reason is not None:
             raise InvalidChoiceError(f"{self} cannot map {c_in} to {c_out} channels: {reason}")
 

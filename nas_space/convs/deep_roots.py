@@ -7,7 +7,8 @@ the supplement of the IGC paper (arXiv 1707.02725) names the block GPC.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,7 +42,7 @@ class DeepRoots(Conv):
         """Root-2 to root-32."""
         return tuple(cls(groups=groups) for groups in (2, 4, 8, 16, 32))
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """The groups must divide both widths."""
         for width in (c_in, c_out):
             if width % self.groups:
@@ -55,7 +56,7 @@ class DeepRoots(Conv):
 
         return deep_roots.DeepRoots
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares: of low rank in each group of input channels."""
         from nas_space.weights import factors  # noqa: PLC0415 - see `Conv.layer`
 
@@ -79,6 +80,6 @@ class DeepRoots(Conv):
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """The maps behind both convolutions."""
         return 2 * c_out * area(out_size(size, stride))

@@ -7,7 +7,8 @@ ICCV 2017, arXiv 1707.02725: x' = P W^d P^T W^p x.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -57,7 +58,7 @@ class IGC(Conv):
             if (partitions := _largest_common_divisor(c_in, c_out, c_out // channels)) > 1
         )
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """L·M must be the width, and L must divide the input's width too."""
         if c_out != self.L * self.M:
             return f"L·M = {self.L * self.M} must equal the width {c_out}"
@@ -72,7 +73,7 @@ class IGC(Conv):
 
         return igc.IGC
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares: of rank 1 from a primary to a secondary partition.
 
         Output channel o·M + m sees primary partition l through one pattern for each (m, l).
@@ -94,7 +95,7 @@ class IGC(Conv):
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """An operation's input and output, each the whole width: shuffles copy."""
         return 2 * c_out * area(out_size(size, stride))
 

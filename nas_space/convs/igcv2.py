@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +77,7 @@ class IGCV2(Conv):
                     found.append(cls(K1=c_out // groups, **_named(shares)))
         return tuple(found)
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """The product must be the width, and the groups must divide the input's width too."""
         product = self.K1 * math.prod(self.pointwise)
         if c_out != product:
@@ -102,7 +103,7 @@ class IGCV2(Conv):
         """All stages run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """An operation's input and output, each the whole width: shuffles copy."""
         return 2 * c_out * area(out_size(size, stride))
 

@@ -7,7 +7,8 @@ rounding and biases as in the authors' MXNet code.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from nas_space.convs.base import Conv, InvalidChoiceError, Size, area, out_size
+from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,7 +51,7 @@ class Octave(Conv):
         """The four shares of the paper."""
         return tuple(cls(alpha=alpha) for alpha in (0.125, 0.25, 0.5, 0.75))
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """Each frequency that α asks for needs at least one channel."""
         for width in (c_in, c_out):
             high, low = split(width, self.alpha)
@@ -66,7 +67,7 @@ class Octave(Conv):
 
         return octave.Octave
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """Each path takes its block of the kernel, so maps without detail give what they gave."""
         high, _ = split(kernel.shape[0], self.alpha)
         rows = {"h": kernel[:high], "l": kernel[high:]}
@@ -89,7 +90,7 @@ class Octave(Conv):
         from_low = low_in * (high * (fine if stride > 1 else coarse) + low * coarse)
         return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The fullest of the moments that `nas_space.layers.octave` goes through."""
         (high_in, low_in), (high, low) = split(c_in, self.alpha), split(c_out, self.alpha)
         out = out_size(size, stride)

@@ -24,7 +24,7 @@ class Regular(Conv):
         """The one setting a regular convolution has."""
         return (cls(),)
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
         """None: a regular convolution serves any widths."""
         return None
 
@@ -40,7 +40,7 @@ class Regular(Conv):
         padded = f", padding={self.kernel // 2}" * (self.kernel > 1)
         return f"nn.Conv2d({c_in}, {c_out}, {self.kernel}{strided}{padded}, bias=False)"
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The kernel itself."""
         module.get_parameter("weight").data.copy_(kernel)
         return True

@@ -30,7 +30,7 @@ class Xception(Conv):
         """The one setting a separable convolution has."""
         return (cls(),)
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
         """None: a separable convolution serves any widths."""
         return None
 
@@ -41,7 +41,7 @@ class Xception(Conv):
 
         return xception.Xception
 
-    def carry(self, module: "nn.Module", kernel: "Tensor") -> bool:
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
         """The nearest kernel, in least squares, in which an input channel has one pattern."""
         from nas_space.weights import factors  # noqa: PLC0415 - see `Conv.layer`
 
@@ -59,6 +59,6 @@ class Xception(Conv):
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
 
-    def working(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
+    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The maps behind both convolutions."""
         return (c_in + c_out) * area(out_size(size, stride))

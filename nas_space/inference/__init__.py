@@ -26,7 +26,7 @@ def for_inference(module: nn.Module) -> nn.Module:
     A module whose way depends on what it sees, so that `torch.fx` cannot follow it, is copied.
 
     Args:
-        module: a network of `nas_space.network.build`, `nas_space.networks` or
+        module: a network of `nas_space.spaces.building.build`, `nas_space.papers` or
             `nas_space.convert`, or any other; stays as it is.
     """
     own = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nas_space.convs.base import InvalidChoiceError
+from nas_space.errors import InvalidChoiceError
 
 IMPORTED = frozenset({"torch", "Tensor", "nn", "F"})
 """What the file that carries the text imports: torch and the usual names of its parts."""

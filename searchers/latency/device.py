@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
 from searchers.latency.errors import LatencyError
 from searchers.latency.exporting import export
 from searchers.latency.processes import Say

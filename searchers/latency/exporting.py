@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Task
-from nas_space.skeletons import read_architecture
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.skeletons import read_architecture
 from searchers.latency.processes import Say, run_ours
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     import torch  # noqa: PLC0415 - the driver imports this module
 
     from nas_space.inference import for_inference  # noqa: PLC0415
-    from nas_space.network import build  # noqa: PLC0415
+    from nas_space.spaces.building import build  # noqa: PLC0415
 
     request, folder = map(Path, arguments)
     asked = json.loads(request.read_text())

@@ -20,8 +20,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from nas_space.convs import parse
 from nas_space.inference import for_inference
 from nas_space.inference.layout import in_rows
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from searchers.latency.parts import Part
 from trainers.devices import spare_threads
 from trainers.files import write_whole

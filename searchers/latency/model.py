@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from nas_space.architecture import Architecture
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
-from nas_space.cost import Task
-from nas_space.residual import ResidualArchitecture, ResidualSpace
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
 from searchers.latency.parts import Part, layer, parts
 
 

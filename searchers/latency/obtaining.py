@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Task
-from nas_space.residual import ResidualSpace
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualSpace
 from searchers.latency import cache
 from searchers.latency.device import Device
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out

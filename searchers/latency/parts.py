@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from nas_space.architecture import Architecture
 from nas_space.convs import Conv, parse
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
-from nas_space.cost import Task
-from nas_space.residual import ResidualArchitecture, ResidualSpace
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
 
 OTHER = "other"
 """Group of the parts that are no choice: stem, shortcuts, additions, pool and classifier."""

@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from studies.records.reasons import reason_of
 from trainers import devices
-from trainers.checkpoints import Baggage, CheckpointError
-from trainers.data import SearchData
+from trainers.checkpoints import CheckpointError, CheckpointInMemory
+from trainers.data.splits import SearchData
 from trainers.recipes import Recipe
 from trainers.training import Trainer
 
@@ -63,14 +63,14 @@ class Evaluator:
         architecture = read_architecture(config["architecture"])
         seed, epochs = config["seed"], config["epochs"]
         identity = json.dumps([architecture.key, seed, self._recipe.to_json()], sort_keys=True)
-        bag = Baggage(identity, epochs, config["checkpoint"].data)
+        bag = CheckpointInMemory(identity, epochs, config["checkpoint"].data)
         start = 0 if bag.data is None else config["start"]
         network = build(architecture, channels, classes, seed=seed)
         try:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         except CheckpointError:
             # It is of another seed, or damaged: what it would have spared is trained.
-            bag, start = Baggage(identity, epochs), 0
+            bag, start = CheckpointInMemory(identity, epochs), 0
             network = build(architecture, channels, classes, seed=seed)
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         found = {

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ray.tune import Trainable
 
-from trainers.data import SearchData
+from trainers.data.splits import SearchData
 from trainers.recipes import Recipe
 
 _LATEST_SECONDS = 20.0

@@ -2,9 +2,9 @@
 
 Optuna's samplers learn both objectives from trials, but MACs and parameters of any network are
 closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
-costs (`nas_space.features`), and candidates are ranked by how much hypervolume they are expected
-to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known). Candidates
-are mutants and crossings of the best networks, as in regularised evolution (Real et al., arXiv
+costs (`nas_space.spaces.features`), and candidates are ranked by how much hypervolume they are
+expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known).
+Candidates are mutants and crossings of the best networks, as in regularised evolution (Real et al., arXiv
 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first proposals are
 known good: uniform networks of every type at several widths.
 
@@ -28,9 +28,9 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtr
 from threadpoolctl import ThreadpoolController
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Cost
-from nas_space.features import describe
+from nas_space.costs.cost import Cost
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.features import describe
 from searchers.problem import Problem
 from searchers.samplers.gaussian import Gaussian, Kernel, Matrix, Vector
 from searchers.samplers.observations import EPOCHS

@@ -14,9 +14,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import TrialState, create_trial
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Cost
+from nas_space.costs.cost import Cost
 from nas_space.errors import ConvnasError
+from nas_space.spaces.architecture import Architecture
 from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation

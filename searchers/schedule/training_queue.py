@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Cost
+from nas_space.costs.cost import Cost
+from nas_space.spaces.architecture import Architecture
 from searchers.schedule.proposals import Proposal, Proposer
 from searchers.schedule.rungs import Entry, Promotion, Rungs
 from studies.records.tables import Evaluation

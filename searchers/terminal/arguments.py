@@ -12,7 +12,7 @@ from searchers.settings import ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
-from trainers.datasets import names
+from trainers.data.registry import names
 from trainers.recipes import recipes
 
 _EXAMPLES = """\

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nas_space import spaces
-from nas_space.architecture import Architecture
 from nas_space.convs import kinds
-from nas_space.cost import Task, predict
-from nas_space.space import UnknownSpaceError
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of
 from studies.objective import Objective

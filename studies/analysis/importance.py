@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f as fisher
 
-from nas_space.architecture import Architecture
+from nas_space.spaces.architecture import Architecture
 from studies.analysis.facts import Facts
 
 Vector = NDArray[np.float64]

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture
 from studies.records.tables import Study
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nas_space.network import build
+from nas_space.spaces.building import build
 from studies.analysis.rank_correlation import FEWEST
 from studies.cli import CommandError
 from studies.images import searched
 from studies.records.tables import Evaluation, Study
 from trainers import devices
-from trainers.batches import Batches
-from trainers.data import SearchData
+from trainers.data.batches import Batches
+from trainers.data.splits import SearchData
 from trainers.scores import score, scores
 
 _BATCH = 128

@@ -7,7 +7,7 @@ from nas_space.bundle import Measured, Record
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
 from studies.retraining.summary import told
-from trainers.data import Dataset
+from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
 

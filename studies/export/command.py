@@ -9,7 +9,7 @@ from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, EQUAL
 from nas_space.cli import Parser, console, positive, quantity, seconds
 from nas_space.inference import for_inference
-from nas_space.network import build
+from nas_space.spaces.building import build
 from studies import images, objective
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -30,7 +30,7 @@ from studies.records.tables import Evaluation, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices, recipes
-from trainers.data import Dataset
+from trainers.data.splits import Dataset
 from trainers.latency import hardware, measure
 from trainers.recipes import Recipe
 

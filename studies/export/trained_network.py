@@ -10,13 +10,13 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nas_space.bundle import Bundle, Measured, Preprocessing, Record
-from nas_space.network import build
+from nas_space.spaces.building import build
 from studies.cli import CommandError
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Export, Study
 from trainers import devices
 from trainers.checkpoints import Checkpoint
-from trainers.data import Dataset, Images
+from trainers.data.splits import Dataset, Images
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
 from trainers.training import Trainer, evaluate
@@ -27,7 +27,7 @@ class TrainedNetwork:
     """A trained network.
 
     Attributes:
-        weights: as `nas_space.network.build` names them.
+        weights: as `nas_space.spaces.building.build` names them.
         validation: their accuracy on the validation images, and how they were trained.
         anew: whether they were trained for the export.
     """

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_space.cli import Parser, console
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.skeletons import read_architecture
 from studies import objective as objectives
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run

@@ -20,7 +20,7 @@ from typing import Self
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
-from nas_space.architecture import Architecture
+from nas_space.spaces.architecture import Architecture
 from studies.records.database import StoreError
 from studies.records.processes import Process
 from studies.records.store import Store, lock

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nas_space.cost import Cost
+from nas_space.costs.cost import Cost
 from studies.objective import Objective
 
 

@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas_space.architecture import Architecture
+from nas_space.spaces.architecture import Architecture
 from studies import objective
 from studies.records.database import SQLITE_BUSY_SECONDS, StoreError
 from studies.records.tables import Evaluation, Status, Study

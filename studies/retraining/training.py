@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from studies.records.reasons import reason_of
 from studies.retraining.plan import RetrainingTask
 from trainers import devices
-from trainers.data import SearchData
+from trainers.data.splits import SearchData
 from trainers.machine import versions
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nas_space import spaces
-from nas_space.networks import __main__ as networks
+from nas_space.papers import command as networks
 from searchers.terminal.command import command
 from studies import list as listing
 from studies.export import command as export
@@ -50,7 +50,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--sampler", "cmaes"], "unknown sampler 'cmaes'; known samplers: bayes, tpe"),
     (["--sampler", "nothing_there:Mine"], "nothing_there cannot be imported (ModuleNotFound"),
     (["--sampler", "optuna.samplers:"], " is nothing in optuna.samplers"),
-    (["--sampler", "trainers.data:Images"], "Images is no optuna.samplers.BaseSampler"),
+    (["--sampler", "trainers.data.splits:Images"], "Images is no optuna.samplers.BaseSampler"),
     (["--rungs", ""], "'' is no list of epochs like 1,3,9"),
     (["--rungs", "a,b"], "'a,b' is no list of epochs"),
     (["--rungs", "1,,6"], "'1,,6' is no list of epochs"),

@@ -15,7 +15,7 @@ from studies.export import command as export
 from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal, search
-from trainers.datasets import load
+from trainers.data.registry import load
 
 PHOTOS = Path("photos")
 

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.tabular.replay import METHODS, replay
 from benchmarks.tabular.surrogate import Check, Network, Surrogate, read
 from benchmarks.tabular.train import EPOCHS, MOST_MACS, TASK
-from nas_space.cost import predict
+from nas_space.costs.cost import predict
 from nas_space.spaces import get
 
 

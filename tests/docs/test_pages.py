@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from tests.docs.pages import PAGES, README, ROOT, blocks, commands, files, scripts
 from tests.servers import Postgres, free_port
-from trainers.datasets import load
+from trainers.data.registry import load
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchers.setup import SearchSetup
-from trainers.data import SearchData
+from trainers.data.splits import SearchData
 from trainers.recipes import Recipe
 
 if TYPE_CHECKING:

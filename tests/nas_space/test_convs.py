@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
-from nas_space.counting import count
-from nas_space.spelling import spelled
+from nas_space.costs.counting import count
+from nas_space.layers.spelling import spelled
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
 SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]
@@ -95,7 +95,7 @@ def test_its_spelling_reads_back_as_an_equal_value(conv: Conv, c_in: int, c_out:
     again = parse(str(conv))
     assert again == conv
     assert hash(again) == hash(conv)
-    assert again.misfit(c_in, c_out) is None
+    assert again.unsupported_reason(c_in, c_out) is None
 
 
 @every_choice
@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_weights(conv: Conv, c_in: int, c_out: int)
 def test_offered_settings_fit_and_are_distinct(kind: type[Conv], c_in: int, c_out: int) -> None:
     offered = kind.settings(c_in, c_out)
     assert len(set(offered)) == len(offered)
-    assert all(conv.misfit(c_in, c_out) is None for conv in offered)
+    assert all(conv.unsupported_reason(c_in, c_out) is None for conv in offered)
     weights = [conv.params(c_in, c_out) for conv in offered]
     assert weights == sorted(weights, reverse=True)
 
@@ -266,6 +266,6 @@ def test_any_text_is_a_choice_of_one_spelling_that_fits_or_not_or_is_refused(
         refused = str(error)
     else:
         assert parse(str(conv)) == conv
-        refused = conv.misfit(c_in, c_out) or str(conv)
+        refused = conv.unsupported_reason(c_in, c_out) or str(conv)
     assert refused
     assert "\n" not in refused

@@ -6,14 +6,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nas_space.dense import DenseConv2d, convolved
+from nas_space.kernels.direct import DirectFunction
+from nas_space.kernels.winograd import WinogradFunction, kernels
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from torch.overrides import TorchFunctionMode
 
 from nas_space.convert import convert
-from nas_space.dense import DenseConv2d, convolved
-from nas_space.kernels.direct import DirectFunction
-from nas_space.kernels.winograd import WinogradFunction, kernels
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
 LANES = found.lanes if (found := kernels()) is not None else 1

@@ -6,15 +6,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
-
-from nas_space.convs import parse
 from nas_space.cpu import lanes
 from nas_space.grouped import GroupConv2d, block_diagonal
 from nas_space.kernels.depthwise import DepthwiseFunction
 from nas_space.kernels.direct import DirectFunction
 from nas_space.kernels.grouped import GROUPS, SIDES, GroupedFunction, kernels
 from nas_space.kernels.winograd import WinogradFunction
+from torch import Tensor, nn
+
+from nas_space.convs import parse
 from tests.nas_space.twins import close, outputs_and_gradients, plain
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")

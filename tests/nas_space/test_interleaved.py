@@ -4,13 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nas_space.grouped import GroupConv2d
+from nas_space.interleaved import Interleaved, folded
+from nas_space.kernels.mixing import MixingFunction, kernels
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import parse
-from nas_space.grouped import GroupConv2d
-from nas_space.interleaved import Interleaved, folded
-from nas_space.kernels.mixing import MixingFunction, kernels
 from tests.nas_space.twins import close, outputs_and_gradients, plain
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")

@@ -4,12 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - torch's own idiom
-
 from nas_space.dense import DenseConv2d
 from nas_space.grouped import GroupConv2d
 from nas_space.kernels.matrices import MatricesFunction, kernels
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 pytestmark = pytest.mark.skipif(kernels() is None, reason="no C compiler, or the system forbids it")
 

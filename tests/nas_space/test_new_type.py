@@ -48,7 +48,7 @@ class Dilated(Conv):
 '''
 
 USE = """
-from nas_space.skeletons import read_architecture
+from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces import get
 old = read_architecture(open("old.json").read())
 assert old == get("mixed").decode(get("mixed").encode(old))

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
+from nas_space.kernels.norm import kernels
+from nas_space.norm import NormAct
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space import norm
-from nas_space.architecture import Architecture
-from nas_space.kernels.norm import kernels
-from nas_space.network import build
-from nas_space.norm import NormAct
-from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 
 NHWC = torch.channels_last
 CHANNELS = (1, 3, 8, 16, 24, 48, 64, 72, 96, 101, 128, 192, 256)

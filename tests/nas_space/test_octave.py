@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from nas_space.kernels.octave import JoinFunction, PartFunction, kernels
+from nas_space.octaves import OctConv2d, OctConv3d, OneTensor, pool, upsample
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from nas_space.convs.octave import Octave, split
 from nas_space.convs.regular import Regular
-from nas_space.kernels.octave import JoinFunction, PartFunction, kernels
-from nas_space.octaves import OctConv2d, OctConv3d, OneTensor, pool, upsample
 
 GOLDEN = Path(__file__).parents[1] / "data" / "oct_golden_ops.npz"
 TABLE_1 = json.loads(GOLDEN.with_name("papers.json").read_text())["table_1"]

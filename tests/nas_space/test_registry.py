@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from nas_space.builders import BUILDERS
 from nas_space.convs import TYPES
 from nas_space.errors import ConvnasError
-from nas_space.networks import FAMILIES, NETWORKS
+from nas_space.papers import FAMILIES, NETWORKS
 from nas_space.registry import Entry, Registry, given, imported
-from nas_space.skeletons import SKELETONS
 from nas_space.spaces import SPACES
+from nas_space.spaces.builders import BUILDERS
+from nas_space.spaces.skeletons import SKELETONS
 from searchers.samplers.registry import SAMPLERS
 from studies.objective import OBJECTIVES
-from trainers.datasets import DATASETS
+from trainers.data.registry import DATASETS
 from trainers.recipes import RECIPES
 from trainers.scores import SCORES, scores
 
@@ -38,7 +38,8 @@ every_registry = pytest.mark.parametrize("registry", REGISTRIES, ids=lambda foun
 
 LIGHT = """
 import sys
-from nas_space import builders, convs, skeletons, spaces
+from nas_space import convs, spaces
+from nas_space.spaces import builders, skeletons
 from searchers.samplers import registry as samplers
 from studies import objective
 from trainers import recipes

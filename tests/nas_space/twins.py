@@ -1,10 +1,9 @@
 """Modules that know several ways to compute, beside torch's own that know one."""
 
 import torch
-from torch import Tensor, nn
-
 from nas_space.grouped import GroupConv2d
 from nas_space.interleaved import Interleaved
+from torch import Tensor, nn
 
 
 def plain(module: nn.Module) -> nn.Module:

@@ -10,7 +10,7 @@ from typing import get_type_hints
 import pandas as pd
 import pytest
 
-from nas_space.network import build
+from nas_space.spaces.building import build
 from searchers import notebook
 from searchers.notebook import Export, Found, Options, RefusedError, load, search
 from searchers.terminal import arguments

@@ -2,8 +2,8 @@
 
 import pytest
 
-from nas_space.cost import Task
-from nas_space.residual import ResidualSpace
+from nas_space.costs.cost import Task
+from nas_space.spaces.residual import ResidualSpace
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.obtaining import networks
 from searchers.latency.parts import every_part

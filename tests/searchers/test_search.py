@@ -18,12 +18,12 @@ import pytest
 import torch
 
 from nas_space.bundle import Bundle
-from nas_space.cost import Task, predict
-from nas_space.skeletons import read_architecture
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.skeletons import read_architecture
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
 from trainers import recipes
-from trainers.datasets import load
+from trainers.data.registry import load
 
 QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
 

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 import pytest
 
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from studies import finalists
 from studies.export import command as export
 from studies.pareto import command as pareto
@@ -33,8 +33,8 @@ from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
 from trainers import devices, recipes
-from trainers.data import Dataset
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
 from trainers.training import Trainer
 
 STORAGE = "sqlite:///convnas.db"

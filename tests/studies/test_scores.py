@@ -11,7 +11,7 @@ from studies import scores
 from studies.records.store import Store
 from studies.report import command as report
 from tests.examples import evaluation, study
-from trainers.datasets import load
+from trainers.data.registry import load
 
 Said = Callable[..., tuple[int, str, str]]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.cost import predict
+from nas_space.costs.cost import predict
 from nas_space.spaces import get
 from studies import show
 from studies.analysis import layer_costs

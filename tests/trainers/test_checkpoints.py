@@ -12,8 +12,8 @@ from torch import nn
 
 from trainers import devices, recipes
 from trainers.checkpoints import Checkpoint, CheckpointError
-from trainers.data import SearchData
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import SearchData
 from trainers.training import Outcome, Trainer
 
 CPU = devices.Device(torch.device("cpu"), None)

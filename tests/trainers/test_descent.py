@@ -112,7 +112,7 @@ def test_a_training_does_without_torchs_compiler() -> None:
 import sys
 import torch
 from trainers import devices, recipes
-from trainers.datasets import load
+from trainers.data.registry import load
 from trainers.training import Trainer
 
 net = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Flatten(), torch.nn.Linear(288, 10))

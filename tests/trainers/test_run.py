@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nas_space.network import build
-from nas_space.skeletons import read_architecture
 from nas_space.spaces import get
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
 from trainers import run
-from trainers.datasets import load
+from trainers.data.registry import load
 from trainers.intervals import around_mean, wilson
 from trainers.subject import SubjectError, find
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from trainers import devices, recipes
-from trainers.batches import Batches
-from trainers.data import Images, SearchData
-from trainers.datasets import load
+from trainers.data.batches import Batches
+from trainers.data.registry import load
+from trainers.data.splits import Images, SearchData
 from trainers.recipes import UnknownRecipeError
 from trainers.training import Trainer, TrainingDivergedError, evaluate, one_cycle
 

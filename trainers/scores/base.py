@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from trainers.batches import cross_entropy
+from trainers.data.batches import cross_entropy
 
 
 class Score(Protocol):

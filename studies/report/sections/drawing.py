@@ -3,8 +3,8 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from nas_space.architecture import Layer
 from nas_space.cli import short
+from nas_space.spaces.architecture import Layer
 from studies.analysis.facts import Facts
 from studies.analysis.layer_costs import LayerCost, layer_costs
 from studies.records.tables import Evaluation

@@ -13,7 +13,7 @@ from nas_space.bundle import Preprocessing
 from nas_space.bundle.forms import imported
 from nas_space.bundle.source import source
 from nas_space.spaces import get
-from trainers.datasets.folders import decode
+from trainers.data.folders import decode
 
 
 def noise(*shape: int, top: int = 256) -> NDArray[np.int64]:

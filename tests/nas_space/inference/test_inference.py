@@ -8,20 +8,20 @@ import torch
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nas_space.grouped import GroupConv2d
+from nas_space.norm import NormAct
+from tests.nas_space.convert.models import Controlled, Small
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812
 
 from nas_space.convert import convert
 from nas_space.convs import kinds, parse
-from nas_space.grouped import GroupConv2d
 from nas_space.inference import for_inference
-from nas_space.network import build
-from nas_space.networks import get
-from nas_space.norm import NormAct
-from nas_space.residual import ResidualArchitecture
+from nas_space.papers import get
 from nas_space.spaces import get as space
 from nas_space.spaces import spaces
-from tests.nas_space.convert.models import Controlled, Small
+from nas_space.spaces.building import build
+from nas_space.spaces.residual import ResidualArchitecture
 
 NAMED = [
     "igc-l4m8-d20-ident",

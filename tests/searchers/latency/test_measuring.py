@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_space.cost import Task
-from nas_space.residual import ResidualSpace
+from nas_space.costs.cost import Task
+from nas_space.spaces.residual import ResidualSpace
 from searchers.latency.device import Device, latency
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel

@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load as tensors_of
 
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
 from nas_space.spaces import get
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
 from trainers import recipes
-from trainers.data import SearchData
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import SearchData
 
 RECIPE = dataclasses.replace(recipes.get("quick"), epochs=3)
 ARCHITECTURE = get("mixed").smallest(Task(1, (8, 8), 10)).text

@@ -6,10 +6,10 @@ import numpy as np
 import optuna
 import pytest
 
-from nas_space.architecture import Architecture
-from nas_space.cost import Task, predict
-from nas_space.residual import ResidualSpace
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualSpace
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

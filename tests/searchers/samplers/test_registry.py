@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from optuna.samplers import QMCSampler, RandomSampler
 
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
 from nas_space.spaces import get
 from searchers.limits import Limits
 from searchers.problem import Problem

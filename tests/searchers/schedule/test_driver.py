@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from nas_space.cost import Task, predict
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get
 from searchers.limits import Limits
 from searchers.problem import Problem

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.cost import Task, predict
-from nas_space.residual import ResidualSpace
-from nas_space.space import Measure
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get
+from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.space import Measure
 from searchers.limits import ImpossibleLimitError, Limits, check_limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

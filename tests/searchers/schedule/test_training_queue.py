@@ -1,6 +1,6 @@
 """What is trained next, and for how long."""
 
-from nas_space.cost import Task
+from nas_space.costs.cost import Task
 from nas_space.spaces import get
 from searchers.limits import Limits
 from searchers.problem import Problem

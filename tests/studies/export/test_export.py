@@ -19,8 +19,8 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 from tests.examples import evaluation, study
 from trainers import recipes
-from trainers.data import Dataset
-from trainers.datasets import load
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
 
 STORAGE = "sqlite:///convnas.db"
 SMALL = get("mixed").decode({"stage1.block1.conv1": "igc"})

@@ -18,15 +18,15 @@ import torch
 from PIL import Image
 
 from nas_space.bundle import Bundle
-from nas_space.cost import Task, predict
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces import get, spaces
 from studies import predict as prediction
 from studies.export import command as export
 from studies.records.store import Store
 from tests.examples import evaluation, study
-from trainers.data import Dataset
-from trainers.datasets import load
-from trainers.datasets.folders import decode
+from trainers.data.folders import decode
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
 
 SCRIPT = Path(__file__).with_name("elsewhere.py")
 SPACES = tuple(spaces())

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from nas_space.cost import Cost
+from nas_space.costs.cost import Cost
 from studies.objective import MACS, get
 from studies.pareto.table import table
 from studies.records import costs

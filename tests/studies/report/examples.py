@@ -3,7 +3,7 @@
 import random
 from datetime import UTC, datetime, timedelta
 
-from nas_space.cost import predict
+from nas_space.costs.cost import predict
 from nas_space.spaces import get
 from studies.analysis.facts import Facts
 from studies.records.tables import Evaluation, Study

@@ -1,0 +1,1 @@
+"""Other convolutions in any module; `nas_space.convert` is its door."""

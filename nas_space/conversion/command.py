@@ -1,0 +1,86 @@
+"""`python -m nas_space.convert`: what a network is with other convolutions, layer by layer."""
+
+import json
+import re
+from argparse import ArgumentTypeError
+from typing import Any
+
+from nas_space.cli import Parser, positive, run
+from nas_space.conversion.converting import Conversion, convert
+from nas_space.spaces.backbone import loading
+
+_SHAPE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,4})[x×]([1-9]\d{0,4})", re.ASCII)
+
+
+def main() -> int:
+    """Print the layers of a network, and what becomes of each."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m nas_space.convert",
+        description="Replaces the convolutions of a network that you have, and prints for each "
+        "what it was, what it is, its MACs (multiply-adds for one image, the papers' FLOPs), and "
+        "why it stays as it was where it does. In Python: nas_space.conversion.convert.",
+    )
+    parser.add_argument(
+        "backbone",
+        metavar="NETWORK",
+        help="a classification model of torchvision (resnet18), or module:function of your own",
+    )
+    parser.add_argument(
+        "choices",
+        nargs="+",
+        metavar="CHOICE",
+        help="a type of convolution, with settings or without: octave, 'octave(alpha=0.5)', "
+        "'igc(M=2)'; for some layers only: 'layer3.*:igc'. The first that matches counts",
+    )
+    parser.add_argument(
+        "--shape",
+        type=_shape,
+        default=(3, 224, 224),
+        metavar="CxHxW",
+        help="channels, height and width of the images (default: 3x224x224)",
+    )
+    parser.add_argument(
+        "--classes", type=positive, help="of a model of torchvision (default: its own)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON, for programs")
+    given = parser.parse_args()
+    choices = dict(map(_choice, given.choices))
+    model = loading.load(given.backbone, given.classes)
+    found = convert(model, choices, shape=given.shape)
+    print(json.dumps(_facts(found), indent=2) if given.json else found)  # noqa: T201
+    return 0
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no shape like 3x224x224")
+    channels, height, width = map(int, match.groups())
+    return channels, height, width
+
+
+def _choice(text: str) -> tuple[str, str]:
+    """Read ``layer3.*:igc`` or ``igc``."""
+    pattern, colon, label = text.rpartition(":")
+    return (pattern if colon else "*"), label
+
+
+def _facts(found: Conversion) -> dict[str, Any]:
+    return {
+        "macs": {"before": found.before.macs, "after": found.after.macs},
+        "params": {"before": found.before.params, "after": found.after.params},
+        "layers": [
+            {
+                "name": layer.site.name,
+                "was": str(layer.site),
+                "is": str(layer.conv) if layer.conv is not None else None,
+                "macs": {"before": layer.site.macs, "after": layer.macs},
+                "reason": layer.reason,
+            }
+            for layer in found.layers
+        ],
+    }

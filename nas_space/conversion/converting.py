@@ -1,0 +1,272 @@
+"""A module with some of its convolutions replaced, and what was replaced."""
+
+import copy
+import difflib
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.cli import short
+from nas_space.conversion.replacing import macs
+from nas_space.conversion.site import ConvSite
+from nas_space.conversion.spec import ConvSpec
+from nas_space.conversion.survey import ConversionError, answer, blank, survey
+from nas_space.convs import Conv, InvalidChoiceError
+from nas_space.costs.cost import Cost
+from nas_space.costs.counting import count
+from nas_space.weights import block_diagonal, initialise
+
+Choices = str | Conv | Mapping[str, str | Conv]
+"""One choice for all layers, or by name of the layer, in which * and ? stand for anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A convolution of the original, and what became of it.
+
+    Attributes:
+        site: where it is, and what it was.
+        conv: what it is now; None where it is as it was.
+        reason: why it is as it was; None where nobody asked for another, or it is replaced.
+        from_dense: whether its new weights come from the old ones, see `Conv.init_from_dense`.
+    """
+
+    site: ConvSite
+    conv: Conv | None = None
+    reason: str | None = None
+    from_dense: bool = False
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the layer for one image, now."""
+        if self.conv is None:
+            return self.site.macs
+        return macs(self.conv, self.site)
+
+    @property
+    def _params_saved(self) -> int:
+        if self.conv is None:
+            return 0
+        return self.site.weights - self.conv.params(self.site.c_in, self.site.c_out)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` made.
+
+    Attributes:
+        model: a module that takes what the original takes, and gives outputs of the same shapes.
+        layers: every `Conv2d` of the original, in the order in which it calls them.
+        before: cost of the original: parameters, and MACs for one image.
+    """
+
+    model: nn.Module
+    layers: tuple[Layer, ...]
+    before: Cost
+
+    @property
+    def replaced(self) -> tuple[Layer, ...]:
+        """The layers that are of another type now."""
+        return tuple(layer for layer in self.layers if layer.conv is not None)
+
+    @cached_property
+    def after(self) -> Cost:
+        """Cost of `model`, in closed form from that of the original."""
+        saved = sum(layer.site.macs - layer.macs for layer in self.layers)
+        params = sum(layer._params_saved for layer in self.layers)  # noqa: SLF001 - of this module
+        return Cost(self.before.params - params, self.before.macs - saved)
+
+    def __str__(self) -> str:
+        """A line for each layer, and the sums: what it was, what it is, why it stayed."""
+        rows = [("layer", "was", "MACs", "is", "MACs")]
+        rows += map(_row, self.layers)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if number in {2, 4} else cell.ljust(width)
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        before, after = self.before, self.after
+        share = after.macs / before.macs if before.macs else 1.0
+        lines.append(
+            f"{len(self.replaced)} of {len(self.layers)} convolutions replaced: "
+            f"{short(before.macs)} → {short(after.macs)} MACs an image ({share:.2f}), "
+            f"{short(before.params)} → {short(after.params)} parameters"
+        )
+        return "\n".join(lines)
+
+
+def convert(
+    model: nn.Module,
+    choices: Choices,
+    *,
+    shape: tuple[int, int, int] = (3, 224, 224),
+    init_from_dense: bool = False,
+    seed: int = 0,
+) -> Conversion:
+    """Replace convolutions of a module by others that take and give the same maps, and less work.
+
+    The module itself is not touched: what comes back holds a copy. A layer that cannot have the
+    choice, or would take no fewer MACs with it, stays as it is, weights included, and says why.
+
+    Args:
+        model: any module with `torch.nn.Conv2d` in it. It must do all its work on maps through
+            them: code that reads a convolution's weight finds none where it was replaced.
+        choices: what layers should be, spelt as `nas_space.conversion.spec.ConvSpec` reads them. Of
+            several patterns that match a layer's name, the first counts.
+        shape: channels, height and width of the images; MACs are for those.
+        init_from_dense: give new layers what `Conv.init_from_dense` makes of the old weights,
+            where the type can. Other weights are drawn as in `nas_space.spaces.building.build`.
+        seed: of those draws.
+
+    Raises:
+        ConversionError: it is no module, it has no convolutions, it fails for such images (before
+            or after), or a pattern matches no convolution.
+        InvalidChoiceError: a choice is misspelt.
+    """
+    specs = _read(choices)
+    if not isinstance(model, nn.Module):
+        raise ConversionError(f"a {type(model).__name__} is no torch.nn.Module")
+    made = copy.deepcopy(model)
+    images = blank(made, shape)
+    sites = survey(made, images)
+    _check_names(specs, sites)
+    # Counted of the copy, for a lazy layer has no weights before it has run.
+    before = count(made, shape)
+    expected = _shapes(answer(made, images))
+    generator = torch.Generator().manual_seed(seed)
+    layers = tuple(
+        _replace(made, site, specs, generator, init_from_dense=init_from_dense) for site in sites
+    )
+    if _shapes(answer(made, images)) != expected:
+        raise ConversionError(f"{type(model).__name__} gives outputs of other shapes, converted")
+    return Conversion(made, layers, before)
+
+
+def _read(choices: Choices) -> dict[str, ConvSpec]:
+    given = choices if isinstance(choices, Mapping) else {"*": choices}
+    return {
+        pattern: ConvSpec.of(choice) if isinstance(choice, Conv) else ConvSpec.read(choice)
+        for pattern, choice in given.items()
+    }
+
+
+def _check_names(specs: Mapping[str, ConvSpec], sites: tuple[ConvSite, ...]) -> None:
+    names = [site.name for site in sites]
+    for pattern in specs:
+        if not fnmatch.filter(names, pattern):
+            near = difflib.get_close_matches(pattern, names, n=1) or names[:1]
+            raise ConversionError(
+                f"no convolution's name is like {pattern!r}; there is, for example, {near[0]!r}"
+            )
+
+
+def _replace(
+    model: nn.Module,
+    site: ConvSite,
+    specs: Mapping[str, ConvSpec],
+    generator: torch.Generator,
+    *,
+    init_from_dense: bool,
+) -> Layer:
+    """Put another convolution in a place of a module, if one is wished and can be."""
+    matching = (spec for pattern, spec in specs.items() if fnmatch.fnmatch(site.name, pattern))
+    spec = next(matching, None)
+    if spec is None:
+        return Layer(site)
+    try:
+        conv = spec.choose(site)
+    except InvalidChoiceError as error:
+        return Layer(site, reason=str(error))
+    return Layer(
+        site, conv, from_dense=put(model, site, conv, generator, init_from_dense=init_from_dense)
+    )
+
+
+def put(
+    model: nn.Module,
+    site: ConvSite,
+    conv: Conv,
+    generator: torch.Generator,
+    *,
+    init_from_dense: bool,
+) -> bool:
+    """Replace a convolution of a module, in place.
+
+    Args:
+        model: whose.
+        site: where; without an obstacle.
+        conv: by what; it fits the widths.
+        generator: of new weights.
+        init_from_dense: whether to take over what the type can of the old ones.
+
+    Returns:
+        Whether the weights come from the old ones.
+    """
+    old = model.get_submodule(site.name)
+    assert isinstance(old, nn.Conv2d)  # noqa: S101 - as `survey` found it
+    new, from_dense = _made(conv, site, old, generator, init_from_dense=init_from_dense)
+    # It may be known by several names.
+    everything = list(model.named_modules(remove_duplicate=False))
+    for name in [name for name, part in everything if part is old]:
+        model.set_submodule(name, new)
+    return from_dense
+
+
+def _made(
+    conv: Conv, site: ConvSite, old: nn.Conv2d, generator: torch.Generator, *, init_from_dense: bool
+) -> tuple[nn.Module, bool]:
+    """The new convolution, and whether its weights come from the old one."""
+    with torch.random.fork_rng(devices=()):
+        module = conv.build(site.c_in, site.c_out, site.stride[0])
+    initialise(module, generator)
+    from_dense = False
+    if init_from_dense:
+        with torch.no_grad():
+            weight = old.weight.detach().float().cpu()
+            dense = block_diagonal(weight, old.groups, old.groups) if old.groups > 1 else weight
+            from_dense = conv.init_from_dense(module, dense)
+    new = module if old.bias is None else Biased(module, old.bias.detach().clone())
+    new.to(device=old.weight.device, dtype=old.weight.dtype)
+    new.train(old.training)
+    return new, from_dense
+
+
+class Biased(nn.Module):
+    """A convolution of ours, which has no bias, with the bias that the original had."""
+
+    def __init__(self, conv: nn.Module, bias: Tensor) -> None:
+        super().__init__()
+        self.conv = conv
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
+        y: Tensor = self.conv(x)
+        return y + self.bias.view(-1, 1, 1)
+
+
+def _shapes(output: object) -> object:
+    """The shapes of the tensors in a module's output, whatever holds them."""
+    if isinstance(output, Tensor):
+        return tuple(output.shape)
+    if isinstance(output, Mapping):
+        return {name: _shapes(part) for name, part in output.items()}
+    if isinstance(output, list | tuple):
+        return [_shapes(part) for part in output]
+    return type(output)
+
+
+def _row(layer: Layer) -> tuple[str, str, str, str, str]:
+    site = layer.site
+    is_now = str(layer.conv) if layer.conv is not None else f"as it was: {layer.reason}"
+    if layer.conv is None and layer.reason is None:
+        is_now = "as it was"
+    after = short(layer.macs) if layer.conv is not None else ""
+    return site.name, str(site), short(site.macs), is_now, after

@@ -1,0 +1,21 @@
+"""Other convolutions for the network you have: `convert` replaces those of any module.
+
+    from nas_space.convert import convert
+
+    converted = convert(torchvision.models.resnet50(), "octave(alpha=0.5)")
+    print(converted)  # which layers were replaced, which were not, and why
+    converted.model   # a module with the same inputs and outputs
+
+`python -m nas_space.convert` prints the same for a network by name.
+"""
+
+from nas_space.conversion.command import main
+from nas_space.conversion.converting import Choices, Conversion, Layer, convert
+from nas_space.conversion.site import ConvSite
+from nas_space.conversion.survey import ConversionError, survey
+
+__all__ = ["Choices", "ConvSite", "Conversion", "ConversionError", "Layer", "convert", "survey"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What networks cost: parameters, multiply-adds and activations, in closed form and counted."""

@@ -1,0 +1,145 @@
+"""`python -m nas_space.networks`: the papers' networks, their costs beside the printed ones."""
+
+import fnmatch
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_space.cli import Parser, console, run
+from nas_space.papers import Network, UnknownNetworkError, get, networks
+from nas_space.papers._exact import exact
+
+
+def main() -> int:
+    """List the networks, or the layers of one."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(
+        prog="python -m nas_space.networks",
+        description="The papers' networks, built from the operators that a search uses: their "
+        "parameters and MACs (multiply-adds for one input, the papers' FLOPs), what was published, "
+        "where, and whether the two agree. Names with other numbers work as well: igc-l8m4-d50.",
+    )
+    parser.add_argument(
+        "patterns",
+        nargs="*",
+        metavar="PATTERN",
+        help="only names like these: 'igc-*', '*resnet-50*', or names that are not listed",
+    )
+    parser.add_argument("--build", metavar="NAME", help="build that network and print its layers")
+    parser.add_argument("--json", action="store_true", help="JSON, for programs")
+    given = parser.parse_args()
+    if given.build is not None and given.patterns:
+        parser.error("--build takes one name, and no patterns")
+    if given.build is not None:
+        network = get(given.build)
+        _print_json(_layers(network)) if given.json else _draw_layers(network, console())
+        return 0
+    chosen = dict.fromkeys(_matching(given.patterns))
+    if given.json:
+        _print_json([_facts(network) for network in chosen])
+        return 0
+    # Line by line as they are counted: all of them take most of a minute.
+    for paper, family in itertools.groupby(chosen, key=lambda network: network.paper):
+        print(f"\n{paper}\n{_HEAD}")  # noqa: T201
+        for network in family:
+            print(*_lines(network), sep="\n", flush=True)  # noqa: T201
+    return 0
+
+
+def _matching(patterns: list[str]) -> Iterable[Network]:
+    if not patterns:
+        yield from networks().values()
+    for pattern in patterns:
+        names = fnmatch.filter(networks(), pattern.lower())
+        if not names and set(pattern) & set("*?["):
+            raise UnknownNetworkError(f"no network's name is like {pattern!r}")
+        yield from (networks()[name] for name in names) if names else (get(pattern),)
+
+
+_HEAD = f"{'network':34}{'parameters':>11}{'MACs':>16}  exact counts"
+
+
+def _lines(network: Network) -> Iterator[str]:
+    """A line for a network, and one for each published figure, in 80 columns if they can be."""
+    counts, known = network.counts(), exact().get(network.name)
+    equal = "–" if known is None else f"{_yes(known.equals(counts))} ({known.how})"
+    yield f"{network.name:34}{counts.params:>11,}{counts.macs:>16,}  {equal}"
+    for figure in network.figures():
+        figures = f"{figure.printed} {figure.counted.label}"
+        yield f"    printed {figures}: {_yes(figure.agrees(network))} ({figure.source})"
+        if figure.gap:
+            yield f"      ours {figure.counted.count(network):,}: {figure.gap}"
+
+
+def _yes(answer: bool) -> str:
+    return "yes" if answer else "no"
+
+
+def _facts(network: Network) -> dict[str, Any]:
+    counts, known = network.counts(), exact().get(network.name)
+    return {
+        "name": network.name,
+        "paper": network.paper,
+        "input": network.shape,
+        "params": counts.params,
+        "macs": counts.macs,
+        "exact": None
+        if known is None
+        else {
+            "params": known.params,
+            "macs": known.macs,
+            "agrees": known.equals(counts),
+            "how": known.how,
+            "source": known.source,
+        },
+        "published": [
+            {
+                "printed": figure.printed,
+                "counted": figure.counted.label,
+                "ours": figure.counted.count(network),
+                "agrees": figure.agrees(network),
+                "gap": figure.gap or None,
+                "source": figure.source,
+            }
+            for figure in network.figures()
+        ],
+    }
+
+
+def _layers(network: Network) -> dict[str, Any]:
+    return _facts(network) | {"layers": [asdict(layer) for layer in network.counts().layers]}
+
+
+def _draw_layers(network: Network, output: Console) -> None:
+    counts = network.counts()
+    size = "×".join(map(str, network.shape))
+    drawn = Table(title=f"{network.name}, for an input of {size}", title_justify="left")
+    for heading in ("layer", "kernel", "channels", "output", "parameters", "MACs"):
+        side = "left" if heading in {"layer", "kernel"} else "right"
+        drawn.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for layer in counts.layers:
+        drawn.add_row(
+            layer.name,
+            layer.what,
+            f"{layer.c_in} → {layer.c_out}",
+            "×".join(map(str, layer.size)),
+            f"{layer.params:,}",
+            f"{layer.macs:,}",
+        )
+    output.print(drawn)
+    output.print(
+        f"{counts.params:,} parameters ({counts.norm_params:,} of them in BN) and {counts.macs:,} "
+        f"MACs (multiply-adds, the papers' FLOPs) in {len(counts.layers)} layers\n{network.paper}"
+    )
+
+
+def _print_json(data: object) -> None:
+    print(json.dumps(data, indent=2))  # noqa: T201

@@ -1,0 +1,1 @@
+"""Networks of octave convolutions, on pairs of (high, low) frequency maps."""

@@ -1,0 +1,113 @@
+"""Networks that a user has: torchvision's classification models, and functions of the user's own.
+
+A name is one of torchvision's, like ``resnet18``, or ``module:function``, which is called without
+arguments and returns a `torch.nn.Module`.
+"""
+
+import difflib
+import importlib
+import warnings
+
+import torch
+from torch import nn
+
+from nas_space.spaces.architecture import InvalidArchitectureError
+
+
+class UnknownBackboneError(InvalidArchitectureError):
+    """A name that belongs to no model, or a function that gives none."""
+
+
+def load(
+    name: str, classes: int | None = None, *, pretrained: bool = False, seed: int = 0
+) -> nn.Module:
+    """The module of that name, with fresh weights or with those that the user's function gives it.
+
+    The global random state stays as it was.
+
+    Args:
+        name: see above.
+        classes: of torchvision's models, theirs by default; a function knows its own.
+        pretrained: whether torchvision's models get the weights that it recommends for them,
+            downloaded once; a classifier for other classes stays fresh.
+        seed: of fresh weights.
+
+    Raises:
+        UnknownBackboneError: there is no such model or function, it fails, or there are no weights.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        if ":" in name:
+            return _users(name)
+        model = _torchvisions(name, classes)
+    if pretrained:
+        _take_weights(model, name)
+    return model
+
+
+def names() -> list[str]:
+    """Torchvision's classification models."""
+    from torchvision import models  # noqa: PLC0415 - seconds
+
+    return models.list_models(module=models)  # type: ignore[no-any-return]
+
+
+def _torchvisions(name: str, classes: int | None) -> nn.Module:
+    from torchvision import models  # noqa: PLC0415 - seconds
+
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=3)
+        raise UnknownBackboneError(
+            f"no backbone is called {name!r}; "
+            + (f"did you mean {', '.join(near)}? " if near else "")
+            + "Torchvision's classification models are known by name, your own function as "
+            "module:function"
+        )
+    options = {} if classes is None else {"num_classes": classes}
+    with warnings.catch_warnings():
+        # Two models say that their drawing of weights takes long.
+        warnings.simplefilter("ignore", FutureWarning)
+        model: nn.Module = models.get_model(name, weights=None, **options)
+    return model
+
+
+def _take_weights(model: nn.Module, name: str) -> None:
+    from torchvision import models  # noqa: PLC0415 - seconds
+
+    weights = models.get_model_weights(name).DEFAULT
+    try:
+        theirs = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise UnknownBackboneError(
+            f"{name}: its weights cannot be had from {weights.url} ({_said(error)})"
+        ) from None
+    ours = model.state_dict()
+    fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}
+    model.load_state_dict(fitting, strict=False)
+
+
+def _users(name: str) -> nn.Module:
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is the user's
+        raise UnknownBackboneError(
+            f"{name}: {module} cannot be imported ({_said(error)})"
+        ) from None
+    if not callable(found):
+        what = "nothing" if found is None else "no function"
+        raise UnknownBackboneError(f"{name}: {function} is {what} in {module}")
+    try:
+        model = found()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
+        raise UnknownBackboneError(f"{name}: the function failed ({_said(error)})") from None
+    if not isinstance(model, nn.Module):
+        raise UnknownBackboneError(
+            f"{name}: the function gives a {type(model).__name__}, not a torch.nn.Module"
+        )
+    return model
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,0 +1,87 @@
+"""A look at a network that a user has: what of it can be chosen, and what it costs."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.bundle.traced import written
+from nas_space.conversion.replacing import options
+from nas_space.conversion.site import ConvSite
+from nas_space.conversion.survey import ConversionError, blank, survey
+from nas_space.costs.cost import Task
+from nas_space.costs.counting import count
+from nas_space.spaces.architecture import InvalidArchitectureError
+from nas_space.spaces.backbone.architecture import Backbone, BackboneArchitecture, kept
+from nas_space.spaces.backbone.loading import load
+from nas_space.spaces.space import UnknownSpaceError
+
+
+def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
+    """The backbone of that name, for such images.
+
+    Raises:
+        UnknownSpaceError: there is none, it cannot be for them, or it has nothing to choose.
+    """
+    try:
+        model = load(name, task.classes, pretrained=pretrained)
+        sites = replaceable(model, task)
+    except (ConversionError, InvalidArchitectureError) as error:
+        raise UnknownSpaceError(f"backbone {error}") from None
+    if not sites:
+        raise UnknownSpaceError(
+            f"backbone {name} has no convolution that can be replaced: "
+            f"`python -m nas_space.convert {name} octave` says why"
+        )
+    _check_logits(name, model, task)
+    _check_names(name, model)
+    shape = (task.channels, *task.size)
+    cost = count(model, shape)
+    found = Backbone(name, pretrained, task, sites, cost.params, cost.macs)
+    try:
+        # What could not be exported must not be searched first.
+        written(BackboneArchitecture(found, tuple(map(kept, sites))), shape, task.classes)
+    except InvalidArchitectureError as error:
+        raise UnknownSpaceError(f"backbone {error}") from None
+    return found
+
+
+def replaceable(model: nn.Module, task: Task) -> tuple[ConvSite, ...]:
+    """The convolutions of a module that offer a choice, in the order in which it calls them.
+
+    One that the module calls several times is none of them.
+
+    Raises:
+        ConversionError: it fails for such images, or has no convolutions.
+    """
+    found = survey(model, blank(model, (task.channels, *task.size)))
+    return tuple(site for site in found if len(site.sizes) == 1 and options(site))
+
+
+def _check_names(name: str, model: nn.Module) -> None:
+    """Weights are kept by name, each once."""
+    seen: dict[int, str] = {}
+    for key, tensor in model.state_dict().items():
+        other = seen.setdefault(tensor.data_ptr(), key)
+        if other != key and tensor.numel():
+            raise UnknownSpaceError(
+                f"backbone {name} has the same weights as {other} and as {key}: give each its own"
+            )
+
+
+def _check_logits(name: str, model: nn.Module, task: Task) -> None:
+    """A network is trained by its logits: see whether it gives them, in training, too."""
+    double = copy.deepcopy(model).train()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
+            logits = double(blank(double, (task.channels, *task.size), 2))
+    except Exception as error:  # noqa: BLE001 - the module is the user's
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UnknownSpaceError(f"backbone {name} cannot be trained: {reason}") from None
+    if not isinstance(logits, Tensor) or logits.shape != (2, task.classes):
+        shape = "×".join(map(str, logits.shape)) if isinstance(logits, Tensor) else ""
+        what = f"a tensor of {shape}" if shape else f"a {type(logits).__name__}"
+        raise UnknownSpaceError(
+            f"backbone {name} gives {what} for two images in training, not logits of "
+            f"2×{task.classes}"
+        )

@@ -1,0 +1,59 @@
+"""An architecture as numbers, for models that learn how accurate networks are.
+
+Networks of one space get vectors of one length: the logarithms of what the whole network and each
+of its sections (stages, in residual networks) cost, widths, depths, and how much of each section is
+of each type.
+"""
+
+import math
+from collections.abc import Sequence
+
+from nas_space.costs.cost import Cost, Task
+from nas_space.costs.pricing import price
+from nas_space.spaces.architecture import Architecture
+
+_KERNEL = 9
+"""Weights of a dense 3×3 kernel a pair of channels."""
+_BLOCK = 2
+"""Layers of a block, the unit of depth."""
+
+
+def describe(
+    architecture: Architecture, task: Task, cost: Cost, kinds: Sequence[str]
+) -> list[float]:
+    """The features of a network.
+
+    Args:
+        architecture: of any space.
+        task: what it is for.
+        cost: its, as `nas_space.costs.cost.predict` gives it.
+        kinds: types of convolution to tell apart, as `nas_space.convs.kinds` names them.
+
+    Returns:
+        2 + (5 + kinds) × sections + kinds numbers: log MACs and log parameters; for each section
+        log width, depth, log MACs, log parameters and mean log density (weights over those of a
+        dense 3×3 kernel), and the share of its layers of each type; the same shares of all layers.
+    """
+    sizes = {layer.name: size for layer, size in architecture.sizes(task.size)}
+    found = [math.log(cost.macs), math.log(cost.params)]
+    counts = dict.fromkeys(kinds, 0)
+    total = 0
+    for layers in architecture.sections():
+        macs = params = density = 0.0
+        here = dict.fromkeys(kinds, 0)
+        for layer in layers:
+            c_in = layer.c_in or 1
+            priced = price(layer.conv, c_in, layer.c_out, sizes[layer.name], layer.stride)
+            macs += priced.macs
+            params += priced.params
+            density += math.log(priced.params / (_KERNEL * c_in * layer.c_out))
+            if layer.conv.kind in here:
+                here[layer.conv.kind] += 1
+        total += len(layers)
+        width, blocks = layers[-1].c_out, len(layers) / _BLOCK
+        found += [math.log(width), blocks, math.log(macs), math.log(params)]
+        found.append(density / len(layers))
+        found += [here[kind] / len(layers) for kind in kinds]
+        for kind in kinds:
+            counts[kind] += here[kind]
+    return found + [counts[kind] / total for kind in kinds]

@@ -1,0 +1,82 @@
+"""The search spaces by name."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nas_space.convs import TYPES, kinds
+from nas_space.costs.cost import Task
+from nas_space.registry import Entry, Registry, given
+from nas_space.spaces.backbone.space import BackboneSpace
+from nas_space.spaces.residual.space import ResidualSpace
+from nas_space.spaces.space import Space, UnknownSpaceError
+
+BACKBONE = "backbone"
+"""What the names of spaces over a backbone begin with."""
+
+
+def _residual() -> Iterator[Entry[ResidualSpace]]:
+    every = tuple(kinds())
+    yield given("mixed", ResidualSpace("mixed", every), __name__)
+    for kind in every:
+        yield given(kind, ResidualSpace(kind, (kind,)), TYPES.source(kind))
+
+
+SPACES: Registry[ResidualSpace] = Registry(
+    "space",
+    UnknownSpaceError,
+    refusal="unknown space {name}; known spaces: {names}, and "
+    f"{BACKBONE}:NAME for a network that you have",
+    found=_residual,
+)
+"""The spaces of residual networks by name."""
+
+
+def spaces() -> dict[str, ResidualSpace]:
+    """Every space by name: ``mixed``, and one for each type of convolution alone."""
+    return SPACES.all()
+
+
+def get(name: str) -> ResidualSpace:
+    """The space of residual networks of that name.
+
+    Raises:
+        UnknownSpaceError: there is none.
+    """
+    return SPACES.get(name)
+
+
+def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
+    """The space of a name as users type it, for such images: `get`, or ``backbone:NAME``.
+
+    Args:
+        name: of a space, or ``backbone:`` and what `nas_space.spaces.backbone.loading` reads.
+        task: what networks are for.
+        pretrained: whether a backbone brings its weights.
+
+    Raises:
+        UnknownSpaceError: there is none, or the backbone cannot be for such images.
+    """
+    prefix, colon, backbone = name.partition(":")
+    if not colon or prefix != BACKBONE:
+        if pretrained:
+            raise UnknownSpaceError(f"--init pretrained is for backbones, not for {name!r}")
+        return get(name)
+    from nas_space.spaces.backbone.surveying import look_up  # noqa: PLC0415 - torch takes seconds
+
+    return BackboneSpace(name, look_up(backbone, task, pretrained=pretrained))
+
+
+def check(name: str) -> None:
+    """Raise UnknownSpaceError if a name can be none of a space, whatever the images are."""
+    prefix, colon, _ = name.partition(":")
+    if not colon or prefix != BACKBONE:
+        get(name)
+
+
+def recorded(data: Mapping[str, Any]) -> Space:
+    """The space that a study says it is of, as `Space.to_json` wrote it.
+
+    Raises:
+        UnknownSpaceError: this version does not have it.
+    """
+    return BackboneSpace.from_json(data) if BACKBONE in data else get(data["name"])

@@ -1,0 +1,93 @@
+"""The contract of a search space: which architectures may be proposed, as lists of labels."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from nas_space.convs import Conv
+from nas_space.convs.base import Size
+from nas_space.costs.cost import Task
+from nas_space.errors import ConvnasError
+from nas_space.spaces.architecture import Architecture
+
+Measure = Literal["macs", "params", "activation_memory"]
+
+LayerCost = Callable[[Conv, int, int, Size, int], float]
+"""What a choice costs in a layer of c_in, c_out, size of the input map, and stride."""
+
+Labels = Mapping[str, str]
+"""A label for each parameter of a space."""
+
+
+class UnknownSpaceError(ConvnasError):
+    """A name that belongs to no space, or a space that cannot be for such images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One choice that a sampler makes, always present: a name and a finite list of labels."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+class Space(ABC):
+    """A finite set of architectures; a subclass is a frozen dataclass, for one skeleton.
+
+    A layer has a type (its name) and a level (``.setting``), which picks among the settings of
+    that type that fit the layer, from dense to sparse. Type and setting are separate parameters
+    because samplers learn faster so (measured: docs/log.md).
+
+    Attributes:
+        name: as users type it.
+        kinds: the types of convolution that a layer may have.
+        measures: what its networks' costs say, in closed form.
+    """
+
+    __slots__ = ()
+    measures: ClassVar[tuple[Measure, ...]]
+
+    name: str
+    kinds: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a sampler chooses; parameters with a single label are left out."""
+
+    @abstractmethod
+    def decode(self, labels: Labels) -> Architecture:
+        """The architecture that these labels mean; absent ones mean their first label."""
+
+    @abstractmethod
+    def encode(self, architecture: Architecture) -> dict[str, str] | None:
+        """Labels that `decode` reads as this architecture; None if the space does not hold it.
+
+        Labels without effect are drawn at random, seeded by the architecture's key, so that a
+        sampler that learns from them sees no pattern there.
+        """
+
+    @abstractmethod
+    def uniform(self) -> Iterator[Architecture]:
+        """Networks of one type everywhere, to begin with; the first few are spread out."""
+
+    @abstractmethod
+    def catalogue(self) -> dict[str, tuple[str, ...]]:
+        """Every label that each dimension and each layer's convolution may take."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """How many different architectures the space holds."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """What a study keeps of it, of plain dicts, lists, numbers and strings."""
+
+    @abstractmethod
+    def smallest(self, task: Task, measure: Measure = "macs") -> Architecture:
+        """The architecture that has least of one of `measures`, exactly."""
+
+    @abstractmethod
+    def largest(self, task: Task, measure: Measure = "macs") -> Architecture:
+        """The architecture that has most of one of `measures`, exactly."""

@@ -1,0 +1,82 @@
+"""Networks: built from an architecture, costing what the closed form says."""
+
+import random
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas_space.convs import InvalidChoiceError
+from nas_space.costs.cost import Cost, Task, predict
+from nas_space.costs.counting import count
+from nas_space.spaces import get, spaces
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.skeletons import read_architecture
+
+
+def example(space: str, seed: int = 0) -> Architecture:
+    chance = random.Random(seed)
+    return get(space).decode({p.name: chance.choice(p.labels) for p in get(space).parameters})
+
+
+@pytest.mark.parametrize("space", spaces())
+@pytest.mark.parametrize("size", [(8, 8), (15, 9)], ids=str)
+def test_predicted_cost_is_what_thop_and_torch_count(space: str, size: tuple[int, int]) -> None:
+    architecture = example(space)
+    network = build(architecture, 3, 10)
+    cost = predict(architecture, Task(3, size, 10))
+    assert count(network, (3, *size)) == cost
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.randn(1, 3, *size))
+    assert counter.get_total_flops() == 2 * cost.macs
+
+
+def test_a_resnet_20_costs_what_is_known_of_it() -> None:
+    # RegConv-W16 with identity shortcuts and dense projections, depth 20: the IGC authors' code.
+    stage = {"blocks": [["regular", "regular"]] * 3}
+    stages = [{"width": width, **stage} for width in (16, 32, 64)]
+    data = {"format": 1, "skeleton": "residual", "stem": "regular", "stages": stages}
+    cost = predict(read_architecture(data), Task(3, (32, 32), 10))
+    assert cost == Cost(params=272_474, macs=40_813_184)
+
+
+def test_counting_leaves_the_module_as_it_was() -> None:
+    network = build(example("mixed"), 3, 10)
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    count(network, (3, 8, 8))
+    after = network.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(module.training for module in network.modules())
+    assert not any(m._forward_hooks or hasattr(m, "total_ops") for m in network.modules())
+
+
+def test_building_is_deterministic_and_leaves_the_global_random_state_alone() -> None:
+    state = torch.random.get_rng_state()
+    first, second, other = (build(example("mixed"), 3, 10, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    pairs = [(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert any(
+        not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 5), (7, 7), (32, 32)], ids=str)
+def test_it_takes_images_of_any_size(size: tuple[int, int]) -> None:
+    network = build(example("mixed"), 1, 4).eval()
+    assert network(torch.randn(2, 1, *size)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(("channels", "classes"), [(0, 10), (3, 0)])
+def test_an_impossible_task_is_refused(channels: int, classes: int) -> None:
+    with pytest.raises(InvalidChoiceError, match="cannot build for"):
+        build(example("mixed"), channels, classes)
+
+
+def test_a_stem_that_cannot_take_the_image_is_refused() -> None:
+    data = {**example("regular").to_json(), "stem": "deep_roots(groups=2)"}
+    with pytest.raises(InvalidChoiceError, match="2 groups do not divide 3 channels"):
+        build(read_architecture(data), 3, 10)

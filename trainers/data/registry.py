@@ -1,0 +1,89 @@
+"""The data sets that come by name, and folders of a user's own images."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from nas_space.registry import Entry, Registry, given
+from trainers.data import digits, downloads, folders
+from trainers.data.splits import Dataset, DatasetError
+
+__all__ = ["DATASETS", "DatasetError", "Loader", "load", "names"]
+
+_DOWNLOADS = Path("~/.cache/convnas")
+
+
+class Loader(Protocol):
+    """Reads one data set."""
+
+    def __call__(self, subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:
+        """The data set; see `load` for the arguments."""
+
+
+def _digits(subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:  # noqa: ARG001
+    return digits.load(subset)
+
+
+def _ours() -> Iterator[Entry[Loader]]:
+    yield given(digits.NAME, _digits, digits.__name__)
+    for name in downloads.SOURCES:
+        yield given(name, partial(downloads.load, name), downloads.__name__)
+
+
+DATASETS: Registry[Loader] = Registry(
+    "data set",
+    DatasetError,
+    refusal="no data set {name}: give {names}, or the path of a folder of images",
+    found=_ours,
+)
+"""What reads the data sets that come by name."""
+
+
+def names() -> tuple[str, ...]:
+    """The data sets that can be asked for by name."""
+    return tuple(DATASETS)
+
+
+def load(
+    name: str,
+    *,
+    image_size: int | None = None,
+    subset: int | None = None,
+    data_dir: Path | None = None,
+    kept: Path | None = None,
+    flip: bool = True,
+) -> Dataset:
+    """Read a data set by name, or a folder of images by its path, decoded into memory.
+
+    Args:
+        name: one of `names`, or the path of a folder with a sub-folder of images for each class
+            (or with train, val and test folders that have these).
+        image_size: resize the images of a folder to this many pixels square.
+        subset: see `trainers.data.splits.make_dataset`.
+        flip: False forbids mirror images, as of letters or signs, in training.
+        data_dir: where downloads are kept; by default ``~/.cache/convnas``.
+        kept: where a download may be found already; nothing is ever written there.
+
+    Raises:
+        DatasetError: it cannot be had; the message says why and what to do.
+    """
+    dataset = _load(name, image_size, subset, data_dir, kept)
+    search = replace(dataset.search, flip=dataset.search.flip and flip)
+    return replace(dataset, search=search)
+
+
+def _load(
+    name: str,
+    image_size: int | None,
+    subset: int | None,
+    data_dir: Path | None,
+    kept: Path | None,
+) -> Dataset:
+    if name not in DATASETS and name and Path(name).is_dir():
+        return folders.load(Path(name), image_size, subset)
+    read = DATASETS.get(name)
+    if image_size is not None:
+        raise DatasetError(f"--image-size resizes folders of images; {name} has a fixed size")
+    return read(subset, data_dir or _DOWNLOADS, kept)
