@@ -1,14 +1,13 @@
 """The text of `model.py`: an architecture as a module of plain torch, to read and to run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from nas_space.bundle import residual, traced
+from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.written import Written
+from nas_space.registry import Registry, imported
 from nas_space.spaces.architecture import Architecture
-from nas_space.spaces.backbone.architecture import BackboneArchitecture
-from nas_space.spaces.residual import ResidualArchitecture
 
 _TEMPLATE = '''\
 """A convolutional network for {classes} classes, written out: needs torch and nothing else.
@@ -85,10 +84,21 @@ def read_image(path: str | Path) -> Tensor:
 _IMPORTS = {"import json", "import math", "from pathlib import Path"}
 """Lines that the template has."""
 
-_WRITERS: Mapping[type[Architecture], Callable[[Any, tuple[int, int, int], int], Written]] = {
-    ResidualArchitecture: residual.written,
-    BackboneArchitecture: traced.written,
+Writer = Callable[[Any, tuple[int, int, int], int], Written]
+"""It is given an architecture of its skeleton, the image's shape, and the number of classes."""
+
+_OURS = {
+    "residual": "nas_space.bundle.residual:written",
+    "backbone": "nas_space.bundle.traced:written",
 }
+
+WRITERS: Registry[Writer] = Registry(
+    "writer",
+    BundleError,
+    refusal="nothing writes networks of the skeleton {name}; known skeletons: {names}",
+    found=lambda: (imported(name, path) for name, path in _OURS.items()),
+)
+"""What writes a network as Python text, by `Architecture.skeleton`."""
 
 
 def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
@@ -101,7 +111,7 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         InvalidArchitectureError: a backbone cannot be.
     """
     channels, height, width = preprocessing.shape
-    write = _WRITERS[type(architecture)]
+    write = WRITERS.get(architecture.skeleton)
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
     imports, definitions = found.definitions()
     return _TEMPLATE.format(

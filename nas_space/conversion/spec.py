@@ -14,7 +14,7 @@ from nas_space.convs.base import split_label
 class ConvSpec:
     """A type and some of its settings, e.g. ``octave(alpha=0.5)``, ``igc(M=2)``, ``igc``.
 
-    Settings that the wish leaves open follow from the layer's widths: of those that a search may
+    Settings that it leaves open follow from the layer's widths: of those that a search may
     try there, the middle one, from dense to sparse. The kernel is the layer's.
 
     Attributes:
@@ -27,7 +27,7 @@ class ConvSpec:
 
     @classmethod
     def read(cls, label: str) -> Self:
-        """Read a wish.
+        """Read a spec.
 
         Raises:
             InvalidChoiceError: the type is unknown, or a setting is unknown or no number.
@@ -41,7 +41,7 @@ class ConvSpec:
 
     @classmethod
     def of(cls, conv: Conv) -> Self:
-        """The wish for a choice with all of its settings, but for its kernel."""
+        """The spec of a choice with all of its settings, but for its kernel."""
         values = {field.name: getattr(conv, field.name) for field in fields(conv)}
         values.pop("kernel")
         return cls(type(conv), values)

@@ -1,9 +1,11 @@
 """Keeps what was measured, so that a device is measured once."""
 
+import ast
 import hashlib
 import importlib.metadata
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import nas_space
@@ -23,11 +25,38 @@ def fingerprint() -> str:
     return "; ".join([processor(), f"{cores} cores", *threads, f"torch {torch}", _definitions()])
 
 
+_TIMED = ("convs", "layers", "inference", "spaces/residual/network.py", "weights.py")
+"""What of `nas_space` decides which operations are timed."""
+
+
 def _definitions() -> str:
-    """A hash of the code that makes networks."""
+    """A hash of the code that makes networks; comments and docstrings do not change it."""
     folder = Path(nas_space.__file__).parent
-    text = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
-    return f"networks {hashlib.sha256(text).hexdigest()[:12]}"
+    files = [found for part in _TIMED for found in _python_files(folder / part)]
+    texts = (_without_prose(path.read_text(encoding="utf-8")) for path in sorted(files))
+    return f"networks {hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:12]}"
+
+
+def _python_files(path: Path) -> Iterable[Path]:
+    return path.rglob("*.py") if path.is_dir() else [path]
+
+
+def _without_prose(text: str) -> str:
+    """A Python file's syntax, without comments and docstrings."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_prose(part)]
+    return ast.dump(tree)
+
+
+def _is_prose(part: ast.stmt) -> bool:
+    """Whether a statement is a text that nothing uses."""
+    return (
+        isinstance(part, ast.Expr)
+        and isinstance(part.value, ast.Constant)
+        and isinstance(part.value.value, str)
+    )
 
 
 def place(folder: Path, *what: object) -> Path:

@@ -4,9 +4,9 @@ Optuna's samplers learn both objectives from trials, but MACs and parameters of 
 closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
 costs (`nas_space.spaces.features`), and candidates are ranked by how much hypervolume they are
 expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known).
-Candidates are mutants and crossings of the best networks, as in regularised evolution (Real et al., arXiv
-1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first proposals are
-known good: uniform networks of every type at several widths.
+Candidates are mutants and crossings of the best networks, as in regularised evolution (Real et
+al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first
+proposals are known good: uniform networks of every type at several widths.
 
 What counts as found is the model's mean at the networks that were trained, not the accuracy that
 was measured: one seed's luck would hide better candidates.

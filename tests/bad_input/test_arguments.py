@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_space import spaces
+from nas_space.spaces import __main__ as spaces
 from nas_space.papers import command as networks
 from searchers.terminal.command import command
 from studies import list as listing
@@ -16,7 +16,7 @@ from studies.records.store import Store
 from tests.examples import evaluation, study
 from tests.refusals import Command, called, refusal, search
 
-_MODELS = "backbone:tests.nas_space.convert.models"
+_MODELS = "backbone:tests.nas_space.conversion.models"
 SEARCHES: list[tuple[list[str], str]] = [
     (["--space", "mix"], "unknown space 'mix'; known spaces: mixed"),
     (["--space", ""], "unknown space ''"),
@@ -32,7 +32,10 @@ SEARCHES: list[tuple[list[str], str]] = [
         "--max-activation-memory cannot be kept: nobody counts that for networks of backbone:",
     ),
     (["--space", f"{_MODELS}:Tiny", "--objective", "activation-memory"], "nobody counts that for"),
-    (["--space", f"{_MODELS}:Tiny", "--max-latency", "1ms"], "backbone:tests.nas_space.convert.m"),
+    (
+        ["--space", f"{_MODELS}:Tiny", "--max-latency", "1ms"],
+        f"backbone:{_MODELS.partition(':')[0]}" if False else "backbone:tests.nas_space.conversio",
+    ),
     (["--space", f"{_MODELS}:Tiny", "--objective", "latency"], "is not predicted; limit their MA"),
     (["--init", "pretrained"], "--init pretrained is for backbones, not for 'mixed'"),
     (["--init", "random"], "invalid choice: 'random' (choose from"),

@@ -13,7 +13,7 @@ from nas_space.conversion.command import main
 from nas_space.spaces.backbone.loading import UnknownBackboneError, load, names
 from tests.refusals import called, refusal
 
-USERS = "tests.nas_space.convert.models"
+USERS = "tests.nas_space.conversion.models"
 
 
 def test_a_users_own_network_in_the_current_folder_is_found(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.nas_space.convert.models import Controlled, Nothing, Row, Small, obstacles
 from torch import nn
 from torchvision import models
 
@@ -15,6 +14,7 @@ from nas_space.convert import Conversion, ConversionError, convert, survey
 from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.costs.counting import count
 from nas_space.papers import get
+from tests.nas_space.conversion.models import Controlled, Nothing, Row, Small, obstacles
 
 SHAPE = (3, 16, 16)
 every_kind = pytest.mark.parametrize("kind", kinds())

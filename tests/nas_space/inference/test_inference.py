@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nas_space.grouped import GroupConv2d
 from nas_space.norm import NormAct
-from tests.nas_space.convert.models import Controlled, Small
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -22,6 +21,7 @@ from nas_space.spaces import get as space
 from nas_space.spaces import spaces
 from nas_space.spaces.building import build
 from nas_space.spaces.residual import ResidualArchitecture
+from tests.nas_space.conversion.models import Controlled, Small
 
 NAMED = [
     "igc-l4m8-d20-ident",

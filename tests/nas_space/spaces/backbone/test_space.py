@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.nas_space.convert.models import Tiny
 
 from nas_space.convs import parse
 from nas_space.costs.cost import Task, predict
@@ -22,8 +21,9 @@ from nas_space.spaces.building import build
 from nas_space.spaces.features import describe
 from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces.space import Measure, UnknownSpaceError
+from tests.nas_space.conversion.models import Tiny
 
-USERS = "backbone:tests.nas_space.convert.models"
+USERS = "backbone:tests.nas_space.conversion.models"
 DIGITS = Task(1, (8, 8), 10)
 
 

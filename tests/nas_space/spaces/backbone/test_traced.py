@@ -15,7 +15,7 @@ from nas_space.spaces import find
 from nas_space.spaces.backbone.space import BackboneSpace
 from nas_space.spaces.building import build
 
-MODELS = "tests.nas_space.convert.models"
+MODELS = "tests.nas_space.conversion.models"
 
 
 def drawn(space: BackboneSpace, seed: int) -> dict[str, str]:
