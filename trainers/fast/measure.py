@@ -26,8 +26,8 @@ from trainers.fast.kernels.convolution import Shape
 from trainers.heap import kept_heap
 
 _WIDTHS = (8, 16, 32, 64, 128, 256)
-_SIDES = (1, 2, 4, 7, 8, 16, 32)
-_IMAGES = (16, 64, 128)
+_SIDES = (1, 2, 4, 8, 16, 32)
+_IMAGES = (16, 128)
 _GROUP_WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 _MOST_NUMBERS = 2**22
 """Numbers of a batch's maps: larger ones take long, and who has them is near this."""
