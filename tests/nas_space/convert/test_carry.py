@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from nas_space.convs import Conv, kinds, parse
 from nas_space.convs.octave import Octave
-from nas_space.lowrank import factors
+from nas_space.weights import factors
 
 CARRYING = [
     ("regular", 8, 12),
