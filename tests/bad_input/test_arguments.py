@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_space.spaces import __main__ as spaces
 from nas_space.papers import command as networks
+from nas_space.spaces import __main__ as spaces
 from searchers.terminal.command import command
 from studies import list as listing
 from studies.export import command as export

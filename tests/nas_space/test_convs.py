@@ -14,6 +14,7 @@ from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
 from nas_space.costs.counting import count
+from nas_space.layers.source import Definitions, definitions
 from nas_space.layers.spelling import spelled
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
@@ -122,9 +123,12 @@ def test_its_text_makes_the_same_module_of_plain_torch(
 
 def written(conv: Conv, c_in: int, c_out: int, stride: int, path: Path) -> nn.Module:
     """The module that a choice's text makes, where nothing of ours is imported."""
+    layer = conv.layer()
+    needed = definitions(layer) if layer is not None else Definitions((), {})
     path.write_text(
         "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n"
-        f"{conv.plain}\nmodule = {conv.expression(c_in, c_out, stride)}\n"
+        + "\n".join([*needed.imports, *needed.parts.values()])
+        + f"\nmodule = {conv.expression(c_in, c_out, stride)}\n"
     )
     assert "nas_space" not in path.read_text()
     spec = importlib.util.spec_from_file_location("plain", path)

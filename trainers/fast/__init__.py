@@ -6,6 +6,7 @@ compute them (`trainers.fast.kernels`), each where a measured table says that it
 (`trainers.fast.table`). All else stays torch's.
 """
 
+import types
 from collections.abc import Callable
 from typing import TypeGuard
 
@@ -30,7 +31,7 @@ def for_training(module: nn.Module) -> nn.Module:
     The twin has the same parameters and buffers, not copies of them: a step of the twin trains the
     module. Its forward gives the module's outputs and gradients, up to rounding, and in eval mode
     it is the module's own. Use the module itself for all but training steps. What a module keeps
-    in plain Python attributes is not shared.
+    in plain Python attributes is not shared. A hook that is registered later may not be called.
 
     Where nothing can be gained the module itself is returned: on a GPU, with several threads, or
     without layers that the pass knows.
@@ -47,7 +48,7 @@ def for_training(module: nn.Module) -> nn.Module:
     for part, forward in found:
         vars(part)["forward"] = forward
     for part in twin.modules():
-        if isinstance(part, OctConv2d):
+        if isinstance(part, OctConv2d) and type(part).halve is OctConv2d.halve:
             vars(part)["halve"] = halved
     return twin if found else module
 
@@ -58,6 +59,9 @@ def _twin(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
         return done.get(module, module)
     twin = done[module] = object.__new__(type(module))
     vars(twin).update(vars(module))
+    own = vars(twin).get("forward")
+    if isinstance(own, types.MethodType) and own.__self__ is module:
+        vars(twin)["forward"] = types.MethodType(own.__func__, twin)
     children = module._modules.items()  # noqa: SLF001 - the tree itself
     vars(twin)["_modules"] = {
         name: None if child is None else _twin(child, done) for name, child in children

@@ -46,8 +46,8 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1, groups: int = 1) -> Ten
     half = x.dtype is torch.bfloat16
     if (
         x.dim() != 4  # noqa: PLR2004 - (N, C, H, W)
-        or not (half or x.dtype is torch.float32)
-        or half is not torch.is_autocast_enabled("cpu")
+        or not x.numel()
+        or not in_usual_precision(x)
         or weight.dtype is not torch.float32
         or not (x.is_cpu and weight.is_cpu)
         or not x.is_contiguous(memory_format=torch.channels_last)
@@ -58,6 +58,14 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1, groups: int = 1) -> Ten
     c_out, _, kernel, _ = weight.shape
     shape = Shape(images, c_in, c_out, groups, height, width, kernel, stride, half)
     return fastest(shape).compute(x, weight, shape)
+
+
+def in_usual_precision(x: Tensor) -> bool:
+    """Whether a map is float32, or bfloat16 in mixed precision of that type."""
+    mixed = torch.is_autocast_enabled("cpu")
+    if x.dtype is torch.bfloat16:
+        return mixed and torch.get_autocast_dtype("cpu") is torch.bfloat16
+    return x.dtype is torch.float32 and not mixed
 
 
 @cache
@@ -131,9 +139,9 @@ def _in_fewer_groups(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
 
 
 def _in_fp32(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
-    """In float32: torch's gradients of depthwise convolutions in bfloat16 are a slow loop."""
+    """In float32, by what is the fastest there: small maps have kernels in float32 alone."""
     with torch.autocast("cpu", enabled=False):
-        return _by_torch(x.float(), weight, shape).to(x.dtype)
+        return convolve(x.float(), weight, shape.stride, shape.groups).to(x.dtype)
 
 
 TORCH = Algorithm("torch", lambda _: True, _by_torch)
@@ -142,6 +150,6 @@ ALGORITHMS = (
     *map(_by_kernel, (direct.KERNEL, winograd.KERNEL, grouped.KERNEL, depthwise.KERNEL)),
     Algorithm("seen", lambda shape: shape.kernel == 1 and shape.stride > 1, _of_seen_pixels),
     Algorithm("together", lambda shape: 1 < _together(shape) < shape.groups, _in_fewer_groups),
-    Algorithm("fp32", lambda shape: shape.half and shape.groups == shape.c_in, _in_fp32),
+    Algorithm("fp32", lambda shape: shape.half, _in_fp32),
 )
 """All there are; a new one is one line here, and a run of `trainers.fast.measure`."""

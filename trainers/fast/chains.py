@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.fast import table
-from trainers.fast.algorithms import convolve
+from trainers.fast.algorithms import convolve, in_usual_precision
 from trainers.fast.kernels import mixing
 from trainers.fast.watching import is_free
 
@@ -63,7 +63,7 @@ class Chain:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, by the fastest algorithm that serves."""
-        if not (x.is_cpu and x.dim() == 4 and x.dtype in {torch.float32, torch.bfloat16}):  # noqa: PLR2004
+        if not (x.is_cpu and x.dim() == 4 and x.numel() and in_usual_precision(x)):  # noqa: PLR2004
             return self._in_parts(x)
         shape = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3], x.dtype is torch.bfloat16)
         name = _fastest(self.inner, self.digits, self._shuffles, *shape)

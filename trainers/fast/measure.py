@@ -10,7 +10,6 @@ import argparse
 import csv
 import itertools
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -70,12 +69,9 @@ def _grouped() -> Iterator[tuple[int, int, int, int, int]]:
 
 def rows(rounds: int, *, half: bool) -> Iterator[tuple[str, tuple[int, ...], dict[str, float]]]:
     """Every operation and size with the microseconds of each algorithm; convolutions first."""
-    seen = set[tuple[str, tuple[int, ...]]]()
-    for shape in convolutions(half=half):
-        operation, size = table.conv_operation(shape)
-        if (operation, size) not in seen:
-            seen.add((operation, size))
-            yield operation, size, _of_convolution(shape, rounds)
+    shapes = {table.conv_operation(shape): shape for shape in convolutions(half=half)}
+    for (operation, size), shape in sorted(shapes.items()):
+        yield operation, size, _of_convolution(shape, rounds)
 
 
 def chain_rows(
@@ -118,7 +114,7 @@ def _maps(size: tuple[int, ...], *, half: bool) -> Tensor:
 def _times(
     timed: Timed, x: Tensor, weights: Sequence[Tensor], rounds: int, *, half: bool
 ) -> dict[str, float]:
-    """The median microseconds of each, in turns."""
+    """The least microseconds of each, in turns: what other processes disturbed least."""
     found: dict[str, list[float]] = {name: [] for name in timed}
     for name, compute in timed.items():
         _step(compute, x, weights, half=half)  # compiles, and warms up
@@ -128,7 +124,7 @@ def _times(
         for name, compute in timed.items():
             if found[name][0] < _HOPELESS * best:
                 found[name].append(_step(compute, x, weights, half=half))
-    return {name: statistics.median(times) for name, times in found.items()}
+    return {name: min(times) for name, times in found.items()}
 
 
 def _step(

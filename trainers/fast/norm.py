@@ -35,10 +35,7 @@ class NormAct:
             and module.momentum is not None
             and module.track_running_stats
             and kernels() is not None
-            and all(
-                isinstance(part, Tensor) and part.dtype is torch.float32 and part.is_contiguous()
-                for part in (module.weight, module.bias, module.running_mean, module.running_var)
-            )
+            and _has_parts(module)
         )
 
     def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
@@ -49,9 +46,12 @@ class NormAct:
         """
         norm = self._norm
         mean, var, batches = norm.running_mean, norm.running_var, norm.num_batches_tracked
-        if not (norm.training and _suits(x, residual, norm.num_features)) or (
-            mean is None or var is None or batches is None or norm.momentum is None
-        ):
+        if not (
+            norm.training
+            and (self._relu or residual is None)
+            and _suits(x, residual, norm.num_features)
+            and _has_parts(norm)
+        ) or (mean is None or var is None or batches is None or norm.momentum is None):
             return self._plain(x, residual)
         running = Running(mean, var, batches, norm.momentum, norm.eps)
         y: Tensor = NormActFunction.apply(x, residual, norm.weight, norm.bias, running, self._relu)
@@ -62,6 +62,17 @@ class NormAct:
         if residual is not None:
             y = y + residual
         return F.relu(y) if self._relu else y
+
+
+def _has_parts(norm: nn.BatchNorm2d) -> bool:
+    """Whether the kernels take its parameters and statistics."""
+    return all(
+        isinstance(part, Tensor)
+        and part.is_cpu
+        and part.dtype is torch.float32
+        and part.is_contiguous()
+        for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    )
 
 
 def _suits(x: Tensor, residual: Tensor | None, channels: int) -> bool:

@@ -14,6 +14,7 @@ from nas_space.layers.octave import Octave, OctConv2d, pool, upsample
 from trainers.fast.algorithms import convolve
 from trainers.fast.kernels import octave
 from trainers.fast.kernels.calling import as_rows
+from trainers.fast.watching import is_free
 
 
 class _Halved(torch.autograd.Function):
@@ -54,7 +55,13 @@ class MergedOctave:
             return False
         conv = module.conv
         paths = (conv.h2h, conv.h2l, conv.l2h, conv.l2l)
-        return type(conv) is OctConv2d and all(type(path) is nn.Conv2d for path in paths)
+        return (
+            type(conv) is OctConv2d
+            and all(
+                type(path) is nn.Conv2d and path.bias is None and is_free(path) for path in paths
+            )
+            and is_free(conv)
+        )
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (N, c_in, H, W) to (N, c_out, ceil(H/stride), ceil(W/stride))."""
@@ -63,6 +70,7 @@ class MergedOctave:
         if (
             not self._module.training
             or not x.is_cpu
+            or not x.numel()
             or x.shape[2] % steps
             or x.shape[3] % steps
             or not x.is_contiguous(memory_format=torch.channels_last)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nas_space.lowrank import factors
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from nas_space.convs import Conv, kinds, parse
 from nas_space.convs.octave import Octave
+from nas_space.weights import factors
 
 CARRYING = [
     ("regular", 8, 12),

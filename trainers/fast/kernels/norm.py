@@ -110,7 +110,7 @@ class NormActFunction(torch.autograd.Function):
         x, saved, y = ctx.saved_tensors
         channels = x.shape[1]
         # A hook on saved tensors may give them back with other strides.
-        x, dy = as_rows(x), as_rows(dy)
+        x, dy, saved = as_rows(x), as_rows(dy), saved.contiguous()
         y = as_rows(y) if y is not None else None
         dx = torch.empty_like(x)
         dresidual = torch.empty_like(x) if y is not None else None

@@ -4,21 +4,31 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from nas_space import kernels
+from trainers.fast import kernels
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRAINS = """
 import torch
-from nas_space.norm import NormAct
+from torch import nn
+from trainers.fast import for_training
 torch.set_num_threads(1)
 x = torch.randn(4, 8, 5, 5).contiguous(memory_format=torch.channels_last)
-y = NormAct(8)(x)
+y = for_training(nn.Sequential(nn.BatchNorm2d(8), nn.ReLU()))(x)
 y.sum().backward()
 print(type(y.grad_fn).__name__)
+"""
+WAITS = """
+import time
+from trainers.fast import kernels
+kernels._PATIENCE_SECONDS = 1.0
+start = time.perf_counter()
+found = [kernels.library(name) for name in ("norm", "octave", "mixing", "direct")]
+print(found, int(time.perf_counter() - start))
 """
 FUSED, PLAIN = "NormActFunctionBackward", "ReluBackward0"
 
@@ -27,13 +37,13 @@ compiler = pytest.mark.skipif(
 )
 
 
-def start(cache: Path, **environment: str) -> subprocess.Popen[str]:
+def start(cache: Path, program: str = TRAINS, **environment: str) -> subprocess.Popen[str]:
     """A process that trains one module, with a cache of its own; it prints the way it took."""
     kept = {
         key: os.environ[key] for key in ("PATH", "HOME", "LD_LIBRARY_PATH") if key in os.environ
     }
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", TRAINS],
+        [sys.executable, "-W", "error", "-c", program],
         cwd=ROOT,
         env=kept | {"XDG_CACHE_HOME": str(cache)} | environment,
         stdout=subprocess.PIPE,
@@ -42,71 +52,113 @@ def start(cache: Path, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def way(process: subprocess.Popen[str]) -> str:
+def printed(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert err == ""
     return out.strip()
 
 
+def script(path: Path, text: str) -> str:
+    """A program of the shell."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 @compiler
 def test_the_first_process_compiles_and_the_next_only_loads(tmp_path: Path) -> None:
-    assert way(start(tmp_path)) == FUSED
+    assert printed(start(tmp_path)) == FUSED
     (made,) = (tmp_path / "convnas" / "kernels").iterdir()
     written = made.stat().st_mtime_ns
-    assert way(start(tmp_path)) == FUSED
+    assert printed(start(tmp_path)) == FUSED
     assert made.stat().st_mtime_ns == written
 
 
 @compiler
 def test_processes_that_start_together_all_get_it(tmp_path: Path) -> None:
-    assert [way(process) for process in [start(tmp_path), start(tmp_path)]] == [FUSED] * 2
+    assert [printed(process) for process in [start(tmp_path), start(tmp_path)]] == [FUSED] * 2
     (made,) = (tmp_path / "convnas" / "kernels").iterdir()
     assert made.suffix == ".so"
 
 
 def test_without_a_compiler_torch_computes(tmp_path: Path) -> None:
-    assert way(start(tmp_path, PATH="")) == PLAIN
+    assert printed(start(tmp_path, PATH="")) == PLAIN
     assert not any(tmp_path.iterdir())
 
 
 def test_a_variable_turns_the_kernels_off(tmp_path: Path) -> None:
-    assert way(start(tmp_path, CONVNAS_KERNELS="0")) == PLAIN
+    assert printed(start(tmp_path, CONVNAS_KERNELS="0")) == PLAIN
     assert not any(tmp_path.iterdir())
 
 
 @compiler
 def test_the_compiler_that_cc_names_is_taken(tmp_path: Path) -> None:
-    failing = tmp_path / "compiler"
-    failing.write_text("#!/bin/sh\necho no >&2\nexit 1\n")
-    failing.chmod(0o755)
-    assert way(start(tmp_path / "cache", CC=str(failing))) == PLAIN
-    assert way(start(tmp_path / "cache", CC="gcc -g" if shutil.which("gcc") else "cc -g")) == FUSED
+    failing = script(tmp_path / "compiler", "echo no >&2\nexit 1")
+    assert printed(start(tmp_path / "cache", CC=failing)) == PLAIN
+    real = "gcc -g" if shutil.which("gcc") else "cc -g"
+    assert printed(start(tmp_path / "cache", CC=real)) == FUSED
 
 
 @compiler
 def test_a_compiler_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     # It answers what it is, as the real one would, and then cannot compile.
-    failing = tmp_path / "compiler"
-    failing.write_text('#!/bin/sh\ncase "$*" in *-dM*) exit 0;; esac\nexit 1\n')
-    failing.chmod(0o755)
+    failing = script(tmp_path / "compiler", 'case "$*" in *-dM*) exit 0;; esac\nexit 1')
     cache = tmp_path / "cache"
-    assert way(start(cache, CC=str(failing))) == PLAIN
+    assert printed(start(cache, CC=failing)) == PLAIN
     assert not any((cache / "convnas" / "kernels").iterdir())
+
+
+def hanging(folder: Path, *, knows_itself: bool) -> tuple[str, Path]:
+    """A compiler that does not end, and the file where it notes each call that hung."""
+    calls = folder / "calls"
+    answer = 'case "$*" in *-dM*) exit 0;; esac\n' if knows_itself else ""
+    return script(folder / "compiler", f"{answer}echo >> {calls}\nexec sleep 60"), calls
+
+
+@pytest.mark.parametrize("knows_itself", [False, True])
+def test_a_compiler_that_hangs_costs_one_time_out(tmp_path: Path, *, knows_itself: bool) -> None:
+    compiler, calls = hanging(tmp_path, knows_itself=knows_itself)
+    cache = tmp_path / "cache"
+    assert printed(start(cache, WAITS, CC=compiler)) == f"{[None] * 4} 1"
+    (marker,) = (cache / "convnas" / "kernels").iterdir()
+    assert marker.name.startswith("hung-")
+    assert printed(start(cache, WAITS, CC=compiler)) == f"{[None] * 4} 0"
+    assert len(calls.read_text().splitlines()) == 1
+
+
+def test_processes_that_start_together_wait_for_it_once(tmp_path: Path) -> None:
+    compiler, calls = hanging(tmp_path, knows_itself=False)
+    for process in [start(tmp_path / "cache", WAITS, CC=compiler) for _ in range(2)]:
+        assert printed(process).startswith(str([None] * 4))
+    assert len(calls.read_text().splitlines()) == 1
+
+
+@compiler
+def test_another_compiler_is_asked_and_after_a_day_the_same_one_again(tmp_path: Path) -> None:
+    hangs, calls = hanging(tmp_path, knows_itself=False)
+    cache = tmp_path / "cache"
+    printed(start(cache, WAITS, CC=hangs))
+    assert printed(start(cache)) == FUSED
+    (marker,) = (cache / "convnas" / "kernels").glob("hung-*")
+    day = time.time() - 24 * 3600 - 1
+    os.utime(marker, (day, day))
+    assert printed(start(cache, WAITS, CC=hangs)) == f"{[None] * 4} 1"
+    assert len(calls.read_text().splitlines()) == 2
 
 
 def test_a_cache_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()
-    assert way(start(occupied)) == PLAIN
+    assert printed(start(occupied)) == PLAIN
 
 
 @compiler
 def test_a_damaged_library_is_no_error(tmp_path: Path) -> None:
-    way(start(tmp_path))
+    printed(start(tmp_path))
     (made,) = (tmp_path / "convnas" / "kernels").iterdir()
     made.write_bytes(b"not a library")
-    assert way(start(tmp_path)) == PLAIN
+    assert printed(start(tmp_path)) == PLAIN
 
 
 @compiler
