@@ -21,7 +21,7 @@ BACKBONE = (
 )
 """What commands that read exported networks say of the option."""
 INTERRUPTED = 130
-_WIDE = 150
+_WIDE_COLUMNS = 150
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)\s*([kmg]?)", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s)", re.ASCII)
@@ -107,7 +107,7 @@ def console() -> Console:
     """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
     plain = not sys.stdout.isatty()
     # Names are the user's own: square brackets in them are no markup.
-    return _Console(width=_WIDE if plain else None, highlight=False, markup=False)
+    return _Console(width=_WIDE_COLUMNS if plain else None, highlight=False, markup=False)
 
 
 def quantity(text: str) -> int:

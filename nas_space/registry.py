@@ -18,9 +18,9 @@ from nas_space.errors import ConvnasError
 
 T = TypeVar("T")
 
-_ALIKE = 0.65
+_ALIKE_RATIO = 0.65
 """Names that are less alike, by the ratio of `difflib`, are no slip of the finger."""
-_LONGEST_NAME = 200
+_MAX_NAME_LETTERS = 200
 """Letters of an unknown name that a message repeats."""
 
 
@@ -73,7 +73,7 @@ class Registry(Generic[T]):
         error: type[ConvnasError],
         *,
         refusal: str | None = None,
-        alike: float = _ALIKE,
+        alike: float = _ALIKE_RATIO,
         alphabetical: bool = False,
         found: Callable[[], Iterable[Entry[T]]] = tuple,
     ) -> None:
@@ -142,7 +142,7 @@ class Registry(Generic[T]):
         text = self._refusal
         if near and "{near}" not in text:
             text += "; {near}"
-        shown = repr(name[:_LONGEST_NAME])
+        shown = repr(name[:_MAX_NAME_LETTERS])
         return text.format(name=shown, names=", ".join(self), near=f"{near} " * bool(near)).strip()
 
     def _known(self) -> dict[str, Entry[T]]:

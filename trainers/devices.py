@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-_SIDE_FOR_BF16 = 16
-_TINY_SIDE = 16
+_BF16_SIDE_PIXELS = 16
+_TINY_SIDE_PIXELS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def best(side: int) -> Device:
         side: pixels of an image's shorter side; a CPU gains nothing from bf16 where maps are tiny.
     """
     if not torch.cuda.is_available():
-        pays = side >= _SIDE_FOR_BF16 and multiplies_bf16()
+        pays = side >= _BF16_SIDE_PIXELS and multiplies_bf16()
         return Device(torch.device("cpu"), torch.bfloat16 if pays else None)
     amp = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
     return Device(torch.device("cuda"), amp or torch.float16)
@@ -58,7 +58,7 @@ def spare_threads(side: int) -> None:
     Args:
         side: pixels of an image's shorter side.
     """
-    if side < _TINY_SIDE:
+    if side < _TINY_SIDE_PIXELS:
         torch.set_num_threads(1)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainers.machine import processor
 
 _WARM_UP_SECONDS = 0.2
-_SECONDS = 0.5
+_MEASURING_SECONDS = 0.5
 _FEWEST, _MOST = 5, 200
 """Runs that are timed."""
 
@@ -46,7 +46,7 @@ def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Laten
     module.eval()
     with torch.inference_mode():
         _times(module, images, _WARM_UP_SECONDS)
-        times = _times(module, images, _SECONDS)
+        times = _times(module, images, _MEASURING_SECONDS)
     module.train(training)
     low, median, high = statistics.quantiles(times, n=4)
     return Latency(batch, median, (low, high), len(times))

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-_SECONDS = 10.0
+_REPORT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class EpochLines:
         now = time.monotonic()
         # A resumed training does not begin at epoch 1.
         self._first = self._first or epoch
-        if epoch in {self._first, self.epochs} or now - self._said > _SECONDS:
+        if epoch in {self._first, self.epochs} or now - self._said > _REPORT_SECONDS:
             left = (now - self._start) / (epoch - self._first + 1) * (self.epochs - epoch)
             told = timedelta(seconds=round(left))
             line = f"  epoch {epoch}/{self.epochs}: training loss {loss:.4f}, {told} left"

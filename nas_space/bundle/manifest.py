@@ -10,8 +10,8 @@ from nas_space.errors import ConvnasError
 MANIFEST = "manifest.json"
 FORMAT = 1
 """Version of the folder's form."""
-_MOST_JSON = 2**24
-_CHUNK = 2**20
+_MAX_JSON_BYTES = 2**24
+_CHUNK_BYTES = 2**20
 
 
 class BundleError(ConvnasError):
@@ -60,7 +60,7 @@ def read_json(path: Path) -> object:
     """
     if not path.is_file():
         raise BundleError(f"{path} is missing: this is no whole exported network")
-    if path.stat().st_size > _MOST_JSON:
+    if path.stat().st_size > _MAX_JSON_BYTES:
         raise BundleError(f"{path} is too large to be what it should be")
     try:
         data: object = json.loads(path.read_text(encoding="utf-8"))
@@ -92,6 +92,6 @@ def _check_file(path: Path, entry: object) -> None:
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

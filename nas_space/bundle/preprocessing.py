@@ -7,8 +7,8 @@ from typing import Any, Self
 from nas_space.bundle.manifest import BundleError
 
 _GREY, _RGB = 1, 3
-_LONGEST_SIDE = 4096
-_MOST_CLASSES = 100_000
+_MAX_SIDE_PIXELS = 4096
+_MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Preprocessing:
             classes = tuple(str(name) for name in data["classes"])
         except (TypeError, KeyError, ValueError, OverflowError):
             raise BundleError("the task needs shape, mean, std and classes") from None
-        if channels not in {_GREY, _RGB} or not 1 <= min(height, width) <= _LONGEST_SIDE:
+        if channels not in {_GREY, _RGB} or not 1 <= min(height, width) <= _MAX_SIDE_PIXELS:
             raise BundleError(f"the task's shape {channels, height, width} is none of an image")
-        if max(height, width) > _LONGEST_SIDE or not 1 <= len(classes) <= _MOST_CLASSES:
+        if max(height, width) > _MAX_SIDE_PIXELS or not 1 <= len(classes) <= _MAX_CLASSES:
             raise BundleError("the task's images or its classes are too many to be true")
         if {len(mean), len(std)} != {channels}:
             raise BundleError("the task's mean and std need one number for each channel")

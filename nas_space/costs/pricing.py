@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 
-_REMEMBERED = 2**16
+_CACHE_ENTRIES = 2**16
 
 
 class Price(NamedTuple):
@@ -26,7 +26,7 @@ class Price(NamedTuple):
     peak_activations: int
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def price(conv: Conv, c_in: int, c_out: int, size: Size, stride: int = 1) -> Price:
     """The cost of a choice, from c_in to c_out channels, for input maps of a size."""
     return Price(

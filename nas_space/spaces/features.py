@@ -12,9 +12,9 @@ from nas_space.costs.cost import Cost, Task
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import Architecture
 
-_KERNEL = 9
+_DENSE_KERNEL_WEIGHTS = 9
 """Weights of a dense 3×3 kernel a pair of channels."""
-_BLOCK = 2
+_LAYERS_A_BLOCK = 2
 """Layers of a block, the unit of depth."""
 
 
@@ -46,11 +46,11 @@ def describe(
             priced = price(layer.conv, c_in, layer.c_out, sizes[layer.name], layer.stride)
             macs += priced.macs
             params += priced.params
-            density += math.log(priced.params / (_KERNEL * c_in * layer.c_out))
+            density += math.log(priced.params / (_DENSE_KERNEL_WEIGHTS * c_in * layer.c_out))
             if layer.conv.kind in here:
                 here[layer.conv.kind] += 1
         total += len(layers)
-        width, blocks = layers[-1].c_out, len(layers) / _BLOCK
+        width, blocks = layers[-1].c_out, len(layers) / _LAYERS_A_BLOCK
         found += [math.log(width), blocks, math.log(macs), math.log(params)]
         found.append(density / len(layers))
         found += [here[kind] / len(layers) for kind in kinds]

@@ -34,7 +34,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--space", f"{_MODELS}:Tiny", "--objective", "activation-memory"], "nobody counts that for"),
     (
         ["--space", f"{_MODELS}:Tiny", "--max-latency", "1ms"],
-        f"backbone:{_MODELS.partition(':')[0]}" if False else "backbone:tests.nas_space.conversio",
+        "backbone:tests.nas_space.conversion.m",
     ),
     (["--space", f"{_MODELS}:Tiny", "--objective", "latency"], "is not predicted; limit their MA"),
     (["--init", "pretrained"], "--init pretrained is for backbones, not for 'mixed'"),

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from trainers.data.splits import Dataset, make_dataset
 
 NAME = "digits"
-_SIDE = 8
+_SIDE_PIXELS = 8
 
 
 def load(subset: int | None = None) -> Dataset:
     """The digits; their sixteen grey levels are stretched to 0 to 255."""
     table = _table()
-    levels = table[:, :-1].reshape(-1, _SIDE, _SIDE, 1)
+    levels = table[:, :-1].reshape(-1, _SIDE_PIXELS, _SIDE_PIXELS, 1)
     pixels = np.round(levels * (255 / 16)).astype(np.uint8)
     labels = {"train": table[:, -1].astype(np.int64)}
     classes = tuple(map(str, range(10)))

@@ -32,7 +32,7 @@ _SPLITS = {
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What Pillow may take a file for, whatever its name. It would hand PostScript to Ghostscript."""
 _GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
-_DEFAULT_SIZE = 64
+_DEFAULT_SIDE_PIXELS = 64
 """Larger images, and those of different sizes, are brought to at most this many pixels square."""
 
 _BIG = 256
@@ -231,9 +231,9 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
 def _common_side(headers: list[_Header]) -> int | None:
     """The side to bring large images and those of different sizes to; None keeps them."""
     sizes = {header.size for header in headers}
-    if len(sizes) == 1 and max(sizes.pop()) <= _DEFAULT_SIZE:
+    if len(sizes) == 1 and max(sizes.pop()) <= _DEFAULT_SIDE_PIXELS:
         return None
-    return min(_DEFAULT_SIZE, int(statistics.median(min(header.size) for header in headers)))
+    return min(_DEFAULT_SIDE_PIXELS, int(statistics.median(min(header.size) for header in headers)))
 
 
 def _check_memory(root: Path, count: int, size: Size, channels: int) -> None:

@@ -26,7 +26,7 @@ _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
 """Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
-_REMEMBERED = 2**16
+_CACHE_ENTRIES = 2**16
 """Layers: a search makes hundreds of networks a proposal, which share most of theirs."""
 
 _STEM = Regular()
@@ -215,7 +215,7 @@ class _Place:
     weights: int = 0
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _Place:
     """Where a block begins."""
     layer = _fitting(f"{block}.conv1", conv, c_in, c_out, stride)
@@ -225,7 +225,7 @@ def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _Place
     return _Place(layer, projection, conv.params(c_in, c_out))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def _second(block: str, conv: Conv, width: int) -> _Place:
     """Where a block ends."""
     return _Place(_fitting(f"{block}.conv2", conv, width, width), None, conv.params(width, width))
