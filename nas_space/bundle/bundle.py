@@ -14,8 +14,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nas_space.bundle.forms import MODEL, ONNX, PROGRAM, write_forms
+from nas_space.bundle.forms import FORMS, write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
+from nas_space.bundle.model_file import MODEL
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.record import Record
 from nas_space.bundle.source import source
@@ -35,7 +36,7 @@ _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
     "record.json",
     "README.md",
 )
-_FILES = frozenset({_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, MODEL, PROGRAM, ONNX})
+_OWN = (_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, MODEL)
 
 
 class Classifier(nn.Module):
@@ -139,7 +140,7 @@ class Bundle:
                 would call a function that is not trusted.
             InvalidArchitectureError: the architecture is no valid one.
         """
-        check(folder, _FILES)
+        check(folder, frozenset({*_OWN, *(form.FILE for form in FORMS.all().values())}))
         architecture = read_architecture(read_json(folder / _ARCHITECTURE))
         preprocessing = Preprocessing.from_json(read_json(folder / _TASK))
         record = Record.from_json(read_json(folder / _RECORD))

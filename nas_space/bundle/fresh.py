@@ -1,42 +1,34 @@
 """A script for a fresh process: opens every form of an exported network and compares outputs.
 
-Its arguments are the folder and a safetensors file with images and the logits expected of them.
-None of our packages can be imported in it. It prints, for each form, the largest difference.
+Its arguments are the folder, a safetensors file with images and the logits expected of them, and
+for each form FILE=OPENER: a file of the folder, and the Python file whose ``opened`` opens it. None
+of our packages can be imported in it. It prints, for each form, the largest difference.
 """
 
+import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 _OURS = ("nas_space", "trainers", "studies", "searchers")
 # Python refuses to import what it remembers as None, wherever it may be installed.
 sys.modules.update(dict.fromkeys(_OURS))  # type: ignore[arg-type]
 
-import numpy as np  # noqa: E402 - after that
-import onnxruntime  # noqa: E402
-import torch  # noqa: E402
+import torch  # noqa: E402 - after that
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 
-def main(folder: Path, expected: Path) -> None:
+def main(folder: Path, expected: Path, openers: dict[str, Path]) -> None:
     """Print the differences as a JSON object."""
     sys.path.insert(0, str(folder))
     from model import load  # type: ignore[import-not-found]  # noqa: PLC0415 - the folder's own
 
     # Seven images are no work for many threads, which would wait for each other on a busy machine.
     torch.set_num_threads(1)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options)
-    program = torch.export.load(folder / "program.pt2").module()
-    forms = {
-        "model.py": load(),
-        "program.pt2": program,
-        "model.onnx": lambda images: torch.from_numpy(
-            np.asarray(session.run(None, {"images": images.numpy()})[0])
-        ),
-    }
+    forms = {"model.py": load()}
+    forms |= {name: opened(folder / name, opener) for name, opener in openers.items()}
     tensors = load_file(expected)
     batches = [(tensors[f"images{n}"], tensors[f"logits{n}"]) for n in range(len(tensors) // 2)]
     worst = {}
@@ -45,6 +37,17 @@ def main(folder: Path, expected: Path) -> None:
             differences = [difference(form(images), logits) for images, logits in batches]
             worst[name] = max(differences)
     print(json.dumps(worst))  # noqa: T201 - for the process that waits
+
+
+def opened(path: Path, opener: Path) -> Callable[[Tensor], Tensor]:
+    """What a file computes, opened by the function of that name in a Python file."""
+    spec = importlib.util.spec_from_file_location(opener.stem, opener)
+    assert spec is not None  # noqa: S101 - it is a file with Python's suffix
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    form: Callable[[Tensor], Tensor] = module.opened(path)
+    return form
 
 
 def difference(logits: Tensor, expected: Tensor) -> float:
@@ -56,4 +59,6 @@ def difference(logits: Tensor, expected: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    _, given_folder, given_expected, *given = sys.argv
+    pairs = (text.partition("=") for text in given)
+    main(Path(given_folder), Path(given_expected), {file: Path(path) for file, _, path in pairs})

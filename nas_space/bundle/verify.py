@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nas_space.bundle.forms import FORMS
 from nas_space.bundle.manifest import BundleError
 
 _SCRIPT = Path(__file__).with_name("fresh.py")
@@ -19,7 +20,7 @@ BATCHES = (1, 7)
 
 
 def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> None:
-    """Hold `model.py`, the program and ONNX to the outputs of the network that they were made of.
+    """Hold `model.py` and every form to the outputs of the network that they were made of.
 
     Raises:
         BundleError: a form cannot be opened, or gives other outputs.
@@ -29,7 +30,7 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
         save_file(_expected(network, shape), expected)
         # -I: neither this folder, nor the user's settings of Python, nor the user's packages.
         done = subprocess.run(  # noqa: S603 - this very Python
-            [sys.executable, "-I", "-B", _SCRIPT, folder, expected],
+            [sys.executable, "-I", "-B", _SCRIPT, folder, expected, *_openers()],
             capture_output=True,
             text=True,
             check=False,
@@ -42,6 +43,11 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
             raise BundleError(
                 f"{name} gives other outputs than the network that was exported, by {worst:.1e}"
             )
+
+
+def _openers() -> list[str]:
+    """Each form's file, with the Python file that opens it."""
+    return [f"{form.FILE}={form.__file__}" for form in FORMS.all().values()]
 
 
 def _expected(network: nn.Module, shape: tuple[int, int, int]) -> dict[str, Tensor]:

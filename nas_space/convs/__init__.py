@@ -26,8 +26,15 @@ def _types() -> Iterator[Entry[type[Conv]]]:
         member for module in modules for _, member in inspect.getmembers(module, inspect.isclass)
     )
     for member in members:
-        if issubclass(member, Conv) and not inspect.isabstract(member):
-            yield given(member.kind, member, member.__module__)
+        if not issubclass(member, Conv) or member is Conv:
+            continue
+        if inspect.isabstract(member):
+            missing = ", ".join(sorted(member.__abstractmethods__))
+            raise InvalidChoiceError(
+                f"the convolution type {member.__name__} of {member.__module__} lacks {missing}: "
+                "define what is missing, see nas_space.convs.base.Conv"
+            )
+        yield given(member.kind, member, member.__module__)
 
 
 TYPES: Registry[type[Conv]] = Registry(

@@ -18,7 +18,10 @@ from tests.faults import invariants
 from tests.faults.searching import QUICK, RUNGS, Search
 from tests.servers import Postgres
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="kills processes found in /proc"),
+]
 
 
 def wait_for_rows(search: Search, count: int, seconds: float = 120.0) -> None:

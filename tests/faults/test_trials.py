@@ -11,6 +11,8 @@ from studies.records.store import Store
 from studies.records.tables import Status
 from tests.faults.ways import BUDGET, WAYS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills and stops processes as Linux has them")
 def test_each_way_to_die_is_a_row_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Dilated(Conv):
     def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
         return (cls(rate=2), cls(rate=3))
 
-    def misfit(self, c_in: int, c_out: int) -> str | None:
+    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         return None
 
     def build(self, c_in: int, c_out: int, stride: int = 1) -> nn.Module:

@@ -61,6 +61,7 @@ def test_a_rule_means_a_row_and_its_architecture_can_be_built(found: Found) -> N
         found.best(max_macs=1)
 
 
+@pytest.mark.slow
 def test_it_is_the_study_that_the_command_line_has(found: Found) -> None:
     again = load(storage=found.storage)
     assert again == found

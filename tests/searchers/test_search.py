@@ -139,6 +139,7 @@ def test_studies_are_listed(searched: tuple[Path, str]) -> None:
     assert (listed["space"], listed["finished"], listed["failed"]) == ("mixed", 6, 0)
 
 
+@pytest.mark.slow
 def test_an_export_has_the_searchs_weights_and_is_measured_on_test_once(
     searched: tuple[Path, str],
 ) -> None:
@@ -156,6 +157,7 @@ def test_an_export_has_the_searchs_weights_and_is_measured_on_test_once(
     assert record.search.accuracy == record.validation.accuracy, "the search's own weights"
 
 
+@pytest.mark.slow
 def test_an_export_can_be_retrained_on_all_images(searched: tuple[Path, str]) -> None:
     folder, _ = searched
     retrain = ["--retrain", "--epochs", "2", "--output", "retrained"]
@@ -165,6 +167,7 @@ def test_an_export_can_be_retrained_on_all_images(searched: tuple[Path, str]) ->
     assert (folder / "retrained" / "weights.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_to_a_larger_budget_and_repeats_nothing(tmp_path: Path) -> None:
     search(tmp_path, 2)
     before = rows(tmp_path)
@@ -176,6 +179,7 @@ def test_the_same_command_goes_on_to_a_larger_budget_and_repeats_nothing(tmp_pat
     assert len(rows(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_one_worker_and_one_seed_repeat_a_search_exactly(tmp_path: Path) -> None:
     found = []
     for name in ("a", "b"):
@@ -198,6 +202,7 @@ def wait_for_rows(folder: Path, count: int) -> None:
     pytest.fail("no rows came")
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path: Path) -> None:
     options = ["--space", "mixed", "--budget", "500", *QUICK]
     process = start(tmp_path, "searchers.run", *options)
@@ -212,6 +217,7 @@ def test_ctrl_c_finishes_what_runs_and_says_how_to_go_on(tmp_path: Path) -> None
     assert all(row["status"] == "finished" for row in rows(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stays(
     tmp_path: Path,
 ) -> None:
@@ -229,6 +235,7 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
     connection.close()
 
 
+@pytest.mark.slow
 def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path: Path) -> None:
     printed = search(tmp_path, 4, "--epochs", "3")
     assert "recipe   quick, 3 epochs; after 1 the best third goes on" in printed
@@ -263,6 +270,7 @@ def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path
     assert alone["val_accuracy"] == best["val_accuracy"]
 
 
+@pytest.mark.slow
 def test_rungs_can_be_chosen_or_done_without(tmp_path: Path) -> None:
     printed = search(tmp_path, 2, "--epochs", "3", "--rungs", "3")
     assert "2/2 done" in printed

@@ -119,6 +119,7 @@ def test_every_member_is_trained_with_fresh_seeds_as_it_would_be_alone(
     )
 
 
+@pytest.mark.slow
 def test_a_command_that_is_stopped_or_killed_goes_on_and_trains_nothing_twice(
     stored: tuple[Store, Study],
 ) -> None:

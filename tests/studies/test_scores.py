@@ -71,6 +71,7 @@ def test_few_networks_say_nothing(said: Said) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_report_shows_them_where_it_is_asked_to(said: Said, tmp_path: Path) -> None:
     said(10, "--json")
     page = tmp_path / "r.html"

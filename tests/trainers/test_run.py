@@ -139,6 +139,7 @@ def test_onwards_begins_with_the_weights_that_were_given(
     assert "onwards from first/seed-0.safetensors" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_as_one_that_was_left_alone() -> None:
     arguments = ["a.json", "--epochs", "12", "--seeds", "2"]
     alone = start(*arguments, "--output", "alone")

@@ -1,7 +1,7 @@
 """Zero-cost scores: what is said of a network before it is trained, from a batch or two.
 
 Each is a file, with its paper. They are evidence to be checked, not measures of accuracy:
-`studies.evidence` compares them with the parameters and MACs that cost nothing at all.
+`studies.analysis.rank_correlation` compares them with parameters and MACs, which cost nothing.
 """
 
 from collections.abc import Callable, Mapping

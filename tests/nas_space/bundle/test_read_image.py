@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nas_space.bundle import Preprocessing
-from nas_space.bundle.forms import imported
+from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.spaces import get
 from trainers.data.folders import decode

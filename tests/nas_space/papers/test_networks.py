@@ -268,7 +268,7 @@ def test_a_pattern_beside_a_name_to_build_and_a_pattern_without_match_are_refuse
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     for arguments in (["nin*", "igc*d20"], ["--json", "nin"], ["--build", "igc-l4m8-d62"]):
-        listing = [sys.executable, "-m", "nas_space.papers", *arguments]
+        listing = [sys.executable, "-m", "nas_space.networks", *arguments]
         with subprocess.Popen(listing, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             assert child.stdout is not None
             assert child.stderr is not None

@@ -65,6 +65,7 @@ def test_this_machine_is_measured_once_and_a_damaged_file_is_made_anew(tmp_path:
     assert not list(tmp_path.glob(".cache/convnas/latency/*.part"))
 
 
+@pytest.mark.slow
 def test_a_device_is_measured_by_its_users_command_for_the_batch_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
     device = Device(command(tmp_path, SCRIPT))

@@ -88,6 +88,7 @@ def start(*command: str, **more: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_search_listens_to_this_machine_only_and_to_no_stranger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from studies.report.page import page
 from tests.browser import browser, complaints, resize
 from tests.studies.report.examples import facts, trained
 
+pytestmark = pytest.mark.slow
+
 PHONE = 375
 
 

@@ -66,6 +66,7 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @compiler
 def test_the_first_process_compiles_and_the_next_only_loads(tmp_path: Path) -> None:
     assert printed(start(tmp_path)) == FUSED
@@ -75,6 +76,7 @@ def test_the_first_process_compiles_and_the_next_only_loads(tmp_path: Path) -> N
     assert made.stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 @compiler
 def test_processes_that_start_together_all_get_it(tmp_path: Path) -> None:
     assert [printed(process) for process in [start(tmp_path), start(tmp_path)]] == [FUSED] * 2
@@ -92,6 +94,7 @@ def test_a_variable_turns_the_kernels_off(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @compiler
 def test_the_compiler_that_cc_names_is_taken(tmp_path: Path) -> None:
     failing = script(tmp_path / "compiler", "echo no >&2\nexit 1")
@@ -134,6 +137,7 @@ def test_processes_that_start_together_wait_for_it_once(tmp_path: Path) -> None:
     assert len(calls.read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 @compiler
 def test_another_compiler_is_asked_and_after_a_day_the_same_one_again(tmp_path: Path) -> None:
     hangs, calls = hanging(tmp_path, knows_itself=False)
@@ -153,6 +157,7 @@ def test_a_cache_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     assert printed(start(occupied)) == PLAIN
 
 
+@pytest.mark.slow
 @compiler
 def test_a_damaged_library_is_no_error(tmp_path: Path) -> None:
     printed(start(tmp_path))

@@ -234,11 +234,11 @@ def inside(**parts: object) -> dict[str, object]:
         (inside(task=[1, 8, 8]), "a backbone's task must be 4 whole numbers above 0"),
         (inside(macs=-1), "params and macs must be 2 whole numbers above 0"),
         (inside(macs=True), "params and macs must be 2 whole numbers above 0"),
-        (inside(sites=[]), "a backbone has 1 to 4096 places"),
-        (inside(sites=[["one", 1]]), "a place is a list of name, c_in, c_out, kernel"),
-        (inside(sites=[["one", 16, 32, 2, 1, 1, 8, 8]]), "one: as_is: kernel must be odd"),
-        (inside(sites=[["one", 16, 32, 3, 1, 5, 8, 8]]), "5 groups do not divide 16 channels"),
-        (inside(sites=[["one", 16, 32, 3, 1, 1, 8, 8]] * 2), "a backbone names a place twice"),
+        (inside(places=[]), "a backbone has 1 to 4096 places"),
+        (inside(places=[["one", 1]]), "a place is a list of name, c_in, c_out, kernel"),
+        (inside(places=[["one", 16, 32, 2, 1, 1, 8, 8]]), "one: as_is: kernel must be odd"),
+        (inside(places=[["one", 16, 32, 3, 1, 5, 8, 8]]), "5 groups do not divide 16 channels"),
+        (inside(places=[["one", 16, 32, 3, 1, 1, 8, 8]] * 2), "a backbone names a place twice"),
     ],
 )
 def test_what_is_no_architecture_is_one_line(data: object, line: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas_space.bundle import Classifier, Preprocessing
-from nas_space.bundle.forms import imported
+from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.costs.cost import Task

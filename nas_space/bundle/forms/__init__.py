@@ -1,0 +1,70 @@
+"""The forms of a network for those who run no Python of ours, one file each.
+
+A form's file imports nothing of convnas at its top: a process without convnas runs it to open what
+was written.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from nas_space.bundle.forms import onnx_model, program
+from nas_space.bundle.manifest import BundleError
+from nas_space.bundle.preprocessing import Preprocessing
+from nas_space.registry import Entry, Registry, given
+
+
+class Form(Protocol):
+    """A module that writes a form and opens it again."""
+
+    __file__: str | None
+    FILE: str
+    """Name of the file in the exported folder."""
+
+    def write(self, exported: ExportedProgram, task: str) -> bytes:
+        """The file's content; `task` is JSON text that it has to hold."""
+
+    def opened(self, path: Path) -> Callable[[Tensor], Tensor]:
+        """What the file computes: images (N, C, H, W) to logits (N, classes)."""
+
+
+def _ours() -> Iterator[Entry[Form]]:
+    yield given("program", program, program.__name__)
+    yield given("onnx", onnx_model, onnx_model.__name__)
+
+
+FORMS: Registry[Form] = Registry("export form", BundleError, found=_ours)
+"""The forms by name."""
+
+
+def write_forms(folder: Path, network: nn.Module, preprocessing: Preprocessing, task: str) -> None:
+    """Write every form into a folder.
+
+    They take images (N, C, H, W) of any N, 0 to 1, and give logits (N, classes). All hold the task
+    (input size, normalisation, names of the classes) as JSON text.
+
+    Args:
+        folder: where.
+        network: such as `nas_space.inference.for_inference` makes, from images to logits.
+        preprocessing: of the images.
+        task: that text.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    images = torch.zeros(2, *preprocessing.shape)
+    shapes = {"images": {0: Dim("batch", min=1)}}
+    exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
+    _forget_this_machine(exported)
+    for form in FORMS.all().values():
+        (folder / form.FILE).write_bytes(form.write(exported, task))
+
+
+def _forget_this_machine(exported: ExportedProgram) -> None:
+    """Drop the lines of code that torch notes with every operation: their paths are ours."""
+    for node in exported.graph.nodes:
+        node.meta.pop("stack_trace", None)

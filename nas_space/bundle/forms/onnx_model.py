@@ -1,0 +1,40 @@
+"""A network as ONNX; it holds the task as the metadata property ``task``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+FILE = "model.onnx"
+
+
+def write(exported: ExportedProgram, task: str) -> bytes:
+    """See `nas_space.bundle.forms.Form`."""
+    found = torch.onnx.export(
+        exported,
+        dynamo=True,
+        verbose=False,
+        input_names=["images"],
+        output_names=["logits"],
+    )
+    assert found is not None  # noqa: S101 - only the old exporter gives nothing
+    found.model.metadata_props["task"] = task
+    data: bytes = found.model_proto.SerializeToString()
+    return data
+
+
+def opened(path: Path) -> Callable[[Tensor], Tensor]:
+    """See `nas_space.bundle.forms.Form`."""
+    # Only who opens an export needs it.
+    import numpy as np  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415
+
+    # A few images are no work for many threads, which would wait for each other.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options)
+    return lambda images: torch.from_numpy(
+        np.asarray(session.run(None, {"images": images.numpy()})[0])
+    )
