@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from nas_space.bundle import shipped
 from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.written import Written
+from nas_space.layers.source import Shipped, definitions
 from nas_space.registry import Registry, imported
 from nas_space.spaces.architecture import Architecture
 
@@ -49,40 +51,12 @@ def load(folder: Path = Path(__file__).parent) -> Network:
     return network.eval()
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file: the header's length, the header (JSON), the numbers."""
-    data = bytearray(path.read_bytes())
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    types = {{"F32": torch.float32, "I64": torch.int64}}
-    return {{
-        name: torch.frombuffer(
-            data,
-            dtype=types[entry["dtype"]],
-            count=math.prod(entry["shape"]),
-            offset=start + entry["data_offsets"][0],
-        ).view(entry["shape"])
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }}
-
-
-def read_image(path: str | Path) -> Tensor:
-    """An image file as (1, {image}), values 0 to 1: upright, its centre, at that size."""
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as image:
-        if image.mode.startswith("I;16"):
-            image = image.convert("I").point(lambda value: value * (1 / 256))
-        upright = ImageOps.exif_transpose(image).convert("{mode}")
-    if upright.size != ({width}, {height}):
-        upright = ImageOps.fit(upright, ({width}, {height}), Image.Resampling.BILINEAR)
-    pixels = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
-    return pixels.view(1, {height}, {width}, {channels}).permute(0, 3, 1, 2) / 255
+{readers}
 '''
 
 _IMPORTS = {"import json", "import math", "from pathlib import Path"}
-"""Lines that the template has."""
+_CONSTANTS = {"INPUT_SIZE"}
+"""Lines and names that the template has."""
 
 Writer = Callable[[Any, tuple[int, int, int], int], Written]
 """It is given an architecture of its skeleton, the image's shape, and the number of classes."""
@@ -110,10 +84,10 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         InvalidChoiceError: a type of convolution says no way to be written in plain torch.
         InvalidArchitectureError: a backbone cannot be.
     """
-    channels, height, width = preprocessing.shape
     write = WRITERS.get(architecture.skeleton)
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
-    imports, definitions = found.definitions()
+    imports, parts = found.definitions()
+    readers = _texts(shipped.read_weights, shipped.read_image)
     return _TEMPLATE.format(
         imports="".join(f"{line}\n" for line in imports if line not in _IMPORTS),
         key=architecture.key,
@@ -125,14 +99,16 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         mean=preprocessing.mean,
         std=preprocessing.std,
         names="\n".join(f"    {_quoted(name)}," for name in preprocessing.classes),
-        definitions="".join(f"{part}\n\n\n" for part in definitions),
+        definitions="".join(f"{part}\n\n\n" for part in parts),
         network=found.text.rstrip(),
-        image=f"{channels}, {height}, {width}",
-        channels=channels,
-        height=height,
-        width=width,
-        mode="L" if channels == 1 else "RGB",
+        readers="\n\n\n".join(readers),
     )
+
+
+def _texts(*functions: Shipped) -> list[str]:
+    """What a file needs to have functions of `nas_space.bundle.shipped`."""
+    found = (definitions(function).parts.items() for function in functions)
+    return [text for parts in found for name, text in parts if name not in _CONSTANTS]
 
 
 def _quoted(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from nas_space.bundle.shipped import place
 from nas_space.bundle.written import Written, distinct
 from nas_space.conversion.converting import Biased
 from nas_space.convs import InvalidChoiceError
@@ -16,19 +17,6 @@ from nas_space.spaces.backbone.as_is import AsIs
 from nas_space.spaces.building import build
 
 _TEMPLATE = '''\
-def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:
-    """Keep a part of a module under a name with dots."""
-    *path, last = name.split(".")
-    for step in path:
-        if not hasattr(root, step):
-            root.add_module(step, nn.Module())
-        root = getattr(root, step)
-    if isinstance(part, nn.Module | nn.Parameter):
-        setattr(root, last, part)
-    else:
-        root.register_buffer(last, part)
-
-
 class Backbone(nn.Module):
     """Normalised images (N, {image}) to logits (N, {classes})."""
 
@@ -84,7 +72,7 @@ def written(
         forward=textwrap.indent(code.src.strip(), "    "),
     )
     chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
-    return Written(distinct(chosen), (), (f"- all else: {name}",), text)
+    return Written(distinct(chosen), (place,), (f"- all else: {name}",), text)
 
 
 def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torch import nn
-
 from nas_space.convs import Conv, InvalidChoiceError
-from nas_space.layers.source import definitions
+from nas_space.layers.source import Shipped, definitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +13,14 @@ class Written:
 
     Attributes:
         convs: the types of convolution that it has.
-        layers: classes that its text uses, whose own text has to stand before it.
+        uses: classes and functions that its text uses, whose own text stands before it.
         sources: lines that say where its structure comes from.
         text: its classes, of which the last is ``Network``: images (N, C, H, W) from 0 to 1, to
             logits. Its parameters have the names that those of the module have.
     """
 
     convs: tuple[type[Conv], ...]
-    layers: tuple[type[nn.Module], ...]
+    uses: tuple[Shipped, ...]
     sources: tuple[str, ...]
     text: str
 
@@ -30,17 +28,19 @@ class Written:
         """The imports and the definitions that the text needs, each once.
 
         Raises:
-            InvalidChoiceError: a class cannot be shipped, or two types define one name differently.
+            InvalidChoiceError: a class cannot be shipped, or two types define one name in two ways.
         """
         imports, parts = list[str](), dict[str, str]()
-        chosen = [layer for conv in self.convs if (layer := conv.layer()) is not None]
-        for layer in (*chosen, *self.layers):
-            found = definitions(layer)
+        chosen: list[Shipped] = [
+            layer for conv in self.convs if (layer := conv.layer()) is not None
+        ]
+        for part in (*chosen, *self.uses):
+            found = definitions(part)
             imports += found.imports
             for name, text in found.parts.items():
                 if parts.setdefault(name, text) != text:
                     raise InvalidChoiceError(
-                        f"{layer.__name__} cannot be exported beside the other convolutions: both "
+                        f"{part.__name__} cannot be exported beside the other convolutions: both "
                         f"files define {name}, each in its way; rename one"
                     )
         return list(dict.fromkeys(imports)), list(parts.values())

@@ -1,10 +1,11 @@
-"""The text of a layer's class, with what it needs of its own file: what an export carries."""
+"""The text of a class or function, with what it needs of its own file: what an export carries."""
 
 import ast
 import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import nn
 
@@ -16,7 +17,7 @@ IMPORTED = frozenset({"torch", "Tensor", "nn", "F"})
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Python text that defines a class.
+    """Python text that defines a class or function.
 
     Attributes:
         imports: lines that it needs, of the standard library or torch, beside `IMPORTED`.
@@ -27,18 +28,27 @@ class Definitions:
     parts: dict[str, str]
 
 
-def definitions(layer: type[nn.Module]) -> Definitions:
-    """The text of a layer's class and of all that it uses from the same file.
+class _Function(Protocol):
+    @property
+    def __name__(self) -> str: ...
+
+
+Shipped = type[nn.Module] | _Function
+"""A class or function whose text an export carries."""
+
+
+def definitions(shipped: Shipped) -> Definitions:
+    """The text of a class or function and of all that it uses from the same file.
 
     Raises:
         InvalidChoiceError: the file cannot be read, or it uses what neither torch nor the standard
             library has.
     """
     try:
-        text = inspect.getsource(sys.modules[layer.__module__])
+        text = inspect.getsource(sys.modules[shipped.__module__])
     except (OSError, KeyError):
         raise InvalidChoiceError(
-            f"{layer.__name__} cannot be exported: its Python file is not there to be read"
+            f"{shipped.__name__} cannot be exported: its Python file is not there to be read"
         ) from None
     statements = ast.parse(text).body
     own = {name: part for part in statements for name in _defined(part)}
@@ -48,7 +58,7 @@ def definitions(layer: type[nn.Module]) -> Definitions:
         if isinstance(part, ast.Import | ast.ImportFrom)
         for alias in part.names
     }
-    needed, queue = set[str](), [layer.__name__]
+    needed, queue = set[str](), [shipped.__name__]
     while queue:
         name = queue.pop()
         if name not in needed:
@@ -57,7 +67,7 @@ def definitions(layer: type[nn.Module]) -> Definitions:
     lines = text.splitlines()
     parts = {name: _text(lines, part, statements) for name, part in own.items() if name in needed}
     foreign = sorted(needed & imported.keys() - own.keys() - IMPORTED)
-    return Definitions(tuple(_import(layer, name, imported[name]) for name in foreign), parts)
+    return Definitions(tuple(_import(shipped, name, imported[name]) for name in foreign), parts)
 
 
 def _defined(part: ast.stmt) -> Iterator[str]:
@@ -85,15 +95,15 @@ def _text(lines: list[str], part: ast.stmt, statements: list[ast.stmt]) -> str:
     return "\n".join(lines[start - 1 : end])
 
 
-def _import(layer: type[nn.Module], name: str, part: ast.Import | ast.ImportFrom) -> str:
+def _import(shipped: Shipped, name: str, part: ast.Import | ast.ImportFrom) -> str:
     """The line that imports one name."""
     (alias,) = (alias for alias in part.names if name == (alias.asname or alias.name))
     source = part.module if isinstance(part, ast.ImportFrom) else alias.name
     root = (source or "").partition(".")[0]
     if root != "torch" and root not in sys.stdlib_module_names:
         raise InvalidChoiceError(
-            f"{layer.__name__} cannot be exported: its file uses {name} of {source or '.'}, and an "
-            "export has torch and the standard library alone"
+            f"{shipped.__name__} cannot be exported: its file uses {name} of {source or '.'}, and "
+            "an export has torch and the standard library alone"
         )
     renamed = f" as {alias.asname}" if alias.asname else ""
     if isinstance(part, ast.Import):
