@@ -27,7 +27,7 @@ import optuna
 from benchmarks import overhead
 from benchmarks.tables import circumstances
 from nas_space.costs.cost import Task
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

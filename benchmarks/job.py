@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.tables import circumstances, spread
-from nas_space.spaces import get
-from searchers.ray.cluster import cores
+from nas_space.spaces.registry import get
 from studies.records.store import Store
 from studies.records.tables import Status
 from trainers import recipes
 from trainers.data.registry import load
+from trainers.machine import cores
 
 _DATABASE = "job.db"
 

@@ -15,8 +15,8 @@ from nas_space.cli import Parser, positive
 from nas_space.convs import parse
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get, spaces
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.registry import get, spaces
 from searchers.latency.fitting import kendall
 from searchers.latency.obtaining import calibrate, measured, networks
 from searchers.latency.parts import Part, every_part, layer

@@ -90,7 +90,7 @@ def by_plain(log: str, trials: int, seconds: float, workers: int) -> None:
     from ray import tune  # noqa: PLC0415
     from ray.tune.search.optuna import OptunaSearch  # noqa: PLC0415
 
-    from nas_space.spaces import get  # noqa: PLC0415
+    from nas_space.spaces.registry import get  # noqa: PLC0415
 
     def trial(config: dict[str, Any]) -> None:
         log_sleep(log, seconds)

@@ -22,8 +22,8 @@ import torch
 from scipy import stats
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

@@ -1,7 +1,8 @@
 """A registry: the things of one kind, by the names that users type.
 
 The project has one for each kind of thing that it may be extended by: convolution types, skeletons,
-spaces, papers' networks, data sets, recipes, zero-cost scores, samplers, objectives. A registry
+spaces, builders, writers, export forms, papers' networks and their families, data sets, recipes,
+zero-cost scores, samplers, objectives. A registry
 knows where each thing comes from, and refuses an unknown name in one line.
 
 This module imports only `nas_space.errors`, and a thing may be registered as an import string: what
@@ -10,6 +11,8 @@ needs torch is imported when somebody asks for it.
 
 import difflib
 import importlib
+import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -19,7 +22,7 @@ from nas_space.errors import ConvnasError
 T = TypeVar("T")
 
 _ALIKE_RATIO = 0.65
-"""Names that are less alike, by the ratio of `difflib`, are no slip of the finger."""
+"""Suggest only names at least this similar: the ratio of `difflib`, 0 to 1."""
 _MAX_NAME_LETTERS = 200
 """Letters of an unknown name that a message repeats."""
 
@@ -50,7 +53,14 @@ def imported(name: str, path: str) -> Entry[Any]:
     What the attribute holds is taken as it is: no type checker sees it.
     """
     module, _, attribute = path.partition(":")
-    return Entry(name, module, lambda: getattr(importlib.import_module(module), attribute))
+
+    def load() -> Any:  # noqa: ANN401 - see above
+        found = importlib.import_module(module)
+        if not hasattr(found, attribute):
+            raise ImportError(f"{module} has no {attribute}")
+        return getattr(found, attribute)
+
+    return Entry(name, module, load)
 
 
 class Registry(Generic[T]):
@@ -84,6 +94,9 @@ class Registry(Generic[T]):
         self._alphabetical = alphabetical
         self._found = found
         self._entries: dict[str, Entry[T]] | None = None
+        self._early = list[Entry[T]]()
+        self._is_filling = False
+        self._lock = threading.RLock()
 
     def register(self, entry: Entry[T]) -> None:
         """Add a thing.
@@ -91,7 +104,11 @@ class Registry(Generic[T]):
         Raises:
             ConvnasError: the name is taken.
         """
-        self._add(self._known(), entry)
+        with self._lock:
+            if self._is_filling:  # by a module that `found` imports
+                self._early.append(entry)
+            else:
+                self._add(self._known(), entry)
 
     def get(self, name: str) -> T:
         """The thing of that name.
@@ -102,10 +119,10 @@ class Registry(Generic[T]):
         entry = self._entry(name)
         try:
             return entry.load()
-        except (ImportError, AttributeError) as error:
+        except ImportError as error:
             raise self._error(
-                f"{self.kind} {name!r} cannot be imported from {entry.source} ({error}): mend or "
-                "reinstall the package that brings it"
+                f"{self.kind} {name!r} cannot be imported from {entry.source} ({error}): fix or "
+                "reinstall the package that provides it"
             ) from error
 
     def source(self, name: str) -> str:
@@ -146,13 +163,17 @@ class Registry(Generic[T]):
         return text.format(name=shown, names=", ".join(self), near=f"{near} " * bool(near)).strip()
 
     def _known(self) -> dict[str, Entry[T]]:
-        if self._entries is None:
-            # Whole before it is seen: another thread may ask meanwhile.
-            entries: dict[str, Entry[T]] = {}
-            for entry in self._found():
-                self._add(entries, entry)
-            self._entries = entries
-        return self._entries
+        with self._lock:
+            if self._entries is None:
+                self._is_filling = True
+                try:
+                    entries: dict[str, Entry[T]] = {}
+                    for entry in itertools.chain(self._found(), self._early):
+                        self._add(entries, entry)
+                    self._entries = entries
+                finally:
+                    self._is_filling = False
+            return self._entries
 
     def _add(self, entries: dict[str, Entry[T]], entry: Entry[T]) -> None:
         taken = entries.get(entry.name)

@@ -21,7 +21,7 @@ class Limits:
     Attributes:
         macs: most multiply-adds per image.
         params: most parameters.
-        activation_memory: most bytes of activations at once, see `nas_space.costs.memory`.
+        activation_memory: most bytes of activations at once, see `spaces.residual.memory`.
         latency: longest predicted seconds for a batch, of one image as a rule, see
             `searchers.latency`. The prediction itself is held to it: a network measured later may
             take longer by the error it has.

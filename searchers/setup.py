@@ -3,8 +3,8 @@
 import dataclasses
 from dataclasses import dataclass
 
-from nas_space import spaces
 from nas_space.costs.cost import Task
+from nas_space.spaces import registry as spaces
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
 from searchers.latency.device import Device

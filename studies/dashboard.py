@@ -13,8 +13,8 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna_dashboard import get_note, save_note, wsgi
 
-from nas_space import spaces
 from nas_space.cli import Parser, short
+from nas_space.spaces import registry as spaces
 from nas_space.spaces.space import UnknownSpaceError
 from studies.analysis.layer_costs import layer_costs, task_of
 from studies.arguments import add_study_arguments

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import torch
 from hypothesis import HealthCheck, settings
 
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from studies.records.optuna_mirror import OptunaMirror
 from studies.records.store import Store
 from tests.examples import study

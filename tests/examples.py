@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.registry import get
 from studies.records.tables import Evaluation, Status, Study
 
 TASK = Task(channels=1, size=(8, 8), classes=10)

@@ -46,6 +46,12 @@ def target(name: str, known: Mapping[str, object]) -> str | None:
     return name or None
 
 
+def parents(name: str) -> list[str]:
+    """The packages that a module is in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
 def imports() -> dict[str, set[str]]:
     """Which module imports which."""
     known = modules()
@@ -53,7 +59,11 @@ def imports() -> dict[str, set[str]]:
     for module, path in known.items():
         names = imported(path.read_text(), module, is_package=path.name == "__init__.py")
         found = {target(name, known) for name in names}
-        graph[module] = {name for name in found if name is not None and name != module}
+        named = {name for name in found if name is not None}
+        # Who imports a module runs its packages first.
+        packages = {above for name in named for above in parents(name) if above in known}
+        mine = {module, *parents(module)}
+        graph[module] = (named - {module}) | (packages - mine)
     return graph
 
 

@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all, whenever the process ends."""
+"""Files that are there whole or not at all, whenever the process or the machine ends."""
 
+import os
 from pathlib import Path
 
 
@@ -11,7 +12,10 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)

@@ -32,8 +32,8 @@ from optuna.trial import TrialState
 from benchmarks.tabular.surrogate import Surrogate, read
 from benchmarks.tabular.train import EPOCHS, MOST_MACS, TABLE, TASK
 from nas_space.costs.cost import predict
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.registry import get
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

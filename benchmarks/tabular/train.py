@@ -29,9 +29,9 @@ import torch
 
 from nas_space.cli import Parser, positive, run
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces.space import Space
 from studies.pareto.front import front

@@ -14,7 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nas_space.bundle.forms import FORMS, write_forms
+from nas_space.bundle.forms import write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.model_file import MODEL
 from nas_space.bundle.preprocessing import Preprocessing
@@ -140,7 +140,7 @@ class Bundle:
                 would call a function that is not trusted.
             InvalidArchitectureError: the architecture is no valid one.
         """
-        check(folder, frozenset({*_OWN, *(form.FILE for form in FORMS.all().values())}))
+        check(folder, frozenset(_OWN))
         architecture = read_architecture(read_json(folder / _ARCHITECTURE))
         preprocessing = Preprocessing.from_json(read_json(folder / _TASK))
         record = Record.from_json(read_json(folder / _RECORD))

@@ -1,11 +1,8 @@
 """A residual network as Python text."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 from nas_space.bundle.written import Written, distinct
 from nas_space.spaces.architecture import Layer
-from nas_space.spaces.residual import ResidualArchitecture
+from nas_space.spaces.residual.architecture import BlockLayers, ResidualArchitecture
 from nas_space.spaces.residual.network import Residual
 
 _TEMPLATE = '''\
@@ -34,13 +31,6 @@ class Network(nn.Module):
 _SOURCE = "- residual blocks: He et al., Deep Residual Learning, arXiv 1512.03385"
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    first: Layer
-    second: Layer
-    shortcut: Layer | None
-
-
 def written(
     architecture: ResidualArchitecture, shape: tuple[int, int, int], classes: int
 ) -> Written:
@@ -55,28 +45,20 @@ def written(
         classes=classes,
         stem=stem.conv.expression(shape[0], stem.c_out),
         first=stem.c_out,
-        blocks="\n".join(_written(block) for block in _blocks(architecture)),
+        blocks="\n".join(_written(block) for block in architecture.blocks()),
         last=architecture.stages[-1].width,
     )
     convs = distinct(layer.conv for layer in architecture.layers())
     return Written(convs, (Residual,), (_SOURCE,), text)
 
 
-def _blocks(architecture: ResidualArchitecture) -> Iterator[_Block]:
-    _, *layers = architecture.layers()
-    shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}
-    for first, second in zip(layers[::2], layers[1::2], strict=True):
-        yield _Block(first, second, shortcuts.get(first.name.replace("conv1", "shortcut")))
-
-
-def _written(block: _Block) -> str:
+def _written(block: BlockLayers) -> str:
     lines = [str(block.first.c_out), _expression(block.first), _expression(block.second)]
     if block.shortcut is not None:
         projection = _expression(block.shortcut)
         lines.append(f"nn.Sequential({projection}, nn.BatchNorm2d({block.shortcut.c_out}))")
     inside = "\n".join(f"                {line}," for line in lines)
-    place = block.first.name.removesuffix(".conv1")
-    return f"            Residual(  # {place}\n{inside}\n            ),"
+    return f"            Residual(  # {block.name}\n{inside}\n            ),"
 
 
 def _expression(layer: Layer) -> str:

@@ -7,7 +7,7 @@ from nas_space.bundle import shipped
 from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.written import Written
-from nas_space.layers.source import Shipped, definitions
+from nas_space.layers.source import definitions
 from nas_space.registry import Registry, imported
 from nas_space.spaces.architecture import Architecture
 
@@ -87,7 +87,8 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     write = WRITERS.get(architecture.skeleton)
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
     imports, parts = found.definitions()
-    readers = _texts(shipped.read_weights, shipped.read_image)
+    readers = [definitions(part) for part in (shipped.read_weights, shipped.read_image)]
+    imports = list(dict.fromkeys([*imports, *(line for part in readers for line in part.imports)]))
     return _TEMPLATE.format(
         imports="".join(f"{line}\n" for line in imports if line not in _IMPORTS),
         key=architecture.key,
@@ -101,14 +102,10 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         names="\n".join(f"    {_quoted(name)}," for name in preprocessing.classes),
         definitions="".join(f"{part}\n\n\n" for part in parts),
         network=found.text.rstrip(),
-        readers="\n\n\n".join(readers),
+        readers="\n\n\n".join(
+            text for part in readers for name, text in part.parts.items() if name not in _CONSTANTS
+        ),
     )
-
-
-def _texts(*functions: Shipped) -> list[str]:
-    """What a file needs to have functions of `nas_space.bundle.shipped`."""
-    found = (definitions(function).parts.items() for function in functions)
-    return [text for parts in found for name, text in parts if name not in _CONSTANTS]
 
 
 def _quoted(name: str) -> str:

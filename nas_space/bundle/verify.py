@@ -14,7 +14,7 @@ from nas_space.bundle.forms import FORMS
 from nas_space.bundle.manifest import BundleError
 
 _SCRIPT = Path(__file__).with_name("fresh.py")
-EQUAL = 1e-5
+MAX_DIFFERENCE = 1e-5
 """Largest difference of equal outputs, as a share of the largest logit where that is above 1."""
 BATCHES = (1, 7)
 
@@ -39,7 +39,7 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise BundleError(f"the exported network cannot be opened in a fresh process: {reason}")
     for name, worst in json.loads(done.stdout.splitlines()[-1]).items():
-        if not worst <= EQUAL:  # also refuses nan
+        if not worst <= MAX_DIFFERENCE:  # also refuses nan
             raise BundleError(
                 f"{name} gives other outputs than the network that was exported, by {worst:.1e}"
             )

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.layers.source import Shipped, definitions
 
+_TEMPLATES = frozenset(
+    {"INPUT_SIZE", "MEAN", "STD", "CLASSES", "Network", "Backbone", "load", "read_weights"}
+    | {"read_image", "torch", "Tensor", "nn", "F", "Path"}
+)
+"""Names that every `model.py` has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -31,19 +37,28 @@ class Written:
             InvalidChoiceError: a class cannot be shipped, or two types define one name in two ways.
         """
         imports, parts = list[str](), dict[str, str]()
+        taken = dict[str, str]()
         chosen: list[Shipped] = [
             layer for conv in self.convs if (layer := conv.layer()) is not None
         ]
         for part in (*chosen, *self.uses):
             found = definitions(part)
             imports += found.imports
+            for line in found.imports:
+                name = line.rpartition(" ")[2]
+                if taken.setdefault(name, line) != line or name in _TEMPLATES:
+                    raise _taken(part, name)
             for name, text in found.parts.items():
-                if parts.setdefault(name, text) != text:
-                    raise InvalidChoiceError(
-                        f"{part.__name__} cannot be exported beside the other convolutions: both "
-                        f"files define {name}, each in its way; rename one"
-                    )
+                if parts.setdefault(name, text) != text or name in _TEMPLATES:
+                    raise _taken(part, name)
         return list(dict.fromkeys(imports)), list(parts.values())
+
+
+def _taken(part: Shipped, name: str) -> InvalidChoiceError:
+    return InvalidChoiceError(
+        f"{part.__name__} cannot be exported: its file defines {name}, a name that something else "
+        "in model.py has; rename it"
+    )
 
 
 def distinct(convs: Iterable[Conv]) -> tuple[type[Conv], ...]:

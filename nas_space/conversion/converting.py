@@ -175,7 +175,7 @@ def _replace(
     *,
     init_from_dense: bool,
 ) -> Layer:
-    """Put another convolution in a place of a module, if one is wished and can be."""
+    """Replace the convolution at a site, if a spec asks for it and it fits."""
     matching = (spec for pattern, spec in specs.items() if fnmatch.fnmatch(site.name, pattern))
     spec = next(matching, None)
     if spec is None:

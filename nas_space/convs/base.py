@@ -21,7 +21,7 @@ Size = tuple[int, int]
 """Height and width of a feature map, in pixels."""
 
 _LABEL = re.compile(r"(?P<kind>[a-z][a-z0-9_]{0,63})(?:\((?P<settings>[ -'*-~]{1,256})\))?")
-_MAX_KERNEL = 31
+_MAX_KERNEL_PIXELS = 31
 
 
 def out_size(size: Size, stride: int) -> Size:
@@ -79,9 +79,10 @@ class Conv(ABC):
         for name, kind in _setting_types(type(self)).items():
             # 1 and 1.0 are equal values, so they must be spelt alike; likewise 0.0 and -0.0.
             object.__setattr__(self, name, kind(getattr(self, name)) + kind(0))
-        if not (1 <= self.kernel <= _MAX_KERNEL and self.kernel % 2):
+        if not (1 <= self.kernel <= _MAX_KERNEL_PIXELS and self.kernel % 2):
             raise InvalidChoiceError(
-                f"{self.kind}: kernel must be odd, from 1 to {_MAX_KERNEL}, not {self.kernel}"
+                f"{self.kind}: kernel must be odd, from 1 to {_MAX_KERNEL_PIXELS}, "
+                f"not {self.kernel}"
             )
 
     @classmethod
@@ -130,9 +131,9 @@ class Conv(ABC):
         """Multiply-adds for one image whose *input* map has that size, in closed form."""
 
     def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002
-        """Give a module of `build` what it can take over of a dense convolution's weights.
+        """Initialise a module of `build` from the kernel of a dense convolution.
 
-        As it stands here it serves a type that has no way to.
+        This default does nothing and returns False.
 
         Args:
             module: whose weights are to be set.
@@ -146,8 +147,8 @@ class Conv(ABC):
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """Most numbers alive at once for one image, its output among them, its input not.
 
-        See `nas_space.costs.memory` for what is counted. This default is for a type that is one
-        operation. A type with tensors between its operations says how many numbers they hold.
+        What is counted: see `nas_space.spaces.residual.memory`. This default is for a type that is
+        one operation. A type with tensors between its operations says how many numbers they hold.
         """
         return c_out * area(out_size(size, stride))
 

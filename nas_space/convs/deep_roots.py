@@ -67,7 +67,7 @@ class DeepRoots(Conv):
         rank = patterns.shape[1]
         grouped = module.get_parameter("0.weight").data.view(self.groups, outputs, inputs, *sides)
         grouped[:, :rank] = patterns.view(self.groups, rank, inputs, *sides)
-        # What the kernel does not need gets no say yet, but stays as it was drawn, to be learnt.
+        # Channels beyond the rank keep their random weights; what reads them starts at zero.
         pointwise = module.get_parameter("1.weight").data.view(c_out, self.groups, outputs)
         pointwise.zero_()[..., :rank] = mixing.transpose(0, 1)
         return True

@@ -29,7 +29,7 @@ class Cost:
     Attributes:
         params: the number of trainable numbers.
         macs: multiply-adds per image.
-        activation_memory: bytes, see `nas_space.costs.memory`; None where nobody counted them.
+        activation_memory: bytes, see `nas_space.spaces.residual.memory`; None if not counted.
         latency: predicted seconds for one image on a device; None where none was measured.
     """
 

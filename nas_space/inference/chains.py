@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from nas_space.inference.tracing import alone, layer, order, put
 from nas_space.weights import block_diagonal
 
-_WIDEST_DENSE = 128
+_WIDEST_DENSE_CHANNELS = 128
 """Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
 
 
@@ -63,7 +63,7 @@ def _pays(graph_module: fx.GraphModule, chain: _Chain) -> bool:
     convs = [part for part in found if isinstance(part, nn.Conv2d)]
     if len(found) < 2 or not convs:  # noqa: PLR2004 - a 1×1 convolution alone is what it is
         return False
-    return max(convs[0].in_channels, convs[-1].out_channels) <= _WIDEST_DENSE
+    return max(convs[0].in_channels, convs[-1].out_channels) <= _WIDEST_DENSE_CHANNELS
 
 
 def _merge(graph_module: fx.GraphModule, chain: _Chain) -> None:

@@ -11,8 +11,15 @@ from torch import nn
 
 from nas_space.errors import InvalidChoiceError
 
-IMPORTED = frozenset({"torch", "Tensor", "nn", "F"})
-"""What the file that carries the text imports: torch and the usual names of its parts."""
+IMPORTED = frozenset(
+    {
+        "import torch",
+        "from torch import Tensor",
+        "from torch import nn",
+        "from torch.nn import functional as F",
+    }
+)
+"""What the file that carries the text imports anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +51,13 @@ def definitions(shipped: Shipped) -> Definitions:
         InvalidChoiceError: the file cannot be read, or it uses what neither torch nor the standard
             library has.
     """
-    try:
-        text = inspect.getsource(sys.modules[shipped.__module__])
-    except (OSError, KeyError):
-        raise InvalidChoiceError(
-            f"{shipped.__name__} cannot be exported: its Python file is not there to be read"
-        ) from None
+    text = _file_of(shipped)
     statements = ast.parse(text).body
     own = {name: part for part in statements for name in _defined(part)}
+    if shipped.__name__ not in own:
+        raise _unreadable(shipped)
     imported = {
-        alias.asname or alias.name: part
+        _bound(part, alias): part
         for part in statements
         if isinstance(part, ast.Import | ast.ImportFrom)
         for alias in part.names
@@ -66,8 +70,23 @@ def definitions(shipped: Shipped) -> Definitions:
             queue += _used(own[name]) & (own.keys() | imported.keys()) if name in own else ()
     lines = text.splitlines()
     parts = {name: _text(lines, part, statements) for name, part in own.items() if name in needed}
-    foreign = sorted(needed & imported.keys() - own.keys() - IMPORTED)
-    return Definitions(tuple(_import(shipped, name, imported[name]) for name in foreign), parts)
+    foreign = sorted(needed & imported.keys() - own.keys())
+    made = (_import(shipped, name, imported[name]) for name in foreign)
+    return Definitions(tuple(line for line in made if line not in IMPORTED), parts)
+
+
+def _file_of(shipped: Shipped) -> str:
+    try:
+        return inspect.getsource(sys.modules[shipped.__module__])
+    except (OSError, KeyError, TypeError):  # a notebook's classes have no file
+        raise _unreadable(shipped) from None
+
+
+def _unreadable(shipped: Shipped) -> InvalidChoiceError:
+    return InvalidChoiceError(
+        f"{shipped.__name__} cannot be exported: its Python file is not there to be read, or does "
+        "not define it at its top"
+    )
 
 
 def _defined(part: ast.stmt) -> Iterator[str]:
@@ -84,23 +103,31 @@ def _used(part: ast.stmt) -> set[str]:
 
 
 def _text(lines: list[str], part: ast.stmt, statements: list[ast.stmt]) -> str:
-    """The lines of a statement, decorators and a docstring behind a constant included."""
+    """The lines of a statement, with its decorators and the docstring after a constant."""
     decorators = getattr(part, "decorator_list", [])
     start = min([part.lineno, *(decorator.lineno for decorator in decorators)])
     end = part.end_lineno or part.lineno
     after = statements[statements.index(part) + 1 :][:1]
     for said in after:
-        if isinstance(said, ast.Expr) and not decorators and not hasattr(part, "body"):
+        prose = isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant)
+        if prose and not decorators and not hasattr(part, "body"):
             end = said.end_lineno or end
     return "\n".join(lines[start - 1 : end])
 
 
+def _bound(part: ast.Import | ast.ImportFrom, alias: ast.alias) -> str:
+    """The name that an import gives to a file."""
+    whole = isinstance(part, ast.Import) and alias.asname is None
+    return alias.name.partition(".")[0] if whole else alias.asname or alias.name
+
+
 def _import(shipped: Shipped, name: str, part: ast.Import | ast.ImportFrom) -> str:
     """The line that imports one name."""
-    (alias,) = (alias for alias in part.names if name == (alias.asname or alias.name))
+    alias = next(alias for alias in part.names if name == _bound(part, alias))
     source = part.module if isinstance(part, ast.ImportFrom) else alias.name
     root = (source or "").partition(".")[0]
-    if root != "torch" and root not in sys.stdlib_module_names:
+    relative = isinstance(part, ast.ImportFrom) and part.level > 0
+    if relative or (root != "torch" and root not in sys.stdlib_module_names):
         raise InvalidChoiceError(
             f"{shipped.__name__} cannot be exported: its file uses {name} of {source or '.'}, and "
             "an export has torch and the standard library alone"

@@ -18,7 +18,7 @@ def spelled(module: nn.Module) -> str:
     if not kind.__module__.startswith(_TORCHS_OWN) or (children and kind is not nn.Sequential):
         raise InvalidChoiceError(
             f"{kind.__name__} is none of torch's own layers, nor a row of them: its type of "
-            "convolution cannot be exported without a `plain` class"
+            "convolution cannot be exported: give it a `layer`, see nas_space.convs.base.Conv"
         )
     # torch prints its layers as their constructors are called.
     inside = ", ".join(map(spelled, children)) if children else module.extra_repr()

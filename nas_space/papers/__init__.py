@@ -49,7 +49,10 @@ def _listed() -> Iterator[Entry[Network]]:
 
 
 FAMILIES: Registry[type[Network]] = Registry(
-    "family of networks", UnknownNetworkError, found=_families
+    "family of networks",
+    UnknownNetworkError,
+    refusal="unknown family of networks {name}; known families: {names}",
+    found=_families,
 )
 """The families as file.Class, in the order of their files and names."""
 

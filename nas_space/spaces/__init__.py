@@ -2,9 +2,5 @@
 
 A *skeleton* is a kind of network, in a folder of its own: `residual` and `backbone`. It has an
 architecture (what a network is), a space (which ones a search may propose), and a builder, which
-makes the module and is the only part that imports torch.
+makes the module and is the only part that imports torch. `nas_space.spaces.registry` finds spaces.
 """
-
-from nas_space.spaces.registry import BACKBONE, SPACES, check, find, get, recorded, spaces
-
-__all__ = ["BACKBONE", "SPACES", "check", "find", "get", "recorded", "spaces"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import nas_space
 from searchers.latency.model import LatencyModel
 from trainers.files import write_whole
-from trainers.machine import processor
+from trainers.machine import cores, processor
 
 _FORMAT = 1
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
@@ -19,19 +19,29 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 def fingerprint() -> str:
     """What a latency of this machine depends on: processor, cores, threads, torch, networks."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     threads = [f"{name}={os.environ.get(name, '')}" for name in _THREADS]
     torch = importlib.metadata.version("torch")
-    return "; ".join([processor(), f"{cores} cores", *threads, f"torch {torch}", _definitions()])
+    return "; ".join([processor(), f"{cores()} cores", *threads, f"torch {torch}", _definitions()])
 
 
-_TIMED = ("convs", "layers", "inference", "spaces/residual/network.py", "weights.py")
-"""What of `nas_space` decides which operations are timed."""
+_TIMED = (
+    "nas_space/convs",
+    "nas_space/layers",
+    "nas_space/inference",
+    "nas_space/spaces/residual/building.py",
+    "nas_space/spaces/residual/network.py",
+    "nas_space/weights.py",
+    "searchers/latency/exporting.py",
+    "searchers/latency/fitting.py",
+    "searchers/latency/measuring.py",
+    "searchers/latency/parts.py",
+)
+"""What decides which operations are timed, and how."""
 
 
 def _definitions() -> str:
-    """A hash of the code that makes networks; comments and docstrings do not change it."""
-    folder = Path(nas_space.__file__).parent
+    """A hash of the code that makes and times networks, without comments and docstrings."""
+    folder = Path(nas_space.__file__).parents[1]
     files = [found for part in _TIMED for found in _python_files(folder / part)]
     texts = (_without_prose(path.read_text(encoding="utf-8")) for path in sorted(files))
     return f"networks {hashlib.sha256(chr(0).join(texts).encode()).hexdigest()[:12]}"

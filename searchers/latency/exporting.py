@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the networks of a request."""
     import torch  # noqa: PLC0415 - the driver imports this module
 
+    from nas_space.bundle.forms import onnx_model  # noqa: PLC0415
     from nas_space.inference import for_inference  # noqa: PLC0415
     from nas_space.spaces.building import build  # noqa: PLC0415
 
@@ -52,15 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         module = for_inference(build(network, asked["shape"][1], asked["classes"]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module,
-                (images,),
-                dynamo=True,
-                verbose=False,
-                input_names=["images"],
-                output_names=["logits"],
-            )
-        assert program is not None  # noqa: S101 - only the old exporter gives nothing
+            program = onnx_model.converted(module, images)
         file = folder / f"{network.key}.onnx"
         file.write_bytes(program.model_proto.SerializeToString())
         print(at, len(networks), flush=True)  # noqa: T201 - the parent reads it

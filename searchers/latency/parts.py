@@ -85,19 +85,19 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
     """Every part of a residual network; the latency is about the sum of theirs."""
     assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
-    projected = {s.name.removesuffix("shortcut"): s for s in architecture.shortcuts()}
-    last = task.size
-    for place, size in architecture.sizes(task.size):
-        last = out_size(size, place.stride)
-        if place.c_in is None:
-            yield Part("layer", str(place.conv), task.channels, place.c_out, size, 1, chosen=False)
-            continue
-        yield layer(place.conv, place.c_in, place.c_out, size, place.stride)
-        if place.name.endswith("conv1") and place.name.removesuffix("conv1") in projected:
-            yield _shortcut(place.c_in, place.c_out, size, place.stride)
-        if place.name.endswith("conv2"):
-            yield _add(place.c_out, size)
-    yield _head(architecture.stages[-1].width, last, task.classes)
+    size, stem = task.size, architecture.stem
+    width = architecture.stages[0].width
+    yield Part("layer", str(stem), task.channels, width, size, 1, chosen=False)
+    for block in architecture.blocks():
+        first, second, before = block.first, block.second, width
+        width = second.c_out
+        yield layer(first.conv, before, width, size, first.stride)
+        if block.shortcut is not None:
+            yield _shortcut(before, width, size, first.stride)
+        size = out_size(size, first.stride)
+        yield layer(second.conv, width, width, size, 1)
+        yield _add(width, size)
+    yield _head(width, size, task.classes)
 
 
 def every_part(space: ResidualSpace, task: Task) -> list[Part]:

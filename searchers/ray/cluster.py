@@ -21,6 +21,7 @@ import studies
 import trainers
 from nas_space.errors import ConvnasError
 from searchers.settings import ClusterOptions
+from trainers.machine import cores
 
 # Ray and Tune read these when they are imported.
 _RAY_SETTINGS = {
@@ -232,13 +233,6 @@ def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
 
 def _gpus_in_sight() -> int:
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    # Only Linux tells which cores this process may use.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resources:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_space.cli import Parser, positive, quantity, seconds, spoken
-from nas_space.spaces import spaces
+from nas_space.spaces.registry import spaces
 from searchers.limits import Limits
 from searchers.samplers import registry as samplers
 from searchers.settings import ClusterOptions, Settings

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_space import spaces
 from nas_space.convs import kinds
 from nas_space.costs.cost import Task, predict
+from nas_space.spaces import registry as spaces
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import UnknownSpaceError
 from studies import objective

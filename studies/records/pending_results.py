@@ -7,7 +7,6 @@ evaluation waits here, and the next search on the study writes it before all els
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from sqlalchemy.engine import URL
 from studies.records.database import StoreError
 from studies.records.tables import Evaluation, Status
 from studies.records.validation import validated
+from trainers.files import write_whole
 
 _FROM_THE_DATABASE = frozenset({"id", "study_id", "number"})
 Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
@@ -98,10 +98,10 @@ class PendingResults:
     def _write(self, folder: Path, evaluation: Evaluation, weights: bytes | None) -> None:
         stem = folder / f"{evaluation.key}-{evaluation.epochs}"
         if weights is not None:
-            _write_whole(stem.with_suffix(".safetensors"), weights)
+            write_whole(stem.with_suffix(".safetensors"), weights)
         # Last: a result is there when this file is.
         text = json.dumps(_as_json(evaluation), indent=1)
-        _write_whole(stem.with_suffix(".json"), text.encode())
+        write_whole(stem.with_suffix(".json"), text.encode())
 
 
 def _as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -124,16 +124,3 @@ def _read(path: Path, study_id: int) -> Evaluation:
             f"{path} holds a result that was not recorded, but cannot be read ({error}); "
             "mend it or move it away"
         ) from None
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a crash."""
-    draft = path.with_suffix(path.suffix + ".part")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

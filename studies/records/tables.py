@@ -80,7 +80,7 @@ class Evaluation(Base):
         start: of these, how many it did not have to train, for it went on from a checkpoint.
         cost: what its study makes small: one of the numbers that follow.
         macs: multiply-adds per image (the papers' FLOPs).
-        activation_memory: bytes, see `nas_space.costs.memory`; None in older rows.
+        activation_memory: bytes, see `nas_space.spaces.residual.memory`; None in older rows.
         latency: predicted seconds for a batch, mostly of one image; None where the search measured
             no device.
         latency_device: what that was predicted for: processor, threads, torch; or the command; and

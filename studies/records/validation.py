@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from nas_space.errors import ConvnasError
-from studies import objective
+from studies.objective import OBJECTIVES
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
 
 Check = Callable[[Any], bool]
@@ -104,7 +104,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe.name": _text,
         "recipe.epochs": _positive,
         "command": _any_text,
-        "objective": objective.names().__contains__,
+        "objective": lambda value: isinstance(value, str) and value in OBJECTIVES,
         "objective_device": _maybe(_any_text),
     },
     Evaluation: {

@@ -1,7 +1,5 @@
 """One member of a front trained with a fresh seed: what a process of the pool does."""
 
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,7 +11,7 @@ from studies.records.reasons import reason_of
 from studies.retraining.plan import RetrainingTask
 from trainers import devices
 from trainers.data.splits import SearchData
-from trainers.machine import versions
+from trainers.machine import cores, versions
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer
 
@@ -82,5 +80,4 @@ class Training:
 
 def workers() -> int:
     """How many trainings fit side by side: one a core, or as many as share a GPU in a search."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(cores, _ON_A_GPU) if torch.cuda.is_available() else cores
+    return min(cores(), _ON_A_GPU) if torch.cuda.is_available() else cores()

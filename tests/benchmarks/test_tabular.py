@@ -7,7 +7,7 @@ from benchmarks.tabular.replay import METHODS, replay
 from benchmarks.tabular.surrogate import Check, Network, Surrogate, read
 from benchmarks.tabular.train import EPOCHS, MOST_MACS, TASK
 from nas_space.costs.cost import predict
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from nas_space.convs import TYPES
 from nas_space.errors import ConvnasError
 from nas_space.papers import FAMILIES, NETWORKS
 from nas_space.registry import Entry, Registry, given, imported
-from nas_space.spaces import SPACES
 from nas_space.spaces.builders import BUILDERS
+from nas_space.spaces.registry import SPACES
 from nas_space.spaces.skeletons import SKELETONS
 from searchers.samplers.registry import SAMPLERS
 from studies.objective import OBJECTIVES
@@ -38,8 +38,9 @@ every_registry = pytest.mark.parametrize("registry", REGISTRIES, ids=lambda foun
 
 LIGHT = """
 import sys
-from nas_space import convs, spaces
+from nas_space import convs
 from nas_space.spaces import builders, skeletons
+from nas_space.spaces import registry as spaces
 from searchers.samplers import registry as samplers
 from studies import objective
 from trainers import recipes

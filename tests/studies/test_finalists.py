@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from nas_space.spaces import get
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 from studies import finalists
 from studies.export import command as export

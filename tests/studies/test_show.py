@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.costs.cost import predict
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from studies import show
 from studies.analysis import layer_costs
 from studies.records.store import Store

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from nas_space.spaces import get
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 from trainers import run
 from trainers.data.registry import load

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from trainers.data.splits import Dataset, DatasetError, Positions, make_dataset, split_positions
+from trainers.machine import cores
 
 _SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -35,7 +36,7 @@ _GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIDE_PIXELS = 64
 """Larger images, and those of different sizes, are brought to at most this many pixels square."""
 
-_BIG = 256
+_BIG_SIDE_PIXELS = 256
 """Pixels of a side from which decoding is worth a thread."""
 _BROKEN = (
     OSError,
@@ -91,7 +92,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     _check_memory(root, len(looked_at), size, channels=len(mode))
     # Big images decode in parallel; small ones spend their time in Python and would only wait for
     # each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
-    threads = os.cpu_count() if max(max(header.size) for header in headers) > _BIG else 1
+    threads = cores() if max(max(header.size) for header in headers) > _BIG_SIDE_PIXELS else 1
 
     def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [files[split][position] for position in positions]

@@ -11,7 +11,7 @@ from nas_space.errors import ConvnasError
 
 _SPLIT_SEED = 20190410
 """Seeds every split, so that one data set always falls apart in the same way."""
-_MANY = 20_000
+_MANY_IMAGES = 20_000
 """So many images need no fifth of them for validation."""
 
 
@@ -145,7 +145,7 @@ def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, 
     for split in ("test", "val"):
         if split not in splits:
             rest = splits["train"][1]
-            share = 10 if split == "val" and len(rest) >= _MANY else 5
+            share = 10 if split == "val" and len(rest) >= _MANY_IMAGES else 5
             kept, carved = _carve(labels["train"], rest, len(rest) // share)
             splits["train"], splits[split] = ("train", kept), ("train", carved)
     if subset is not None:

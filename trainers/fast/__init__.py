@@ -8,13 +8,12 @@ compute them (`trainers.fast.kernels`), each where a measured table says that it
 
 import types
 from collections.abc import Callable
-from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from nas_space.layers.octave import OctConv2d
-from trainers.fast.algorithms import convolve
+from trainers.fast.algorithms import convolve, is_plain_conv
 from trainers.fast.blocks import with_fused_norms
 from trainers.fast.norm import NormAct
 from trainers.fast.octave import MergedOctave, halved
@@ -33,8 +32,8 @@ def for_training(module: nn.Module) -> nn.Module:
     it is the module's own. Use the module itself for all but training steps. What a module keeps
     in plain Python attributes is not shared. A hook that is registered later may not be called.
 
-    Where nothing can be gained the module itself is returned: on a GPU, with several threads, or
-    without layers that the pass knows.
+    Returns the module itself on a GPU, with several threads, or if it has no layer that the pass
+    knows.
 
     Args:
         module: any; on the device where it is trained.
@@ -43,7 +42,7 @@ def for_training(module: nn.Module) -> nn.Module:
     if torch.get_num_threads() > 1 or not all(tensor.is_cpu for tensor in tensors):
         return module
     twin = _twin(module, {})
-    # A module may be known by several names, and is then one module of the twin, too.
+    # A module with several names becomes one module of the twin.
     found = [(part, fast) for part in twin.modules() if (fast := _faster(part)) is not None]
     for part, forward in found:
         vars(part)["forward"] = forward
@@ -54,7 +53,7 @@ def for_training(module: nn.Module) -> nn.Module:
 
 
 def _twin(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
-    """The same tree of modules, which shares all that they hold."""
+    """Copy the tree of modules; share parameters, buffers and all other attributes."""
     if module in done or isinstance(module, torch.jit.ScriptModule):
         return done.get(module, module)
     twin = done[module] = object.__new__(type(module))
@@ -73,7 +72,7 @@ def _faster(module: nn.Module) -> Forward | None:
     """A forward for a module that takes less time in training; None if there is none."""
     if "forward" in vars(module) or hasattr(module, "parametrizations"):
         return None
-    if _is_plain_conv(module):
+    if is_plain_conv(module):
         return _Convolution(module)
     if MergedOctave.takes(module):
         return MergedOctave(module)
@@ -95,17 +94,3 @@ class _Convolution:
             y: Tensor = nn.Conv2d.forward(conv, x)
             return y
         return convolve(x, conv.weight, conv.stride[0], conv.groups)
-
-
-def _is_plain_conv(module: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether it is a convolution as kernels compute them: square, odd, padded with zeros."""
-    if type(module) is not nn.Conv2d:
-        return False
-    side, stride = module.kernel_size[0], module.stride[0]
-    return (
-        side % 2 == 1
-        and (module.kernel_size, module.stride) == ((side, side), (stride, stride))
-        and (module.padding, module.dilation) == ((side // 2, side // 2), (1, 1))
-        and module.padding_mode == "zeros"
-        and module.bias is None
-    )

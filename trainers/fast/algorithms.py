@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
@@ -60,6 +60,20 @@ def convolve(x: Tensor, weight: Tensor, stride: int = 1, groups: int = 1) -> Ten
     return fastest(shape).compute(x, weight, shape)
 
 
+def is_plain_conv(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
+    """Whether it is a convolution as kernels compute them: square, odd, padded with zeros."""
+    if type(module) is not nn.Conv2d:
+        return False
+    side, stride = module.kernel_size[0], module.stride[0]
+    return (
+        side % 2 == 1
+        and (module.kernel_size, module.stride) == ((side, side), (stride, stride))
+        and (module.padding, module.dilation) == ((side // 2, side // 2), (1, 1))
+        and module.padding_mode == "zeros"
+        and module.bias is None
+    )
+
+
 def in_usual_precision(x: Tensor) -> bool:
     """Whether a map is float32, or bfloat16 in mixed precision of that type."""
     mixed = torch.is_autocast_enabled("cpu")
@@ -70,7 +84,7 @@ def in_usual_precision(x: Tensor) -> bool:
 
 @cache
 def fastest(shape: Shape) -> Algorithm:
-    """The algorithm that the table has as the fastest of those that serve."""
+    """The fastest algorithm, by the table, of those that serve this shape."""
     times = table.conv_times(shape)
     serving = [found for found in ALGORITHMS if found.name in times and found.serves(shape)]
     return min(serving, key=lambda found: times[found.name], default=TORCH)
@@ -139,7 +153,7 @@ def _in_fewer_groups(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
 
 
 def _in_fp32(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
-    """In float32, by what is the fastest there: small maps have kernels in float32 alone."""
+    """Compute in float32: kernels for small maps are float32 only."""
     with torch.autocast("cpu", enabled=False):
         return convolve(x.float(), weight, shape.stride, shape.groups).to(x.dtype)
 
@@ -152,4 +166,4 @@ ALGORITHMS = (
     Algorithm("together", lambda shape: 1 < _together(shape) < shape.groups, _in_fewer_groups),
     Algorithm("fp32", lambda shape: shape.half, _in_fp32),
 )
-"""All there are; a new one is one line here, and a run of `trainers.fast.measure`."""
+"""Every algorithm. To add one, add a line here and run `trainers.fast.measure`."""

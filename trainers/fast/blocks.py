@@ -26,7 +26,7 @@ class Block:
     Args:
         module: the block, which calls its own forward unless it is trained.
         trained: what it does in training.
-        read: the constants of the block for which that is so.
+        read: the constants that its forward reads; if one changes, the block's own forward runs.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ def with_fused_norms(module: nn.Module) -> Block | None:
 
 
 class _Proxy(fx.Proxy):
-    """Knows what is added in place; `torch.fx` would make a sum of its own of it."""
+    """Records ``+=`` as an addition in place; `torch.fx` would record a new sum."""
 
     def __iadd__(self, other: object) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
@@ -102,7 +102,8 @@ def _fuse(graph: fx.Graph, children: Mapping[str, nn.Module]) -> Iterator[tuple[
         child = children[str(norm.target)]
         assert isinstance(child, nn.BatchNorm2d)  # noqa: S101 - as `_norm` saw
         x = norm.args[0]
-        with graph.inserting_before(relu):
+        # Where the sum was: what it adds may be written over before the ReLU.
+        with graph.inserting_before(summed):
             new = graph.call_module(name, (x,) if residual is None else (x, residual))
         relu.replace_all_uses_with(new)
         for old in dict.fromkeys((relu, summed, norm)):
@@ -135,4 +136,8 @@ def _norm(node: object, children: Mapping[str, nn.Module]) -> fx.Node | None:
     child = children.get(str(node.target))
     calls = node.graph.find_nodes(op="call_module", target=node.target)
     fits = child is not None and NormAct.takes(child) and is_free(child)
-    return node if fits and len(calls) == 1 and len(node.args) == 1 else None
+    if not fits or len(calls) > 1 or len(node.args) != 1:
+        return None
+    # What others use as well they may write over before the sum.
+    x = node.args[0]
+    return node if isinstance(x, fx.Node) and len(x.users) == 1 else None

@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 _FUNCTIONS = (F.relu, torch.relu, torch.add, torch.cat, torch.flatten)
 """Functions of torch that depend on nothing but what they are given."""
 _METHODS = frozenset({"add", "add_", "flatten", "mean", "relu", "relu_", "size", "view"})
-"""Methods of tensors that do."""
+"""Methods of tensors that depend on nothing but their inputs."""
 _CONSTANTS = (bool, int, str, type(None))
 _UNFOLLOWED = (
     ast.Global,
@@ -40,7 +40,7 @@ _UNFOLLOWED = (
 def constants_read(module: nn.Module) -> Mapping[str, object] | None:
     """The constants of a module that its forward reads; None if it must not be followed.
 
-    The graph holds as long as they are what they were.
+    The graph is valid while these constants keep their values.
     """
     if "forward" in vars(module):
         return None
@@ -77,7 +77,7 @@ class _Forward:
         return isinstance(node, ast.Name) and node.id == self.self
 
     def is_plain(self) -> bool:
-        """Whether it does what we follow, and nothing else."""
+        """Whether it uses only what we follow."""
         calls = [node for node in self.nodes if isinstance(node, ast.Call)]
         return (
             not any(isinstance(node, _UNFOLLOWED) for node in self.nodes)
@@ -106,7 +106,7 @@ class _Forward:
         return None
 
     def _keeps_to_itself(self, calls: list[ast.Call]) -> bool:
-        """Whether it hands itself to nobody, and reads no globals and nothing of its children."""
+        """Whether it passes itself to no function, reads no globals, no attributes of children."""
         own = {id(node) for node in self.own}
         held = [node for node in self.nodes if isinstance(node, ast.Attribute)]
         holders = {id(node.value) for node in held}
@@ -119,7 +119,7 @@ class _Forward:
         )
 
     def _compares_itself_alone(self) -> bool:
-        """Whether only its own attributes are compared with None: what is followed never is."""
+        """Whether ``is`` compares its own attributes alone: a traced value is never None."""
         own = set(map(id, self.own))
         same = (ast.Is, ast.IsNot)
         compared = (node for node in self.nodes if isinstance(node, ast.Compare))

@@ -29,7 +29,7 @@ _SIDES = (1, 2, 4, 8, 16, 32)
 _IMAGES = (16, 128)
 _GROUP_WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 _MOST_NUMBERS = 2**22
-"""Numbers of a batch's maps: larger ones take long, and who has them is near this."""
+"""Numbers of the largest batch of maps that is measured; larger ones use the nearest row."""
 _LEAST_NUMBERS = 2**10
 _MOST_MACS = 2**31
 _HOPELESS = 3.0
@@ -164,6 +164,8 @@ def main() -> None:
             for part in (rows, chain_rows):
                 for operation, size, times in part(given.rounds, half=half):
                     if not made or made[-1]["operation"] != operation:
+                        # One operation may use another, whose rows have to be there.
+                        write([*kept, *made])
                         print(f"{kind}, {'bf16' if half else 'fp32'}: {operation}", flush=True)  # noqa: T201
                     spelt = " ".join(f"{name}={number:.4g}" for name, number in times.items())
                     numbers = (kind, str(int(half)), operation, " ".join(map(str, size)), spelt)

@@ -82,7 +82,7 @@ def _suits(x: Tensor, residual: Tensor | None, channels: int) -> bool:
         and (x.dtype is torch.float32 or x.dtype is torch.bfloat16)
         and x.is_contiguous(memory_format=torch.channels_last)
         and x.shape[1] == channels
-        # Of one value a channel torch's operation says what is wrong.
+        # With one value a channel torch raises the right error.
         and x.numel() > channels
         and (
             residual is None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.layers.octave import Octave, OctConv2d, pool, upsample
-from trainers.fast.algorithms import convolve
+from trainers.fast.algorithms import convolve, is_plain_conv
 from trainers.fast.kernels import octave
 from trainers.fast.kernels.calling import as_rows
 from trainers.fast.watching import is_free
@@ -58,7 +58,8 @@ class MergedOctave:
         return (
             type(conv) is OctConv2d
             and all(
-                type(path) is nn.Conv2d and path.bias is None and is_free(path) for path in paths
+                is_plain_conv(path) and path.stride == (1, 1) and path.groups == 1 and is_free(path)
+                for path in paths
             )
             and is_free(conv)
         )

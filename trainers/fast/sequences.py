@@ -56,5 +56,5 @@ def _steps(rest: list[nn.Module]) -> Iterator[Step]:
 
 
 def is_relu(module: nn.Module) -> bool:
-    """Whether a module is a ReLU that nobody watches."""
+    """Whether a module is a ReLU without hooks."""
     return type(module) is nn.ReLU and is_free(module)

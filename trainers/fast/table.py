@@ -35,7 +35,7 @@ class Row:
 @cache
 def lanes() -> int:
     """Numbers in a vector of this CPU, in float32."""
-    return 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+    return 16 if _capability() == "avx512" else 8
 
 
 @cache
@@ -47,7 +47,12 @@ def cpu(*, half: bool) -> str:
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     if half and capabilities.get("amx_bf16"):
         return "amx"
-    return "avx512" if torch.backends.cpu.get_cpu_capability() == "AVX512" else "avx2"
+    return _capability()
+
+
+def _capability() -> str:
+    """The instructions of this CPU that torch uses, as torch names them: avx512, avx2."""
+    return torch.backends.cpu.get_cpu_capability().lower()
 
 
 def conv_operation(shape: Shape) -> tuple[str, tuple[int, ...]]:

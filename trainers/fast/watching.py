@@ -1,6 +1,9 @@
-"""Who watches a module: a module that somebody watches is called as it is."""
+"""Hooks: a module that has hooks is called as it is."""
+
+from collections.abc import Mapping
 
 from torch import nn
+from torch.nn.modules import module as torch_module
 
 
 def is_free(module: nn.Module) -> bool:
@@ -11,4 +14,14 @@ def is_free(module: nn.Module) -> bool:
         module._backward_hooks,  # noqa: SLF001
         module._backward_pre_hooks,  # noqa: SLF001
     )
-    return not any(hooks)
+    return not any(hooks) and not any(_of_all_modules())
+
+
+def _of_all_modules() -> tuple[Mapping[int, object], ...]:
+    """The hooks that torch calls for every module."""
+    return (
+        torch_module._global_forward_hooks,  # noqa: SLF001
+        torch_module._global_forward_pre_hooks,  # noqa: SLF001
+        torch_module._global_backward_hooks,  # noqa: SLF001
+        torch_module._global_backward_pre_hooks,  # noqa: SLF001
+    )

@@ -1,6 +1,6 @@
 """Zero-cost scores: what is said of a network before it is trained, from a batch or two.
 
-Each is a file, with its paper. They are evidence to be checked, not measures of accuracy:
+Each is a file, with its paper. They are predictors to be tested, not measures of accuracy:
 `studies.analysis.rank_correlation` compares them with parameters and MACs, which cost nothing.
 """
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trainers.scores.base import weights
 
-_SIZE = 16
+_SIDE_PIXELS = 16
 """Random images of a batch."""
 _STEP = 0.01
 """Of the perturbation, in standard deviations of the input."""
@@ -35,7 +35,7 @@ class Zen:
             for layer in module.modules()
             if isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - 1d to 3d
         ]
-        x = torch.randn(_SIZE, *images.shape[1:], device=images.device)
+        x = torch.randn(_SIDE_PIXELS, *images.shape[1:], device=images.device)
         with torch.no_grad():
             base = module(x)
             for hook in hooks:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 FILE = "model.onnx"
@@ -12,22 +12,29 @@ FILE = "model.onnx"
 
 def write(exported: ExportedProgram, task: str) -> bytes:
     """See `nas_space.bundle.forms.Form`."""
+    found = converted(exported)
+    found.model.metadata_props["task"] = task
+    data: bytes = found.model_proto.SerializeToString()
+    return data
+
+
+def converted(network: ExportedProgram | nn.Module, *images: Tensor) -> torch.onnx.ONNXProgram:
+    """A network as ONNX, from ``images`` to ``logits``."""
     found = torch.onnx.export(
-        exported,
+        network,
+        images,
         dynamo=True,
         verbose=False,
         input_names=["images"],
         output_names=["logits"],
     )
     assert found is not None  # noqa: S101 - only the old exporter gives nothing
-    found.model.metadata_props["task"] = task
-    data: bytes = found.model_proto.SerializeToString()
-    return data
+    return found
 
 
 def opened(path: Path) -> Callable[[Tensor], Tensor]:
     """See `nas_space.bundle.forms.Form`."""
-    # Only who opens an export needs it.
+    # Imported here: only opening an export needs them.
     import numpy as np  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
 

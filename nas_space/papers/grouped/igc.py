@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_space.convs import Conv
 from nas_space.convs.igc import IGC
+from nas_space.layers import igc as layers
 from nas_space.papers.base import PARAMS_WITHOUT_NORM, Figure, UnknownNetworkError
 from nas_space.papers.grouped._cifar import TAIL, ChosenCifarNetwork, CifarNetwork
 
@@ -98,14 +99,9 @@ class OfficialIGCNetwork(Partitioned):
             raise UnknownNetworkError("-official differs with identity shortcuts only: add -ident")
 
     def block(self, c_in: int, c_out: int) -> nn.Module:
-        """The steps of `IGC.build`, with c_in/L secondary groups."""
-        stride, groups = 1 if c_in == c_out else 2, c_in // self.L
-        return nn.Sequential(
-            nn.Conv2d(c_in, c_out, 3, stride, 1, groups=self.L, bias=False),
-            nn.ChannelShuffle(self.L),
-            nn.Conv2d(c_out, c_out, 1, groups=groups, bias=False),
-            nn.ChannelShuffle(groups),
-        )
+        """The same layer with c_in/L secondary groups."""
+        stride = 1 if c_in == c_out else 2
+        return layers.IGC(c_in, c_out, L=self.L, M=c_in // self.L, stride=stride)
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:

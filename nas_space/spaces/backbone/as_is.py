@@ -45,7 +45,7 @@ class AsIs(Conv):
         return nn.Conv2d(c_in, c_out, self.kernel, stride, padding, groups=self.groups, bias=False)
 
     def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:  # noqa: ARG002
-        """Nothing is to be carried: it stays."""
+        """It keeps its weights."""
         return False
 
     def params(self, c_in: int, c_out: int) -> int:

@@ -9,7 +9,6 @@ from nas_space.convs import Conv, InvalidChoiceError, parse
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Cost, Task
-from nas_space.costs.memory import peak
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import (
     FORMAT,
@@ -19,8 +18,9 @@ from nas_space.spaces.architecture import (
     Rest,
     is_whole,
 )
+from nas_space.spaces.residual.memory import peak
 
-_MAX_WIDTH = 8192
+_MAX_WIDTH_CHANNELS = 8192
 _MAX_BLOCKS = 256
 _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
@@ -45,6 +45,23 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockLayers:
+    """The layers of a residual block.
+
+    Attributes:
+        name: of the block, e.g. ``stage1.block2``.
+        first: the convolution that takes the stride and changes the width.
+        second: the convolution behind it.
+        shortcut: the 1×1 projection; None where the shortcut is the identity.
+    """
+
+    name: str
+    first: Layer
+    second: Layer
+    shortcut: Layer | None
+
+
+@dataclass(frozen=True, slots=True)
 class ResidualArchitecture(Architecture):
     """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
 
@@ -60,7 +77,7 @@ class ResidualArchitecture(Architecture):
     stages: tuple[Stage, ...]
     stem: Conv = _STEM
 
-    _places: tuple["_Place", ...] = field(init=False, repr=False, compare=False)
+    _sites: tuple["_BlockSite", ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not be built."""
@@ -69,17 +86,18 @@ class ResidualArchitecture(Architecture):
                 f"an architecture has 1 to {_MAX_STAGES} stages, not {len(self.stages)}"
             )
         for number, stage in enumerate(self.stages, 1):
-            if not 1 <= stage.width <= _MAX_WIDTH:
+            if not 1 <= stage.width <= _MAX_WIDTH_CHANNELS:
                 raise InvalidArchitectureError(
-                    f"stage{number}: width must be from 1 to {_MAX_WIDTH}, not {stage.width}"
+                    f"stage{number}: width must be from 1 to {_MAX_WIDTH_CHANNELS}, "
+                    f"not {stage.width}"
                 )
             if not 1 <= len(stage.blocks) <= _MAX_BLOCKS:
                 raise InvalidArchitectureError(
                     f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
                 )
         # Every cost walks through them.
-        object.__setattr__(self, "_places", tuple(self._named()))
-        weights = sum(place.weights for place in self._places)
+        object.__setattr__(self, "_sites", tuple(self._named()))
+        weights = sum(site.weights for site in self._sites)
         if weights > _MAX_WEIGHTS:
             raise InvalidArchitectureError(
                 f"an architecture has at most {_MAX_WEIGHTS:,} weights, not {weights:,}"
@@ -87,13 +105,13 @@ class ResidualArchitecture(Architecture):
 
     def layers(self) -> Iterator[Layer]:
         """The convolutions that can be chosen, from stem to head."""
-        return (place.layer for place in self._places)
+        return (site.layer for site in self._sites)
 
-    def _named(self) -> Iterator["_Place"]:
+    def _named(self) -> Iterator["_BlockSite"]:
         width = self.stages[0].width
         # The stem's input is the image, whose channels only regular-like choices can take;
         # `build` checks that one.
-        yield _Place(Layer("stem", self.stem, None, width))
+        yield _BlockSite(Layer("stem", self.stem, None, width))
         for s, stage in enumerate(self.stages, 1):
             for b, (first, second) in enumerate(stage.blocks, 1):
                 block = f"stage{s}.block{b}"
@@ -102,28 +120,35 @@ class ResidualArchitecture(Architecture):
                 yield _second(block, second, stage.width)
                 width = stage.width
 
+    def blocks(self) -> Iterator[BlockLayers]:
+        """The layers of each block, in order."""
+        sites = self._sites[1:]
+        for first, second in zip(sites[::2], sites[1::2], strict=True):
+            name = first.layer.name.rpartition(".")[0]
+            yield BlockLayers(name, first.layer, second.layer, first.projection)
+
     def shortcuts(self) -> Iterator[Layer]:
         """The 1×1 projections: one wherever a block changes the width or the map's size."""
-        return (place.projection for place in self._places if place.projection is not None)
+        return (site.projection for site in self._sites if site.projection is not None)
 
     def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """Each layer with the height and width of its input map, for images of that size."""
-        for place in self._places:
-            yield place.layer, size
-            if place.layer.stride > 1:
-                size = out_size(size, place.layer.stride)
+        for site in self._sites:
+            yield site.layer, size
+            if site.layer.stride > 1:
+                size = out_size(size, site.layer.stride)
 
     def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
 
         All that has weights, but for normalisation and the classifier.
         """
-        for place in self._places:
-            yield place.layer, size
-            if place.projection is not None:
-                yield place.projection, size
-            if place.layer.stride > 1:
-                size = out_size(size, place.layer.stride)
+        for site in self._sites:
+            yield site.layer, size
+            if site.projection is not None:
+                yield site.projection, size
+            if site.layer.stride > 1:
+                size = out_size(size, site.layer.stride)
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form, of plain dicts, lists, numbers and strings."""
@@ -201,8 +226,8 @@ class ResidualArchitecture(Architecture):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A layer in its place.
+class _BlockSite:
+    """A layer, with what begins beside it.
 
     Attributes:
         layer: the one that can be chosen.
@@ -216,19 +241,21 @@ class _Place:
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
-def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _Place:
+def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _BlockSite:
     """Where a block begins."""
     layer = _fitting(f"{block}.conv1", conv, c_in, c_out, stride)
     projection = None
     if stride > 1 or c_in != c_out:
         projection = Layer(f"{block}.shortcut", _PROJECTION, c_in, c_out, stride)
-    return _Place(layer, projection, conv.params(c_in, c_out))
+    return _BlockSite(layer, projection, conv.params(c_in, c_out))
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
-def _second(block: str, conv: Conv, width: int) -> _Place:
+def _second(block: str, conv: Conv, width: int) -> _BlockSite:
     """Where a block ends."""
-    return _Place(_fitting(f"{block}.conv2", conv, width, width), None, conv.params(width, width))
+    return _BlockSite(
+        _fitting(f"{block}.conv2", conv, width, width), None, conv.params(width, width)
+    )
 
 
 def _fitting(name: str, conv: Conv, c_in: int, c_out: int, stride: int = 1) -> Layer:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.spaces.architecture import Layer
-from nas_space.spaces.residual.architecture import ResidualArchitecture
+from nas_space.spaces.residual.architecture import BlockLayers, ResidualArchitecture
 
 
 class Residual(nn.Module):
@@ -34,16 +34,12 @@ class Network(nn.Module):
 
     def __init__(self, architecture: ResidualArchitecture, channels: int, classes: int) -> None:
         super().__init__()
-        stem, *layers = architecture.layers()
-        shortcuts = {shortcut.name: shortcut for shortcut in architecture.shortcuts()}
+        stem, *_ = architecture.layers()
         self.stem = nn.Sequential(
             stem.conv.build(channels, stem.c_out), nn.BatchNorm2d(stem.c_out), nn.ReLU()
         )
-        pairs = zip(layers[::2], layers[1::2], strict=True)
-        self.blocks = nn.Sequential(
-            *(_block(a, b, shortcuts.get(a.name.replace("conv1", "shortcut"))) for a, b in pairs)
-        )
-        self.classifier = nn.Linear(layers[-1].c_out, classes)
+        self.blocks = nn.Sequential(*map(_block, architecture.blocks()))
+        self.classifier = nn.Linear(architecture.stages[-1].width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to logits (N, classes)."""
@@ -52,11 +48,12 @@ class Network(nn.Module):
         return logits
 
 
-def _block(first: Layer, second: Layer, shortcut: Layer | None) -> Residual:
+def _block(layers: BlockLayers) -> Residual:
     projection = None
-    if shortcut is not None:
-        projection = nn.Sequential(_make(shortcut), nn.BatchNorm2d(shortcut.c_out))
-    return Residual(first.c_out, _make(first), _make(second), projection)
+    if layers.shortcut is not None:
+        norm = nn.BatchNorm2d(layers.shortcut.c_out)
+        projection = nn.Sequential(_make(layers.shortcut), norm)
+    return Residual(layers.first.c_out, _make(layers.first), _make(layers.second), projection)
 
 
 def _make(layer: Layer) -> nn.Module:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record
 from nas_space.bundle.manifest import MANIFEST, seal
-from nas_space.spaces import get
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))

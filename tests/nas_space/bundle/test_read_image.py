@@ -12,7 +12,7 @@ from PIL import Image
 from nas_space.bundle import Preprocessing
 from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from trainers.data.folders import decode
 
 

@@ -15,8 +15,8 @@ from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.convs import kinds
-from nas_space.spaces import get, spaces
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.residual import ResidualArchitecture
 
 TASK = Preprocessing((3, 9, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", 'd"og', "bi'rd", "ねこ"))

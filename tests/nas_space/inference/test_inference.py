@@ -15,9 +15,9 @@ from nas_space.convert import convert
 from nas_space.convs import kinds, parse
 from nas_space.inference import for_inference
 from nas_space.papers import get
-from nas_space.spaces import get as space
-from nas_space.spaces import spaces
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get as space
+from nas_space.spaces.registry import spaces
 from nas_space.spaces.residual import ResidualArchitecture
 from tests.nas_space.conversion.models import Controlled, Small
 

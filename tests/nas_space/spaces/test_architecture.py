@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.convs import parse
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualArchitecture, Stage
 from nas_space.spaces.skeletons import read_architecture
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.features import describe
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualArchitecture
 
 TASK = Task(channels=3, size=(16, 16), classes=10)

@@ -9,9 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas_space.convs import InvalidChoiceError
 from nas_space.costs.cost import Cost, Task, predict
 from nas_space.costs.counting import count
-from nas_space.spaces import get, spaces
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.skeletons import read_architecture
 
 

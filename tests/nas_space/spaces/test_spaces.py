@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nas_space.convs import kinds
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get, spaces
 from nas_space.spaces.__main__ import main
+from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Measure, UnknownSpaceError
 

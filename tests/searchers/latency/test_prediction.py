@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualSpace
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load as tensors_of
 
 from nas_space.costs.cost import Task
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
 from trainers import recipes

@@ -7,8 +7,8 @@ import optuna
 import pytest
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualSpace
 from searchers.limits import Limits
 from searchers.problem import Problem

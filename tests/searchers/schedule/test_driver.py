@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text, update
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Measure
 from searchers.limits import ImpossibleLimitError, Limits, check_limits

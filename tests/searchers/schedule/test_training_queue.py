@@ -1,7 +1,7 @@
 """What is trained next, and for how long."""
 
 from nas_space.costs.cost import Task
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas_space.bundle import Measured
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from studies.export import command as export
 from studies.export.card import interval
 from studies.export.trained_network import checkpoint_of, look, retrained

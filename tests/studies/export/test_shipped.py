@@ -19,7 +19,7 @@ from PIL import Image
 
 from nas_space.bundle import Bundle
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces import get, spaces
+from nas_space.spaces.registry import get, spaces
 from studies import predict as prediction
 from studies.export import command as export
 from studies.records.store import Store

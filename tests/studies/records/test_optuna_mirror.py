@@ -7,7 +7,7 @@ from datetime import timedelta
 import optuna
 import pytest
 
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from studies.records.database import StoreError
 from studies.records.optuna_mirror import BackgroundMirror, OptunaMirror, readable
 from studies.records.store import Store

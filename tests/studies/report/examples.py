@@ -4,7 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from nas_space.costs.cost import predict
-from nas_space.spaces import get
+from nas_space.spaces.registry import get
 from studies.analysis.facts import Facts
 from studies.records.tables import Evaluation, Study
 from tests.examples import TASK, evaluation, study

@@ -301,7 +301,19 @@ class ReluOfTheResidual(Parts):
         return y
 
 
+class WrittenOverAfterTheSum(Parts):
+    """The map that was added is written over before the ReLU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = self.conv(x)
+        z = self.norm(self.other(x)) + one
+        one.add_(1)
+        y: Tensor = F.relu(z) + one
+        return y
+
+
 OTHERS = [
+    WrittenOverAfterTheSum,
     SeenTwice,
     CalledTwice,
     TwoNames,

@@ -15,9 +15,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 from torch.nn.utils import parametrizations
 
 from nas_space.papers import get as network
-from nas_space.spaces import get, spaces
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.skeletons import read_architecture
 from tests.nas_space.conversion.models import Controlled, Small
 from tests.trainers.fast.conftest import Write

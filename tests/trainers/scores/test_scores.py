@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.convs import kinds
-from nas_space.spaces import get
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from trainers.scores import Score, score, scores
 
 every_score = pytest.mark.parametrize("which", scores().values(), ids=scores())

@@ -22,23 +22,23 @@ _FLAGS = ("-O2", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
 _PATIENCE_SECONDS = 60.0
 """Time that a compiler may take for a file; it needs three seconds."""
-_GRUDGE_SECONDS = 24 * 3600.0
-"""Time for which a compiler that did not end is not asked again."""
+_GRUDGE_SECONDS = 3600.0
+"""How long no process calls a compiler again after it hung."""
 
 
 @cache
 def library(name: str) -> ctypes.CDLL | None:
     """The compiled ``name.c`` of this folder, or None where it cannot be had.
 
-    It is kept in the user's cache folder under a name that says what it was made of. The first
-    process compiles it, all others load it. A compiler that hangs costs one time-out in all: who
-    waits for it sees that it hung, and does not ask again.
+    The library is cached under a name made from its sources and compiler. The first process
+    compiles it, the others load it. A compiler that hangs costs one time-out in all: processes
+    that wait see a marker and do not call it.
     """
     if os.environ.get("CONVNAS_KERNELS") == "0":
         return None
     try:
         return ctypes.CDLL(str(_compiled(Path(__file__).with_name(f"{name}.c"))))
-    except (OSError, RuntimeError, subprocess.SubprocessError):
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError):
         # No compiler, one that fails, no home, a full disk: each is a reason to go on without.
         return None
 
@@ -49,7 +49,7 @@ def _compiled(source: Path) -> Path:
     hung = folder / f"hung-{_digest(' '.join(compiler).encode())}"
     with _alone(folder):
         if hung.exists() and time.time() - hung.stat().st_mtime < _GRUDGE_SECONDS:
-            raise FileNotFoundError(f"the C compiler hung less than a day ago: {hung}")
+            raise FileNotFoundError(f"the C compiler hung less than an hour ago: {hung}")
         try:
             made = folder / f"{source.stem}-{_fingerprint(compiler, source)}.so"
             if not made.exists():
@@ -68,9 +68,14 @@ def _compiled(source: Path) -> Path:
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time compile. The lock ends with the process that holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
+        descriptor = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        # A folder that cannot be written, or whose file system knows no locks, may still be read.
+        yield
+        return
+    try:
         yield
     finally:
         os.close(descriptor)
@@ -88,7 +93,7 @@ def _compiler() -> list[str]:
 
 def _folder() -> Path:
     root = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The specification has relative ones ignored.
+    # The XDG specification says to ignore relative paths.
     return (root if root.is_absolute() else Path.home() / ".cache") / "convnas" / "kernels"
 
 

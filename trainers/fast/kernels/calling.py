@@ -15,7 +15,7 @@ def call(kernel: Callable[..., int], *arguments: object) -> None:
     """
     given = (part.data_ptr() if isinstance(part, Tensor) else part for part in arguments)
     if kernel(*given) != 0:
-        raise MemoryError("no memory for a kernel's sums")
+        raise MemoryError("a CPU kernel found no memory for its sums: use a smaller batch")
 
 
 def longs(*numbers: int) -> "ctypes.Array[ctypes.c_long]":

@@ -69,7 +69,7 @@ class Direction:
         source: channels, height and width of what is read.
         target: channels, height and width of what is written.
         stride: pixels of the source from one of the target to the next.
-        spread: pixels of the source are so far apart, with zeros between them.
+        spread: distance between pixels of the source; zeros fill the gaps.
     """
 
     shape: Shape
@@ -138,7 +138,7 @@ class ConvolutionFunction(torch.autograd.Function):
     """A K×K convolution with padding K/2 by a C kernel, dense or in groups.
 
     x is (N, c_in, H, W) in channels_last and weight (c_out, c_in/groups, K, K) float32, both on
-    the CPU. Who calls `apply` has asked `ConvKernel.serves`. There is no second derivative.
+    the CPU. Callers check `ConvKernel.serves` first. There is no second derivative.
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
 """3×3 convolutions of stride 1 by minimal filtering, dense or in groups: ``winograd.c``.
 
-Weights and what is between are float32, for bfloat16 maps too. A number's error is about ten times
-that of a convolution as defined: a few millionths of the largest.
+Weights and intermediate values are float32, for bfloat16 maps too. A number's error is about ten
+times that of a convolution as defined: a few millionths of the largest.
 
 Source: Lavin and Gray, arXiv 1509.09308, F(4×4, 3×3).
 """

@@ -8,9 +8,9 @@ from torch import nn
 from torchvision import models
 
 from nas_space.costs.cost import Task
-from nas_space.spaces import find
 from nas_space.spaces.backbone.loading import UnknownBackboneError, load
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import find
 
 NAME = "mobilenet_v3_small"
 

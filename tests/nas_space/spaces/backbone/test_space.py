@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from nas_space.convs import parse
 from nas_space.costs.cost import Task, predict
 from nas_space.costs.counting import count
-from nas_space.spaces import check, find, get, recorded
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import BackboneArchitecture
 from nas_space.spaces.backbone.space import BackboneSpace
 from nas_space.spaces.building import build
 from nas_space.spaces.features import describe
+from nas_space.spaces.registry import check, find, get, recorded
 from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces.space import Measure, UnknownSpaceError
 from tests.nas_space.conversion.models import Tiny

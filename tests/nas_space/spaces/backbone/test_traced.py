@@ -11,9 +11,9 @@ from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.costs.cost import Task
-from nas_space.spaces import find
 from nas_space.spaces.backbone.space import BackboneSpace
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import find
 
 MODELS = "tests.nas_space.conversion.models"
 

@@ -22,7 +22,7 @@ from nas_space.costs.cost import Task
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import Architecture
 
-BYTES = 4
+BYTES_A_NUMBER = 4
 """Of a number in fp32."""
 
 
@@ -45,4 +45,4 @@ def peak(architecture: Architecture, task: Task) -> int:
         )
         if first.stride > 1 or first.c_in != first.c_out:  # a projection
             most = max(most, x + 2 * second.c_out * area(out_size(size, first.stride)))
-    return BYTES * max(most, layers[-1][0].c_out + task.classes)
+    return BYTES_A_NUMBER * max(most, layers[-1][0].c_out + task.classes)

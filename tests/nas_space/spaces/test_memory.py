@@ -14,10 +14,10 @@ from torch.utils._pytree import tree_leaves
 
 from nas_space.convs import kinds, parse
 from nas_space.costs.cost import Task, predict
-from nas_space.costs.memory import BYTES, peak
-from nas_space.spaces import get
 from nas_space.spaces.building import build
+from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace, Stage
+from nas_space.spaces.residual.memory import BYTES_A_NUMBER, peak
 
 IN_PLACE = ("native_batch_norm", "relu", "add")
 """Operations that the model folds into the one before, or has write over an operand."""
@@ -173,4 +173,4 @@ def test_a_regular_network_by_hand() -> None:
     regular = parse("regular")
     network = ResidualArchitecture((Stage(8, ((regular, regular),)),))
     # The block's second convolution: its input, the block's input and its output, 8×8×8 each.
-    assert predict(network, Task(3, (8, 8), 10)).activation_memory == BYTES * 3 * 8 * 8 * 8
+    assert predict(network, Task(3, (8, 8), 10)).activation_memory == BYTES_A_NUMBER * 3 * 8 * 8 * 8
