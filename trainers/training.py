@@ -14,7 +14,7 @@ from trainers.data.batches import Batches, cross_entropy
 from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
-from trainers.fast import for_training
+from trainers.fast import for_training, training
 from trainers.heap import kept_heap
 from trainers.recipes import Recipe
 
@@ -98,7 +98,7 @@ class Trainer:
     ) -> Outcome:
         start = time.perf_counter()
         module.to(self._device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        trained = for_training(module)
+        fast = for_training(module)
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
         size = recipe.batch(len(self._train))
         steps_an_epoch = len(self._train) // size
@@ -115,12 +115,12 @@ class Trainer:
         last = recipe.epochs if until is None else min(until, recipe.epochs)
         for epoch in range(mark.epoch + 1, last + 1):
             module.train()
-            trained.train()
             total = torch.zeros((), device=self._device.where)
-            for images, labels in self._train.shuffled(size, generator):
-                optimizer.rate = one_cycle(step / steps, recipe)
-                total += self._step(trained, optimizer, scaler, images, labels)
-                step += 1
+            with training(fast):
+                for images, labels in self._train.shuffled(size, generator):
+                    optimizer.rate = one_cycle(step / steps, recipe)
+                    total += self._step(fast, optimizer, scaler, images, labels)
+                    step += 1
             # One look at the device an epoch: it may run ahead in between.
             loss = total.item() / steps_an_epoch
             if not math.isfinite(loss):

@@ -69,7 +69,9 @@ def definitions(shipped: Shipped) -> Definitions:
             needed.add(name)
             queue += _used(own[name]) & (own.keys() | imported.keys()) if name in own else ()
     lines = text.splitlines()
-    parts = {name: _text(lines, part, statements) for name, part in own.items() if name in needed}
+    texts = {name: _text(lines, part, statements) for name, part in own.items() if name in needed}
+    # A statement that defines several names is there once.
+    parts = {name: text for text, name in {text: name for name, text in texts.items()}.items()}
     foreign = sorted(needed & imported.keys() - own.keys())
     made = (_import(shipped, name, imported[name]) for name in foreign)
     return Definitions(tuple(line for line in made if line not in IMPORTED), parts)
@@ -93,9 +95,18 @@ def _defined(part: ast.stmt) -> Iterator[str]:
     if isinstance(part, ast.ClassDef | ast.FunctionDef):
         yield part.name
     elif isinstance(part, ast.Assign):
-        yield from (target.id for target in part.targets if isinstance(target, ast.Name))
+        targets = (node for target in part.targets for node in ast.walk(target))
+        yield from (node.id for node in targets if isinstance(node, ast.Name))
     elif isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
         yield part.target.id
+    elif isinstance(part, ast.If | ast.Try):
+        yield from (name for inner in _inside(part) for name in _defined(inner))
+
+
+def _inside(part: ast.If | ast.Try) -> Iterator[ast.stmt]:
+    yield from (*part.body, *part.orelse)
+    if isinstance(part, ast.Try):
+        yield from (line for handler in part.handlers for line in handler.body)
 
 
 def _used(part: ast.stmt) -> set[str]:

@@ -50,6 +50,8 @@ def shipped(body: str, before: str, tmp_path: Path) -> str:
         ("from math import pi as p\n", "x * p"),
         ("def half(x):\n    return x / TWO\n\nTWO = 2\n", "half(x)"),
         ("TWO = 2\nprint('not shipped')\n", "x * TWO"),
+        ("TWO, HALF = 2, 0.5\n", "x * TWO * HALF"),
+        ("if True:\n    TWO = 2\nelse:\n    TWO = 3\n", "x * TWO"),
         ("class Base(nn.Module):\n    pass\n", "x * len(Base.__name__)"),
     ],
 )

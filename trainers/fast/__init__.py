@@ -6,8 +6,9 @@ compute them (`trainers.fast.kernels`), each where a measured table says that it
 (`trainers.fast.table`). All else stays torch's.
 """
 
-import types
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +19,19 @@ from trainers.fast.blocks import with_fused_norms
 from trainers.fast.norm import NormAct
 from trainers.fast.octave import MergedOctave, halved
 from trainers.fast.sequences import in_fewer_steps
+from trainers.fast.swapping import Attributes, Swapped, swapped
 
-__all__ = ["for_training"]
+__all__ = ["for_training", "training"]
 
-Forward = Callable[..., object]
+Forward = Callable[..., Any]
 
 
 def for_training(module: nn.Module) -> nn.Module:
-    """A twin of a module whose training steps take less time.
+    """A second name of a module, whose training steps take less time.
 
-    The twin has the same parameters and buffers, not copies of them: a step of the twin trains the
-    module. Its forward gives the module's outputs and gradients, up to rounding, and in eval mode
-    it is the module's own. Use the module itself for all but training steps. What a module keeps
-    in plain Python attributes is not shared. A hook that is registered later may not be called.
+    It is the same module, with the same parameters, hooks, modes and attributes. While it is called
+    in training, or inside of ``with training(…)``, some of its parts have a faster forward, which
+    gives the same outputs and gradients up to rounding. There is no second derivative.
 
     Returns the module itself on a GPU, with several threads, or if it has no layer that the pass
     knows.
@@ -41,31 +42,30 @@ def for_training(module: nn.Module) -> nn.Module:
     tensors = [*module.parameters(), *module.buffers()]
     if torch.get_num_threads() > 1 or not all(tensor.is_cpu for tensor in tensors):
         return module
-    twin = _twin(module, {})
-    # A module with several names becomes one module of the twin.
-    found = [(part, fast) for part in twin.modules() if (fast := _faster(part)) is not None]
-    for part, forward in found:
-        vars(part)["forward"] = forward
-    for part in twin.modules():
-        if isinstance(part, OctConv2d) and type(part).halve is OctConv2d.halve:
-            vars(part)["halve"] = halved
-    return twin if found else module
+    if isinstance(module, torch.jit.ScriptModule | Swapped):
+        return module
+    parts: list[tuple[nn.Module, Attributes]] = [
+        (part, {"forward": forward})
+        for part in module.modules()
+        if (forward := _faster(part)) is not None
+    ]
+    if not parts:
+        return module
+    parts += [
+        (part, {"halve": halved})
+        for part in module.modules()
+        if isinstance(part, OctConv2d) and type(part).halve is OctConv2d.halve
+    ]
+    return swapped(module, parts)
 
 
-def _twin(module: nn.Module, done: dict[nn.Module, nn.Module]) -> nn.Module:
-    """Copy the tree of modules; share parameters, buffers and all other attributes."""
-    if module in done or isinstance(module, torch.jit.ScriptModule):
-        return done.get(module, module)
-    twin = done[module] = object.__new__(type(module))
-    vars(twin).update(vars(module))
-    own = vars(twin).get("forward")
-    if isinstance(own, types.MethodType) and own.__self__ is module:
-        vars(twin)["forward"] = types.MethodType(own.__func__, twin)
-    children = module._modules.items()  # noqa: SLF001 - the tree itself
-    vars(twin)["_modules"] = {
-        name: None if child is None else _twin(child, done) for name, child in children
-    }
-    return twin
+def training(module: nn.Module) -> AbstractContextManager[object]:
+    """Forwards stay swapped inside, from a step's forward to the end of its backward.
+
+    Args:
+        module: what `for_training` returned.
+    """
+    return module if isinstance(module, Swapped) else nullcontext()
 
 
 def _faster(module: nn.Module) -> Forward | None:

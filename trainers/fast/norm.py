@@ -75,7 +75,7 @@ def _has_parts(norm: nn.BatchNorm2d) -> bool:
     )
 
 
-def _suits(x: Tensor, residual: Tensor | None, channels: int) -> bool:
+def _suits(x: Tensor, residual: object, channels: int) -> bool:
     """Whether the kernels take these activations: rows of channels, plain ones in memory."""
     return (
         x.is_cpu
@@ -87,7 +87,8 @@ def _suits(x: Tensor, residual: Tensor | None, channels: int) -> bool:
         and (
             residual is None
             or (
-                residual.is_cpu
+                isinstance(residual, Tensor)  # a block may add a number
+                and residual.is_cpu
                 and residual.dtype is x.dtype
                 and residual.shape == x.shape
                 and residual.is_contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, way
-from trainers.fast import for_training
+from trainers.fast import for_training, training
 from trainers.fast.blocks import Block, with_fused_norms
 from trainers.fast.kernels.norm import kernels
 
@@ -158,7 +158,8 @@ FOLLOWED = [
 @pytest.mark.parametrize("kind", FOLLOWED, ids=lambda kind: str(kind.__name__))
 def test_a_normalisation_before_a_relu_is_computed_with_it(kind: type[Parts]) -> None:
     fast = same(kind())
-    assert isinstance(vars(fast)["forward"], Block)
+    with training(fast):
+        assert isinstance(vars(fast)["forward"], Block)
     assert way(fast(maps())) == BY_KERNEL
 
 

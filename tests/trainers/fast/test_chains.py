@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from nas_space.convs import parse
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, unlike, way
-from trainers.fast import for_training
+from trainers.fast import for_training, training
 from trainers.fast.chains import Chain, folded
 from trainers.fast.kernels.mixing import MixingFunction, kernels
 from trainers.fast.sequences import Steps
@@ -286,5 +286,6 @@ def test_a_hook_within_a_chain_sees_what_it_would(favour: Write) -> None:
 
 def test_a_layer_of_a_type_runs_in_fewer_steps() -> None:
     fast = for_training(layer("igcv2(K1=2,K2=4,K3=2,K4=2)"))
-    assert isinstance(steps := vars(fast)["forward"], Steps)
+    with training(fast):
+        assert isinstance(steps := vars(fast)["forward"], Steps)
     assert len(steps._steps) == 2

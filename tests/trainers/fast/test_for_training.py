@@ -2,6 +2,7 @@
 
 import copy
 import random
+import types
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from nas_space.spaces.skeletons import read_architecture
 from tests.nas_space.conversion.models import Controlled, Small
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import rows, unlike, way
-from trainers.fast import for_training
+from trainers.fast import for_training, training
 from trainers.fast.kernels.norm import kernels
 
 compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
@@ -333,7 +334,6 @@ def test_the_module_itself_stays_what_it_is(name: str, favour: Write) -> None:
     hooks = [len(part._forward_hooks) for part in module.modules()]
     fast = for_training(module)
     fast(x)
-    fast.eval()
     for part, kind, known in kept:
         assert type(part) is kind
         assert vars(part).keys() == known.keys()
@@ -400,24 +400,90 @@ def test_a_scripted_part_stays_what_it_is() -> None:
     torch.testing.assert_close(fast(x), module(x), atol=1e-5, rtol=1e-5)
 
 
-def test_the_twin_of_a_twin_is_itself() -> None:
+def test_a_second_name_has_no_other() -> None:
     fast = for_training(layers())
     assert for_training(fast) is fast
+
+
+class Hooked(nn.Module):
+    """Uses what a hook of its own keeps on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = layers()
+        self.saved = torch.zeros(())
+        self.body.register_forward_hook(self._save)
+        self.body.register_forward_hook(lambda *_: setattr(self, "seen", True))
+
+    def _save(self, _module: nn.Module, _x: object, y: Tensor) -> None:
+        self.saved = y
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.body(x)
+        return self.saved * 2
+
+
+def test_what_a_hook_keeps_on_the_module_is_there() -> None:
+    module = Hooked()
+    fast = for_training(module)
+    for _ in range(2):
+        x = rows(2, 3, 6, 6)
+        torch.testing.assert_close(fast(x), module(x), atol=1e-5, rtol=1e-5)
+    assert module.seen
+
+
+def test_a_module_that_freezes_its_parts_in_train_stays_frozen() -> None:
+    module = layers()
+
+    def frozen(self: nn.Module, mode: bool = True) -> nn.Module:
+        nn.Module.train(self, mode)
+        self.get_submodule("1").eval()
+        return self
+
+    module.train = types.MethodType(frozen, module)  # type: ignore[method-assign]
+    fast = for_training(module)
+    before = {name: tensor.clone() for name, tensor in module[1].state_dict().items()}
+    fast.train()
+    fast(rows(2, 3, 6, 6))
+    assert all(torch.equal(module[1].state_dict()[name], kept) for name, kept in before.items())
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_forward_that_is_replaced_on_a_part_is_the_one_that_runs(number: int) -> None:
+    module = layers()
+    own = module[number].forward
+    module[number].forward = lambda x: own(x) * 2
+    x = rows(2, 3, 6, 6)
+    torch.testing.assert_close(for_training(module)(x), module(x), atol=1e-5, rtol=1e-5)
+    later = layers()
+    fast, own = for_training(later), later[0].forward
+    later[0].forward = lambda x: own(x) * 2
+    torch.testing.assert_close(fast(x), later(x), atol=1e-5, rtol=1e-5)
+
+
+def test_a_block_may_add_a_number() -> None:
+    class Added(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)
+
+        def forward(self, x: Tensor, k: float = 0.5) -> Tensor:
+            return F.relu(self.norm(self.conv(x)) + k)
+
+    module, x = Added(), rows(2, 3, 6, 6)
+    torch.testing.assert_close(for_training(module)(x), module(x), atol=1e-5, rtol=1e-5)
 
 
 # ---- modes, hooks, chance ----
 
 
-def test_it_has_a_mode_of_its_own() -> None:
+def test_its_mode_is_the_modules() -> None:
     module = searched("mixed")
     fast = for_training(module)
     fast.eval()
-    assert module.training
-    assert all(part.training for part in module.modules())
-    assert not any(part.training for part in fast.modules())
-    module.eval()
-    fast.train()
-    assert not any(part.training for part in module.modules())
+    assert not any(part.training for part in (module, fast, *module.modules()))
+    module.train()
+    assert all(part.training for part in (module, fast, *fast.modules()))
 
 
 def test_a_module_set_to_call_another_forward_has_the_twins_mode() -> None:
@@ -453,7 +519,7 @@ def test_hooks_see_what_they_would(favour: Write) -> None:
         torch.testing.assert_close(seen[name], y, atol=1e-3, rtol=1e-3)
 
 
-def test_hooks_are_given_the_twins_modules_and_may_change_what_comes_out() -> None:
+def test_hooks_are_given_the_modules_and_may_change_what_comes_out() -> None:
     module, given = layers(), list[nn.Module]()
 
     def doubling(part: nn.Module, _x: object, y: Tensor) -> Tensor:
@@ -464,7 +530,7 @@ def test_hooks_are_given_the_twins_modules_and_may_change_what_comes_out() -> No
     module.register_forward_hook(doubling)
     fast, x = for_training(module), rows(2, 3, 6, 6)
     torch.testing.assert_close(fast(x), module(x), atol=1e-5, rtol=1e-5)
-    assert given[:2] == [fast[1], fast]  # type: ignore[index]
+    assert given[:2] == [module[1], module]
 
 
 @compiled
@@ -594,7 +660,10 @@ def test_a_checkpointed_part_gives_the_same_gradients(favour: Write) -> None:
             return y
 
     module, x = Checkpointed(), rows(4, 3, 8, 8)
-    found, expected = step(for_training(module), x), step(module, x)
+    fast = for_training(module)
+    with training(fast):
+        found = step(fast, x)
+    expected = step(module, x)
     for key, tensor in expected.items():
         room = 1e-4 * max(float(tensor.abs().max()), 1e-2)
         torch.testing.assert_close(found[key], tensor, atol=room, rtol=1e-4)

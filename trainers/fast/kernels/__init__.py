@@ -57,6 +57,8 @@ def _compiled(source: Path) -> Path:
                 with tempfile.TemporaryDirectory(dir=folder) as scratch:
                     fresh = Path(scratch, made.name)
                     _output(*compiler, *_FLAGS, "-o", str(fresh), str(source), "-lm")
+                    with fresh.open("rb") as written:
+                        os.fsync(written.fileno())  # half a file would crash who loads it
                     fresh.replace(made)
         except subprocess.TimeoutExpired:
             hung.touch()

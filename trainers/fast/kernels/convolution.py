@@ -117,11 +117,14 @@ def compiled(name: str) -> Compiled | None:
     found = library(name)
     if found is None:
         return None
-    return Compiled(
-        _CORRELATE((f"{name}_correlate", found)),
-        _PRODUCTS((f"{name}_products", found)),
-        _LANES((f"{name}_lanes", found))(),
-    )
+    try:
+        return Compiled(
+            _CORRELATE((f"{name}_correlate", found)),
+            _PRODUCTS((f"{name}_products", found)),
+            _LANES((f"{name}_lanes", found))(),
+        )
+    except AttributeError:  # another library of that name
+        return None
 
 
 @cache

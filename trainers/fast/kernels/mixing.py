@@ -35,7 +35,10 @@ def kernels() -> Kernels | None:
     found = library("mixing")
     if found is None:
         return None
-    return Kernels(_FORWARD(("mixing_forward", found)), _BACKWARD(("mixing_backward", found)))
+    try:
+        return Kernels(_FORWARD(("mixing_forward", found)), _BACKWARD(("mixing_backward", found)))
+    except AttributeError:  # another library of that name
+        return None
 
 
 class MixingFunction(torch.autograd.Function):

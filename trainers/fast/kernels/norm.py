@@ -34,7 +34,10 @@ def kernels() -> Kernels | None:
     compiled = library("norm")
     if compiled is None:
         return None
-    return Kernels(_FORWARD(("norm_forward", compiled)), _BACKWARD(("norm_backward", compiled)))
+    try:
+        return Kernels(_FORWARD(("norm_forward", compiled)), _BACKWARD(("norm_backward", compiled)))
+    except AttributeError:  # another library of that name
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,10 @@ def kernels() -> Kernels | None:
     if found is None:
         return None
     names = ("part", "unpart", "join", "unjoin")
-    return Kernels(*(_KERNEL((f"octave_{name}", found)) for name in names))
+    try:
+        return Kernels(*(_KERNEL((f"octave_{name}", found)) for name in names))
+    except AttributeError:  # another library of that name
+        return None
 
 
 class PartFunction(torch.autograd.Function):
