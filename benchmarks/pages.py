@@ -31,6 +31,7 @@ LITTLE = {
     "benchmarks.growth": ["--sizes 20", "--workers 1", "--seconds 0.1"],
     "benchmarks.igc": ["--subset 48", "--epochs 1", "--seeds 1", "--depth 8", "--workers 1"],
     "benchmarks.job": ["--budget 2", "--rounds 1"],
+    "benchmarks.kernels": ["--spaces regular", "--sizes 8", "--rounds 1", "--networks 1"],
     "benchmarks.latency": ["--networks 4", "--within 2", "--size 8"],
     "benchmarks.operators": ["--widths 32", "--sizes 8", "--batches 1", "--rounds 1"],
     "benchmarks.overhead": ["--rounds 1", "--trials 4", "--seconds 0.1"],
