@@ -33,7 +33,7 @@ import torch
 from scipy import stats
 
 from nas_space.cli import Parser, positive, run
-from nas_space.papers import Network, get
+from nas_space.papers import PaperNetwork, get
 from trainers import devices, recipes
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, DatasetError
@@ -127,7 +127,7 @@ def interval(values: list[float], sign: str = "") -> str:
     return f"{mean:{sign}.2%} ± {stats.t.ppf(0.975, len(values) - 1) * error:.2%}"
 
 
-def table(networks: Mapping[str, Network], rows: list[dict[str, Any]]) -> None:
+def table(networks: Mapping[str, PaperNetwork], rows: list[dict[str, Any]]) -> None:
     """Print the results; a training that diverged counts for nothing but is missing from n."""
     print("| network | MACs | parameters | test accuracy | minus the first network | n | s |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -10,11 +10,19 @@
 """
 
 from nas_space.conversion.command import main
-from nas_space.conversion.converting import Choices, Conversion, Layer, convert
+from nas_space.conversion.converting import Choices, Conversion, ConvertedLayer, convert
 from nas_space.conversion.site import ConvSite
 from nas_space.conversion.survey import ConversionError, survey
 
-__all__ = ["Choices", "ConvSite", "Conversion", "ConversionError", "Layer", "convert", "survey"]
+__all__ = [
+    "Choices",
+    "ConvSite",
+    "Conversion",
+    "ConversionError",
+    "ConvertedLayer",
+    "convert",
+    "survey",
+]
 
 
 if __name__ == "__main__":

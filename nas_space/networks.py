@@ -3,10 +3,18 @@
 In Python: ``nas_space.networks.get("igc-l24m2-d20").build()``.
 """
 
-from nas_space.papers import Counts, Figure, Network, UnknownNetworkError, families, get, networks
+from nas_space.papers import (
+    Counts,
+    Figure,
+    PaperNetwork,
+    UnknownNetworkError,
+    families,
+    get,
+    networks,
+)
 from nas_space.papers.command import main
 
-__all__ = ["Counts", "Figure", "Network", "UnknownNetworkError", "families", "get", "networks"]
+__all__ = ["Counts", "Figure", "PaperNetwork", "UnknownNetworkError", "families", "get", "networks"]
 
 
 if __name__ == "__main__":

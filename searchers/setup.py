@@ -7,7 +7,7 @@ from nas_space.costs.cost import Task
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
-from searchers.latency.device import Device
+from searchers.latency.device import LatencyDevice
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import obtain
@@ -69,7 +69,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
         ConvnasError: the settings cannot be met.
     """
     command = settings.latency_command
-    device = None if command is None else Device(command)
+    device = None if command is None else LatencyDevice(command)
     spaces.check(settings.space)
     objective = objectives.get(settings.objective)
     samplers.check(settings.sampler)

@@ -67,12 +67,12 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        question: says which training this is: network, data, recipe, seed. A file of another one
+        training_id: says which training this is: network, data, recipe, seed. A file of another one
             is refused.
     """
 
     path: Path
-    question: str
+    training_id: str
 
     def save(self, state: State, mark: Mark) -> None:
         """Keep the state after an epoch.
@@ -80,7 +80,7 @@ class Checkpoint:
         Raises:
             OSError: the file cannot be written; an older one stays as it was.
         """
-        write_whole(self.path, _pack(state, mark, self.question))
+        write_whole(self.path, _pack(state, mark, self.training_id))
 
     def restore(self, state: State) -> Mark | None:
         """Bring the state to what was kept; None, and no change, if nothing was.
@@ -89,7 +89,7 @@ class Checkpoint:
             CheckpointError: the file is damaged, or of another training.
         """
         try:
-            return _unpack(self.path.read_bytes(), state, self.question)
+            return _unpack(self.path.read_bytes(), state, self.training_id)
         except FileNotFoundError:
             return None
         except OSError:
@@ -108,19 +108,19 @@ class CheckpointInMemory:
     """The state of a training that is put aside after an epoch, in memory.
 
     Attributes:
-        question: see `Checkpoint`.
+        training_id: see `Checkpoint`.
         until: the epoch after which it is put aside.
         data: the packed state that is gone on from, and in the end the one that was put aside.
     """
 
-    question: str
+    training_id: str
     until: int
     data: bytes | None = None
 
     def save(self, state: State, mark: Mark) -> None:
         """Keep the state if this is the epoch. The seconds so far are another training's."""
         if mark.epoch == self.until:
-            self.data = _pack(state, Mark(mark.epoch, mark.loss, 0.0), self.question)
+            self.data = _pack(state, Mark(mark.epoch, mark.loss, 0.0), self.training_id)
 
     def restore(self, state: State) -> Mark | None:
         """Bring the state to what was kept; None, and no change, if nothing was.
@@ -128,10 +128,10 @@ class CheckpointInMemory:
         Raises:
             CheckpointError: the data are damaged, or of another training.
         """
-        return None if self.data is None else _unpack(self.data, state, self.question)
+        return None if self.data is None else _unpack(self.data, state, self.training_id)
 
 
-def _pack(state: State, mark: Mark, question: str) -> bytes:
+def _pack(state: State, mark: Mark, training_id: str) -> bytes:
     tensors = {_GENERATOR: state.generator.get_state()}
     for name, tensor in state.module.state_dict().items():
         tensors[_MODULE + name] = tensor
@@ -140,7 +140,7 @@ def _pack(state: State, mark: Mark, question: str) -> bytes:
         if momentum is not None:
             tensors[_MOMENTUM + name] = momentum
     told = {
-        "question": question,
+        "question": training_id,
         "epoch": mark.epoch,
         "loss": mark.loss,
         "seconds": mark.seconds,
@@ -150,7 +150,7 @@ def _pack(state: State, mark: Mark, question: str) -> bytes:
     return save(contiguous, metadata={"training": json.dumps(told)})
 
 
-def _unpack(data: bytes, state: State, question: str) -> Mark:
+def _unpack(data: bytes, state: State, training_id: str) -> Mark:
     """Bring the state to what was packed.
 
     Raises:
@@ -159,7 +159,7 @@ def _unpack(data: bytes, state: State, question: str) -> Mark:
     try:
         told, tensors = _told(data), load(data)
         mark = Mark(int(told["epoch"]), float(told["loss"]), float(told["seconds"]))
-        same = told["question"] == question
+        same = told["question"] == training_id
         if same:
             _restore(state, tensors)
             state.scaler.load_state_dict(told["scaler"])

@@ -61,7 +61,7 @@ def _main() -> int:
     subject = find(arguments.network, data, arguments.backbone)
     devices.spare_threads(min(data.shape[1:]))
     device = devices.best(min(data.shape[1:]))
-    question = {
+    settings = {
         "network": subject.identity,
         "images": dataset.fingerprint,
         "flip": data.flip,
@@ -69,8 +69,8 @@ def _main() -> int:
         "start": digest(start) if start is not None else None,
     }
     trainer = Trainer(data, recipe, device)
-    output = arguments.output or _folder(subject, question)
-    seeds = Seeds(output, subject, trainer, recipe, start, question)
+    output = arguments.output or _folder(subject, settings)
+    seeds = Seeds(output, subject, trainer, recipe, start, settings)
     seeds.open()
     beginning = f"onwards from {arguments.start}" if arguments.start else "from scratch"
     _say(f"network   {subject.name}, {subject.params:,} parameters")
@@ -95,9 +95,9 @@ def _main() -> int:
     return 0
 
 
-def _folder(subject: Subject, question: Mapping[str, object]) -> Path:
-    """A folder of its own for every question: the same command finds it again."""
-    digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+def _folder(subject: Subject, settings: Mapping[str, object]) -> Path:
+    """A folder of its own for all settings: the same command finds it again."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return Path(f"trained-{subject.identity}-{digest[:6]}")
 
 

@@ -1,6 +1,6 @@
 """One network trained with several seeds, in a folder that survives being killed.
 
-The folder holds the question (`training.json`), and for each seed that is done its result and its
+The folder holds the settings (`training.json`), and for each seed that is done its result and its
 weights. A seed that is under way has a checkpoint; the one who comes back goes on from there.
 """
 
@@ -56,7 +56,7 @@ class Seeds:
         trainer: of the data set and the recipe.
         recipe: likewise.
         start: weights to go on from; None begins with fresh ones.
-        question: what the folder is about, as plain values.
+        settings: what the folder is about, as plain values.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ class Seeds:
     trainer: Trainer
     recipe: Recipe
     start: Mapping[str, Tensor] | None
-    question: dict[str, Any]
+    settings: dict[str, Any]
 
     def open(self) -> None:
         """Make the folder, or see that it holds this training.
@@ -75,7 +75,7 @@ class Seeds:
         path = self.folder / _QUESTION
         if path.is_file():
             stored = _read(path)
-            changed = [name for name in self.question if stored.get(name) != self.question[name]]
+            changed = [name for name in self.settings if stored.get(name) != self.settings[name]]
             if changed:
                 raise OutputError(
                     f"{self.folder} holds another training (another {', '.join(changed)}): "
@@ -85,7 +85,7 @@ class Seeds:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise OutputError(f"{self.folder} holds something else: choose another --output")
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, _text(self.question))
+        write_whole(path, _text(self.settings))
 
     def kept(self, seed: int) -> Result | None:
         """The result of a seed that is done.
@@ -117,9 +117,9 @@ class Seeds:
                 raise SubjectError(
                     f"the weights to go on from do not belong to {self.subject.identity}"
                 ) from None
-        text = json.dumps([self.question, seed], sort_keys=True)
-        question = hashlib.sha256(text.encode()).hexdigest()
-        checkpoint = Checkpoint(self._path(seed, "checkpoint"), question)
+        text = json.dumps([self.settings, seed], sort_keys=True)
+        training_id = hashlib.sha256(text.encode()).hexdigest()
+        checkpoint = Checkpoint(self._path(seed, "checkpoint"), training_id)
         outcome = self.trainer.train(
             network, seed=seed, on_epoch=EpochLines(self.recipe.epochs), checkpoint=checkpoint
         )

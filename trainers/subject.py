@@ -123,7 +123,7 @@ def _named(text: str, data: SearchData) -> Subject:
     return subject
 
 
-def _maker(found: networks.Network) -> Callable[[int], nn.Module]:
+def _maker(found: networks.PaperNetwork) -> Callable[[int], nn.Module]:
     return lambda seed: found.build(seed=seed)
 
 

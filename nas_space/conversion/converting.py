@@ -25,7 +25,7 @@ Choices = str | Conv | Mapping[str, str | Conv]
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class ConvertedLayer:
     """A convolution of the original, and what became of it.
 
     Attributes:
@@ -65,11 +65,11 @@ class Conversion:
     """
 
     model: nn.Module
-    layers: tuple[Layer, ...]
+    layers: tuple[ConvertedLayer, ...]
     before: Cost
 
     @property
-    def replaced(self) -> tuple[Layer, ...]:
+    def replaced(self) -> tuple[ConvertedLayer, ...]:
         """The layers that are of another type now."""
         return tuple(layer for layer in self.layers if layer.conv is not None)
 
@@ -174,17 +174,17 @@ def _replace(
     generator: torch.Generator,
     *,
     init_from_dense: bool,
-) -> Layer:
+) -> ConvertedLayer:
     """Replace the convolution at a site, if a spec asks for it and it fits."""
     matching = (spec for pattern, spec in specs.items() if fnmatch.fnmatch(site.name, pattern))
     spec = next(matching, None)
     if spec is None:
-        return Layer(site)
+        return ConvertedLayer(site)
     try:
         conv = spec.choose(site)
     except InvalidChoiceError as error:
-        return Layer(site, reason=str(error))
-    return Layer(
+        return ConvertedLayer(site, reason=str(error))
+    return ConvertedLayer(
         site, conv, from_dense=put(model, site, conv, generator, init_from_dense=init_from_dense)
     )
 
@@ -263,7 +263,7 @@ def _shapes(output: object) -> object:
     return type(output)
 
 
-def _row(layer: Layer) -> tuple[str, str, str, str, str]:
+def _row(layer: ConvertedLayer) -> tuple[str, str, str, str, str]:
     site = layer.site
     is_now = str(layer.conv) if layer.conv is not None else f"as it was: {layer.reason}"
     if layer.conv is None and layer.reason is None:

@@ -1,8 +1,8 @@
 """The networks of the papers, one family a file, and the registry that finds them.
 
 Adding a family is adding a file here: the registry imports every module of this package and of its
-folders, and collects the concrete subclasses of `Network`. `python -m nas_space.networks` lists
-them.
+folders, and collects the concrete subclasses of `PaperNetwork`. `python -m nas_space.networks`
+lists them.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 
-from nas_space.papers.base import Figure, Network, UnknownNetworkError
+from nas_space.papers.base import Figure, PaperNetwork, UnknownNetworkError
 from nas_space.papers.counts import Counts
 from nas_space.registry import Entry, Registry, given
 
@@ -20,7 +20,7 @@ __all__ = [
     "NETWORKS",
     "Counts",
     "Figure",
-    "Network",
+    "PaperNetwork",
     "UnknownNetworkError",
     "families",
     "get",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-def _families() -> Iterator[Entry[type[Network]]]:
+def _families() -> Iterator[Entry[type[PaperNetwork]]]:
     files = [file.name for file in pkgutil.walk_packages(__path__, f"{__name__}.")]
     for path in sorted(files, key=lambda path: path.rpartition(".")[2]):
         file = path.rpartition(".")[2]
@@ -38,17 +38,17 @@ def _families() -> Iterator[Entry[type[Network]]]:
         for name, member in inspect.getmembers(module, inspect.isclass):
             if member.__module__ != module.__name__ or inspect.isabstract(member):
                 continue
-            if issubclass(member, Network):
+            if issubclass(member, PaperNetwork):
                 yield given(f"{file}.{name}", member, module.__name__)
 
 
-def _listed() -> Iterator[Entry[Network]]:
+def _listed() -> Iterator[Entry[PaperNetwork]]:
     for family in families():
         for network in family.catalogue():
             yield given(network.name, network, family.__module__)
 
 
-FAMILIES: Registry[type[Network]] = Registry(
+FAMILIES: Registry[type[PaperNetwork]] = Registry(
     "family of networks",
     UnknownNetworkError,
     refusal="unknown family of networks {name}; known families: {names}",
@@ -56,7 +56,7 @@ FAMILIES: Registry[type[Network]] = Registry(
 )
 """The families as file.Class, in the order of their files and names."""
 
-NETWORKS: Registry[Network] = Registry(
+NETWORKS: Registry[PaperNetwork] = Registry(
     "network",
     UnknownNetworkError,
     refusal="unknown network {name}; {near}`python -m nas_space.networks` lists them",
@@ -66,17 +66,17 @@ NETWORKS: Registry[Network] = Registry(
 """The listed networks by name."""
 
 
-def families() -> tuple[type[Network], ...]:
+def families() -> tuple[type[PaperNetwork], ...]:
     """Every family of named networks, in the order of their files and names."""
     return tuple(FAMILIES.all().values())
 
 
-def networks() -> dict[str, Network]:
+def networks() -> dict[str, PaperNetwork]:
     """Every listed network by name."""
     return NETWORKS.all()
 
 
-def get(name: str) -> Network:
+def get(name: str) -> PaperNetwork:
     """The network of that name, listed or not: names with other numbers are read as well.
 
     Raises:

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.layers.octave import Octaves, OctConv2d
-from nas_space.papers.base import Counting, Network
+from nas_space.papers.base import Counting, PaperNetwork
 from nas_space.papers.octave._pairs import Both, GlobalPool, SqueezeExcite
 
 
-def _tally(network: Network, *, symbol: bool) -> int:
+def _tally(network: PaperNetwork, *, symbol: bool) -> int:
     with torch.device("meta"):
         module = network.module().eval()
     total = 0
@@ -91,12 +91,12 @@ def _gluon_pools(conv: OctConv2d, pair: Octaves) -> int:
 
 
 @cache
-def _symbol(network: Network) -> int:
+def _symbol(network: PaperNetwork) -> int:
     return _tally(network, symbol=True)
 
 
 @cache
-def _gluon(network: Network) -> int:
+def _gluon(network: PaperNetwork) -> int:
     return _tally(network, symbol=False)
 
 

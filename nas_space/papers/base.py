@@ -39,7 +39,7 @@ class Figure:
     source: str
     gap: str = ""
 
-    def agrees(self, network: "Network") -> bool:
+    def agrees(self, network: "PaperNetwork") -> bool:
         """Whether our number, rounded to the printed digits, is the printed one."""
         unit = _UNITS.get(self.printed[-1], 1)
         digits = self.printed.rstrip("kMG")
@@ -48,7 +48,7 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network(ABC):
+class PaperNetwork(ABC):
     """A network of a paper, as a value: equal values build equal networks.
 
     A subclass is one family, in a file of its own; its fields are what the paper varies.
@@ -109,7 +109,7 @@ class Network(ABC):
 
 
 @cache
-def _counts(network: Network) -> Counts:
+def _counts(network: PaperNetwork) -> Counts:
     # On the device meta no memory is taken and nothing is computed.
     with torch.device("meta"):
         module = network.module()
@@ -126,7 +126,7 @@ class Counting:
     """
 
     label: str
-    count: Callable[[Network], int]
+    count: Callable[[PaperNetwork], int]
 
 
 PARAMS = Counting("parameters", lambda n: n.counts().params)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_space.cli import Parser, console, run
-from nas_space.papers import Network, UnknownNetworkError, get, networks
+from nas_space.papers import PaperNetwork, UnknownNetworkError, get, networks
 from nas_space.papers._exact import exact
 
 
@@ -54,7 +54,7 @@ def _main() -> int:
     return 0
 
 
-def _matching(patterns: list[str]) -> Iterable[Network]:
+def _matching(patterns: list[str]) -> Iterable[PaperNetwork]:
     if not patterns:
         yield from networks().values()
     for pattern in patterns:
@@ -67,7 +67,7 @@ def _matching(patterns: list[str]) -> Iterable[Network]:
 _HEAD = f"{'network':34}{'parameters':>11}{'MACs':>16}  exact counts"
 
 
-def _lines(network: Network) -> Iterator[str]:
+def _lines(network: PaperNetwork) -> Iterator[str]:
     """A line for a network, and one for each published figure, in 80 columns if they can be."""
     counts, known = network.counts(), exact().get(network.name)
     equal = "–" if known is None else f"{_yes(known.equals(counts))} ({known.how})"
@@ -83,7 +83,7 @@ def _yes(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
-def _facts(network: Network) -> dict[str, Any]:
+def _facts(network: PaperNetwork) -> dict[str, Any]:
     counts, known = network.counts(), exact().get(network.name)
     return {
         "name": network.name,
@@ -114,11 +114,11 @@ def _facts(network: Network) -> dict[str, Any]:
     }
 
 
-def _layers(network: Network) -> dict[str, Any]:
+def _layers(network: PaperNetwork) -> dict[str, Any]:
     return _facts(network) | {"layers": [asdict(layer) for layer in network.counts().layers]}
 
 
-def _draw_layers(network: Network, output: Console) -> None:
+def _draw_layers(network: PaperNetwork, output: Console) -> None:
     counts = network.counts()
     size = "×".join(map(str, network.shape))
     drawn = Table(title=f"{network.name}, for an input of {size}", title_justify="left")

@@ -26,7 +26,7 @@ _ANSWER = re.compile(r"(\d+(?:\.\d*)?(?:e[-+]?\d+)?)\s*(s|ms|us|µs)?", re.IGNOR
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class LatencyDevice:
     """Measures networks by the user's command.
 
     Attributes:

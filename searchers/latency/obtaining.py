@@ -13,7 +13,7 @@ from nas_space.costs.cost import Task
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualSpace
 from searchers.latency import cache
-from searchers.latency.device import Device
+from searchers.latency.device import LatencyDevice
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.parts import Part, every_part, parts
@@ -28,7 +28,12 @@ _FOLDER = Path("~/.cache/convnas/latency")
 
 
 def obtain(
-    space: ResidualSpace, task: Task, say: Say, *, batch: int = 1, device: Device | None = None
+    space: ResidualSpace,
+    task: Task,
+    say: Say,
+    *,
+    batch: int = 1,
+    device: LatencyDevice | None = None,
 ) -> LatencyModel:
     """The latency model of a space on this machine, or on the user's device.
 

@@ -16,7 +16,7 @@ Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
 
 
-class UnsoundRowError(ConvnasError):
+class InvalidRowError(ConvnasError):
     """A row that no search has written."""
 
 
@@ -24,15 +24,15 @@ def validated(row: Row) -> Row:
     """The row itself.
 
     Raises:
-        UnsoundRowError: it holds what no search writes.
+        InvalidRowError: it holds what no search writes.
     """
     table = row.__tablename__
     for place, check in _CHECKS[type(row)].items():
         value = _value(row, place)
         if not check(value):
-            raise UnsoundRowError(f"a row of {table} has {_short(value)} as its {place}")
+            raise InvalidRowError(f"a row of {table} has {_short(value)} as its {place}")
     if isinstance(row, Evaluation) and row.status is Status.FINISHED and row.val_accuracy is None:
-        raise UnsoundRowError(f"a row of {table} has finished without a val_accuracy")
+        raise InvalidRowError(f"a row of {table} has finished without a val_accuracy")
     return row
 
 

@@ -19,14 +19,14 @@ from torch import nn
 
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.papers._blocks import Sum, classify
-from nas_space.papers.base import Network, Shape, UnknownNetworkError
+from nas_space.papers.base import PaperNetwork, Shape, UnknownNetworkError
 
 TAIL = r"-d(?P<depth>[0-9]{1,3})(?P<ident>-ident)?(?:-c(?P<classes>[0-9]{1,6}))?"
 """Ends the pattern of a name; before it come groups named like the subclass's fields."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CifarNetwork(Network):
+class CifarNetwork(PaperNetwork):
     """The skeleton; a subclass says what its blocks are.
 
     Attributes:
@@ -84,7 +84,7 @@ class CifarNetwork(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`: every group of the pattern is a field."""
+        """See `PaperNetwork.from_parts`: every group of the pattern is a field."""
         numbers = {name: text for name, text in parts.items() if text and name != "ident"}
         fields: dict[str, Any] = {name: int(text) for name, text in numbers.items()}
         return cls(**fields, ident=bool(parts["ident"]))

@@ -20,7 +20,7 @@ from nas_space.papers.base import (
     PARAMS_WITHOUT_NORM,
     Counting,
     Figure,
-    Network,
+    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -39,7 +39,7 @@ def _check(root: int, most: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RootNIN(Network):
+class RootNIN(PaperNetwork):
     """Network in Network for CIFAR-10 (Lin et al., arXiv 1312.4400), with roots.
 
     Attributes:
@@ -72,7 +72,7 @@ class RootNIN(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(root=int(parts["root"] or 1))
 
     def module(self) -> nn.Module:
@@ -107,7 +107,7 @@ class RootNIN(Network):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RootResNet50(Network):
+class RootResNet50(PaperNetwork):
     """ResNet-50 (He et al., arXiv 1512.03385, stride in the first 1×1 convolution), with roots.
 
     Attributes:
@@ -140,7 +140,7 @@ class RootResNet50(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(root=int(parts["root"] or 1))
 
     def module(self) -> nn.Module:

@@ -24,7 +24,7 @@ from nas_space.papers.base import (
     PARAMS_WITHOUT_NORM,
     Counting,
     Figure,
-    Network,
+    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -104,7 +104,7 @@ def _assemble(stem: int, stages: tuple[_Stage, ...]) -> nn.Sequential:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResNet18(Network):
+class ResNet18(PaperNetwork):
     """ResNet(C): ResNet-18 with C channels in stage 1; C = 64 is He et al.'s.
 
     Attributes:
@@ -138,7 +138,7 @@ class ResNet18(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(width=int(parts["width"] or 0))
 
     def module(self) -> nn.Module:
@@ -152,7 +152,7 @@ class ResNet18(Network):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IGCImageNet(Network):
+class IGCImageNet(PaperNetwork):
     """IGC-L·M+Ident. for ImageNet: M doubles from stage to stage, or L does.
 
     With ``widen_l`` the stem has L channels and stage 1 already doubles them, as in the authors'
@@ -200,7 +200,7 @@ class IGCImageNet(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         partitions, channels = int(parts["L"] or 0), int(parts["M"] or 0)
         return cls(L=partitions, M=channels, widen_l=bool(parts["widen_l"]))
 

@@ -16,7 +16,7 @@ from nas_space.papers.base import (
     PARAMS,
     PARAMS_WITHOUT_CLASSIFIER,
     Figure,
-    Network,
+    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -41,7 +41,7 @@ def _conv(c_in: int, c_out: int, kernel: int, stride: int, groups: int) -> nn.Se
 
 
 @dataclass(frozen=True, kw_only=True)
-class IGCV3(Network):
+class IGCV3(PaperNetwork):
     """IGCV3-D with a width multiplier.
 
     A block is a 1×1 expansion in 2 groups, *no* activation, a channel shuffle, a depthwise 3×3
@@ -79,7 +79,7 @@ class IGCV3(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(widen=float(parts["widen"] or 1))
 
     def _scaled(self, width: int) -> int:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.papers._blocks import classify, conv_norm_relu
-from nas_space.papers.base import PARAMS, Figure, Network, Shape, UnknownNetworkError
+from nas_space.papers.base import PARAMS, Figure, PaperNetwork, Shape, UnknownNetworkError
 
 _PAPER = "Zhao et al., Merge-and-Run Mappings, arXiv 1611.07718"
 _README = "README of the merge-and-run authors' code"
@@ -102,7 +102,7 @@ def _join(pair: Pair) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeAndRunCifar(Network):
+class MergeAndRunCifar(PaperNetwork):
     """DFN-MR for CIFAR and SVHN.
 
     Attributes:
@@ -148,7 +148,7 @@ class MergeAndRunCifar(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         depth, widen, classes = (int(parts[key] or 10) for key in ("depth", "widen", "classes"))
         return cls(plain_depth=depth, widen=widen, classes=classes)
 
@@ -203,7 +203,7 @@ _CIFAR = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeAndRunImageNet(Network):
+class MergeAndRunImageNet(PaperNetwork):
     """DFN-MR for ImageNet, as the authors' ``symbol_cross.py`` builds it.
 
     Bottlenecks, 1, 2, 11 and 2 of them a stage. The first block of a stage has no shortcut, the
@@ -230,7 +230,7 @@ class MergeAndRunImageNet(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:  # noqa: ARG003 - none
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls()
 
     def module(self) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_space.convs.xception import Xception
 from nas_space.papers._blocks import Sum, classify, conv_norm_relu
-from nas_space.papers.base import PARAMS, Figure, Network, Shape
+from nas_space.papers.base import PARAMS, Figure, PaperNetwork, Shape
 
 _norm = nn.BatchNorm2d
 
@@ -22,7 +22,7 @@ def _separable(c_in: int, c_out: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, kw_only=True)
-class XceptionNetwork(Network):
+class XceptionNetwork(PaperNetwork):
     """The whole network, for ImageNet at 299 pixels."""
 
     paper: ClassVar[str] = Xception.paper
@@ -45,7 +45,7 @@ class XceptionNetwork(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:  # noqa: ARG003 - none
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls()
 
     def module(self) -> nn.Module:

@@ -16,7 +16,7 @@ from torch import nn
 
 from nas_space.layers.octave import Octaves, Widths
 from nas_space.papers._blocks import Normalise
-from nas_space.papers.base import Network, Shape
+from nas_space.papers.base import PaperNetwork, Shape
 from nas_space.papers.octave._pairs import (
     ALPHA,
     OCT,
@@ -37,7 +37,7 @@ _GROWTH, _MID, _STEM = 32, 128, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctDenseNet(Network):
+class OctDenseNet(PaperNetwork):
     """DenseNet-121.
 
     Attributes:
@@ -76,7 +76,7 @@ class OctDenseNet(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(alpha=alpha_of(parts), octave_stem=bool(parts["gluon"]))
 
     def module(self) -> nn.Module:

@@ -22,7 +22,7 @@ from nas_space.papers.base import (
     PARAMS,
     Counting,
     Figure,
-    Network,
+    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -54,7 +54,7 @@ def _figures(params: str, macs: str, counted: Counting, gap: str = "") -> tuple[
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctMobileNet(Network):
+class OctMobileNet(PaperNetwork):
     """What both generations share.
 
     Attributes:
@@ -92,7 +92,7 @@ class OctMobileNet(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(multiplier=float(parts["multiplier"] or 1), alpha=alpha_of(parts))
 
     def figures(self) -> tuple[Figure, ...]:

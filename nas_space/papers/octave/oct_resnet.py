@@ -21,7 +21,7 @@ from nas_space.papers.base import (
     PARAMS,
     Counting,
     Figure,
-    Network,
+    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -58,7 +58,7 @@ _FORMS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctResNet(Network):
+class OctResNet(PaperNetwork):
     """A bottleneck network; α = None is vanilla, α = 0 pools where the vanilla one strides.
 
     Attributes:
@@ -139,7 +139,7 @@ class OctResNet(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(
             depth=int(parts["depth"] or 0),
             form=parts["form"] or "",

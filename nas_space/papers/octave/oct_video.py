@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 from torch import nn
 
 from nas_space.layers.octave import Octaves, OctConv3d, Widths
-from nas_space.papers.base import MACS, Figure, Network, Shape
+from nas_space.papers.base import MACS, Figure, PaperNetwork, Shape
 from nas_space.papers.octave._pairs import (
     ALPHA,
     OCT,
@@ -47,7 +47,7 @@ def _figure(printed: str, gap: str = _ONE_PERCENT) -> tuple[Figure, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctVideo(Network):
+class OctVideo(PaperNetwork):
     """A ResNet-50 for clips: per frame (C2D), or inflated in time (I3D).
 
     I3D has a 5×7×7 stem, and 3×1×1 instead of 1×1×1 in the first convolution of the first stage's
@@ -85,7 +85,7 @@ class OctVideo(Network):
 
     @classmethod
     def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `Network.from_parts`."""
+        """See `PaperNetwork.from_parts`."""
         return cls(inflated=parts["kind"] == "i3d", alpha=alpha_of(parts))
 
     def figures(self) -> tuple[Figure, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.costs.counting import count
-from nas_space.papers import Network, get, networks
+from nas_space.papers import PaperNetwork, get, networks
 from nas_space.papers._calflops import GLUON_COUNTER, SYMBOL_COUNTER
 from nas_space.papers._exact import Exact, exact
 
@@ -37,7 +37,7 @@ def test_parameters_and_macs_are_those_of_the_authors_code(name: str, known: Exa
 
 
 @every_network
-def test_a_published_figure_is_met_or_its_gap_is_explained(network: Network) -> None:
+def test_a_published_figure_is_met_or_its_gap_is_explained(network: PaperNetwork) -> None:
     for figure in network.figures():
         assert figure.agrees(network) == (not figure.gap), figure
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nas_space.convs.igc import IGC
-from nas_space.papers import Network, UnknownNetworkError, families, get, networks
+from nas_space.papers import PaperNetwork, UnknownNetworkError, families, get, networks
 from nas_space.papers.command import main
 from nas_space.papers.grouped.igc import SummationFusion
 from nas_space.papers.grouped.merge_and_run import MergeAndRun
@@ -188,7 +188,7 @@ def test_a_bad_name_is_one_line_and_exit_code_2(
 
 @pytest.mark.parametrize("family", families(), ids=lambda family: family.__name__)
 def test_whatever_a_familys_pattern_allows_reads_back_or_is_refused(
-    family: type[Network],
+    family: type[PaperNetwork],
 ) -> None:
     @settings(max_examples=40)
     @given(st.from_regex(family.pattern, fullmatch=True))
@@ -217,7 +217,7 @@ def test_a_network_has_one_spelling(name: str, canonical: str) -> None:
 @given(st.text(max_size=30))
 def test_any_other_text_is_refused(text: str) -> None:
     with contextlib.suppress(UnknownNetworkError):
-        assert isinstance(get(text), Network)
+        assert isinstance(get(text), PaperNetwork)
 
 
 def run(

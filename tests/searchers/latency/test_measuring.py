@@ -7,7 +7,7 @@ import pytest
 
 from nas_space.costs.cost import Task
 from nas_space.spaces.residual import ResidualSpace
-from searchers.latency.device import Device, latency
+from searchers.latency.device import LatencyDevice, latency
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import networks, obtain
@@ -68,7 +68,7 @@ def test_this_machine_is_measured_once_and_a_damaged_file_is_made_anew(tmp_path:
 @pytest.mark.slow
 def test_a_device_is_measured_by_its_users_command_for_the_batch_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
-    device = Device(command(tmp_path, SCRIPT))
+    device = LatencyDevice(command(tmp_path, SCRIPT))
     model = obtain(FEW, TASK, said.append, batch=8, device=device)
     assert "measured on the device: 4 of 4 networks" in said
     assert all(1e-6 < model.predict(network) < 1 for network in networks(FEW, 30))
@@ -92,7 +92,7 @@ def test_a_command_that_gives_no_latency_is_one_line(
     tmp_path: Path, text: str, complaint: str
 ) -> None:
     with pytest.raises(LatencyError, match=complaint) as error:
-        Device(command(tmp_path, text), timeout=2).seconds(tmp_path / "a.onnx")
+        LatencyDevice(command(tmp_path, text), timeout=2).seconds(tmp_path / "a.onnx")
     assert "\n" not in str(error.value)
 
 
@@ -108,12 +108,12 @@ def test_a_line_that_is_no_command_is_refused_before_anything_is_measured(
     line: str, complaint: str
 ) -> None:
     with pytest.raises(LatencyError, match=complaint):
-        Device(line)
+        LatencyDevice(line)
 
 
 def test_a_program_that_is_not_there_is_one_line() -> None:
     with pytest.raises(LatencyError, match=r"cannot be run: .*No such file"):
-        Device("/no/such/program {model}").seconds(Path("a.onnx"))
+        LatencyDevice("/no/such/program {model}").seconds(Path("a.onnx"))
 
 
 def test_a_latency_may_have_a_unit() -> None:
