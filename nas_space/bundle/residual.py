@@ -1,32 +1,27 @@
 """A residual network as Python text."""
 
+from nas_space.bundle.shipped import Normalise
 from nas_space.bundle.written import Written, distinct
 from nas_space.spaces.architecture import Layer
-from nas_space.spaces.residual.architecture import BlockLayers, ResidualArchitecture
-from nas_space.spaces.residual.network import Residual
+from nas_space.spaces.residual.architecture import ResidualArchitecture
+from nas_space.spaces.residual.blocks import BlockLayers
+from nas_space.spaces.residual.network import Network, Residual
 
 _TEMPLATE = '''\
-class Network(nn.Module):
-    """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1), persistent=False)
-        self.stem = nn.Sequential(
+def network() -> Network:
+    """Images (N, {image}), values 0 to 1, to logits (N, {classes}); its weights are not set yet."""
+    return Network(
+        stem=nn.Sequential(
             {stem},
             nn.BatchNorm2d({first}),
             nn.ReLU(),
-        )
-        self.blocks = nn.Sequential(
+        ),
+        blocks=[
 {blocks}
-        )
-        self.classifier = nn.Linear({last}, {classes})
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = (images - self.mean) / self.std
-        x = self.blocks(self.stem(x))
-        return self.classifier(x.mean(dim=(2, 3)))
+        ],
+        classifier=nn.Linear({last}, {classes}),
+        normalise=Normalise(MEAN, STD),
+    )
 '''
 _SOURCE = "- residual blocks: He et al., Deep Residual Learning, arXiv 1512.03385"
 
@@ -45,18 +40,23 @@ def written(
         classes=classes,
         stem=stem.conv.expression(shape[0], stem.c_out),
         first=stem.c_out,
-        blocks="\n".join(_written(block) for block in architecture.blocks()),
+        blocks="\n".join(map(_written, architecture.blocks())),
         last=architecture.stages[-1].width,
     )
     convs = distinct(layer.conv for layer in architecture.layers())
-    return Written(convs, (Residual,), (_SOURCE,), text)
+    return Written(convs, (Residual, Network, Normalise), (_SOURCE,), text)
 
 
 def _written(block: BlockLayers) -> str:
-    lines = [str(block.first.c_out), _expression(block.first), _expression(block.second)]
+    width, hidden = block.second.c_out, block.first.c_out
+    lines = [str(width), _expression(block.first), _expression(block.second)]
     if block.shortcut is not None:
         projection = _expression(block.shortcut)
-        lines.append(f"nn.Sequential({projection}, nn.BatchNorm2d({block.shortcut.c_out}))")
+        lines.append(f"nn.Sequential({projection}, nn.BatchNorm2d({width}))")
+    if hidden != width:
+        lines.append(f"hidden={hidden}")
+    if block.pooled:
+        lines.append("pool=nn.AvgPool2d(2, ceil_mode=True)")
     inside = "\n".join(f"                {line}," for line in lines)
     return f"            Residual(  # {block.name}\n{inside}\n            ),"
 

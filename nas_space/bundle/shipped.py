@@ -44,6 +44,22 @@ def read_image(path: str | Path) -> Tensor:
     return pixels.view(1, height, width, channels).permute(0, 3, 1, 2) / 255
 
 
+class Normalise(nn.Module):
+    """Pixels from 0 to 1 brought to mean 0 and deviation 1 a channel, as training did."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return (x - self.mean) / self.std
+
+
 def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:
     """Keep a part of a module under a name with dots."""
     *path, last = name.split(".")

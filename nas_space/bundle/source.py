@@ -1,5 +1,6 @@
 """The text of `model.py`: an architecture as a module of plain torch, to read and to run."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,8 +32,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-
+{functional}
 INPUT_SIZE = {shape}  # channels, height, width
 MEAN = {mean}
 STD = {std}
@@ -44,16 +44,17 @@ CLASSES = (
 {definitions}{network}
 
 
-def load(folder: Path = Path(__file__).parent) -> Network:
+def load(folder: Path = Path(__file__).parent) -> nn.Module:
     """The trained network, in eval mode."""
-    network = Network()
-    network.load_state_dict(read_weights(folder / "weights.safetensors"))
-    return network.eval()
+    trained = network()
+    trained.load_state_dict(read_weights(folder / "weights.safetensors"))
+    return trained.eval()
 
 
 {readers}
 '''
 
+_FUNCTIONAL = "from torch.nn import functional as F\n"
 _IMPORTS = {"import json", "import math", "from pathlib import Path"}
 _CONSTANTS = {"INPUT_SIZE"}
 """Lines and names that the template has."""
@@ -89,7 +90,9 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     imports, parts = found.definitions()
     readers = [definitions(part) for part in (shipped.read_weights, shipped.read_image)]
     imports = list(dict.fromkeys([*imports, *(line for part in readers for line in part.imports)]))
+    body = "\n".join([*parts, found.text])
     return _TEMPLATE.format(
+        functional=_FUNCTIONAL * bool(re.search(r"\bF\.", body)),
         imports="".join(f"{line}\n" for line in imports if line not in _IMPORTS),
         key=architecture.key,
         sources="\n".join(

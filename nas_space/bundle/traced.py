@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from nas_space.bundle.shipped import place
+from nas_space.bundle.shipped import Normalise, place
 from nas_space.bundle.written import Written, distinct
 from nas_space.conversion.converting import Biased
 from nas_space.convs import InvalidChoiceError
@@ -17,8 +17,8 @@ from nas_space.spaces.backbone.as_is import AsIs
 from nas_space.spaces.building import build
 
 _TEMPLATE = '''\
-class Backbone(nn.Module):
-    """Normalised images (N, {image}) to logits (N, {classes})."""
+class Network(nn.Module):
+    """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,17 +27,11 @@ class Backbone(nn.Module):
 {forward}
 
 
-class Network(Backbone):
-    """Images (N, {image}), values 0 to 1, to logits (N, {classes})."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("image_mean", torch.tensor(MEAN).view(-1, 1, 1), persistent=False)
-        self.register_buffer("image_std", torch.tensor(STD).view(-1, 1, 1), persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward((images - self.image_mean) / self.image_std)
+def network() -> nn.Module:
+    """The network, whose weights are not set yet."""
+    return Network()
 '''
+_NORMALISE = "normalise_images"
 _OTHERS = {"device", "inf", "nan", "NoneType", "fx_pytree", "pytree"}
 """Names that `torch.fx` always gives its code, used or not."""
 
@@ -55,6 +49,7 @@ def written(
     network = build(architecture.bare(), shape[0], classes).eval()
     convs = dict(_convs(architecture, network))
     graph = _followed(network, set(convs), name)
+    _normalise_first(graph)
     code = graph.python_code("self")
     foreign = sorted(code.globals.keys() - {"torch"} - _OTHERS)
     if foreign:
@@ -72,7 +67,15 @@ def written(
         forward=textwrap.indent(code.src.strip(), "    "),
     )
     chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
-    return Written(distinct(chosen), (place,), (f"- all else: {name}",), text)
+    return Written(distinct(chosen), (place, Normalise), (f"- all else: {name}",), text)
+
+
+def _normalise_first(graph: fx.Graph) -> None:
+    """Have the network read pixels from 0 to 1."""
+    images = next(node for node in graph.nodes if node.op == "placeholder")
+    with graph.inserting_after(images):
+        normalised = graph.call_module(_NORMALISE, (images,))
+    images.replace_all_uses_with(normalised, delete_user_cb=lambda user: user is not normalised)
 
 
 def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[tuple[str, str]]:
@@ -134,6 +137,7 @@ class _Tracer(fx.Tracer):
 
 def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterator[str]:
     """The lines of the constructor: all that the forward uses, and all that has weights."""
+    yield _line(_NORMALISE, "Normalise(MEAN, STD)")
     used = {str(node.target) for node in graph.nodes if node.op == "call_module"}
     held, tracer, leaf = network.state_dict(), _Tracer(set(convs)), "/"
     for name, module in network.named_modules():

@@ -1,5 +1,6 @@
 """What the text of `model.py` needs to know of a network, whatever its skeleton."""
 
+import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -7,8 +8,8 @@ from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.layers.source import Shipped, definitions
 
 _TEMPLATES = frozenset(
-    {"INPUT_SIZE", "MEAN", "STD", "CLASSES", "Network", "Backbone", "load", "read_weights"}
-    | {"read_image", "torch", "Tensor", "nn", "F", "Path"}
+    {"INPUT_SIZE", "MEAN", "STD", "CLASSES", "network", "load", "read_weights", "read_image"}
+    | {"torch", "Tensor", "nn", "F", "Path"}
 )
 """Names that every `model.py` has."""
 
@@ -21,8 +22,8 @@ class Written:
         convs: the types of convolution that it has.
         uses: classes and functions that its text uses, whose own text stands before it.
         sources: lines that say where its structure comes from.
-        text: its classes, of which the last is ``Network``: images (N, C, H, W) from 0 to 1, to
-            logits. Its parameters have the names that those of the module have.
+        text: defines ``network()``, which makes a module that maps images (N, C, H, W) from 0 to 1
+            to logits. Its parameters have the names that those of the built module have.
     """
 
     convs: tuple[type[Conv], ...]
@@ -37,6 +38,7 @@ class Written:
             InvalidChoiceError: a class cannot be shipped, or two types define one name in two ways.
         """
         imports, parts = list[str](), dict[str, str]()
+        reserved = _TEMPLATES | {getattr(node, "name", "") for node in ast.parse(self.text).body}
         taken = dict[str, str]()
         chosen: list[Shipped] = [
             layer for conv in self.convs if (layer := conv.layer()) is not None
@@ -46,10 +48,10 @@ class Written:
             imports += found.imports
             for line in found.imports:
                 name = line.rpartition(" ")[2]
-                if taken.setdefault(name, line) != line or name in _TEMPLATES:
+                if taken.setdefault(name, line) != line or name in reserved:
                     raise _taken(part, name)
             for name, text in found.parts.items():
-                if parts.setdefault(name, text) != text or name in _TEMPLATES:
+                if parts.setdefault(name, text) != text or name in reserved:
                     raise _taken(part, name)
         return list(dict.fromkeys(imports)), list(parts.values())
 

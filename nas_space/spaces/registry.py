@@ -12,13 +12,28 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
+FIRST_VERSION = "@1"
+"""Ends the name of a space as it was before blocks, stems and downsampling became choices."""
+
+_CHOICES: Mapping[str, Any] = {
+    "widths": (
+        (4, 8, 12, 16, 20, 24, 32, 40, 48, 64),
+        (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128),
+        (12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256),
+    ),
+    "entries": ("none", "pooled"),
+    "downs": ("pooled", "strided"),
+    "expansions": (1.0, 2.0, 4.0),
+    "pointwise": True,
+}
+"""What the spaces of this version choose beside depths and convolutions (docs/log.md)."""
 
 
 def _residual() -> Iterator[Entry[ResidualSpace]]:
     every = tuple(kinds())
-    yield given("mixed", ResidualSpace("mixed", every), __name__)
+    yield given("mixed", ResidualSpace("mixed", every, **_CHOICES), __name__)
     for kind in every:
-        yield given(kind, ResidualSpace(kind, (kind,)), TYPES.source(kind))
+        yield given(kind, ResidualSpace(kind, (kind,), **_CHOICES), TYPES.source(kind))
 
 
 SPACES: Registry[ResidualSpace] = Registry(
@@ -37,12 +52,14 @@ def spaces() -> dict[str, ResidualSpace]:
 
 
 def get(name: str) -> ResidualSpace:
-    """The space of residual networks of that name.
+    """The space of residual networks of that name; one that ends in ``@1`` is as it was first.
 
     Raises:
         UnknownSpaceError: there is none.
     """
-    return SPACES.get(name)
+    base = name.removesuffix(FIRST_VERSION)
+    space = SPACES.get(base)
+    return space if base == name else ResidualSpace(base, space.kinds)
 
 
 def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
@@ -79,4 +96,4 @@ def recorded(data: Mapping[str, Any]) -> Space:
     Raises:
         UnknownSpaceError: this version does not have it.
     """
-    return BackboneSpace.from_json(data) if BACKBONE in data else get(data["name"])
+    return (BackboneSpace if BACKBONE in data else ResidualSpace).from_json(data)

@@ -1,8 +1,7 @@
 """Residual networks in stages, as CIFAR's, whose every convolution is a choice."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from nas_space.convs import Conv, InvalidChoiceError, parse
@@ -16,49 +15,23 @@ from nas_space.spaces.architecture import (
     InvalidArchitectureError,
     Layer,
     Rest,
-    is_whole,
 )
+from nas_space.spaces.residual.blocks import BlockLayers, BlockSite, begin, end
 from nas_space.spaces.residual.memory import peak
+from nas_space.spaces.residual.stage import Stage, listed
 
-_MAX_WIDTH_CHANNELS = 8192
-_MAX_BLOCKS = 256
+ACTIVATIONS = {"relu": "ReLU", "silu": "SiLU", "hardswish": "Hardswish"}
+"""The activations, and the names of their classes in `torch.nn`."""
+
+YES = {False: "no", True: "yes"}
+"""How labels spell what is there or not."""
+
 _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
 """Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
-_CACHE_ENTRIES = 2**16
-"""Layers: a search makes hundreds of networks a proposal, which share most of theirs."""
-
 _STEM = Regular()
-_PROJECTION = Regular(kernel=1)
-
-Block = tuple[Conv, Conv]
-"""The two convolutions of a residual block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Residual blocks of one width; the first block of a stage halves the map, but for stage 1."""
-
-    width: int
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BlockLayers:
-    """The layers of a residual block.
-
-    Attributes:
-        name: of the block, e.g. ``stage1.block2``.
-        first: the convolution that takes the stride and changes the width.
-        second: the convolution behind it.
-        shortcut: the 1×1 projection; None where the shortcut is the identity.
-    """
-
-    name: str
-    first: Layer
-    second: Layer
-    shortcut: Layer | None
+_PIXEL = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +39,10 @@ class ResidualArchitecture(Architecture):
     """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
 
     The image's channels and the number of classes are the task's, not the architecture's.
+
+    Attributes:
+        stages: see `Stage`.
+        stem: the convolution that reads the image.
 
     Raises:
         InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
@@ -77,24 +54,18 @@ class ResidualArchitecture(Architecture):
     stages: tuple[Stage, ...]
     stem: Conv = _STEM
 
-    _sites: tuple["_BlockSite", ...] = field(init=False, repr=False, compare=False)
+    _sites: tuple[BlockSite, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could not be built."""
+        """Refuse what could not be built, and give what is as usual its one spelling."""
         if not 1 <= len(self.stages) <= _MAX_STAGES:
             raise InvalidArchitectureError(
                 f"an architecture has 1 to {_MAX_STAGES} stages, not {len(self.stages)}"
             )
         for number, stage in enumerate(self.stages, 1):
-            if not 1 <= stage.width <= _MAX_WIDTH_CHANNELS:
-                raise InvalidArchitectureError(
-                    f"stage{number}: width must be from 1 to {_MAX_WIDTH_CHANNELS}, "
-                    f"not {stage.width}"
-                )
-            if not 1 <= len(stage.blocks) <= _MAX_BLOCKS:
-                raise InvalidArchitectureError(
-                    f"stage{number}: 1 to {_MAX_BLOCKS} blocks, not {len(stage.blocks)}"
-                )
+            stage.check(f"stage{number}")
+        stages = tuple(_as_usual(stage, s) for s, stage in enumerate(self.stages))
+        object.__setattr__(self, "stages", stages)
         # Every cost walks through them.
         object.__setattr__(self, "_sites", tuple(self._named()))
         weights = sum(site.weights for site in self._sites)
@@ -107,17 +78,17 @@ class ResidualArchitecture(Architecture):
         """The convolutions that can be chosen, from stem to head."""
         return (site.layer for site in self._sites)
 
-    def _named(self) -> Iterator["_BlockSite"]:
+    def _named(self) -> Iterator[BlockSite]:
         width = self.stages[0].width
         # The stem's input is the image, whose channels only regular-like choices can take;
         # `build` checks that one.
-        yield _BlockSite(Layer("stem", self.stem, None, width))
+        yield BlockSite(Layer("stem", self.stem, None, width))
         for s, stage in enumerate(self.stages, 1):
             for b, (first, second) in enumerate(stage.blocks, 1):
-                block = f"stage{s}.block{b}"
-                stride = 2 if s > 1 and b == 1 else 1
-                yield _first(block, first, width, stage.width, stride)
-                yield _second(block, second, stage.width)
+                name = f"stage{s}.block{b}"
+                down = usual_down(stage, s - 1) if b == 1 else "none"
+                yield begin(name, first, width, (stage.inner, stage.width), down)
+                yield end(name, second, (stage.inner, stage.width))
                 width = stage.width
 
     def blocks(self) -> Iterator[BlockLayers]:
@@ -125,7 +96,7 @@ class ResidualArchitecture(Architecture):
         sites = self._sites[1:]
         for first, second in zip(sites[::2], sites[1::2], strict=True):
             name = first.layer.name.rpartition(".")[0]
-            yield BlockLayers(name, first.layer, second.layer, first.projection)
+            yield BlockLayers(name, first.layer, second.layer, first.projection, first.pooled)
 
     def shortcuts(self) -> Iterator[Layer]:
         """The 1×1 projections: one wherever a block changes the width or the map's size."""
@@ -133,36 +104,34 @@ class ResidualArchitecture(Architecture):
 
     def sizes(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """Each layer with the height and width of its input map, for images of that size."""
-        for site in self._sites:
-            yield site.layer, size
-            if site.layer.stride > 1:
-                size = out_size(size, site.layer.stride)
+        return ((site.layer, here) for site, here in self._placed(size))
 
     def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
 
         All that has weights, but for normalisation and the classifier.
         """
-        for site in self._sites:
-            yield site.layer, size
+        for site, here in self._placed(size):
+            yield site.layer, here
             if site.projection is not None:
-                yield site.projection, size
+                yield site.projection, here
+
+    def _placed(self, size: Size) -> Iterator[tuple[BlockSite, Size]]:
+        """Each site with the size of the map that its layer reads."""
+        for site in self._sites:
+            if site.pooled:
+                size = out_size(size, 2)
+            yield site, size
             if site.layer.stride > 1:
                 size = out_size(size, site.layer.stride)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON form, of plain dicts, lists, numbers and strings."""
+        """The JSON form; of plain dicts, lists, numbers and strings."""
         return {
             "format": FORMAT,
             "skeleton": self.skeleton,
             "stem": str(self.stem),
-            "stages": [
-                {
-                    "width": stage.width,
-                    "blocks": [[str(conv) for conv in block] for block in stage.blocks],
-                }
-                for stage in self.stages
-            ],
+            "stages": [stage.to_json() for stage in self.stages],
         }
 
     def sections(self) -> Iterator[tuple[Layer, ...]]:
@@ -175,11 +144,14 @@ class ResidualArchitecture(Architecture):
             start = end
 
     def dimensions(self) -> dict[str, str]:
-        """Width and depth of each stage."""
+        """Width, depth, downsampling and expansion of each stage."""
         found = {}
         for number, stage in enumerate(self.stages, 1):
-            found[f"stage{number}.width"] = str(stage.width)
-            found[f"stage{number}.depth"] = str(len(stage.blocks))
+            name = f"stage{number}"
+            found[f"{name}.width"] = str(stage.width)
+            found[f"{name}.depth"] = str(len(stage.blocks))
+            found[f"{name}.down"] = usual_down(stage, number - 1)
+            found[f"{name}.expansion"] = f"{stage.inner / stage.width:g}"
         return found
 
     def rest(self, task: Task) -> Rest:
@@ -190,8 +162,8 @@ class ResidualArchitecture(Architecture):
 
     def cost(self, task: Task) -> Cost:
         """In closed form."""
-        head = self.rest(task)
-        params, macs = head.params + task.classes, head.macs
+        classifier = self.rest(task)
+        params, macs = classifier.params + task.classes, classifier.macs
         for layer, size in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
             priced = price(layer.conv, c_in, layer.c_out, size, layer.stride)
@@ -205,10 +177,7 @@ class ResidualArchitecture(Architecture):
 
     def __str__(self) -> str:
         """A line a person can read: widths, then the choices of each stage."""
-        return " | ".join(
-            f"{stage.width}: " + " ".join(str(conv) for block in stage.blocks for conv in block)
-            for stage in self.stages
-        )
+        return " | ".join(map(str, self.stages))
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
@@ -218,79 +187,24 @@ class ResidualArchitecture(Architecture):
                 f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
             )
         try:
-            listed = _listed(data["stages"], "stages", _MAX_STAGES)
-            stages = tuple(_read_stage(stage) for stage in listed)
+            stages = tuple(map(Stage.read, listed(data["stages"], "stages", _MAX_STAGES)))
             return cls(stages, stem=parse(_string(data["stem"])))
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _BlockSite:
-    """A layer, with what begins beside it.
-
-    Attributes:
-        layer: the one that can be chosen.
-        projection: the 1×1 convolution beside the block that begins here, if it needs one.
-        weights: of the layer.
-    """
-
-    layer: Layer
-    projection: Layer | None = None
-    weights: int = 0
+def usual_down(stage: Stage, position: int) -> str:
+    """How a stage halves the map, one of `DOWNS`; position counts from 0."""
+    return stage.down or ("strided" if position else "none")
 
 
-@lru_cache(maxsize=_CACHE_ENTRIES)
-def _first(block: str, conv: Conv, c_in: int, c_out: int, stride: int) -> _BlockSite:
-    """Where a block begins."""
-    layer = _fitting(f"{block}.conv1", conv, c_in, c_out, stride)
-    projection = None
-    if stride > 1 or c_in != c_out:
-        projection = Layer(f"{block}.shortcut", _PROJECTION, c_in, c_out, stride)
-    return _BlockSite(layer, projection, conv.params(c_in, c_out))
-
-
-@lru_cache(maxsize=_CACHE_ENTRIES)
-def _second(block: str, conv: Conv, width: int) -> _BlockSite:
-    """Where a block ends."""
-    return _BlockSite(
-        _fitting(f"{block}.conv2", conv, width, width), None, conv.params(width, width)
-    )
-
-
-def _fitting(name: str, conv: Conv, c_in: int, c_out: int, stride: int = 1) -> Layer:
-    """A layer whose choice fits its widths."""
-    try:
-        conv.check(c_in, c_out)
-    except InvalidChoiceError as error:
-        raise InvalidArchitectureError(f"{name}: {error}") from None
-    return Layer(name, conv, c_in, c_out, stride)
-
-
-def _read_stage(data: object) -> Stage:
-    if not isinstance(data, dict) or data.keys() != {"width", "blocks"}:
-        raise InvalidArchitectureError("a stage is a JSON object with the fields width and blocks")
-    if not is_whole(data["width"]):
-        raise InvalidArchitectureError("a stage's width must be a whole number")
-    blocks = _listed(data["blocks"], "blocks", _MAX_BLOCKS)
-    return Stage(data["width"], tuple(_read_block(block) for block in blocks))
-
-
-def _read_block(data: object) -> Block:
-    match _listed(data, "a block", 2):
-        case [str(first), str(second)]:
-            return parse(first), parse(second)
-        case _:
-            raise InvalidArchitectureError(
-                "a block is a list of two convolutions like igc(L=4,M=16)"
-            )
-
-
-def _listed(data: object, what: str, most: int) -> list[object]:
-    """A JSON list that is not so long that reading it would take its time."""
-    if not isinstance(data, list) or len(data) > most:
-        raise InvalidArchitectureError(f"{what} must be a JSON list of at most {most}")
-    return data
+def _as_usual(stage: Stage, position: int) -> Stage:
+    """The same stage in its one spelling."""
+    down = None if stage.down == usual_down(replace(stage, down=None), position) else stage.down
+    hidden = None if stage.hidden == stage.width else stage.hidden
+    if (down, hidden) == (stage.down, stage.hidden):
+        return stage
+    return replace(stage, down=down, hidden=hidden)
 
 
 def _string(data: object) -> str:

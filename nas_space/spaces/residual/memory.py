@@ -17,32 +17,55 @@ form to what the operations of the real modules take and give, and PyTorch's own
 bound.
 """
 
+from collections.abc import Iterator
+from typing import Protocol
+
 from nas_space.convs.base import area, out_size
 from nas_space.costs.cost import Task
 from nas_space.costs.pricing import price
-from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.architecture import Layer
+from nas_space.spaces.residual.blocks import BlockLayers
 
 BYTES_A_NUMBER = 4
 """Of a number in fp32."""
 
 
-def peak(architecture: Architecture, task: Task) -> int:
+class Residual(Protocol):
+    """What of a residual architecture is counted."""
+
+    def layers(self) -> Iterator[Layer]:
+        """The stem, and layers that can be chosen."""
+
+    def blocks(self) -> Iterator[BlockLayers]:
+        """The layers of each block."""
+
+
+def peak(architecture: Residual, task: Task) -> int:
     """Most bytes of activations alive at once for one image, in closed form.
 
     Args:
         architecture: a residual one: a stem, then blocks of two layers.
         task: what it is for.
     """
-    (stem, size), *layers = architecture.sizes(task.size)
+    stem, *_ = architecture.layers()
+    size, width = task.size, stem.c_out
+    x = stem.c_out * area(size)
     most = task.channels * area(size) + stem.conv.peak_activations(task.channels, stem.c_out, size)
-    for (first, size), (second, inner) in zip(layers[::2], layers[1::2], strict=True):
+    for block in architecture.blocks():
+        first, second = block.first, block.second
         assert first.c_in is not None  # noqa: S101 - only the stem's is open
-        x, y = first.c_in * area(size), first.c_out * area(inner)
+        if block.pooled:
+            size = out_size(size, 2)
+            pooled = first.c_in * area(size)
+            x, most = pooled, max(most, x + pooled)
+        inner = out_size(size, first.stride)
+        hidden, y = first.c_out * area(inner), second.c_out * area(inner)
         most = max(
             most,
             x + price(first.conv, first.c_in, first.c_out, size, first.stride).peak_activations,
-            x + y + price(second.conv, first.c_out, second.c_out, inner).peak_activations,
+            x + hidden + price(second.conv, first.c_out, second.c_out, inner).peak_activations,
         )
-        if first.stride > 1 or first.c_in != first.c_out:  # a projection
-            most = max(most, x + 2 * second.c_out * area(out_size(size, first.stride)))
-    return BYTES_A_NUMBER * max(most, layers[-1][0].c_out + task.classes)
+        if block.shortcut is not None:
+            most = max(most, x + 2 * y)
+        size, x, width = inner, y, second.c_out
+    return BYTES_A_NUMBER * max(most, width + task.classes)

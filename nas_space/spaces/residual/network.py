@@ -1,61 +1,81 @@
-"""The module of a residual architecture, in plain torch; exports carry the text of its block."""
+"""The module of a residual architecture, in plain torch; exports carry the text of its classes."""
+
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
-
-from nas_space.spaces.architecture import Layer
-from nas_space.spaces.residual.architecture import BlockLayers, ResidualArchitecture
 
 
 class Residual(nn.Module):
     """conv - BN - ReLU - conv - BN, plus the shortcut, ReLU.
 
-    Source: He et al., Deep Residual Learning, arXiv 1512.03385.
+    Args:
+        width: channels of its output.
+        conv1: from the input's channels to `hidden`; may have a stride.
+        conv2: from `hidden` to `width` channels.
+        shortcut: None is the identity.
+        hidden: None is `width`; where it is more, no ReLU follows the addition.
+        pool: halves the map before all else; None does not.
+
+    Source: He et al., Deep Residual Learning, arXiv 1512.03385; wider inside: Sandler et al.,
+    MobileNetV2, arXiv 1801.04381.
     """
 
     def __init__(
-        self, width: int, conv1: nn.Module, conv2: nn.Module, shortcut: nn.Module | None = None
+        self,
+        width: int,
+        conv1: nn.Module,
+        conv2: nn.Module,
+        shortcut: nn.Module | None = None,
+        *,
+        hidden: int | None = None,
+        pool: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.pool = pool
         self.conv1 = conv1
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = nn.BatchNorm2d(hidden or width)
         self.conv2 = conv2
         self.bn2 = nn.BatchNorm2d(width)
         self.shortcut = nn.Identity() if shortcut is None else shortcut
+        self.linear = hidden is not None and hidden > width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, c_in, H, W) to (N, width, ceil(H/stride), ceil(W/stride))."""
+        """Map (N, c_in, H, W) to (N, width, ceil(H/s), ceil(W/s)), s the stride or the pool's."""
+        if self.pool is not None:
+            x = self.pool(x)
         y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        out: Tensor = self.bn2(self.conv2(y)) + self.shortcut(x)
+        return out if self.linear else F.relu(out)
 
 
 class Network(nn.Module):
-    """Stem, residual stages, global average pool, linear classifier."""
+    """Stem, residual blocks, global average pool, linear classifier.
 
-    def __init__(self, architecture: ResidualArchitecture, channels: int, classes: int) -> None:
+    Args:
+        stem: reads the images (N, C, H, W).
+        blocks: in their order.
+        classifier: from the channels of the last map to the classes.
+        normalise: brings the images to what the stem was trained on; None takes them as they are.
+    """
+
+    def __init__(
+        self,
+        stem: nn.Module,
+        blocks: Iterable[nn.Module],
+        classifier: nn.Linear,
+        normalise: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        stem, *_ = architecture.layers()
-        self.stem = nn.Sequential(
-            stem.conv.build(channels, stem.c_out), nn.BatchNorm2d(stem.c_out), nn.ReLU()
-        )
-        self.blocks = nn.Sequential(*map(_block, architecture.blocks()))
-        self.classifier = nn.Linear(architecture.stages[-1].width, classes)
+        self.normalise = normalise
+        self.stem = stem
+        self.blocks = nn.Sequential(*blocks)
+        self.classifier = classifier
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels, H, W) to logits (N, classes)."""
+        """Map (N, C, H, W) to logits (N, classes)."""
+        if self.normalise is not None:
+            x = self.normalise(x)
         x = self.blocks(self.stem(x))
         logits: Tensor = self.classifier(x.mean(dim=(2, 3)))
         return logits
-
-
-def _block(layers: BlockLayers) -> Residual:
-    projection = None
-    if layers.shortcut is not None:
-        norm = nn.BatchNorm2d(layers.shortcut.c_out)
-        projection = nn.Sequential(_make(layers.shortcut), norm)
-    return Residual(layers.first.c_out, _make(layers.first), _make(layers.second), projection)
-
-
-def _make(layer: Layer) -> nn.Module:
-    assert layer.c_in is not None  # noqa: S101 - only the stem's is open, and it is made elsewhere
-    return layer.conv.build(layer.c_in, layer.c_out, layer.stride)

@@ -1,39 +1,50 @@
-"""The space of residual networks: widths and depths of stages, and a convolution for each layer."""
+"""The space of residual networks: what each stage may be, and a convolution for each layer."""
 
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
-from nas_space.convs import Conv, kinds
+from nas_space.convs import TYPES, Conv, kinds
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
-from nas_space.spaces.residual.architecture import ResidualArchitecture, Stage
-from nas_space.spaces.space import Labels, LayerCost, Measure, Parameter, Space
+from nas_space.spaces.residual.architecture import ResidualArchitecture
+from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
+from nas_space.spaces.residual.stage import Stage
+from nas_space.spaces.space import Labels, LayerCost, Measure, Parameter, Space, UnknownSpaceError
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
+
+Total = Callable[[ResidualArchitecture], float]
+"""What a network costs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResidualSpace(Space):
     """Residual networks whose layers choose among some types of convolution.
 
-    A stage has a width and a depth (its number of blocks); a layer has a type (``.conv``) and a
-    level (``.setting``), which picks among the settings of that type that fit the layer's
-    widths, from dense to sparse. Type and setting are separate parameters because samplers learn
-    faster so (measured: docs/log.md). Parameters of blocks beyond a stage's depth have no effect.
+    A stage has a width, a depth (its number of blocks) and the choices of `Stage`; a layer has a
+    type (``.conv``) and a level (``.setting``), which picks among the settings of that type that
+    fit the layer's widths, from dense to sparse. Type and setting are separate parameters because
+    samplers learn faster so (measured: docs/log.md). Parameters of blocks beyond a stage's depth
+    have no effect. The first of several choices is the one that absent labels mean.
 
     Attributes:
         name: as users type it.
         kinds: the types of convolution that a layer may have.
         widths: for each stage, the widths it may have.
         depths: the numbers of blocks that a stage may have, ascending.
+        entries: how the first stage may halve the map, of `DOWNS`.
+        downs: how later stages may.
+        expansions: hidden channels of a block for one of its width.
+        pointwise: whether a regular convolution may be of one pixel, as its sparsest setting.
     """
 
     measures: ClassVar[tuple[Measure, ...]] = ("macs", "params", "activation_memory")
@@ -42,36 +53,39 @@ class ResidualSpace(Space):
     kinds: tuple[str, ...]
     widths: tuple[tuple[int, ...], ...] = _WIDTHS
     depths: tuple[int, ...] = _DEPTHS
+    entries: tuple[str, ...] = ("none",)
+    downs: tuple[str, ...] = ("strided",)
+    expansions: tuple[float, ...] = (1.0,)
+    pointwise: bool = False
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What a sampler chooses; parameters with a single label are left out."""
-        found = []
-        for s, widths in enumerate(self.widths, 1):
-            found.append(Parameter(f"stage{s}.width", tuple(map(str, widths))))
-            found.append(Parameter(f"stage{s}.depth", tuple(map(str, self.depths))))
-            for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
-                place = f"stage{s}.block{b}.conv{c}"
+        found = [Parameter(*pair) for pair in _dimensions(self).items()]
+        levels = tuple(str(level) for level in range(1, self._levels + 1))
+        for s in range(1, len(self.widths) + 1):
+            for place in self._places(s):
                 found.append(Parameter(place, self.kinds))
-                levels = tuple(str(level) for level in range(1, self._levels + 1))
                 found.append(Parameter(f"{place}.setting", levels))
         return tuple(parameter for parameter in found if len(parameter.labels) > 1)
 
     def decode(self, labels: Labels) -> ResidualArchitecture:
         """The architecture that these labels mean; absent ones mean their first label."""
-        stages, c_in, levels = [], 0, self._levels
-        for s, widths in enumerate(self.widths, 1):
-            width = int(labels.get(f"stage{s}.width", widths[0]))
-            depth = int(labels.get(f"stage{s}.depth", self.depths[0]))
-            c_in = c_in or width
+        chosen = {name: labels.get(name, ls[0]) for name, ls in _dimensions(self).items()}
+        c_in = int(chosen["stage1.width"])
+        stages, levels = [], self._levels
+        for s in range(1, len(self.widths) + 1):
+            name = f"stage{s}"
+            width = int(chosen[f"{name}.width"])
+            hidden = hidden_width(width, float(chosen[f"{name}.expansion"]))
             blocks = []
-            for b in range(1, depth + 1):
-                place = f"stage{s}.block{b}"
-                first = self._choice(labels, f"{place}.conv1", c_in, width, levels)
-                second = self._choice(labels, f"{place}.conv2", width, width, levels)
+            for b in range(1, int(chosen[f"{name}.depth"]) + 1):
+                place = f"{name}.block{b}"
+                first = self._choice(labels, f"{place}.conv1", c_in, hidden, levels)
+                second = self._choice(labels, f"{place}.conv2", hidden, width, levels)
                 blocks.append((first, second))
                 c_in = width
-            stages.append(Stage(width, tuple(blocks)))
+            stages.append(Stage(width, tuple(blocks), chosen[f"{name}.down"], hidden))
         return ResidualArchitecture(tuple(stages))
 
     def encode(self, architecture: Architecture) -> dict[str, str] | None:
@@ -84,13 +98,11 @@ class ResidualSpace(Space):
             return None
         chance = random.Random(architecture.key)
         labels = {p.name: chance.choice(p.labels) for p in self.parameters}
-        for s, stage in enumerate(architecture.stages, 1):
-            labels[f"stage{s}.width"] = str(stage.width)
-            labels[f"stage{s}.depth"] = str(len(stage.blocks))
+        labels |= architecture.dimensions()
         for layer in architecture.layers():
             if layer.c_in is None:
                 continue
-            offers = {kind: _settings(kind, layer.c_in, layer.c_out) for kind in self.kinds}
+            offers = {kind: self.settings(kind, layer.c_in, layer.c_out) for kind in self.kinds}
             kind = next((kind for kind, fitting in offers.items() if layer.conv in fitting), None)
             if kind is None:
                 return None
@@ -122,51 +134,64 @@ class ResidualSpace(Space):
                 for s, widths in enumerate(self.widths, 1):
                     labels[f"stage{s}.width"] = str(widths[at])
                     labels[f"stage{s}.depth"] = depth
-                    for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
-                        place = f"stage{s}.block{b}.conv{c}"
+                    for place in self._places(s):
                         labels |= {place: kind, f"{place}.setting": middle}
                 yield self.decode(labels)
 
     def catalogue(self) -> dict[str, tuple[str, ...]]:
-        """Every label that each stage's width and depth and each layer's convolution may take."""
-        found: dict[str, tuple[str, ...]] = {}
-        before = self.widths[0]
+        """Every label that each dimension and each layer's convolution may take."""
+        found = dict(_dimensions(self))
+        before: set[int] = set()
         for s, widths in enumerate(self.widths, 1):
-            found[f"stage{s}.width"] = tuple(map(str, widths))
-            found[f"stage{s}.depth"] = tuple(map(str, self.depths))
-            inner = {str(conv) for w in widths for conv in self.choices(w, w)}
+            inner = {hidden for w in widths for hidden in self._hidden(w)}
+            pairs = [(w, hidden) for w in widths for hidden in self._hidden(w)]
             # A stage is entered at another width, but for the first, which the stem enters.
-            pairs = (
-                zip(widths, widths, strict=True) if s == 1 else itertools.product(before, widths)
-            )
-            entering = {str(conv) for c_in, w in pairs for conv in self.choices(c_in, w)}
-            for b, c in itertools.product(range(1, self.depths[-1] + 1), (1, 2)):
-                labels = entering if (b, c) == (1, 1) else inner
-                found[f"stage{s}.block{b}.conv{c}"] = tuple(sorted(labels))
-            before = widths
+            entering = _labels(self, itertools.product(before, inner) if before else pairs)
+            first, second = _labels(self, pairs), _labels(self, [(h, w) for w, h in pairs])
+            for place in self._places(s):
+                if place.endswith("conv2"):
+                    found[place] = second
+                else:
+                    found[place] = entering if place.endswith("block1.conv1") else first
+            before = set(widths)
         return found
 
     def size(self) -> int:
         """How many different architectures the space holds."""
-        total = 0
-        for widths in itertools.product(*self.widths):
-            ways, c_in = 1, widths[0]
-            for width in widths:
-                first, inner = len(self.choices(c_in, width)), len(self.choices(width, width))
-                # A stage of depth d has one entering and 2d - 1 inner convolutions.
-                ways *= sum(first * inner ** (2 * depth - 1) for depth in self.depths)
-                c_in = width
-            total += ways
-        return total
+        ways = {width: self._stages(width, width, self.entries) for width in self.widths[0]}
+        for widths in self.widths[1:]:
+            ways = {
+                width: sum(n * self._stages(c_in, width, self.downs) for c_in, n in ways.items())
+                for width in widths
+            }
+        return sum(ways.values())
 
     def to_json(self) -> dict[str, Any]:
-        """Name, types, widths and depths."""
+        """Name, types, widths and depths, and every other choice that is not as usual."""
+        always = ("name", "kinds", "widths", "depths")
         return {
-            "name": self.name,
-            "kinds": list(self.kinds),
-            "widths": [list(widths) for widths in self.widths],
-            "depths": list(self.depths),
+            field.name: _plain(getattr(self, field.name))
+            for field in fields(self)
+            if field.name in always or getattr(self, field.name) != field.default
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read `to_json`.
+
+        Raises:
+            UnknownSpaceError: this version does not have such a space.
+        """
+        unknown = [
+            *(data.keys() - {field.name for field in fields(cls)}),
+            *(kind for kind in data["kinds"] if kind not in TYPES),
+        ]
+        if unknown:
+            raise UnknownSpaceError(
+                f"the space {data['name']} has {unknown[0]}, which this version does not know: "
+                "update convnas, or install the package that brings it"
+            )
+        return cls(**{name: _frozen(value) for name, value in data.items()})
 
     def smallest(self, task: Task, measure: Measure = "macs") -> ResidualArchitecture:
         """The architecture of fewest MACs, parameters, or bytes of activations at its peak."""
@@ -177,7 +202,7 @@ class ResidualSpace(Space):
         return self.most(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def least(
-        self, task: Task, layer: LayerCost, total: Callable[[ResidualArchitecture], float]
+        self, task: Task, layer: LayerCost, total: Total, partial: Total | None = None
     ) -> ResidualArchitecture:
         """The architecture of least total, exactly.
 
@@ -186,67 +211,142 @@ class ResidualSpace(Space):
             layer: what a choice adds to the total.
             total: never less where a layer costs more, widths being equal, nor with more blocks;
                 as a sum over layers is, or a maximum.
+            partial: the total of a network's first stages, where `total` does not say it.
         """
-        return min(self._best(task, layer, self.depths[0]), key=total)
+        return min(self._best(task, layer, self.depths[0], partial or total), key=total)
 
     def most(
-        self, task: Task, layer: LayerCost, total: Callable[[ResidualArchitecture], float]
+        self, task: Task, layer: LayerCost, total: Total, partial: Total | None = None
     ) -> ResidualArchitecture:
         """The architecture of most total, exactly; see `least`."""
-        found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
+        counted = partial or total
+        found = self._best(
+            task, lambda *place: -layer(*place), self.depths[-1], lambda a: -counted(a)
+        )
         return max(found, key=total)
-
-    @property
-    def _levels(self) -> int:
-        return _most_settings(self.kinds, self.widths)
-
-    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int, levels: int) -> Conv:
-        fitting = _settings(labels.get(place, self.kinds[0]), c_in, c_out)
-        level = int(labels.get(f"{place}.setting", "1")) - 1
-        return fitting[level * len(fitting) // levels]
 
     def choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
         """Every convolution that a layer of these widths may be."""
-        found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
+        found = (conv for kind in self.kinds for conv in self.settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
-    def _best(self, task: Task, layer: LayerCost, depth: int) -> Iterator[ResidualArchitecture]:
-        """For each combination of widths, the architecture whose every layer costs least."""
+    def _places(self, stage: int) -> list[str]:
+        blocks = range(1, self.depths[-1] + 1)
+        return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, (1, 2))]
+
+    def _hidden(self, width: int) -> list[int]:
+        """The hidden widths of a block, each once."""
+        return list(dict.fromkeys(hidden_width(width, ratio) for ratio in self.expansions))
+
+    def settings(self, kind: str, c_in: int, c_out: int) -> tuple[Conv, ...]:
+        """The settings of a type at these widths, those of most weights first."""
+        return _settings(kind, c_in, c_out, pointwise=self.pointwise)
+
+    def _stages(self, c_in: int, width: int, downs: tuple[str, ...]) -> int:
+        """How many different stages lead from a width to another."""
+        total = 0
+        for hidden in self._hidden(width):
+            entering = len(self.choices(c_in, hidden))
+            first, second = len(self.choices(width, hidden)), len(self.choices(hidden, width))
+            # A stage of depth d has one entering convolution, d - 1 other first and d second ones.
+            total += sum(entering * first ** (depth - 1) * second**depth for depth in self.depths)
+        return total * len(downs)
+
+    @property
+    def _levels(self) -> int:
+        return _most_settings(self)
+
+    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int, levels: int) -> Conv:
+        fitting = self.settings(labels.get(place, self.kinds[0]), c_in, c_out)
+        level = int(labels.get(f"{place}.setting", "1")) - 1
+        return fitting[level * len(fitting) // levels]
+
+    def _best(
+        self, task: Task, layer: LayerCost, depth: int, partial: Total
+    ) -> Iterator[ResidualArchitecture]:
+        """For each last width and size of its map, the architecture that costs least.
+
+        The best network up to a stage is, for each width and size of its map, the best beginning
+        of any network that goes on from there: so stages are chosen one after the other.
+        """
 
         @cache
         def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
             choices = self.choices(c_in, c_out)
             return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
-        for widths in itertools.product(*self.widths):
-            stages, c_in, size = [], widths[0], task.size
-            for s, width in enumerate(widths):
-                stride = 2 if s else 1
-                first = best(c_in, width, size, stride)
-                size = out_size(size, stride)
-                inner = best(width, width, size, 1)
-                blocks = ((first, inner), *([(inner, inner)] * (depth - 1)))
-                stages.append(Stage(width, blocks))
-                c_in = width
-            yield ResidualArchitecture(tuple(stages))
+        begun: _Begun = {(w, task.size): (0.0, (), w, task.size) for w in self.widths[0]}
+        for s, widths in enumerate(self.widths):
+            longer: _Begun = {}
+            for (_, stages, c_in, size), width in itertools.product(begun.values(), widths):
+                if not stages and width != c_in:  # the stem is as wide as the first stage
+                    continue
+                for down, hidden in itertools.product(
+                    self.downs if s else self.entries, self._hidden(width)
+                ):
+                    before = out_size(size, 2) if down == "pooled" else size
+                    stride = 2 if down == "strided" else 1
+                    after = out_size(before, stride)
+                    entering = best(c_in, hidden, before, stride)
+                    first, second = best(width, hidden, after, 1), best(hidden, width, after, 1)
+                    blocks = ((entering, second), *([(first, second)] * (depth - 1)))
+                    found = (*stages, Stage(width, blocks, down, hidden))
+                    value = partial(ResidualArchitecture(found))
+                    kept = longer.get((width, after))
+                    if kept is None or value < kept[0]:
+                        longer[width, after] = (value, found, width, after)
+            begun = longer
+        for _, stages, _, _ in begun.values():
+            yield ResidualArchitecture(stages)
+
+
+_Begun = dict[tuple[int, Size], tuple[float, tuple[Stage, ...], int, Size]]
+"""The best beginnings of networks by width and size of their map: cost, stages, width, size."""
 
 
 @cache
-def _settings(kind: str, c_in: int, c_out: int) -> tuple[Conv, ...]:
+def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
+    """What can be chosen beside convolutions, as `ResidualArchitecture.dimensions` spells it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for s, widths in enumerate(space.widths, 1):
+        found[f"stage{s}.width"] = tuple(map(str, widths))
+        found[f"stage{s}.depth"] = tuple(map(str, space.depths))
+        found[f"stage{s}.down"] = space.downs if s > 1 else space.entries
+        found[f"stage{s}.expansion"] = tuple(f"{ratio:g}" for ratio in space.expansions)
+    return MappingProxyType(found)
+
+
+@cache
+def _settings(kind: str, c_in: int, c_out: int, *, pointwise: bool) -> tuple[Conv, ...]:
     # A type that cannot serve these widths at all leaves the layer regular.
-    return kinds()[kind].settings(c_in, c_out) or Regular.settings(c_in, c_out)
+    found: tuple[Conv, ...] = kinds()[kind].settings(c_in, c_out) or Regular.settings(c_in, c_out)
+    return (*found, POINTWISE) if pointwise and kind == Regular.kind else found
 
 
 @cache
-def _most_settings(kinds: tuple[str, ...], widths: tuple[tuple[int, ...], ...]) -> int:
-    """The most settings that any of these types offers any layer of a space."""
-    return max(
-        len(_settings(kind, c_in, c_out))
-        for kind in kinds
-        for before, after in zip((widths[0], *widths), widths, strict=False)
-        for c_out in after
-        for c_in in (*before, c_out)
-    )
+def _most_settings(space: ResidualSpace) -> int:
+    """The most settings that any type offers any layer of the space."""
+    pairs, before = set[tuple[int, int]](), set[int]()
+    for widths in space.widths:
+        for width, ratio in itertools.product(widths, space.expansions):
+            hidden = hidden_width(width, ratio)
+            pairs |= {(width, hidden), (hidden, width)}
+            pairs |= {(c_in, hidden) for c_in in before}
+        before = set(widths)
+    return max(len(space.settings(kind, *pair)) for kind in space.kinds for pair in pairs)
+
+
+def _labels(space: ResidualSpace, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+    """Every convolution of the space between these widths."""
+    return tuple(sorted({str(conv) for pair in pairs for conv in space.choices(*pair)}))
+
+
+def _plain(value: object) -> object:
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _frozen(value: object) -> Any:  # noqa: ANN401 - of JSON
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 _LAYER_COSTS: Mapping[Measure, LayerCost] = {
