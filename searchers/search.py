@@ -9,7 +9,7 @@ from pathlib import Path
 from searchers.problem import Problem
 from searchers.ray.cluster import Cluster, Resources
 from searchers.ray.scheduling import run_trials
-from searchers.ray.worker import Job, Training
+from searchers.ray.worker import Job, TrainingJob
 from searchers.samplers import registry as samplers
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.schedule.driver import SearchDriver
@@ -34,7 +34,7 @@ _PATIENCE_SECONDS = 180.0
 def training(setup: SearchSetup, resources: Resources) -> Job:
     """The job of a search: to train each architecture."""
     threads = max(1, int(resources.cpus))
-    return Training(setup.dataset.search, setup.recipe, threads)
+    return TrainingJob(setup.dataset.search, setup.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from studies.retraining.retrained_front import (
     RetrainedFront,
     retrained_front,
 )
-from studies.retraining.training import Training, workers
+from studies.retraining.training import RetrainingSetup, workers
 from studies.retraining.work import Work
 from trainers import recipes
 from trainers.recipes import Recipe
@@ -78,7 +78,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     try:
         with RetrainingProgress(plan.total, plan.total - len(tasks), count) as progress:
             left = work.left(tasks, progress)
-            with closing(side_by_side(Training(data, work.recipe), left, count)) as results:
+            with closing(side_by_side(RetrainingSetup(data, work.recipe), left, count)) as results:
                 for task, result in results:
                     work.record(task, result)
                     failed = isinstance(result, Lost) or result.outcome is None

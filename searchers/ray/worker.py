@@ -37,7 +37,7 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingJob:
     """A job that trains the trial's architecture.
 
     Attributes:

@@ -45,8 +45,8 @@ def check(rungs: Sequence[int], epochs: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A network on a rung.
+class RungResult:
+    """How a network did on a rung.
 
     Attributes:
         key: of its architecture.
@@ -77,12 +77,12 @@ class Rungs:
     """
 
     epochs: tuple[int, ...]
-    _entries: dict[int, dict[str, Entry]] = field(default_factory=dict)
+    _results: dict[int, dict[str, RungResult]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """No rung has an entry yet."""
-        self._entries = {rung: {} for rung in self.epochs}
+        """No rung has a result yet."""
+        self._results = {rung: {} for rung in self.epochs}
         self._gone = {rung: set() for rung in self.epochs}
 
     @property
@@ -100,15 +100,15 @@ class Rungs:
         for evaluation in evaluations:
             self.tell(
                 evaluation.epochs,
-                Entry(evaluation.key, evaluation.val_accuracy, evaluation.cost),
+                RungResult(evaluation.key, evaluation.val_accuracy, evaluation.cost),
                 failed=evaluation.val_accuracy is None,
             )
 
-    def tell(self, epochs: int, entry: Entry, *, failed: bool = False) -> None:
+    def tell(self, epochs: int, result: RungResult, *, failed: bool = False) -> None:
         """Take in how a network fared on a rung; one that failed goes nowhere."""
-        if epochs in self._entries and not failed:
-            self._entries[epochs][entry.key] = entry
-        self.leave(entry.key, epochs)
+        if epochs in self._results and not failed:
+            self._results[epochs][result.key] = result
+        self.leave(result.key, epochs)
 
     def leave(self, key: str, epochs: int) -> None:
         """Note that a network is trained for this many epochs: it has left the rungs below."""
@@ -119,10 +119,10 @@ class Rungs:
     def promotion(self) -> Promotion | None:
         """The network to go on next, from the highest rung that lets one go; None if none does."""
         for rung, above in self._steps():
-            best = ranked(self._entries[rung].values())
-            for entry in best[: len(best) // REDUCTION]:
-                if entry.key not in self._gone[rung]:
-                    return Promotion(entry.key, rung, above)
+            best = ranked(self._results[rung].values())
+            for result in best[: len(best) // REDUCTION]:
+                if result.key not in self._gone[rung]:
+                    return Promotion(result.key, rung, above)
         return None
 
     def finish(self) -> Promotion | None:
@@ -131,9 +131,9 @@ class Rungs:
         For the end of a search, when only what is trained to the end counts.
         """
         for rung, above in self._steps():
-            for entry in ranked(self._entries[rung].values()):
-                if entry.key not in self._gone[rung]:
-                    return Promotion(entry.key, rung, above)
+            for result in ranked(self._results[rung].values()):
+                if result.key not in self._gone[rung]:
+                    return Promotion(result.key, rung, above)
         return None
 
     def _steps(self) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nas_space.costs.cost import Cost
 from nas_space.spaces.architecture import Architecture
 from searchers.schedule.proposals import Proposal, Proposer
-from searchers.schedule.rungs import Entry, Promotion, Rungs
+from searchers.schedule.rungs import Promotion, RungResult, Rungs
 from studies.records.tables import Evaluation
 
 _LAST_TRAININGS = 2
@@ -103,8 +103,9 @@ class TrainingQueue:
         """Report how a training fared; None means that it failed, or is another's."""
         architecture, epochs = assignment.architecture, assignment.epochs
         self._proposer.tell(assignment.proposal, val_accuracy, epochs)
-        entry = Entry(architecture.key, val_accuracy, self._proposer.price(assignment.proposal))
-        self._rungs.tell(epochs, entry, failed=val_accuracy is None)
+        cost = self._proposer.price(assignment.proposal)
+        result = RungResult(architecture.key, val_accuracy, cost)
+        self._rungs.tell(epochs, result, failed=val_accuracy is None)
         self._remember(architecture.key, epochs, architecture)
 
     def _promoted(self, promotion: Promotion) -> Assignment:

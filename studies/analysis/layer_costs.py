@@ -9,7 +9,7 @@ from studies.records.tables import Study
 
 
 @dataclass(frozen=True, slots=True)
-class LayerCost:
+class LayerRow:
     """A layer of a network.
 
     Attributes:
@@ -33,12 +33,12 @@ class LayerCost:
     chosen: bool
 
 
-def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerCost]:
+def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerRow]:
     """The convolutions and the classifier of a network, from stem to head."""
     chosen = {layer.name for layers in architecture.sections() for layer in layers}
     for layer, size in architecture.convolutions(task.size):
         c_in = task.channels if layer.c_in is None else layer.c_in
-        yield LayerCost(
+        yield LayerRow(
             layer.name,
             str(layer.conv),
             (c_in, layer.c_out),
@@ -49,7 +49,7 @@ def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerCost]:
             layer.name in chosen,
         )
     rest = architecture.rest(task)
-    yield LayerCost(
+    yield LayerRow(
         rest.name, rest.what, rest.channels, (1, 1), 1, rest.macs, rest.params, chosen=False
     )
 

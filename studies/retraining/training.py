@@ -40,7 +40,7 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class RetrainingSetup:
     """Prepares a process to train networks; travels there with the images.
 
     Attributes:

@@ -28,7 +28,7 @@ from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining.plan import RetrainingPlan, RetrainingTask
 from studies.retraining.process_pool import Lost
 from studies.retraining.retrained_front import Fidelity
-from studies.retraining.training import Training
+from studies.retraining.training import RetrainingSetup
 from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
@@ -161,7 +161,7 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
     members = store.evaluations(owner)
     plan = RetrainingPlan(members, Fidelity("quick", 1), 1)
     work = Work(store, owner, plan, ONE_EPOCH)
-    train = Training(digits.search, ONE_EPOCH)()
+    train = RetrainingSetup(digits.search, ONE_EPOCH)()
     bad = RetrainingTask(members[0].id, members[0].architecture | {"stages": []}, 1)
     work.record(bad, train(bad))
     work.record(RetrainingTask(members[1].id, {}, 1), Lost("ended by SIGKILL"))

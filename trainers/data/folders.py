@@ -51,7 +51,7 @@ _BROKEN = (
 )
 """What Pillow raises at files that are no images, cut off, or too large to be honest."""
 
-Size = tuple[int, int]
+WidthHeight = tuple[int, int]
 """Width and height, in Pillow's order."""
 
 
@@ -111,7 +111,7 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     )
 
 
-def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
+def decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
     """One image file as pixels (H, W, C): upright, its centre, at that size.
 
     Args:
@@ -130,7 +130,7 @@ def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    size: Size
+    size: WidthHeight
     grey: bool
 
 
@@ -194,7 +194,7 @@ def _header(path: Path) -> _Header:
         raise _unreadable(path, error) from None
 
 
-def _decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
+def _decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
     try:
         with _open(path) as image:
             upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
@@ -237,7 +237,7 @@ def _common_side(headers: list[_Header]) -> int | None:
     return min(_DEFAULT_SIDE_PIXELS, int(statistics.median(min(header.size) for header in headers)))
 
 
-def _check_memory(root: Path, count: int, size: Size, channels: int) -> None:
+def _check_memory(root: Path, count: int, size: WidthHeight, channels: int) -> None:
     # Decoded once, split once, padded once on the way to the device.
     needed = 3 * count * size[0] * size[1] * channels
     if sys.platform != "linux":  # others do not tell how much memory is free

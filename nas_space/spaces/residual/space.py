@@ -14,7 +14,7 @@ from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual.architecture import ResidualArchitecture, Stage
-from nas_space.spaces.space import Labels, LayerCost, Measure, Parameter, Space
+from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
@@ -177,7 +177,7 @@ class ResidualSpace(Space):
         return self.most(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def least(
-        self, task: Task, layer: LayerCost, total: Callable[[ResidualArchitecture], float]
+        self, task: Task, layer: ChoiceCost, total: Callable[[ResidualArchitecture], float]
     ) -> ResidualArchitecture:
         """The architecture of least total, exactly.
 
@@ -190,7 +190,7 @@ class ResidualSpace(Space):
         return min(self._best(task, layer, self.depths[0]), key=total)
 
     def most(
-        self, task: Task, layer: LayerCost, total: Callable[[ResidualArchitecture], float]
+        self, task: Task, layer: ChoiceCost, total: Callable[[ResidualArchitecture], float]
     ) -> ResidualArchitecture:
         """The architecture of most total, exactly; see `least`."""
         found = self._best(task, lambda *place: -layer(*place), self.depths[-1])
@@ -210,7 +210,7 @@ class ResidualSpace(Space):
         found = (conv for kind in self.kinds for conv in _settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
-    def _best(self, task: Task, layer: LayerCost, depth: int) -> Iterator[ResidualArchitecture]:
+    def _best(self, task: Task, layer: ChoiceCost, depth: int) -> Iterator[ResidualArchitecture]:
         """For each combination of widths, the architecture whose every layer costs least."""
 
         @cache
@@ -249,7 +249,7 @@ def _most_settings(kinds: tuple[str, ...], widths: tuple[tuple[int, ...], ...]) 
     )
 
 
-_LAYER_COSTS: Mapping[Measure, LayerCost] = {
+_LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
     "macs": lambda conv, c_in, c_out, size, stride: conv.macs(c_in, c_out, size, stride),
     "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out),
     "activation_memory": lambda conv, c_in, c_out, size, stride: conv.peak_activations(
