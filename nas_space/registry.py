@@ -63,6 +63,18 @@ def imported(name: str, path: str) -> Entry[Any]:
     return Entry(name, module, load)
 
 
+def did_you_mean(name: str, known: Iterable[str], alike: float = _ALIKE_RATIO) -> str:
+    """A question that gives the known names most like another one; empty if there are none.
+
+    Args:
+        name: the other one.
+        known: names to suggest.
+        alike: least ratio of `difflib` for a suggestion, 0 to 1.
+    """
+    names = difflib.get_close_matches(name, list(known), n=3, cutoff=alike)
+    return f"did you mean {', '.join(names)}?" if names else ""
+
+
 class Registry(Generic[T]):
     """The things of one kind.
 
@@ -154,8 +166,7 @@ class Registry(Generic[T]):
         return found
 
     def _unknown(self, name: str) -> str:
-        alike = difflib.get_close_matches(name.lower(), list(self), n=3, cutoff=self._alike)
-        near = f"did you mean {', '.join(alike)}?" if alike else ""
+        near = did_you_mean(name.lower(), self, self._alike)
         text = self._refusal
         if near and "{near}" not in text:
             text += "; {near}"

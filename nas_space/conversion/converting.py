@@ -1,7 +1,6 @@
 """A module with some of its convolutions replaced, and what was replaced."""
 
 import copy
-import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nas_space.conversion.survey import ConversionError, answer, blank, survey
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.costs.cost import Cost
 from nas_space.costs.counting import count
+from nas_space.registry import did_you_mean
 from nas_space.weights import block_diagonal, initialise
 
 Choices = str | Conv | Mapping[str, str | Conv]
@@ -161,10 +161,8 @@ def _check_names(specs: Mapping[str, ConvSpec], sites: tuple[ConvSite, ...]) -> 
     names = [site.name for site in sites]
     for pattern in specs:
         if not fnmatch.filter(names, pattern):
-            near = difflib.get_close_matches(pattern, names, n=1) or names[:1]
-            raise ConversionError(
-                f"no convolution's name is like {pattern!r}; there is, for example, {near[0]!r}"
-            )
+            near = did_you_mean(pattern, names) or f"one of them is {names[0]}"
+            raise ConversionError(f"no convolution's name is like {pattern!r}; {near}")
 
 
 def _replace(

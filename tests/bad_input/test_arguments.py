@@ -21,7 +21,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--space", "mix"], "unknown space 'mix'; known spaces: mixed"),
     (["--space", ""], "unknown space ''"),
     (["--space", "a\nb"], "unknown space 'a\\nb'"),
-    (["--space", "backbone:resnet19"], "no backbone is called 'resnet19'; did you mean resnet1"),
+    (["--space", "backbone:resnet19"], "unknown backbone 'resnet19'; did you mean resnet1"),
     (["--space", "backbone:resnet18"], "ResNet fails for an image of 1×8×8: Given groups=1"),
     (["--space", "backbone:no_module:net"], "no_module cannot be imported (ModuleNotFoundError"),
     (["--space", f"{_MODELS}:broken"], "the function failed (RuntimeError: no weights)"),
