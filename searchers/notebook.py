@@ -55,7 +55,7 @@ class RefusedError(ConvnasError):
     """What a command would refuse with one line; the message is the line."""
 
 
-class Options(TypedDict, total=False):
+class SearchOptions(TypedDict, total=False):
     """The options of ``python -m searchers.run``, whose help explains each.
 
     Quantities may be numbers or texts such as ``"5M"``, times are texts such as ``"5ms"``.
@@ -89,7 +89,7 @@ class Options(TypedDict, total=False):
     verbose: bool
 
 
-class Export(TypedDict, total=False):
+class ExportOptions(TypedDict, total=False):
     """The options of ``python -m studies.export``, whose help explains each."""
 
     knee: bool
@@ -107,7 +107,7 @@ class Export(TypedDict, total=False):
     data_dir: str | Path
 
 
-def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
+def search(space: str, budget: int, **options: Unpack[SearchOptions]) -> "Found":
     """Search, or go on with a search, and wait for it.
 
     The first interruption of the kernel lets what runs finish, and gives what was found.
@@ -115,7 +115,7 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
     Args:
         space: the networks to choose from, such as ``"mixed"``.
         budget: full trainings to pay for.
-        options: see `Options`.
+        options: see `SearchOptions`.
 
     Raises:
         RefusedError: what the command would refuse, with the same line.
@@ -206,12 +206,12 @@ class Found:
         with _refusals(), closing(Store(self.storage)) as store:
             return write(store, self.study, against, Path(path) if path else None)
 
-    def export(self, output: str | Path, **options: Unpack[Export]) -> Path:
+    def export(self, output: str | Path, **options: Unpack[ExportOptions]) -> Path:
         """Write a network to a folder, see ``python -m studies.export``; the folder.
 
         Args:
             output: the folder to make.
-            options: see `Export`.
+            options: see `ExportOptions`.
 
         Raises:
             RefusedError: what the command would refuse.

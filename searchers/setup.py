@@ -20,10 +20,9 @@ from searchers.schedule.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
-from trainers import recipes
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,9 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     command = settings.latency_command
     device = None if command is None else LatencyDevice(command)
     spaces.check(settings.space)
-    objective = objectives.get(settings.objective)
+    objective = objectives.OBJECTIVES.get(settings.objective)
     samplers.check(settings.sampler)
-    recipe = recipes.get(settings.recipe)
+    recipe = RECIPES.get(settings.recipe)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     rungs = settings.rungs or ladder(recipe.epochs)

@@ -28,7 +28,7 @@ from studies.records.tables import Evaluation, Study
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 8080
-_PORTS = 50
+_TRIED_PORTS = 50
 """How many ports are tried, from the first."""
 
 
@@ -130,7 +130,7 @@ class _Silent(WSGIRequestHandler):
 @contextmanager
 def _server(application: Any, port: int | None) -> Iterator[_Server]:  # noqa: ANN401 - WSGI's
     """A server on the port, or on the first free one."""
-    tried = [port] if port else range(_FIRST_PORT, _FIRST_PORT + _PORTS)
+    tried = [port] if port else range(_FIRST_PORT, _FIRST_PORT + _TRIED_PORTS)
     for number in tried:
         try:
             made = make_server(_HOST, number, application, _Server, _Silent)

@@ -25,8 +25,7 @@ from studies.retraining.retrained_front import (
 )
 from studies.retraining.training import RetrainingSetup, workers
 from studies.retraining.work import Work
-from trainers import recipes
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
@@ -91,7 +90,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
 def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default just as the search did."""
     stored = study.recipe
-    recipe = recipes.get(name or stored["name"])
+    recipe = RECIPES.get(name or stored["name"])
     if recipe.name == stored["name"]:
         recipe = dataclasses.replace(recipe, epochs=stored["epochs"])
         if recipe.to_json() != stored:
@@ -153,8 +152,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--recipe",
-        help=f"{', '.join(recipes.recipes())} (default: the search's own, which measures the "
-        "winner's curse)",
+        help=f"{', '.join(RECIPES)} (default: the search's own, which measures the winner's curse)",
     )
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"

@@ -88,20 +88,6 @@ OBJECTIVES: Registry[Objective] = Registry(
 """The objectives by name."""
 
 
-def names() -> tuple[str, ...]:
-    """The objectives that can be asked for."""
-    return tuple(OBJECTIVES)
-
-
-def get(name: str) -> Objective:
-    """The objective of that name.
-
-    Raises:
-        UnknownObjectiveError: there is none.
-    """
-    return OBJECTIVES.get(name)
-
-
 def of(study: "Study") -> Objective:
     """What a study makes small."""
-    return get(study.objective)
+    return OBJECTIVES.get(study.objective)

@@ -11,7 +11,7 @@ from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
 from trainers.data.folders import decode
 
-_TOP = 3
+_TOP_CLASSES = 3
 
 Ranking = list[tuple[str, float]]
 """Classes with their probabilities, most probable first."""
@@ -30,7 +30,11 @@ def _main() -> int:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="an exported network's folder")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument(
-        "--top", type=positive, default=_TOP, metavar="N", help="classes (default: %(default)s)"
+        "--top",
+        type=positive,
+        default=_TOP_CLASSES,
+        metavar="N",
+        help="classes (default: %(default)s)",
     )
     parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")

@@ -12,7 +12,7 @@ from trainers.machine import processor
 
 _WARM_UP_SECONDS = 0.2
 _MEASURING_SECONDS = 0.5
-_FEWEST, _MOST = 5, 200
+_FEWEST_RUNS, _MOST_RUNS = 5, 200
 """Runs that are timed."""
 
 
@@ -54,7 +54,7 @@ def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Laten
 
 def _times(module: nn.Module, images: Tensor, seconds: float) -> list[float]:
     times: list[float] = []
-    while len(times) < _FEWEST or (sum(times) < seconds and len(times) < _MOST):
+    while len(times) < _FEWEST_RUNS or (sum(times) < seconds and len(times) < _MOST_RUNS):
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)

@@ -62,17 +62,3 @@ RECIPES: Registry[Recipe] = Registry(
     found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
 )
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
-
-
-def recipes() -> dict[str, Recipe]:
-    """Every recipe by name."""
-    return RECIPES.all()
-
-
-def get(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        UnknownRecipeError: there is none.
-    """
-    return RECIPES.get(name)

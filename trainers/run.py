@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nas_space.cli import BACKBONE, Parser, positive, run
 from nas_space.errors import ConvnasError
-from trainers import devices, recipes
-from trainers.data.registry import load, names
+from trainers import devices
+from trainers.data.registry import DATASETS, load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
+from trainers.recipes import RECIPES
 from trainers.seeds import Result, Seeds
 from trainers.subject import Subject, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
@@ -46,7 +47,7 @@ def main() -> int:
 
 def _main() -> int:
     arguments = _parser().parse_args()
-    recipe = recipes.get(arguments.recipe)
+    recipe = RECIPES.get(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
@@ -159,7 +160,7 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(names())}, or a folder of images (default: %(default)s)",
+        help=f"{', '.join(DATASETS)}, or a folder of images (default: %(default)s)",
     )
     data.add_argument(
         "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
@@ -173,7 +174,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--recipe",
         default=_RECIPE,
-        help=f"{', '.join(recipes.recipes())} (default: %(default)s)",
+        help=f"{', '.join(RECIPES)} (default: %(default)s)",
     )
     how.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"

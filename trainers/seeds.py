@@ -22,7 +22,7 @@ from trainers.recipes import Recipe
 from trainers.subject import Subject, SubjectError
 from trainers.training import Trainer
 
-_QUESTION = "training.json"
+_TRAINING_FILE = "training.json"
 
 
 class OutputError(ConvnasError):
@@ -72,7 +72,7 @@ class Seeds:
         Raises:
             OutputError: it holds another one, or something else.
         """
-        path = self.folder / _QUESTION
+        path = self.folder / _TRAINING_FILE
         if path.is_file():
             stored = _read(path)
             changed = [name for name in self.settings if stored.get(name) != self.settings[name]]

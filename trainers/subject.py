@@ -23,7 +23,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
 from trainers.data.splits import SearchData
 
-_COPIES = 3
+_WEIGHT_COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
 
 
@@ -148,7 +148,7 @@ def _check_fits(subject: Subject, data: SearchData) -> None:
 def _check_memory(params: int) -> None:
     if sys.platform != "linux":  # others do not tell how much memory is free
         return
-    needed = 4 * _COPIES * params
+    needed = 4 * _WEIGHT_COPIES * params
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > free:
         raise SubjectError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nas_space.conversion.site import ConvSite
-from nas_space.convs import Conv, kinds
+from nas_space.convs import TYPES, Conv
 
 
 def macs(conv: Conv, site: ConvSite) -> int:
@@ -25,6 +25,6 @@ def options(site: ConvSite) -> Mapping[str, tuple[Conv, ...]]:
         return {}
     cheaper = {
         name: tuple(conv for conv in settings(kind, site) if macs(conv, site) < site.macs)
-        for name, kind in kinds().items()
+        for name, kind in TYPES.all().items()
     }
     return {name: convs for name, convs in cheaper.items() if convs}

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from nas_space.conversion.replacing import macs, settings
 from nas_space.conversion.site import ConvSite
-from nas_space.convs import Conv, InvalidChoiceError, named
+from nas_space.convs import TYPES, Conv, InvalidChoiceError
 from nas_space.convs.base import split_label
 
 
@@ -33,7 +33,7 @@ class ConvSpec:
             InvalidChoiceError: the type is unknown, or a setting is unknown or no number.
         """
         name, settings = split_label(label)
-        kind = named(name)
+        kind = TYPES.get(name)
         spec = cls(kind, kind.numbers(settings))
         if spec._is_whole:
             kind(**spec.settings)  # raises if no width could have them

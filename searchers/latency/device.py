@@ -17,7 +17,7 @@ from searchers.latency.exporting import export
 from searchers.latency.processes import Say
 
 MODEL = "{model}"
-_RUNS = 3
+_RUNS_PER_NETWORK = 3
 """Times that each network is measured, for the spread."""
 _TIMEOUT_SECONDS = 120.0
 _LONGEST_SECONDS = 3600.0
@@ -65,7 +65,7 @@ class LatencyDevice:
         found = []
         with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
             for at, path in enumerate(export(chosen, task, batch, Path(folder), say), 1):
-                seconds = [self.seconds(path) for _ in range(_RUNS)]
+                seconds = [self.seconds(path) for _ in range(_RUNS_PER_NETWORK)]
                 found.append(statistics.quantiles(seconds, n=4, method="inclusive"))
                 say(f"measured on the device: {at} of {len(chosen)} networks")
         return found

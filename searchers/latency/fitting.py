@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 _STIFFNESS = (1e6, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """How much the groups' factors are held to one: from 'one factor for all' to nearly free."""
-_LEAST_FACTOR = 0.05
+_LEAST_FACTOR_SHARE = 0.05
 """Of the common one: a type whose layers took no time at all would be noise."""
 
 
@@ -34,7 +34,7 @@ def fit(sums: Floats, measured: Floats, stiffness: float) -> Floats:
     columns = np.column_stack([1 / measured, relative])
     prior = np.full(columns.shape[1], common)
     prior[0] = 0.0
-    least = np.full(columns.shape[1], _LEAST_FACTOR * common)
+    least = np.full(columns.shape[1], _LEAST_FACTOR_SHARE * common)
     least[0] = 0.0
     # The offset is free; a group that no network has keeps the common factor.
     ridge = np.full(columns.shape[1], stiffness * float((relative**2).sum(axis=0).mean()))

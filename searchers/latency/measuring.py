@@ -27,13 +27,13 @@ from trainers.devices import spare_threads
 from trainers.files import write_whole
 from trainers.latency import hardware
 
-_PASSES = 2
+_PART_PASSES = 2
 """Times that all parts are gone through, so that a disturbance does not spoil a part."""
-_ROUNDS = 9
+_NETWORK_ROUNDS = 9
 """Times that each network is measured: their times are compared with each other."""
-_RUNS = 4
+_RUNS_IN_A_ROW = 4
 """In a row, of which the least counts: the one that other processes disturbed least."""
-_WARM_UP = 2
+_WARM_UP_RUNS = 2
 _ENOUGH_SECONDS = 0.1
 """After which a row ends early: what takes this long is disturbed little."""
 
@@ -86,41 +86,41 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
         for text in request["networks"]
     ]
     chance, done = random.Random(0), 0
-    total = _PASSES * len(rows) + _ROUNDS * len(networks)
+    total = _PART_PASSES * len(rows) + _NETWORK_ROUNDS * len(networks)
     seconds = [float("inf")] * len(rows)
     runs: list[list[float]] = [[] for _ in networks]
     images = torch.rand(batch, channels, *size)
     with torch.inference_mode():
-        for _ in range(_PASSES):
+        for _ in range(_PART_PASSES):
             for at in chance.sample(range(len(rows)), len(rows)):
                 part = rows[at]
                 module = for_inference(_MAKERS[part.what](part))
                 x = in_rows(torch.rand(batch, part.c_in, *part.size))
-                seconds[at] = min(seconds[at], *_times(module, x, _RUNS))
+                seconds[at] = min(seconds[at], *_times(module, x, _RUNS_IN_A_ROW))
                 done += 1
                 say(done, total)
-        for _ in range(_ROUNDS):
+        for _ in range(_NETWORK_ROUNDS):
             for at in chance.sample(range(len(networks)), len(networks)):
-                runs[at].append(min(_times(networks[at], images, _RUNS)))
+                runs[at].append(min(_times(networks[at], images, _RUNS_IN_A_ROW)))
                 done += 1
                 say(done, total)
     return {
         "hardware": hardware(),
         "parts": seconds,
         "networks": [statistics.quantiles(times, n=4) for times in runs],
-        "rounds": _ROUNDS,
+        "rounds": _NETWORK_ROUNDS,
     }
 
 
 def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
     times: list[float] = []
-    for _ in range(_WARM_UP + runs):
+    for _ in range(_WARM_UP_RUNS + runs):
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)
         if len(times) > 1 and sum(times) > _ENOUGH_SECONDS:
             break
-    return times[min(_WARM_UP, len(times) - 1) :]
+    return times[min(_WARM_UP_RUNS, len(times) - 1) :]
 
 
 def _say(done: int, total: int) -> None:

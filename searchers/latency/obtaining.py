@@ -22,7 +22,7 @@ from searchers.latency.processes import Say, run_ours
 NETWORKS = 40
 """Whole networks that are measured on this machine; a user's device measures fewer."""
 DEVICE_NETWORKS = 30
-_SHARES = (1.0, 0.5, 0.2, 0.05)
+_MEASURED_SHARES = (1.0, 0.5, 0.2, 0.05)
 """Of the times measured here in what is fitted; see `blended`."""
 _FOLDER = Path("~/.cache/convnas/latency")
 
@@ -96,7 +96,7 @@ def calibrate(
     groups = sorted({part.group for part in seconds})
     median = quartiles[:, 1]
     found = []
-    for share in _SHARES:
+    for share in _MEASURED_SHARES:
         table = blended(seconds, share)
         sums = np.zeros((len(chosen), len(groups)))
         for at, network in enumerate(chosen):

@@ -41,18 +41,18 @@ _RAY_SETTINGS = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 # What Ray says of dead workers it prints whatever its logging says; their rows say it, too.
-_SILENCE = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
-_GPU_SHARE = 0.25
+_QUIET_SETTINGS = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+_GPUS_PER_TRIAL = 0.25
 """Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
-_SMALLEST_SHARE = 0.001
+_LEAST_CPUS_OR_GPUS = 0.001
 """Of a CPU or GPU; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
-_PORTS = 2**16
+_PORT_COUNT = 2**16
 # HTTP/2, RFC 9113: a client opens with this text and an empty SETTINGS frame (3 bytes of length,
 # the type, the flags, 4 of stream), and the server's first frame is one of SETTINGS, too.
-_SETTINGS = 4
-_FRAME_HEAD, _FRAME_TYPE = 9, 3
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
+_SETTINGS_FRAME = 4
+_FRAME_HEAD_BYTES, _FRAME_TYPE_BYTE = 9, 3
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS_FRAME, 0, 0, 0, 0, 0))
 
 
 class ClusterError(ConvnasError):
@@ -99,7 +99,7 @@ class Cluster:
     def __enter__(self) -> Self:
         """Begin to start it."""
         settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else {})
-        settings |= {} if self._verbose else _SILENCE
+        settings |= {} if self._verbose else _QUIET_SETTINGS
         self._before = _rays_environment()
         # What the user has set holds.
         os.environ.update(settings | self._before)
@@ -194,7 +194,7 @@ def _packages() -> list[str]:
 def _knock(address: str) -> None:
     """Knock at a cluster's door: Ray itself would try a dead address for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORT_COUNT:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
         with socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS) as door:
@@ -214,8 +214,8 @@ def _knock(address: str) -> None:
 def _speaks_grpc(door: socket.socket) -> bool:
     """Whether the other side opens an HTTP/2 conversation, as Ray's head does by gRPC."""
     door.sendall(_GREETING)
-    head = door.makefile("rb").read(_FRAME_HEAD)
-    return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
+    head = door.makefile("rb").read(_FRAME_HEAD_BYTES)
+    return len(head) == _FRAME_HEAD_BYTES and head[_FRAME_TYPE_BYTE] == _SETTINGS_FRAME
 
 
 def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
@@ -242,15 +242,15 @@ def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resourc
         ClusterError: not even one trial fits.
     """
     cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    gpus = options.gpus if options.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
+    gpus = options.gpus if options.gpus is not None else (_GPUS_PER_TRIAL if gpus_there else 0.0)
     cpus = options.cpus
     if cpus is None:
         crowded = options.concurrency is not None and options.concurrency > cpus_there
         cpus = cpus_there / options.concurrency if crowded and options.concurrency else 1.0
-    if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
+    if 0 < cpus < _LEAST_CPUS_OR_GPUS or 0 < gpus < _LEAST_CPUS_OR_GPUS or (gpus > 1 and gpus % 1):
         raise ClusterError(
             f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
-            f"{_SMALLEST_SHARE}, and more than one GPU is a whole number of them"
+            f"{_LEAST_CPUS_OR_GPUS}, and more than one GPU is a whole number of them"
         )
     for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
         if wanted > there:

@@ -36,22 +36,22 @@ from searchers.samplers.gaussian import Gaussian, Kernel, Matrix, Vector
 from searchers.samplers.observations import EPOCHS
 from studies.pareto.front import ranked
 
-_UNIFORM = 12
+_UNIFORM_PROPOSALS = 12
 """Proposals before the model is asked."""
-_BEGINNING = 40
+_BEGINNING_TRIALS = 40
 """Trials after which a search is past its beginning, whatever its sampler has forgotten."""
-_MUTANTS, _RANDOM = 240, 60
+_MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 240, 60
 """Candidates of a proposal."""
-_PARENTS = 16
-_MOST_CHANGES = 4
-_GROWTH = 1.1
+_PARENT_NETWORKS = 16
+_MOST_LABEL_CHANGES = 4
+_GROWTH_FACTOR = 1.1
 """Growth of the proposals until the kernel is chosen anew, which takes most of a fit."""
 _EPOCHS_WEIGHT = 6.0
 """A partial accuracy differs more from a full one than a network from one of another feature."""
 
 
 @dataclass(frozen=True)
-class Network:
+class EncodedNetwork:
     """An architecture of the space, as the sampler sees it."""
 
     labels: dict[str, str]
@@ -76,7 +76,7 @@ class Known:
         cost: what the search makes small.
     """
 
-    network: Network
+    network: EncodedNetwork
     val_accuracy: float | None
     epochs: int
     cost: float
@@ -98,10 +98,10 @@ class BayesSampler(BaseSampler):
         self._price = problem.objective.of
         limit: float | None = getattr(problem.limits, problem.objective.column)
         self._dearest = limit or problem.bounds[1]
-        self._trained: dict[tuple[tuple[str, str], ...], Network] = {}
+        self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
-        self._start = list(itertools.islice(known_good, _UNIFORM))
+        self._start = list(itertools.islice(known_good, _UNIFORM_PROPOSALS))
         self._kernel: Kernel | None = None
         self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
@@ -128,7 +128,7 @@ class BayesSampler(BaseSampler):
             if t.number != trial.number and t.params.keys() == self._parameters.keys()
         ]
         seen = {self._of(t).key for t in trials}
-        while self._start and len(trials) < _BEGINNING:
+        while self._start and len(trials) < _BEGINNING_TRIALS:
             network = self._start.pop(0)
             if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
                 return network.labels
@@ -151,7 +151,7 @@ class BayesSampler(BaseSampler):
 
     def _best(
         self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
-    ) -> Network:
+    ) -> EncodedNetwork:
         """The candidate that is expected to add the most hypervolume."""
         trained = list(map(self._learnt, known))
         if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
@@ -179,7 +179,7 @@ class BayesSampler(BaseSampler):
         weights = np.ones(x.shape[1])
         weights[-1] = _EPOCHS_WEIGHT
         self._asked += 1
-        anew = self._asked >= _GROWTH * self._chosen_at
+        anew = self._asked >= _GROWTH_FACTOR * self._chosen_at
         model = Gaussian(x, y, weights, None if anew else self._kernel)
         if anew:
             self._kernel, self._chosen_at = model.kernel, self._asked
@@ -188,13 +188,13 @@ class BayesSampler(BaseSampler):
     def _learnt(self, trial: FrozenTrial) -> Known:
         return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
 
-    def _known(self, network: Network, val_accuracy: float, epochs: int) -> Known:
+    def _known(self, network: EncodedNetwork, val_accuracy: float, epochs: int) -> Known:
         return Known(network, val_accuracy, epochs, self._price(network.cost))
 
     def _gains(
         self,
         believed: Sequence[Known],
-        candidates: Sequence[Network],
+        candidates: Sequence[EncodedNetwork],
         means: Vector,
         spreads: Vector,
     ) -> Vector:
@@ -211,14 +211,14 @@ class BayesSampler(BaseSampler):
         gains: Vector = (widths * excess).sum(axis=1)
         return gains
 
-    def _candidates(self, believed: Sequence[Known]) -> list[Network]:
+    def _candidates(self, believed: Sequence[Known]) -> list[EncodedNetwork]:
         """Networks within the limits; some may have been trained, or be there twice."""
-        parents = [known.network.labels for known in ranked(believed)[:_PARENTS]]
-        made = [self._mutant(parents) for _ in range(_MUTANTS)]
-        made += [self._drawn() for _ in range(_RANDOM)]
+        parents = [known.network.labels for known in ranked(believed)[:_PARENT_NETWORKS]]
+        made = [self._mutant(parents) for _ in range(_MUTANT_CANDIDATES)]
+        made += [self._drawn() for _ in range(_RANDOM_CANDIDATES)]
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
 
-    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> Network:
+    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
         """A parent, crossed with another one half of the times, with a few labels changed."""
         labels = dict(self._random.choice(parents))
         if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
@@ -226,22 +226,22 @@ class BayesSampler(BaseSampler):
             for name in labels:
                 if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
                     labels[name] = other[name]
-        changes = min(self._random.randint(1, _MOST_CHANGES), len(self._parameters))
+        changes = min(self._random.randint(1, _MOST_LABEL_CHANGES), len(self._parameters))
         for name in self._random.sample(list(self._parameters), changes):
             labels[name] = self._random.choice(self._parameters[name])
         return self._network(labels)
 
-    def _drawn(self) -> Network:
+    def _drawn(self) -> EncodedNetwork:
         return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
 
-    def _network(self, labels: Mapping[str, str]) -> Network:
+    def _network(self, labels: Mapping[str, str]) -> EncodedNetwork:
         problem = self._problem
         architecture = problem.space.decode(labels)
         cost = problem.cost(architecture)
         features = describe(architecture, problem.task, cost, problem.space.kinds)
-        return Network(dict(labels), architecture, cost, features)
+        return EncodedNetwork(dict(labels), architecture, cost, features)
 
-    def _of(self, trial: FrozenTrial) -> Network:
+    def _of(self, trial: FrozenTrial) -> EncodedNetwork:
         """What a trial trains, remembered by its labels."""
         place = tuple(trial.params.items())
         if place not in self._trained:
@@ -249,7 +249,7 @@ class BayesSampler(BaseSampler):
         return self._trained[place]
 
 
-def _matrix(networks: Sequence[Network], epochs: int) -> Matrix:
+def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:
     return np.array([[*network.features, math.log(epochs)] for network in networks])
 
 

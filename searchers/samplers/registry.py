@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "bayes"
 
-_STARTUP = 20
-_POPULATION = 10
+_STARTUP_TRIALS = 20
+_POPULATION_TRIALS = 10
 """Optuna's default of 50 leaves four generations to a budget of 200 (docs/log.md)."""
 
 
@@ -103,10 +103,10 @@ class _Users:
 
 _OURS: Mapping[str, _Maker] = {
     "bayes": _Ours(),
-    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
-    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
-    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION}),
-    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP}),
+    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP_TRIALS, "multivariate": True}),
+    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION_TRIALS}),
+    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION_TRIALS}),
+    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP_TRIALS}),
     "random": _Optunas("RandomSampler", {}),
 }
 
@@ -121,11 +121,6 @@ SAMPLERS: Registry[_Maker] = Registry(
 """The samplers that can be asked for by one word."""
 
 
-def names() -> tuple[str, ...]:
-    """The samplers that can be asked for by one word."""
-    return tuple(SAMPLERS)
-
-
 def check(name: str) -> None:
     """Raise UnknownSamplerError if there is no sampler of that name."""
     if ":" in name:
@@ -138,7 +133,7 @@ def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler"
     """A fresh sampler.
 
     Args:
-        name: one of `names`, or a user's class.
+        name: one of `SAMPLERS`, or a user's class.
         problem: what is searched.
         seed: of its choices.
         done: evaluations it continues from: each start draws other numbers, so that a search that

@@ -10,7 +10,7 @@ from studies.pareto.front import front
 from studies.pareto.hypervolume import hypervolume
 from studies.records.tables import Evaluation, Status
 
-_LATEST, _COURSE = 4, 24
+_LATEST_EVALUATIONS, _COURSE_HYPERVOLUMES = 4, 24
 """How many evaluations, and how many hypervolumes, are kept to be looked at."""
 
 
@@ -63,7 +63,7 @@ class SearchCounts:
     bounds: tuple[float, float]
     changed: bool = True
     _front: list[Evaluation] = field(default_factory=list)
-    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST_EVALUATIONS))
     _course: list[float] = field(default_factory=list)
     _finished: int = 0
     _partial: int = 0
@@ -120,10 +120,10 @@ class SearchCounts:
 
 def _spread(values: Sequence[float]) -> tuple[float, ...]:
     """As many values of a long row as fit into a small picture, with the first and the last."""
-    if len(values) <= _COURSE:
+    if len(values) <= _COURSE_HYPERVOLUMES:
         return tuple(values)
-    steps = (len(values) - 1) / (_COURSE - 1)
-    return tuple(values[round(at * steps)] for at in range(_COURSE))
+    steps = (len(values) - 1) / (_COURSE_HYPERVOLUMES - 1)
+    return tuple(values[round(at * steps)] for at in range(_COURSE_HYPERVOLUMES))
 
 
 def trials(room: int, epochs: int) -> int:

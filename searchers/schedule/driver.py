@@ -22,7 +22,7 @@ from trainers.machine import versions
 
 _PAUSE_SECONDS = 0.5
 """Until others are asked again whether they have left something to do."""
-_WORTH = 0.01
+_LEAST_CHOOSING_SHARE = 0.01
 """The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
 
 
@@ -161,7 +161,7 @@ class SearchDriver:
             run.began is not None for run in self._running.values()
         )
         free = not (self._has_prepared or self._candidate or self._waiting or self._is_over())
-        short = self._choosing > _WORTH * self._training
+        short = self._choosing > _LEAST_CHOOSING_SHARE * self._training
         if self.concurrency > 1 and busy and free and short and self._room > 0:
             self._has_prepared = True
             self._candidate = self._chosen()

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-_ALIKE = 5
+_ALIKE_FAILURES = 5
 """Failures of one kind in a row that end the search."""
-_ANY = 20
+_ANY_FAILURES = 20
 """Failures of any kind in a row that end it."""
 
 
@@ -38,9 +38,9 @@ class Failures:
             return None
         self._reasons.append(reason)
         # The texts differ in numbers ("tried to allocate 31 MiB"): the kind of error counts.
-        recent = {text.partition(":")[0] for text in self._reasons[-_ALIKE:]}
-        if self.count >= _ALIKE and len(recent) == 1:
-            return f"{_ALIKE} trials in a row failed alike, the last with: {reason}"
-        if self.count >= _ANY:
-            return f"{_ANY} trials in a row failed, the last with: {reason}"
+        recent = {text.partition(":")[0] for text in self._reasons[-_ALIKE_FAILURES:]}
+        if self.count >= _ALIKE_FAILURES and len(recent) == 1:
+            return f"{_ALIKE_FAILURES} trials in a row failed alike, the last with: {reason}"
+        if self.count >= _ANY_FAILURES:
+            return f"{_ANY_FAILURES} trials in a row failed, the last with: {reason}"
         return None

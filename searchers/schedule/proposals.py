@@ -21,11 +21,11 @@ from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation
 
-_MUTATIONS = 2000
+_MOST_MUTATIONS = 2000
 """Steps without an unseen architecture within the limits that end the search."""
-_MEMORY = 450
+_MOST_OBSERVATIONS = 450
 """Most evaluations that a sampler looks at: the time of a proposal grows with them."""
-_KEPT = 300
+_KEPT_OBSERVATIONS = 300
 """What is left of them when it has to forget."""
 
 
@@ -74,8 +74,8 @@ class Proposer:
         """Take in evaluations that others made: an earlier run, or another search at work."""
         self._seen.update(evaluation.key for evaluation in evaluations)
         finished = [e for e in evaluations if e.val_accuracy is not None]
-        if len(finished) > _MEMORY:
-            finished = memorable(finished, _KEPT)
+        if len(finished) > _MOST_OBSERVATIONS:
+            finished = memorable(finished, _KEPT_OBSERVATIONS)
         for evaluation in finished:
             labels = self._space.encode(evaluation.parsed_architecture)
             if labels is not None and evaluation.val_accuracy is not None:
@@ -84,7 +84,7 @@ class Proposer:
                 )
                 self._observations.append(observation)
                 self._add(observation)
-        if len(self._observations) > _MEMORY:
+        if len(self._observations) > _MOST_OBSERVATIONS:
             self._forget()
 
     def resume(self, architecture: Architecture, epochs: int = 1) -> Proposal:
@@ -158,12 +158,12 @@ class Proposer:
             with _sampler_at_work():
                 self._study.tell(told.number, observation.values)
         self._observations.append(observation)
-        if len(self._observations) > _MEMORY:
+        if len(self._observations) > _MOST_OBSERVATIONS:
             self._forget()
 
     def _forget(self) -> None:
         """Begin a new study of what is worth remembering, with the trials that are out."""
-        self._observations = memorable(self._observations, _KEPT)
+        self._observations = memorable(self._observations, _KEPT_OBSERVATIONS)
         self._study = _new_study(self._study.sampler)
         for observation in self._observations:
             self._add(observation)
@@ -195,7 +195,7 @@ class Proposer:
     def _admissible(self, labels: dict[str, str]) -> dict[str, str] | None:
         """The nearest labels, by a random walk, of an unseen architecture within the limits."""
         excess = self._excess(labels)
-        for _ in range(_MUTATIONS):
+        for _ in range(_MOST_MUTATIONS):
             if excess == 0 and self._space.decode(labels).key not in self._seen:
                 return labels
             name = self._random.choice(list(self._labels))

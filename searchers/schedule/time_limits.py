@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from studies.records.tables import Evaluation
 
 _LEAST_SECONDS = 60.0
-_TIMES = 10.0
+_LIMIT_FACTOR = 10.0
 """How many times as long as the trials before it a trial may take."""
 _FIRST_SECONDS = 3600.0
-_SLOWEST = 1e9
+_SLOWEST_MACS_PER_SECOND = 1e9
 """Multiply-adds a second that any machine does; a core of today does fifty times as many."""
-_BACKWARD = 3.0
+_STEP_FORWARD_PASSES = 3.0
 """A step of training costs three times its forward pass."""
 
 
@@ -47,9 +47,12 @@ class TimeLimit:
         if self.given is not None:
             return self.given
         if not self._finished:
-            return _FIRST_SECONDS + _BACKWARD * macs * self.images * epochs / _SLOWEST
+            return (
+                _FIRST_SECONDS
+                + _STEP_FORWARD_PASSES * macs * self.images * epochs / _SLOWEST_MACS_PER_SECOND
+            )
         slowest = max(seconds * max(1.0, macs / others) for seconds, others in self._finished)
-        return max(_LEAST_SECONDS, _TIMES * slowest * epochs)
+        return max(_LEAST_SECONDS, _LIMIT_FACTOR * slowest * epochs)
 
 
 def _seconds(finished: tuple[float, int]) -> float:

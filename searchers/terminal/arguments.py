@@ -12,8 +12,8 @@ from searchers.settings import ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
-from trainers.data.registry import names
-from trainers.recipes import recipes
+from trainers.data.registry import DATASETS
+from trainers.recipes import RECIPES
 
 _EXAMPLES = """\
 examples:
@@ -98,7 +98,7 @@ def _parser() -> Parser:
         "--objective",
         default=MACS.name,
         metavar="COST",
-        help=f"what is to be small beside a large accuracy: {', '.join(objectives.names())} "
+        help=f"what is to be small beside a large accuracy: {', '.join(objectives.OBJECTIVES)} "
         "(default: %(default)s)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
@@ -135,7 +135,7 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(names())}, or a folder with a sub-folder of images for each class, with "
+        help=f"{', '.join(DATASETS)}, or a folder with a sub-folder of images for each class, with "
         "or without train, val and test folders above them (default: %(default)s)",
     )
     data.add_argument(
@@ -157,7 +157,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--recipe",
         default="quick",
-        help=f"how each network is trained: {', '.join(recipes())} (default: %(default)s)",
+        help=f"how each network is trained: {', '.join(RECIPES)} (default: %(default)s)",
     )
     how.add_argument(
         "--epochs",
@@ -175,7 +175,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--sampler",
         default=samplers.DEFAULT,
-        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s; gp "
+        help=f"what proposes networks: {', '.join(samplers.SAMPLERS)} (default: %(default)s; gp "
         "takes about a second a proposal in the space mixed)",
     )
     how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")

@@ -12,7 +12,7 @@ from studies.objective import Objective
 from studies.records.tables import Evaluation, Status
 
 _BAR_CHARACTERS = 24
-_MEMBERS = 6
+_SHOWN_MEMBERS = 6
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -52,7 +52,7 @@ def sparkline(values: Sequence[float]) -> str:
 def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
     """The front; of a long one, members evenly spread over it."""
     last = len(members) - 1
-    shown = min(len(members), _MEMBERS)
+    shown = min(len(members), _SHOWN_MEMBERS)
     places = sorted({round(at * last / max(1, shown - 1)) for at in range(shown)})
     some = "" if shown == len(members) else f", {shown} of {len(members)}"
     table = _table(f"front{some}", "accuracy", objective.heading, "")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.architecture import Architecture
@@ -96,7 +96,7 @@ class Facts:
     def kinds(self) -> tuple[str, ...]:
         """The types of convolution that there are, and what a backbone's layers are as they are."""
         found = {layer.conv.kind for made in self.architectures.values() for layer in made.layers()}
-        return tuple(sorted(found | kinds().keys()))
+        return tuple(sorted(found.union(TYPES)))
 
     @cached_property
     def box(self) -> tuple[float, float]:

@@ -18,9 +18,9 @@ from studies.analysis.facts import Facts
 
 Vector = NDArray[np.float64]
 
-FEWEST = 30
+FEWEST_NETWORKS = 30
 """Networks with a choice below which its effect would be noise."""
-_SURE = 0.01
+_SURE_PROBABILITY = 0.01
 """Chance alone makes one of a hundred effects so large."""
 _STEM = "stem"
 
@@ -51,7 +51,7 @@ class Effect:
 def effects(facts: Facts) -> list[Effect]:
     """Of every choice, the largest beyond cost first; none where there are too few networks."""
     entries = [entry for entry in facts.complete if entry.val_accuracy is not None]
-    if len(entries) < FEWEST:
+    if len(entries) < FEWEST_NETWORKS:
         return []
     accuracy = np.array([entry.val_accuracy for entry in entries])
     beyond = _beyond(accuracy, np.log([entry.cost for entry in entries]))
@@ -74,7 +74,7 @@ def _effect(
     choice: str, made: Mapping[int, str], accuracy: Vector, beyond: Vector
 ) -> Effect | None:
     rows, names = list(made), sorted(set(made.values()))
-    if len(rows) < FEWEST or len(names) == 1:
+    if len(rows) < FEWEST_NETWORKS or len(names) == 1:
         return None
     groups = np.array([names.index(label) for label in made.values()])
     values = beyond[rows]
@@ -88,7 +88,7 @@ def _effect(
         share,
         names[best],
         float(means[best] - values.mean()),
-        chance < _SURE,
+        chance < _SURE_PROBABILITY,
     )
 
 

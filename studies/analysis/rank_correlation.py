@@ -12,7 +12,7 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 BASELINES = ("params", "macs")
 """What is known of every network without looking at it."""
-FEWEST = 10
+FEWEST_NETWORKS = 10
 """Networks of which a rank correlation says anything."""
 _RESAMPLES = 1000
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nas_space.spaces.building import build
-from studies.analysis.rank_correlation import FEWEST
+from studies.analysis.rank_correlation import FEWEST_NETWORKS
 from studies.cli import CommandError
 from studies.images import searched
 from studies.records.tables import Evaluation, Study
@@ -16,15 +16,15 @@ from trainers.data.batches import Batches
 from trainers.data.splits import SearchData
 from trainers.scores import score, scores
 
-_BATCH = 128
+_BATCH_IMAGES = 128
 
 
 def suffice(study: Study, known: Sequence[Evaluation]) -> None:
     """Raise CommandError where a study's fully trained networks are too few."""
-    if len(known) < FEWEST:
+    if len(known) < FEWEST_NETWORKS:
         raise CommandError(
             f"study {study.name} has trained {len(known)} networks to the end; correlations of "
-            f"fewer than {FEWEST} say nothing"
+            f"fewer than {FEWEST_NETWORKS} say nothing"
         )
 
 
@@ -67,4 +67,4 @@ def of(
 
 def _batch(data: SearchData) -> tuple[Tensor, Tensor]:
     """The first training images, normalised."""
-    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH))
+    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH_IMAGES))

@@ -11,7 +11,7 @@ from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
 
-_NAMES = 20
+_MOST_CLASS_NAMES = 20
 _TEMPLATE = """\
 # {name}
 
@@ -126,7 +126,8 @@ class Card:
         return _TEMPLATE.format(
             name=f"{self.study.name} trial {chosen.number}",
             classes=len(data.classes),
-            names=", ".join(data.classes[:_NAMES]) + ", …" * (len(data.classes) > _NAMES),
+            names=", ".join(data.classes[:_MOST_CLASS_NAMES])
+            + ", …" * (len(data.classes) > _MOST_CLASS_NAMES),
             space=chosen.space,
             test=_share(self.record.test),
             val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",

@@ -29,13 +29,13 @@ from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.latency import hardware, measure
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 _RECIPE = "full"
-_BATCHES = (1, 64)
+_IMAGES_PER_BATCH = (1, 64)
 """Images at a time of the latencies on the card."""
 
 
@@ -109,7 +109,7 @@ def export(arguments: argparse.Namespace) -> None:
     bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape
     fast = for_inference(bundle.network)
-    latencies = [measure(fast, shape, batch) for batch in _BATCHES]
+    latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
     card = Card(study, chosen, dataset, record, trained.anew, latencies, hardware(), looks, fresh)
@@ -174,7 +174,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     given = [option for option, value in options.items() if value is not None]
     if given and not arguments.retrain:
         raise CommandError(f"{given[0]} says how to train anew: add --retrain")
-    recipe = recipes.get(arguments.recipe or _RECIPE)
+    recipe = RECIPES.get(arguments.recipe or _RECIPE)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     return recipe

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-_STATE, _BEGAN = 0, 19
+_STATE_FIELD, _BEGAN_FIELD = 0, 19
 """Places in /proc/PID/stat, counted from behind the command's name (proc(5): fields 3 and 22)."""
 _GONE = frozenset("ZX")
 """States of a process that has ended and only waits to be asked about."""
@@ -71,7 +71,7 @@ def _look_up(number: int) -> tuple[str, str] | None:
         return None
     # The command's name stands in brackets and may hold anything, brackets too.
     fields = text.rpartition(")")[2].split()
-    return fields[_STATE], fields[_BEGAN]
+    return fields[_STATE_FIELD], fields[_BEGAN_FIELD]
 
 
 def _answers(number: int) -> bool:

@@ -8,7 +8,7 @@ from studies.report.html import Markup, element
 
 WIDTH, HEIGHT = 720.0, 400.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 20.0, 14.0, 52.0
-_TICKS = 6
+_MOST_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Chart:
 
 
 def _even(low: float, high: float) -> list[float]:
-    rough = (high - low) / _TICKS
+    rough = (high - low) / _MOST_TICKS
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough)
     first = math.ceil(low / step - 1e-9)

@@ -124,8 +124,10 @@ def _front(facts: Facts) -> Content:
 
 def _invitation(facts: Facts) -> str:
     said = "Point at a network to see what it is."
-    if len(facts.complete) - len(facts.front) > front.NAMED:
-        said += f" The front and the best {front.NAMED} of the others say what they are."
+    if len(facts.complete) - len(facts.front) > front.MOST_NAMED_NETWORKS:
+        said += (
+            f" The front and the best {front.MOST_NAMED_NETWORKS} of the others say what they are."
+        )
     return said
 
 

@@ -15,7 +15,7 @@ from trainers.machine import cores, versions
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer
 
-_ON_A_GPU = 4
+_TRAININGS_PER_GPU = 4
 
 
 def _versions() -> dict[str, str]:
@@ -80,4 +80,4 @@ class RetrainingSetup:
 
 def workers() -> int:
     """How many trainings fit side by side: one a core, or as many as share a GPU in a search."""
-    return min(cores(), _ON_A_GPU) if torch.cuda.is_available() else cores()
+    return min(cores(), _TRAININGS_PER_GPU) if torch.cuda.is_available() else cores()

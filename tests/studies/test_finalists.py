@@ -32,13 +32,14 @@ from studies.retraining.training import RetrainingSetup
 from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
+from trainers.recipes import RECIPES
 from trainers.training import Trainer
 
 STORAGE = "sqlite:///convnas.db"
-ONE_EPOCH = dataclasses.replace(recipes.get("quick"), epochs=1)
+ONE_EPOCH = dataclasses.replace(RECIPES.get("quick"), epochs=1)
 NETWORKS = (get("igc").decode({}), get("mixed").decode({"stage1.block1.conv1": "igc"}))
 
 
@@ -247,7 +248,7 @@ def test_what_cannot_be_trained_is_refused(
     [
         ({"recipe": ONE_EPOCH.to_json() | {"peak_lr": 9.0}}, "the recipe quick has changed since"),
         ({"recipe": ONE_EPOCH.to_json()}, "is not what study one was searched on"),
-        ({"recipe": recipes.get("quick").to_json()}, "study one has no finished evaluation yet"),
+        ({"recipe": RECIPES.get("quick").to_json()}, "study one has no finished evaluation yet"),
     ],
     ids=["recipe", "images", "front"],
 )

@@ -10,7 +10,7 @@ from nas_space.registry import Entry, Registry, given
 from trainers.data import digits, downloads, folders
 from trainers.data.splits import Dataset, DatasetError
 
-__all__ = ["DATASETS", "DatasetError", "Loader", "load", "names"]
+__all__ = ["DATASETS", "DatasetError", "Loader", "load"]
 
 _DOWNLOADS = Path("~/.cache/convnas")
 
@@ -41,11 +41,6 @@ DATASETS: Registry[Loader] = Registry(
 """What reads the data sets that come by name."""
 
 
-def names() -> tuple[str, ...]:
-    """The data sets that can be asked for by name."""
-    return tuple(DATASETS)
-
-
 def load(
     name: str,
     *,
@@ -58,7 +53,7 @@ def load(
     """Read a data set by name, or a folder of images by its path, decoded into memory.
 
     Args:
-        name: one of `names`, or the path of a folder with a sub-folder of images for each class
+        name: one of `DATASETS`, or the path of a folder with a sub-folder of images for each class
             (or with train, val and test folders that have these).
         image_size: resize the images of a folder to this many pixels square.
         subset: see `trainers.data.splits.make_dataset`.

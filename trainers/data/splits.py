@@ -82,14 +82,14 @@ class Dataset:
 
 
 Positions = NDArray[np.int64]
-Labels = Mapping[str, NDArray[np.int64]]
+SplitLabels = Mapping[str, NDArray[np.int64]]
 """The labels of each split that a data set comes with: train, and val and test if it has them."""
 
 
 def make_dataset(
     name: str,
     classes: tuple[str, ...],
-    labels: Labels,
+    labels: SplitLabels,
     decode: Callable[[str, Positions], NDArray[np.uint8]],
     *,
     flip: bool,
@@ -101,7 +101,7 @@ def make_dataset(
     Args:
         name: see `SearchData`.
         classes: see `SearchData`.
-        labels: see `Labels`; missing splits are carved out of train.
+        labels: see `SplitLabels`; missing splits are carved out of train.
         decode: gives the pixels (N, H, W, C) at some positions of a split it came with.
         flip: see `SearchData`.
         subset: see `split_positions`.
@@ -133,7 +133,7 @@ def make_dataset(
     return Dataset(search, lambda: images("test"), _fingerprint(search), image_size)
 
 
-def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, Positions]]:
+def split_positions(labels: SplitLabels, subset: int | None) -> dict[str, tuple[str, Positions]]:
     """Where the images of train, val and test stand: a split the data came with, and positions.
 
     Test takes a fifth of train where there is none, then validation a fifth (a tenth of 20,000

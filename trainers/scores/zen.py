@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from trainers.scores.base import weights
 
-_SIDE_PIXELS = 16
+_BATCH_IMAGES = 16
 """Random images of a batch."""
-_STEP = 0.01
+_STEP_STANDARD_DEVIATIONS = 0.01
 """Of the perturbation, in standard deviations of the input."""
 
 
@@ -35,12 +35,12 @@ class Zen:
             for layer in module.modules()
             if isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - 1d to 3d
         ]
-        x = torch.randn(_SIDE_PIXELS, *images.shape[1:], device=images.device)
+        x = torch.randn(_BATCH_IMAGES, *images.shape[1:], device=images.device)
         with torch.no_grad():
             base = module(x)
             for hook in hooks:
                 hook.remove()
-            moved = module(x + _STEP * torch.randn_like(x))
+            moved = module(x + _STEP_STANDARD_DEVIATIONS * torch.randn_like(x))
         change = float((base - moved).abs().mean())
         return math.log(change) + sum(spreads) if change > 0 else -math.inf
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from nas_space.convs import Conv, kinds
+from nas_space.convs import TYPES, Conv
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
@@ -234,7 +234,7 @@ class ResidualSpace(Space):
 @cache
 def _settings(kind: str, c_in: int, c_out: int) -> tuple[Conv, ...]:
     # A type that cannot serve these widths at all leaves the layer regular.
-    return kinds()[kind].settings(c_in, c_out) or Regular.settings(c_in, c_out)
+    return TYPES.get(kind).settings(c_in, c_out) or Regular.settings(c_in, c_out)
 
 
 @cache

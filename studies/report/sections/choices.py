@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.importance import FEWEST, Effect, effects
+from studies.analysis.importance import FEWEST_NETWORKS, Effect, effects
 from studies.report.html import Content, Markup, element, table
 from studies.report.types import Look, chip, looks
 
-_BARS = 12
+_MOST_BARS = 12
 """Choices that are shown."""
 
 
@@ -18,7 +18,7 @@ def section(facts: Facts) -> Content:
     if found:
         parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds))]
     else:
-        told = f"Fewer than {FEWEST} full trainings say nothing of this."
+        told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         parts.append(element("p", told, class_="soft"))
     return element("section", parts)
 
@@ -43,7 +43,7 @@ def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
             _bar(effect.accuracy / most, effect.accuracy, pale=False),
             _best(effect, shown),
         ]
-        for effect in found[:_BARS]
+        for effect in found[:_MOST_BARS]
     ]
     headings = ["choice", "networks", "beyond cost", "accuracy", "best for its cost, on average"]
     return table(headings, rows)

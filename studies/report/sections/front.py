@@ -11,7 +11,7 @@ from studies.report.charts import Chart, axis_around
 from studies.report.html import Markup, element, table
 from studies.retraining.summary import told
 
-NAMED = 400
+MOST_NAMED_NETWORKS = 400
 """Dominated networks that say what they are; the rest are drawn as points only, which are small."""
 
 
@@ -28,8 +28,8 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
         *more,
-        _crowd(chart, others[NAMED:]),
-        *(_other(chart, facts, entry) for entry in others[:NAMED]),
+        _crowd(chart, others[MOST_NAMED_NETWORKS:]),
+        *(_other(chart, facts, entry) for entry in others[:MOST_NAMED_NETWORKS]),
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
         *(_member(chart, facts, entry) for entry in facts.front),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.rank_correlation import FEWEST, baselines, rank_correlations
+from studies.analysis.rank_correlation import FEWEST_NETWORKS, baselines, rank_correlations
 from studies.report.html import Content, element, table
 
 Numbers = Mapping[str, Sequence[float]]
@@ -18,8 +18,8 @@ def section(facts: Facts, scores: Numbers) -> Content:
         scores: that need no training; empty where they were not asked for.
     """
     parts: list[Content] = [element("h2", "What ranks networks before they are trained")]
-    if len(facts.complete) < FEWEST:
-        told = f"Fewer than {FEWEST} full trainings say nothing of this."
+    if len(facts.complete) < FEWEST_NETWORKS:
+        told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         return element("section", [*parts, element("p", told, class_="soft")])
     found = rank_correlations(
         _free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete]

@@ -9,7 +9,7 @@ from studies.analysis.facts import Facts
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, table
 
-_SLOWEST = 5
+_SLOWEST_TRAININGS = 5
 
 
 def trainings(facts: Facts) -> Markup:
@@ -62,7 +62,7 @@ def slowest(facts: Facts) -> Markup:
             duration(entry.seconds or 0.0),
             facts.objective.write(entry.cost),
         ]
-        for entry in timed[:_SLOWEST]
+        for entry in timed[:_SLOWEST_TRAININGS]
     ]
     return table(["trial", "an epoch", "in all", facts.objective.heading], rows)
 
