@@ -1,4 +1,4 @@
-"""The setup of a search, read and checked before anything is started or written."""
+"""The setup of a search, checked before anything is started or written."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class SearchSetup:
     """Which networks, trained how, on which images.
 
     Attributes:
-        rungs: epochs after which the best go on, the last those of the recipe.
+        rungs: epochs after which the best go on; the last are those of the recipe.
         objective: the cost that is made small.
-        latency: predicts how long networks take; None where it was not asked for.
+        latency: predicts how long networks take; None if not asked for.
     """
 
     space: Space
@@ -45,11 +45,11 @@ class SearchSetup:
 
     @property
     def objective_device(self) -> str | None:
-        """What was timed for the objective; None where it is no time."""
+        """The device of the objective's times; None if the objective is no time."""
         return self.latency.device if self.latency and self.objective.timed else None
 
     def problem(self, limits: Limits) -> Problem:
-        """What is searched, within limits."""
+        """The problem to search, with these limits."""
         return Problem(self.space, self.task, limits, self.latency, self.objective)
 
 
@@ -58,11 +58,11 @@ def _silent(_line: str) -> None:
 
 
 def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
-    """Look up what the settings name, read the images, and time the space's layers if need be.
+    """Look up what the settings name, read the images, and time the space's layers if needed.
 
     Args:
         settings: see `Settings`.
-        say: told how far the timing is.
+        say: gets the progress of the timing.
 
     Raises:
         ConvnasError: the settings cannot be met.

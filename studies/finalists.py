@@ -29,7 +29,7 @@ from trainers.recipes import RECIPES, Recipe
 
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
-"""That databases keep."""
+"""The largest that all databases can store."""
 
 
 def main() -> int:
@@ -67,7 +67,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     tasks = plan.missing(work.store.retrainings(work.study), Random())
     if not tasks:
         return
-    # The front may come from anyone's database: its images are compared before it is trained.
+    # The database may come from anyone: compare its images with those here before training.
     data = images.searched(work.study, arguments.dataset, arguments.data_dir).search
     count = min(arguments.workers or workers(), len(tasks))
     _say(
@@ -88,7 +88,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
-    """How to train: by default just as the search did."""
+    """How to train: by default like the search."""
     stored = study.recipe
     recipe = RECIPES.get(name or stored["name"])
     if recipe.name == stored["name"]:
@@ -118,7 +118,7 @@ def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace
 
 
 def _say_failures(found: RetrainedFront, failed: list[Retraining]) -> int:
-    """The exit code; 1 if no training at all has finished."""
+    """Print the failures; the exit code, 1 if no training has finished."""
     if failed:
         _say(
             f"failed: {len(failed)} of the trainings, the last with {failed[-1].error} "

@@ -18,7 +18,7 @@ Ranking = list[tuple[str, float]]
 
 
 def main() -> int:
-    """Print what an exported network sees in images."""
+    """Print the classes that an exported network sees in images."""
     return run(_main)
 
 
@@ -58,7 +58,7 @@ def predict(bundle: Bundle, paths: Sequence[Path]) -> list[tuple[Path, Ranking]]
     Raises:
         DatasetError: a file is no image.
     """
-    # All are decoded before the first answer is given: bad input leaves no half of a result.
+    # All images are decoded before the first answer: bad input leaves no half result.
     images = [_image(bundle.preprocessing, path) for path in paths]
     classes = bundle.preprocessing.classes
     found = []

@@ -1,4 +1,4 @@
-"""`python -m studies.show`: one network of a study, layer by layer, with what each costs."""
+"""`python -m studies.show`: one network of a study, layer by layer, with the costs."""
 
 import json
 from dataclasses import asdict

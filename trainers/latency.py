@@ -13,7 +13,7 @@ from trainers.machine import processor
 _WARM_UP_SECONDS = 0.2
 _MEASURING_SECONDS = 0.5
 _FEWEST_RUNS, _MOST_RUNS = 5, 200
-"""Runs that are timed."""
+"""Fewest and most runs to time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`python -m trainers.run`: train one network, from scratch or onwards, with several seeds."""
+"""`python -m trainers.run`: train one network with several seeds, from scratch or from weights."""
 
 import argparse
 import dataclasses
@@ -37,7 +37,7 @@ The same command goes on where it was stopped or killed, on a CPU to the same nu
 
 
 class DivergedError(ConvnasError):
-    """A recipe that makes the loss grow without end."""
+    """A training whose loss grew without end."""
 
 
 def main() -> int:
@@ -97,7 +97,7 @@ def _main() -> int:
 
 
 def _folder(subject: Subject, settings: Mapping[str, object]) -> Path:
-    """A folder of its own for all settings: the same command finds it again."""
+    """A folder named after all settings: the same command finds it again."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return Path(f"trained-{subject.identity}-{digest[:6]}")
 

@@ -1,7 +1,7 @@
 """`python -m searchers.latency.measuring REQUEST ANSWER`: times parts and whole networks here.
 
-It runs as a process of its own, because it needs torch, which the driver of a search does without.
-Both files are JSON. What it has done so far, and how much there is, it prints a line at a time.
+It runs as a separate process because it needs torch, and the driver of a search does not import
+torch. Both files are JSON. It prints lines with two numbers: what is done, and how much there is.
 """
 
 import json
@@ -28,14 +28,14 @@ from trainers.files import write_whole
 from trainers.latency import hardware
 
 _PART_PASSES = 2
-"""Times that all parts are gone through, so that a disturbance does not spoil a part."""
+"""How often all parts are timed, so that one disturbance does not spoil a part."""
 _NETWORK_ROUNDS = 9
-"""Times that each network is measured: their times are compared with each other."""
+"""How often each network is measured: their times are compared with each other."""
 _RUNS_IN_A_ROW = 4
-"""In a row, of which the least counts: the one that other processes disturbed least."""
+"""Only the shortest of these counts: other processes disturbed it least."""
 _WARM_UP_RUNS = 2
 _ENOUGH_SECONDS = 0.1
-"""After which a row ends early: what takes this long is disturbed little."""
+"""A row of runs that takes longer ends early: long runs are disturbed little."""
 
 
 class _Add(nn.Module):
@@ -76,8 +76,8 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
 
     They are timed as they are exported: see `nas_space.inference`.
 
-    All are gone through several times in random order, a few runs in a row each time. The least of
-    a row counts, which is the least disturbed; of networks, the quartiles of all rows' are given.
+    Each is timed several times, in random order, with a few runs in a row. The shortest run of a
+    row counts, as the least disturbed; a network gets the quartiles over its rows.
     """
     batch, (channels, *size) = request["batch"], request["shape"]
     rows = [Part.of(row) for row in request["parts"]]

@@ -1,15 +1,15 @@
 """A sampler that models accuracy and knows MACs: Bayesian optimisation of the Pareto front.
 
 Optuna's samplers learn both objectives from trials, but MACs and parameters of any network are
-closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
-costs (`nas_space.spaces.features`), and candidates are ranked by how much hypervolume they are
-expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known).
-Candidates are mutants and crossings of the best networks, as in regularised evolution (Real et
-al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first
-proposals are known good: uniform networks of every type at several widths.
+known in closed form. So only accuracy is modelled, by a Gaussian process on features of the
+architecture and on its cost (`nas_space.spaces.features`). Candidates are ranked by how much
+hypervolume they are expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one
+objective is known). Candidates are mutants and crossings of the best networks, as in regularised
+evolution (Real et al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random
+networks. The first proposals are known to be good: uniform networks of each type and some widths.
 
-What counts as found is the model's mean at the networks that were trained, not the accuracy that
-was measured: one seed's luck would hide better candidates.
+The front so far is made of the model's means for the trained networks, not of their measured
+accuracies: one lucky seed would hide better candidates.
 """
 
 import itertools
@@ -37,17 +37,17 @@ from searchers.samplers.observations import EPOCHS
 from studies.pareto.front import ranked
 
 _UNIFORM_PROPOSALS = 12
-"""Proposals before the model is asked."""
+"""Known good networks to propose before the model is used."""
 _BEGINNING_TRIALS = 40
-"""Trials after which a search is past its beginning, whatever its sampler has forgotten."""
+"""With this many trials a search has begun long ago, even if its sampler is new."""
 _MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 240, 60
 """Candidates of a proposal."""
 _PARENT_NETWORKS = 16
 _MOST_LABEL_CHANGES = 4
 _GROWTH_FACTOR = 1.1
-"""Growth of the proposals until the kernel is chosen anew, which takes most of a fit."""
+"""The kernel, most of the work of a fit, is chosen again after this growth in proposals."""
 _EPOCHS_WEIGHT = 6.0
-"""A partial accuracy differs more from a full one than a network from one of another feature."""
+"""More epochs change an accuracy more than another feature of the network does."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class EncodedNetwork:
 
     @cached_property
     def key(self) -> str:
-        """Of the architecture: of hundreds of candidates few are asked for it, and it is slow."""
+        """Key of the architecture: slow to make, and needed for few of hundreds of candidates."""
         return self.architecture.key
 
 
@@ -71,7 +71,7 @@ class Known:
 
     Attributes:
         network: what was trained.
-        val_accuracy: measured, or a mean of the model.
+        val_accuracy: measured, or the model's mean.
         epochs: after which it was measured.
         cost: what the search makes small.
     """
@@ -86,7 +86,7 @@ class BayesSampler(BaseSampler):
     """See the module.
 
     Args:
-        problem: whose parameters are sampled, and whose limits candidates keep.
+        problem: its parameters are sampled, within its limits.
         seed: of the candidates.
     """
 
@@ -134,7 +134,7 @@ class BayesSampler(BaseSampler):
                 return network.labels
         known = [t for t in trials if t.state is TrialState.COMPLETE]
         running = [t for t in trials if t.state is TrialState.RUNNING]
-        # Matrices this small gain nothing from more threads, which would be taken from trainings.
+        # Matrices this small need no more threads, and trainings need the cores.
         with self._threads.limit(limits=1, user_api="blas"):
             return self._best(known, running, seen).labels
 
@@ -145,7 +145,7 @@ class BayesSampler(BaseSampler):
         param_name: str,  # noqa: ARG002
         param_distribution: BaseDistribution,
     ) -> Any:  # noqa: ANN401 - a label
-        """A random label: for parameters that are not of the space."""
+        """A random label, for a parameter that is not of the space."""
         assert isinstance(param_distribution, CategoricalDistribution)  # noqa: S101 - ours all are
         return self._random.choice(param_distribution.choices)
 
@@ -158,7 +158,7 @@ class BayesSampler(BaseSampler):
             return self._drawn()
         full = max(t.epochs for t in trained)
         model = self._model(trained)
-        # A network may have been measured on several rungs, and go on now.
+        # A network may have been measured on several rungs, and be in training again.
         out = (self._of(t) for t in running)
         networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
         means = model.mean(_matrix(networks, full))
@@ -212,14 +212,14 @@ class BayesSampler(BaseSampler):
         return gains
 
     def _candidates(self, believed: Sequence[Known]) -> list[EncodedNetwork]:
-        """Networks within the limits; some may have been trained, or be there twice."""
+        """Networks within the limits; some may be trained already, or appear twice."""
         parents = [known.network.labels for known in ranked(believed)[:_PARENT_NETWORKS]]
         made = [self._mutant(parents) for _ in range(_MUTANT_CANDIDATES)]
         made += [self._drawn() for _ in range(_RANDOM_CANDIDATES)]
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
 
     def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
-        """A parent, crossed with another one half of the times, with a few labels changed."""
+        """A parent, half of the time crossed with another one, with a few labels changed."""
         labels = dict(self._random.choice(parents))
         if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
             other = self._random.choice(parents)

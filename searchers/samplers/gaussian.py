@@ -1,6 +1,6 @@
 """Gaussian process regression for a few hundred points (Rasmussen & Williams, 2006, algorithm 2.1).
 
-In numpy, because the process that proposes imports neither torch nor scikit-learn.
+It uses numpy, because the process that proposes imports neither torch nor scikit-learn.
 """
 
 import itertools
@@ -23,7 +23,7 @@ _JITTER = 1e-8
 
 
 _CHOOSING_POINTS = 128
-"""Most points that choose among kernels: the time of each grows with their cube."""
+"""Most points used to choose a kernel: the time of each kernel grows with their cube."""
 
 
 class Gaussian:
@@ -32,8 +32,8 @@ class Gaussian:
     Args:
         x: features (n, d).
         y: values (n,).
-        weights: of the features (d,), in the squares of distances.
-        kernel: how alike points are; None takes that of the highest marginal likelihood, of a grid.
+        weights: of the features (d,) in squared distances.
+        kernel: how alike points are; None takes the one of a grid with the highest likelihood.
 
     Attributes:
         kernel: the one that was given or found.
@@ -81,9 +81,9 @@ class Kernel:
     """How alike two points are.
 
     Attributes:
-        length: over which the process changes, in distances of two typical points.
-        linear: share of the variance that is a line's.
-        noise: variance of a value where nothing varies, in units of the function's.
+        length: over which the process changes; 1 is the distance of two typical points.
+        linear: share of the variance that is linear.
+        noise: variance of the noise, in units of the function's variance.
     """
 
     length: float
@@ -121,7 +121,7 @@ def _chosen(x: Matrix, target: Vector) -> Kernel:
 
 
 def _likelihood(covariance: Matrix, target: Vector) -> tuple[float, float]:
-    """The highest log marginal likelihood over noises and all scales of the signal; its noise."""
+    """The highest log marginal likelihood over noises and scales of the signal, and its noise."""
     values, vectors = np.linalg.eigh(covariance)
     squares = (vectors.T @ target) ** 2
     found = []

@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer, and what each layer costs."""
+"""A network layer by layer, with the cost of each layer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class LayerRow:
         stride: 1 or 2.
         macs: multiply-adds for one image.
         params: weights, without normalisation.
-        chosen: whether the layer was a choice.
+        chosen: whether the search chose the layer.
     """
 
     layer: str
@@ -55,7 +55,7 @@ def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerRow]:
 
 
 def legend(architectures: Iterable[Architecture]) -> str:
-    """How to read networks of one space as lines of text."""
+    """How to read a network of one space, written as a line of text."""
     return next((architecture.legend for architecture in architectures), "architecture")
 
 

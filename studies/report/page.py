@@ -28,7 +28,7 @@ def page(facts: Facts, against: Facts | None = None, scores: ranking.Numbers = _
 
     Args:
         facts: of the study.
-        against: of another one, whose hypervolume is drawn beside it.
+        against: facts of another study, whose hypervolume is drawn too.
         scores: of its fully trained networks, see `studies.report.sections.ranking`.
     """
     style = element("style", Markup(_text("chart.css") + _text("page.css")))

@@ -10,15 +10,14 @@ from trainers.scores.base import weights
 _BATCH_IMAGES = 16
 """Random images of a batch."""
 _STEP_STANDARD_DEVIATIONS = 0.01
-"""Of the perturbation, in standard deviations of the input."""
+"""Size of the perturbation of the input."""
 
 
 class Zen:
     """``log E|f(x) - f(x + 0.01 e)|`` plus the logarithms of what batch normalisation divides by.
 
-    x and e are of N(0, 1), and so are all weights. Two conventions, because any module is taken: f
-    are the logits, where the paper takes the last feature map, and shortcuts stay, where the paper
-    leaves them out.
+    x, e and all weights are drawn from N(0, 1). Because any module is accepted, two things differ
+    from the paper: f are the logits, not the last feature map, and shortcuts are not removed.
     """
 
     name = "zen"

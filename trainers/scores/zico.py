@@ -1,4 +1,4 @@
-"""zico: how steady the gradients are from batch to batch (Li et al., arXiv 2301.11300)."""
+"""zico: how stable the gradients are from batch to batch (Li et al., arXiv 2301.11300)."""
 
 import math
 

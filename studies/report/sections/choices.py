@@ -8,11 +8,11 @@ from studies.report.html import Content, Markup, element, table
 from studies.report.types import Look, chip, looks
 
 _MOST_BARS = 12
-"""Choices that are shown."""
+"""How many choices are shown."""
 
 
 def section(facts: Facts) -> Content:
-    """The effects of the choices; none of a few networks."""
+    """The effects of the choices; none if there are few networks."""
     parts: list[Content] = [element("h2", "Which choices go with accuracy")]
     found = effects(facts)
     if found:

@@ -1,4 +1,4 @@
-"""A network as a drawing: its layers in order, and beneath them what each costs."""
+"""A network as a drawing: its layers in order, and the cost of each below."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from studies.report.html import Content, Markup, element
 from studies.report.types import Look, chip
 
 _PLAIN = Look("", "#bbbbbb", "#111")
-"""What is no choice: stem, shortcuts, classifier."""
+"""The look of layers that are not chosen: stem, shortcuts, classifier."""
 
 
 def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Markup:

@@ -12,15 +12,15 @@ from studies.report.html import Markup, element, table
 from studies.retraining.summary import told
 
 MOST_NAMED_NETWORKS = 400
-"""Dominated networks that say what they are; the rest are drawn as points only, which are small."""
+"""Dominated networks with a label; the others are small points."""
 
 
 def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
-    """Accuracy over cost: the front as steps, all others grey, fresh seeds with their intervals.
+    """Accuracy over cost: the front as steps, all others grey, fresh seeds with intervals.
 
     Args:
         facts: with at least one full training.
-        more: goes first into the picture.
+        more: drawn first.
         attributes: of the ``svg``.
     """
     chart = _chart(facts)
@@ -103,7 +103,7 @@ def _line(chart: Chart, front: Sequence[Evaluation]) -> str:
 
 
 def _crowd(chart: Chart, entries: Sequence[Evaluation]) -> Markup:
-    """Points without names, as one path: strokes of no length with round ends."""
+    """Points without labels, as one path: lines of length 0 with round ends."""
     places = (chart.place(entry.cost, entry.val_accuracy or 0.0) for entry in entries)
     return element("path", d="".join(f"M{x} {y}h0" for x, y in places), class_="crowd")
 
