@@ -54,8 +54,9 @@ def check_limits(space: Space, task: Task, limits: Limits) -> None:
         if most is None:
             continue
         if what not in space.measures:
+            known = " or ".join(f"--max-{name.replace('_', '-')}" for name in space.measures)
             raise ImpossibleLimitError(
-                f"{option} cannot be kept: nobody counts that for networks of {space.name}"
+                f"{option} is not known for networks of {space.name}: use {known} instead"
             )
         least = getattr(predict(space.smallest(task, what), task), what)
         if least > most:

@@ -160,7 +160,7 @@ def _last_words(driver: SearchDriver) -> str:
     kept = ""
     if driver.kept:
         results = "1 result" if driver.kept == 1 else f"{driver.kept} results"
-        kept = f"; {results} kept in {driver.pending.folder} until the same command goes on"
+        kept = f"; {results} kept in {driver.pending.folder} until the same command continues"
     return f"{driver.trouble}{kept}"
 
 

@@ -90,7 +90,8 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     check_limits(space, task, settings.limits)
     if objective.measure is not None and objective.measure not in space.measures:
         raise UnknownObjectiveError(
-            f"--objective {objective.name}: nobody counts that for networks of {space.name}"
+            f"--objective {objective.name} is not known for networks of {space.name}: use "
+            f"{' or '.join(space.measures).replace('_', '-')} instead"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
         return SearchSetup(space, recipe, dataset, task, rungs, objective)

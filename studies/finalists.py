@@ -140,7 +140,7 @@ def _parser() -> Parser:
         prog="python -m studies.finalists",
         description="Train every member of a study's front again with fresh seeds, on the training "
         "images and measured on the validation images, and draw the front anew from the means. "
-        "The same command goes on where it was stopped; several of them at once share the work.",
+        "The same command continues where it was stopped; several of them at once share the work.",
     )
     add_study_arguments(parser)
     parser.add_argument(

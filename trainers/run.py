@@ -32,7 +32,7 @@ examples:
   python -m trainers.run igc-l24m2-d20 --dataset cifar10
       a network of a paper; `python -m nas_space.networks` lists them
 
-The same command goes on where it was stopped or killed, on a CPU to the same numbers.
+The same command continues where it was stopped or killed, on a CPU to the same numbers.
 """
 
 
@@ -84,7 +84,7 @@ def _main() -> int:
     try:
         results = [_trained(seeds, seed) for seed in range(first, first + arguments.seeds)]
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on", file=sys.stderr)  # noqa: T201
+        print("\nstopped; the same command continues", file=sys.stderr)  # noqa: T201
         raise
     if subject.record is not None:
         proxy = subject.record.search

@@ -24,7 +24,7 @@ examples:
   python -m searchers.run --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
       a quick look at one type of convolution on a part of CIFAR-10
 
-The same command goes on where it was stopped. MACs are multiply-adds per image, which the papers
+The same command continues where it was stopped. MACs are multiply-adds per image, which the papers
 call FLOPs.
 """
 
@@ -98,7 +98,7 @@ def _parser() -> Parser:
         "--objective",
         default=MACS.name,
         metavar="COST",
-        help=f"what is to be small beside a large accuracy: {', '.join(objectives.OBJECTIVES)} "
+        help=f"the cost to make small beside a large accuracy: {', '.join(objectives.OBJECTIVES)} "
         "(default: %(default)s)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
@@ -169,7 +169,7 @@ def _parser() -> Parser:
         "--rungs",
         type=_rungs,
         metavar="N,N,…",
-        help="epochs after which only the best third goes on, up to those of a full training, "
+        help="epochs after which only the best third continues, up to those of a full training, "
         "like 1,3,9 (default: thirds of the recipe's); just the last trains every network fully",
     )
     how.add_argument(

@@ -62,7 +62,7 @@ def _rungs(setup: SearchSetup) -> str:
     lower = setup.rungs[:-1]
     if not lower:
         return ""
-    return f"; after {' and '.join(map(str, lower))} the best third goes on"
+    return f"; after {' and '.join(map(str, lower))} the best third continues"
 
 
 def _history(start: Start) -> dict[str, str]:

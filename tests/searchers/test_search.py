@@ -238,7 +238,7 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
 @pytest.mark.slow
 def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path: Path) -> None:
     printed = search(tmp_path, 4, "--epochs", "3")
-    assert "recipe   quick, 3 epochs; after 1 the best third goes on" in printed
+    assert "recipe   quick, 3 epochs; after 1 the best third continues" in printed
     found = rows(tmp_path)
     finished = [row for row in found if row["status"] == "finished"]
     spent = sum(row["epochs"] - row["start"] for row in finished)

@@ -10,7 +10,7 @@ from studies.report.html import Content, element
 def section(facts: Facts) -> Content:
     """The commands to type next, and the commands so far."""
     lines = [
-        f"{facts.study.command}   # goes on; a larger --budget adds to it",
+        f"{facts.study.command}   # continues; a larger --budget adds to it",
         on_study(facts, "pareto"),
         on_study(facts, "finalists"),
         f"{on_study(facts, 'export')} --knee --retrain --output exported",
