@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from benchmarks.tables import circumstances
 from nas_space.cli import Parser, positive, short
 from nas_space.convert import Conversion, ConversionError, convert
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.spaces.backbone import loading
 
 MODELS = (
@@ -44,8 +44,8 @@ def main() -> int:
     warnings.simplefilter("ignore")
     print(f"{circumstances(given.rounds)}; one thread, {given.size}×{given.size} pixels, batch 2\n")
     print("replaced of all convolutions (of which carried), MACs and step time to the original's\n")
-    row("network", "MACs", *kinds())
-    row(*["---"] * (2 + len(kinds())))
+    row("network", "MACs", *TYPES)
+    row(*["---"] * (2 + len(TYPES)))
     reasons: collections.Counter[str] = collections.Counter()
     for name in given.models:
         model = loading.load(name)
@@ -68,7 +68,7 @@ def main() -> int:
 def conversions(model: nn.Module, size: int) -> dict[str, Conversion | str]:
     """For each type the conversion of a network, or why there is none."""
     made: dict[str, Conversion | str] = {}
-    for kind in kinds():
+    for kind in TYPES:
         try:
             made[kind] = convert(model, kind, shape=(3, size, size), init_from_dense=True)
         except ConversionError as error:

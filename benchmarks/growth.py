@@ -190,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 1000, 10000])
     parser.add_argument("--storage", metavar="URL", help="an empty database (default: SQLite)")
-    parser.add_argument("--sampler", default=samplers.DEFAULT, choices=samplers.names())
+    parser.add_argument("--sampler", default=samplers.DEFAULT, choices=samplers.SAMPLERS)
     parser.add_argument("--mirror", action="store_true", help="fill and time Optuna's view as well")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8])
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a sleeping trial")

@@ -34,9 +34,10 @@ from scipy import stats
 
 from nas_space.cli import Parser, positive, run
 from nas_space.papers import PaperNetwork, get
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, DatasetError
+from trainers.recipes import RECIPES
 from trainers.training import Trainer, TrainingDivergedError, evaluate
 
 # Xception-like and GPC are of our own widths: the paper's are not known.
@@ -67,7 +68,7 @@ def train(run: Run) -> dict[str, Any]:
     """Train once, and look at the test images once."""
     torch.set_num_threads(1)
     dataset = opened(run.dataset, run.subset)
-    recipe = dataclasses.replace(recipes.get("full"), epochs=run.epochs)
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=run.epochs)
     device = devices.best(min(dataset.search.shape[1:]))
     module = get(run.network).build(seed=run.seed)
     try:
@@ -172,7 +173,7 @@ def _main() -> int:
     parser.add_argument("question", choices=["comparison", "curve"])
     parser.add_argument("--dataset", default="cifar10", help="a name, or a folder of RGB images")
     parser.add_argument("--depth", type=positive, default=20)
-    parser.add_argument("--epochs", type=positive, default=recipes.get("full").epochs)
+    parser.add_argument("--epochs", type=positive, default=RECIPES.get("full").epochs)
     parser.add_argument("--seeds", type=positive, default=3)
     parser.add_argument("--subset", type=positive, help="train on so many images only")
     parser.add_argument("--points", nargs="*", default=_CURVE, choices=_CURVE, help="of the curve")

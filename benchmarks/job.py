@@ -26,9 +26,9 @@ from benchmarks.tables import circumstances, spread
 from nas_space.spaces.registry import get
 from studies.records.store import Store
 from studies.records.tables import Status
-from trainers import recipes
 from trainers.data.registry import load
 from trainers.machine import cores
+from trainers.recipes import RECIPES
 
 _DATABASE = "job.db"
 
@@ -89,7 +89,7 @@ def plain_stack(workers: int) -> None:
     from benchmarks import plain  # noqa: PLC0415 - torch and torchvision, as in their scripts
 
     points = json.loads(Path("points.json").read_text())
-    data, recipe = load("digits").search, recipes.get("quick")
+    data, recipe = load("digits").search, RECIPES.get("quick")
     plain.search(get("mixed"), points, data, recipe, workers=workers, log=Path.cwd() / "log")
 
 

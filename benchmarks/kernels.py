@@ -25,12 +25,13 @@ from benchmarks.trainer import NETWORKS
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get, spaces
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.batches import cross_entropy
 from trainers.descent import Descent
 from trainers.fast import algorithms, chains, for_training, kernels
 from trainers.fast.kernels import convolution, mixing, norm, octave
 from trainers.heap import kept_heap
+from trainers.recipes import RECIPES
 
 KERNELS = ("direct", "winograd", "depthwise", "grouped", "mixing", "octave", "norm")
 _BATCH = {8: 64, 32: 128}
@@ -68,7 +69,7 @@ def _forget() -> None:
 def step_of(network: nn.Module, size: int, channels: int) -> Step:
     """A training step as the trainer takes it; gives its seconds."""
     network.to(memory_format=torch.channels_last).train()
-    device, recipe = devices.best(size), recipes.get("quick")
+    device, recipe = devices.best(size), RECIPES.get("quick")
     optimizer = Descent(
         network.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )

@@ -62,11 +62,13 @@ def points(folder: Path, name: str, by: Objective) -> list[Point]:
 def main() -> None:
     """Run both searches for every seed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("objective", choices=[name for name in objective.names() if name != "macs"])
+    parser.add_argument(
+        "objective", choices=[name for name in objective.OBJECTIVES if name != "macs"]
+    )
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--budget", type=int, default=40)
     given = parser.parse_args()
-    by = objective.get(given.objective)
+    by = objective.OBJECTIVES.get(given.objective)
     print(circumstances(given.seeds), flush=True)
     gains = []
     for seed in range(given.seeds):

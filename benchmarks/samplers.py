@@ -29,8 +29,9 @@ from searchers.problem import Problem
 from searchers.samplers import registry as samplers
 from searchers.schedule.proposals import Proposer
 from studies.pareto.hypervolume import hypervolume
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.registry import load
+from trainers.recipes import RECIPES
 from trainers.training import Trainer, TrainingDivergedError
 
 
@@ -70,7 +71,7 @@ def search(run: Run) -> Course:
     channels, height, width = data.shape
     task = Task(channels, (height, width), len(data.classes))
     bounds = predict(space.smallest(task), task).macs, predict(space.largest(task), task).macs
-    recipe = dataclasses.replace(recipes.get("quick"), epochs=run.epochs)
+    recipe = dataclasses.replace(RECIPES.get("quick"), epochs=run.epochs)
     trainer = Trainer(data, recipe, devices.best(min(data.shape[1:])))
     problem = Problem(space, task, Limits())
     proposer = Proposer(problem, samplers.make(run.sampler, problem, run.seed), run.seed)
@@ -110,7 +111,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--samplers", nargs="+", default=list(samplers.names()))
+    parser.add_argument("--samplers", nargs="+", default=list(samplers.SAMPLERS))
     given = parser.parse_args()
     marks = [given.budget // 3, 2 * given.budget // 3, given.budget]
     runs = [

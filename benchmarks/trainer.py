@@ -24,8 +24,8 @@ from benchmarks.tables import circumstances, spread
 from nas_space.convs import parse
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.residual import ResidualArchitecture, Stage
-from trainers import recipes
 from trainers.data.splits import SearchData
+from trainers.recipes import RECIPES
 
 LOOPS = ("convnas", "plain")
 _RESNET = tuple(Stage(width, ((parse("regular"),) * 2,) * 3) for width in (16, 32, 64))
@@ -70,7 +70,7 @@ def measure(
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     data = read(dataset, images)
-    recipe = dataclasses.replace(recipes.get("quick"), epochs=epochs)
+    recipe = dataclasses.replace(RECIPES.get("quick"), epochs=epochs)
     module = build(NETWORKS[network], data.shape[0], len(data.classes))
     if loop == "plain":
         from benchmarks import plain  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What all commands share: arguments, errors in one line, tables, counts as people write them."""
+"""What all commands share: arguments, errors in one line, tables, numbers for people."""
 
 import argparse
 import io
@@ -19,7 +19,7 @@ BACKBONE = (
     "the function of yours that an exported network may call, where it is one over a network of "
     "your own"
 )
-"""What commands that read exported networks say of the option."""
+"""Help of the option in commands that read exported networks."""
 INTERRUPTED = 130
 _WIDE_COLUMNS = 150
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
@@ -29,27 +29,27 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that says what is wrong in one line."""
+    """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the message and where help is, and exit with code 2."""
-        # It may repeat a URL that came after a misspelt option.
+        """Print the message and the command for help, and exit with code 2."""
+        # The message may repeat a URL with a password, after a misspelt option.
         self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
 
 
 def run(command: Callable[[], int]) -> int:
     """Run a command; the only place where a refusal becomes one line and exit code 2.
 
-    Refusals are `ConvnasError`, whose message is the line, and what the system refuses, `OSError`.
-    Any other error is a fault of ours and keeps its traceback.
+    Refusals are `ConvnasError`, whose message is the line, and `OSError` of the system. Any other
+    error is a bug in convnas and keeps its traceback.
 
     Args:
         command: gives the exit code.
     """
-    if sys.stdout is None:  # closed by who called us
+    if sys.stdout is None:  # the caller has closed it
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that has no sign for a name's letter shows a question mark.
+        # A terminal that cannot show a letter shows a question mark.
         sys.stdout.reconfigure(errors="replace")
     try:
         code = command()
@@ -75,12 +75,12 @@ def _refuse(reason: str) -> int:
 
 
 def _line(text: str) -> str:
-    """A text as one line: what names of files or studies hold beside letters is spelt out."""
+    """A text as one line: characters that cannot be printed are escaped."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _finish_output() -> None:
-    """Write what is left; what cannot be written Python would try, and complain of, at exit."""
+    """Write the rest of the output; if that fails, drop it, or Python would complain at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -96,7 +96,7 @@ def short(number: float) -> str:
 
 
 class _Console(Console):
-    """Leaves it to `run` what happens when the reader has seen enough."""
+    """Leaves broken pipes to `run`."""
 
     def on_broken_pipe(self) -> None:
         """Raise it again; rich would end the program with code 1."""
@@ -104,9 +104,9 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """Standard output for tables; wide where it is no terminal, so that lines stay whole."""
+    """Standard output for tables; wide if it is no terminal, so that lines are not wrapped."""
     plain = not sys.stdout.isatty()
-    # Names are the user's own: square brackets in them are no markup.
+    # Names come from users: square brackets in them are not markup.
     return _Console(width=_WIDE_COLUMNS if plain else None, highlight=False, markup=False)
 
 
@@ -127,7 +127,7 @@ def positive(text: str) -> int:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 6:05 min, 2:30 h."""
+    """Seconds as people write them: 45 s, 6:05 min, 2:30 h."""
     whole = round(seconds)
     if whole < 60:  # noqa: PLR2004 - a minute
         return f"{whole} s"
@@ -137,13 +137,13 @@ def duration(seconds: float) -> str:
 
 
 def runner() -> str:
-    """What a user who started us through uv has to type before a command."""
+    """What a user who runs convnas through uv types before a command."""
     return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
 
 
 def spoken(module: str, argv: Sequence[str]) -> str:
-    """A command line as it is recorded and repeated to the user: without a password."""
-    # A path may hold bytes that are no text; databases take text alone.
+    """A command line for the record and for the user, without a password."""
+    # A path may contain bytes that are not text; databases accept only text.
     words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
     return f"{runner()}python -m {module} {shlex.join(words)}".rstrip()
 

@@ -1,12 +1,12 @@
-"""A registry: the things of one kind, by the names that users type.
+"""A registry: all things of one kind, by the names that users type.
 
-The project has one for each kind of thing that it may be extended by: convolution types, skeletons,
-spaces, builders, writers, export forms, papers' networks and their families, data sets, recipes,
-zero-cost scores, samplers, objectives. A registry
-knows where each thing comes from, and refuses an unknown name in one line.
+The project has one for each kind that can be extended: convolution types, skeletons, spaces,
+backbones, builders, writers, export forms, papers' networks and their families, data sets, recipes,
+zero-cost scores, samplers, objectives. A registry knows where each thing comes from, and refuses an
+unknown name in one line.
 
-This module imports only `nas_space.errors`, and a thing may be registered as an import string: what
-needs torch is imported when somebody asks for it.
+This module imports only `nas_space.errors`. A thing may be registered as an import string: what
+needs torch is imported only when it is used.
 """
 
 import difflib
@@ -22,19 +22,19 @@ from nas_space.errors import ConvnasError
 T = TypeVar("T")
 
 _ALIKE_RATIO = 0.65
-"""Suggest only names at least this similar: the ratio of `difflib`, 0 to 1."""
+"""Least similarity of a suggested name: the ratio of `difflib`, 0 to 1."""
 _MAX_NAME_LETTERS = 200
-"""Letters of an unknown name that a message repeats."""
+"""How much of an unknown name a message repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[T]):
-    """A thing under its name.
+    """A thing with its name.
 
     Attributes:
         name: as users type it.
         source: the module that the thing comes from.
-        load: gives the thing; it may import that module first.
+        load: returns the thing; it may import that module first.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Entry(Generic[T]):
 
 
 def given(name: str, thing: T, source: str) -> Entry[T]:
-    """The entry of a thing that is there already; `source` is the module that registers it."""
+    """The entry of a thing that exists already; `source` is the module that registers it."""
     return Entry(name, source, lambda: thing)
 
 
 def imported(name: str, path: str) -> Entry[Any]:
-    """The entry of a thing that is imported when it is asked for; `path` is module:attribute.
+    """The entry of a thing that is imported when it is used; `path` is module:attribute.
 
-    What the attribute holds is taken as it is: no type checker sees it.
+    The type of the attribute is not checked.
     """
     module, _, attribute = path.partition(":")
 
@@ -63,18 +63,30 @@ def imported(name: str, path: str) -> Entry[Any]:
     return Entry(name, module, load)
 
 
+def did_you_mean(name: str, known: Iterable[str], alike: float = _ALIKE_RATIO) -> str:
+    """A question that gives the known names most like another one; empty if there are none.
+
+    Args:
+        name: the other one.
+        known: names to suggest.
+        alike: least ratio of `difflib` for a suggestion, 0 to 1.
+    """
+    names = difflib.get_close_matches(name, list(known), n=3, cutoff=alike)
+    return f"did you mean {', '.join(names)}?" if names else ""
+
+
 class Registry(Generic[T]):
     """The things of one kind.
 
     Args:
         kind: what a thing is called, in the singular: ``sampler``.
-        error: what is raised where a name is unknown, taken, or cannot be imported.
+        error: raised if a name is unknown, taken, or cannot be imported.
         refusal: the message for an unknown name, with the fields ``{name}``, ``{names}`` and
-            ``{near}``, a question that names those that are alike. A text without ``{near}`` gets
-            the question at its end.
-        alike: names of a smaller ratio of `difflib` are not suggested, 0 to 1.
-        alphabetical: whether names come in that order; by default in that of their registration.
-        found: gives the entries that convnas brings itself. It runs once, when somebody first asks.
+            ``{near}``, a question with similar names. A text without ``{near}`` gets the question
+            at its end.
+        alike: names with a smaller ratio of `difflib` are not suggested, 0 to 1.
+        alphabetical: whether names are sorted; otherwise they are in order of registration.
+        found: gives the entries of convnas itself. It is called once, at the first use.
     """
 
     def __init__(
@@ -114,7 +126,7 @@ class Registry(Generic[T]):
         """The thing of that name.
 
         Raises:
-            ConvnasError: there is none, or its module cannot be imported; of the registry's class.
+            ConvnasError: the name is unknown, or its module cannot be imported.
         """
         entry = self._entry(name)
         try:
@@ -129,12 +141,12 @@ class Registry(Generic[T]):
         """The module that the thing of that name comes from.
 
         Raises:
-            ConvnasError: there is none of that name; of the registry's class.
+            ConvnasError: the name is unknown.
         """
         return self._entry(name).source
 
     def all(self) -> dict[str, T]:
-        """Every thing by its name; imports what is not imported yet."""
+        """Everything by name; imports what is not imported yet."""
         return {name: self.get(name) for name in self}
 
     def __iter__(self) -> Iterator[str]:
@@ -154,8 +166,7 @@ class Registry(Generic[T]):
         return found
 
     def _unknown(self, name: str) -> str:
-        alike = difflib.get_close_matches(name.lower(), list(self), n=3, cutoff=self._alike)
-        near = f"did you mean {', '.join(alike)}?" if alike else ""
+        near = did_you_mean(name.lower(), self, self._alike)
         text = self._refusal
         if near and "{near}" not in text:
             text += "; {near}"

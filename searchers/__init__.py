@@ -1,1 +1,1 @@
-"""The only package that wires: Optuna proposes, Ray Tune schedules, one recorder writes."""
+"""Brings all together: Optuna proposes, Ray Tune schedules, one recorder writes."""

@@ -11,20 +11,19 @@ from searchers.latency.model import LatencyModel
 
 
 class ImpossibleLimitError(ConvnasError):
-    """Limits that no architecture of the space keeps."""
+    """No architecture of the space is within the limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What every proposal keeps; None is no limit.
+    """The limits of every proposal; None is no limit.
 
     Attributes:
         macs: most multiply-adds per image.
         params: most parameters.
         activation_memory: most bytes of activations at once, see `spaces.residual.memory`.
-        latency: longest predicted seconds for a batch, of one image as a rule, see
-            `searchers.latency`. The prediction itself is held to it: a network measured later may
-            take longer by the error it has.
+        latency: most predicted seconds for a batch, usually of one image, see `searchers.latency`.
+            It limits the prediction: a network that is measured may take a little longer.
     """
 
     macs: int | None = None
@@ -33,7 +32,7 @@ class Limits:
     latency: float | None = None
 
     def excess(self, cost: Cost) -> float:
-        """How far a cost is beyond the limits, as the sum of logarithms of ratios; 0 within."""
+        """How far a cost is beyond the limits: a sum of logarithms of ratios; 0 within them."""
         pairs: tuple[tuple[float | None, float | None], ...] = (
             (cost.macs, self.macs),
             (cost.params, self.params),
@@ -55,8 +54,9 @@ def check_limits(space: Space, task: Task, limits: Limits) -> None:
         if most is None:
             continue
         if what not in space.measures:
+            known = " or ".join(f"--max-{name.replace('_', '-')}" for name in space.measures)
             raise ImpossibleLimitError(
-                f"{option} cannot be kept: nobody counts that for networks of {space.name}"
+                f"{option} is not known for networks of {space.name}: use {known} instead"
             )
         least = getattr(predict(space.smallest(task, what), task), what)
         if least > most:
@@ -67,7 +67,7 @@ def check_limits(space: Space, task: Task, limits: Limits) -> None:
 
 
 def check_latency(space: ResidualSpace, model: LatencyModel, limits: Limits) -> None:
-    """Raise ImpossibleLimitError if the fastest network of the space takes longer, as predicted."""
+    """Raise ImpossibleLimitError if the fastest network of the space is predicted to be slower."""
     least = model.predict(model.fastest(space))
     if limits.latency is not None and least > limits.latency:
         raise ImpossibleLimitError(
@@ -77,6 +77,6 @@ def check_latency(space: ResidualSpace, model: LatencyModel, limits: Limits) -> 
 
 
 def rounded_up(number: float) -> float:
-    """The next number of three digits, so that who types it again asks for something possible."""
+    """The next number with three digits: a limit that a user can type, and that is possible."""
     unit = 10.0 ** (math.floor(math.log10(number)) - 2)
     return float(f"{math.ceil(number / unit) * unit:.3g}")

@@ -1,4 +1,4 @@
-"""The same search from Python, for notebooks: what it returns shows itself, and is a pandas frame.
+"""The same search from Python, for notebooks: results are pandas frames, and show themselves.
 
     from searchers.notebook import search
 
@@ -7,7 +7,7 @@
     found.best(max_macs=500_000)             # a row of it
     found.report()                           # an HTML page
 
-It does what the commands do, by their own code, and nothing that they do not.
+It calls the code of the commands, and does nothing else.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ _COLUMNS = (
 
 
 class RefusedError(ConvnasError):
-    """What a command would refuse with one line; the message is the line."""
+    """A refusal; the message is the line that the command would print."""
 
 
-class Options(TypedDict, total=False):
+class SearchOptions(TypedDict, total=False):
     """The options of ``python -m searchers.run``, whose help explains each.
 
     Quantities may be numbers or texts such as ``"5M"``, times are texts such as ``"5ms"``.
@@ -89,7 +89,7 @@ class Options(TypedDict, total=False):
     verbose: bool
 
 
-class Export(TypedDict, total=False):
+class ExportOptions(TypedDict, total=False):
     """The options of ``python -m studies.export``, whose help explains each."""
 
     knee: bool
@@ -107,26 +107,26 @@ class Export(TypedDict, total=False):
     data_dir: str | Path
 
 
-def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
-    """Search, or go on with a search, and wait for it.
+def search(space: str, budget: int, **options: Unpack[SearchOptions]) -> "Found":
+    """Start or continue a search, and wait for its end.
 
-    The first interruption of the kernel lets what runs finish, and gives what was found.
+    After one interruption of the kernel, running trials finish, and the result is returned.
 
     Args:
         space: the networks to choose from, such as ``"mixed"``.
-        budget: full trainings to pay for.
-        options: see `Options`.
+        budget: how many full trainings to pay for.
+        options: see `SearchOptions`.
 
     Raises:
-        RefusedError: what the command would refuse, with the same line.
-        KeyboardInterrupt: it was interrupted twice; what was recorded stays.
+        RefusedError: the command would refuse this, with the same line.
+        KeyboardInterrupt: there were two interruptions; what was recorded stays.
     """
     argv = ["--space", space, "--budget", str(budget), *_argv(options)]
     settings = _parsed(arguments.read, argv)
     with _refusals():
         setup = set_up(settings)
         with _quiet(), Cluster(settings.cluster, verbose=settings.verbose) as cluster:
-            # It imports Ray, which reads what `Cluster` has set, and starts meanwhile.
+            # It imports Ray, which must see what `Cluster` has set.
             from searchers.terminal import session  # noqa: PLC0415
 
             finding = session.conduct(settings, setup, cluster)
@@ -137,7 +137,7 @@ def search(space: str, budget: int, **options: Unpack[Options]) -> "Found":
 
 
 def load(study: str | None = None, storage: str = DEFAULT_URL) -> "Found":
-    """What an earlier search has found.
+    """The result of an earlier search.
 
     Args:
         study: its name; None where the database holds only one.
@@ -152,7 +152,7 @@ def load(study: str | None = None, storage: str = DEFAULT_URL) -> "Found":
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A study, read anew whenever it is asked for something.
+    """A study; every property and method reads the database again.
 
     Attributes:
         storage: the database.
@@ -164,7 +164,7 @@ class Found:
 
     @property
     def evaluations(self) -> pd.DataFrame:
-        """Everything that was trained, by trial: partial and failed trainings as well."""
+        """All trainings by trial, also partial and failed ones."""
         return _frame(self._facts().evaluations)
 
     @property
@@ -180,7 +180,7 @@ class Found:
         max_params: int | None = None,
         min_accuracy: float | None = None,
     ) -> "pd.Series[Any]":
-        """The row of the front that a rule means, the most accurate without one.
+        """The row of the front that a rule picks; without a rule, the most accurate.
 
         Args:
             knee: where more cost stops paying, within the limits.
@@ -189,7 +189,7 @@ class Found:
             min_accuracy: the cheapest of at least this validation accuracy, 0 to 1.
 
         Raises:
-            RefusedError: no network keeps it.
+            RefusedError: no network fits the rule.
         """
         facts = self._facts()
         rule = Rule(None, knee, max_macs, max_params, None, min_accuracy)
@@ -198,7 +198,7 @@ class Found:
         return _frame([chosen]).iloc[0]
 
     def report(self, path: str | Path | None = None, against: str | None = None) -> Path:
-        """Write the search as one HTML page, see ``python -m studies.report``; where it is.
+        """Write the search as one HTML page, see ``python -m studies.report``; its path.
 
         Raises:
             RefusedError: it cannot be written.
@@ -206,15 +206,15 @@ class Found:
         with _refusals(), closing(Store(self.storage)) as store:
             return write(store, self.study, against, Path(path) if path else None)
 
-    def export(self, output: str | Path, **options: Unpack[Export]) -> Path:
+    def export(self, output: str | Path, **options: Unpack[ExportOptions]) -> Path:
         """Write a network to a folder, see ``python -m studies.export``; the folder.
 
         Args:
             output: the folder to make.
-            options: see `Export`.
+            options: see `ExportOptions`.
 
         Raises:
-            RefusedError: what the command would refuse.
+            RefusedError: the command would refuse this.
         """
         where = {"study": self.study, "storage": self.storage, "output": output}
         with _refusals():
@@ -247,7 +247,7 @@ def _frame(entries: Sequence[Evaluation]) -> pd.DataFrame:
 
 
 def _argv(options: Mapping[str, Any]) -> list[str]:
-    """Options as a command line has them."""
+    """Options as words of a command line."""
     words: list[str] = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
@@ -261,7 +261,7 @@ def _argv(options: Mapping[str, Any]) -> list[str]:
 
 
 def _parsed(read: Callable[[Sequence[str]], T], argv: Sequence[str]) -> T:
-    """What a command's own parser makes of a command line."""
+    """A command line, read by the command's own parser."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -272,7 +272,7 @@ def _parsed(read: Callable[[Sequence[str]], T], argv: Sequence[str]) -> T:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep libraries from asking for the widgets that they would draw bars with."""
+    """Silence libraries that ask for widgets to draw progress bars."""
     logging.getLogger("ray.widgets.util").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="IProgress not found")
@@ -281,7 +281,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-    """Raise what a command would print as the line that it prints."""
+    """Raise the line that a command would print."""
     try:
         yield
     except ConvnasError as error:

@@ -20,8 +20,8 @@ class Problem:
     Attributes:
         space: where the architectures come from.
         task: what they are for.
-        limits: what they keep.
-        latency: predicts how long networks take; None where it was not asked for.
+        limits: of their costs.
+        latency: predicts how long networks take; None if not asked for.
         objective: the cost that is made small.
     """
 
@@ -32,7 +32,7 @@ class Problem:
     objective: Objective = MACS
 
     def cost(self, architecture: Architecture) -> Cost:
-        """What a network costs, its predicted latency included where one is asked for."""
+        """The cost of a network, with its predicted latency if that was asked for."""
         cost = predict(architecture, self.task)
         if self.latency is None:
             return cost
@@ -40,7 +40,7 @@ class Problem:
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
-        """What is made small, of the cheapest and of the dearest network of the space."""
+        """The objective's cost of the cheapest and of the dearest network of the space."""
         low, high = (self.objective.of(self.cost(network)) for network in self._extremes())
         return low, high
 

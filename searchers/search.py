@@ -9,7 +9,7 @@ from pathlib import Path
 from searchers.problem import Problem
 from searchers.ray.cluster import Cluster, Resources
 from searchers.ray.scheduling import run_trials
-from searchers.ray.worker import Job, Training
+from searchers.ray.worker import Job, TrainingJob
 from searchers.samplers import registry as samplers
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.schedule.driver import SearchDriver
@@ -28,24 +28,24 @@ from studies.records.store import Store
 from studies.records.tables import Driver, Study
 
 _PATIENCE_SECONDS = 180.0
-"""That a search waits for its database before it stops."""
+"""How long a search waits for its database before it stops."""
 
 
 def training(setup: SearchSetup, resources: Resources) -> Job:
     """The job of a search: to train each architecture."""
     threads = max(1, int(resources.cpus))
-    return Training(setup.dataset.search, setup.recipe, threads)
+    return TrainingJob(setup.dataset.search, setup.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known when the trials are about to run: for the lines above the progress.
+    """What is known just before the first trial: for the lines above the progress.
 
     Attributes:
         done_before: evaluations that earlier runs finished.
         delivered: results of earlier runs that the database took only now.
-        inherited: trainings of earlier runs that were cut off, and begin anew.
-        others: searches that work on the same study now.
+        inherited: trainings of earlier runs that were cut off, and begin again.
+        others: searches that work on the same study.
     """
 
     setup: SearchSetup
@@ -59,7 +59,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a search leaves behind.
+    """The result of a search.
 
     Attributes:
         study: as stored.
@@ -67,8 +67,8 @@ class Finding:
         end: the last snapshot.
         over_because: why it ended before the budget was spent; None if it did not.
         trouble: why Optuna's view of the study is not complete; None if it is.
-        acceptance: share of the sampler's proposals that were unseen and within the limits as they
-            came; None if there were none.
+        acceptance: share of the sampler's proposals that were unseen and within the limits; None
+            if there were none.
     """
 
     study: Study
@@ -88,21 +88,21 @@ def search(
     on_wait: Callable[[str], None],
     make_job: Callable[[SearchSetup, Resources], Job] = training,
 ) -> Finding:
-    """Run a search, or go on with it, until its budget is spent.
+    """Start or continue a search, until its budget is spent.
 
     Args:
         settings: see `Settings`.
-        setup: what these settings ask, see `set_up`.
-        cluster: where trials run; it may be starting still.
+        setup: made from these settings, see `set_up`.
+        cluster: where trials run; it may still be starting.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
-        on_wait: called with the reason when the database has to be waited for.
+        on_wait: called with the reason when a wait for the database begins.
         make_job: what trials do.
 
     Raises:
         ClusterError: the cluster cannot be used.
-        StoreError: the database cannot be used, or failed on the way; what was recorded stays.
-        KeyboardInterrupt: it was told to stop at once.
+        StoreError: the database cannot be used, or failed later; what was recorded stays.
+        KeyboardInterrupt: it had to stop at once.
     """
     store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, setup))
@@ -137,7 +137,7 @@ def search(
             run_trials(driver, job, resources, verbose=settings.verbose)
         if driver.trouble is None:
             mirror.flush()
-            # If the database is away now, the next search sees to it: all that counts is recorded.
+            # If the database is away now, the next search does this: all that counts is recorded.
             with contextlib.suppress(StoreError):
                 mirror.catch_up(claims.orphaned())
     if driver.trouble is not None:
@@ -156,11 +156,11 @@ def _queue(
 
 
 def _last_words(driver: SearchDriver) -> str:
-    """What to say of a database that failed on the way."""
+    """The message about a database that failed during the search."""
     kept = ""
     if driver.kept:
         results = "1 result" if driver.kept == 1 else f"{driver.kept} results"
-        kept = f"; {results} kept in {driver.pending.folder} until the same command goes on"
+        kept = f"; {results} kept in {driver.pending.folder} until the same command continues"
     return f"{driver.trouble}{kept}"
 
 

@@ -1,4 +1,4 @@
-"""Everything that a user may say about a search, as values."""
+"""All settings of a search that a user can make."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ from studies.objective import MACS
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """What the user says about where trials run; None leaves it to the cluster found.
+    """Where trials run; None takes what the cluster offers.
 
     Attributes:
         address: of an existing Ray cluster; None starts one on this machine.
         concurrency: trials at a time.
-        cpus: cores a trial; a fraction lets trials share a core.
-        gpus: GPUs a trial; a fraction lets trials share one.
+        cpus: cores per trial; with a fraction, trials share a core.
+        gpus: GPUs per trial; with a fraction, trials share one.
     """
 
     address: str | None = None
@@ -32,21 +32,21 @@ _ANYWHERE = ClusterOptions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that a user may say about a search; the command line documents each.
+    """All settings of a search that a user can make; the command line documents each.
 
     Attributes:
         pretrained: whether a backbone brings its weights.
         study: its name; None makes one of the space, data set, recipe and seed.
-        flip: whether mirror images may be trained on, where the data set allows it.
+        flip: whether to train on mirror images too, if the data set allows it.
         objective: the cost that is made small, see `studies.objective`.
-        latency_command: measures a network on a device of the user's, see
-            `searchers.latency.device`; None is this machine.
-        latency_batch: images at a time, in latencies.
+        latency_command: measures a network on a device of the user, see
+            `searchers.latency.device`; None means this machine.
+        latency_batch: images at a time, for latencies.
         epochs: of the recipe; None leaves the recipe's own.
-        rungs: epochs after which only the best go on, up to those of a full training; None makes
-            them of the recipe's epochs.
+        rungs: epochs after which only the best go on, the last those of a full training; None
+            derives them from the recipe.
         trial_timeout: seconds that a trial may take; None derives them from the first trials.
-        command: how the user asked, for the record.
+        command: the command line, for the record.
     """
 
     space: str

@@ -1,4 +1,4 @@
-"""The setup of a search, read and checked before anything is started or written."""
+"""The setup of a search, checked before anything is started or written."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,10 +20,9 @@ from searchers.schedule.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
-from trainers import recipes
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,9 @@ class SearchSetup:
     """Which networks, trained how, on which images.
 
     Attributes:
-        rungs: epochs after which the best go on, the last those of the recipe.
+        rungs: epochs after which the best go on; the last are those of the recipe.
         objective: the cost that is made small.
-        latency: predicts how long networks take; None where it was not asked for.
+        latency: predicts how long networks take; None if not asked for.
     """
 
     space: Space
@@ -46,11 +45,11 @@ class SearchSetup:
 
     @property
     def objective_device(self) -> str | None:
-        """What was timed for the objective; None where it is no time."""
+        """The device of the objective's times; None if the objective is no time."""
         return self.latency.device if self.latency and self.objective.timed else None
 
     def problem(self, limits: Limits) -> Problem:
-        """What is searched, within limits."""
+        """The problem to search, with these limits."""
         return Problem(self.space, self.task, limits, self.latency, self.objective)
 
 
@@ -59,11 +58,11 @@ def _silent(_line: str) -> None:
 
 
 def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
-    """Look up what the settings name, read the images, and time the space's layers if need be.
+    """Look up what the settings name, read the images, and time the space's layers if needed.
 
     Args:
         settings: see `Settings`.
-        say: told how far the timing is.
+        say: gets the progress of the timing.
 
     Raises:
         ConvnasError: the settings cannot be met.
@@ -71,9 +70,9 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     command = settings.latency_command
     device = None if command is None else LatencyDevice(command)
     spaces.check(settings.space)
-    objective = objectives.get(settings.objective)
+    objective = objectives.OBJECTIVES.get(settings.objective)
     samplers.check(settings.sampler)
-    recipe = recipes.get(settings.recipe)
+    recipe = RECIPES.get(settings.recipe)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     rungs = settings.rungs or ladder(recipe.epochs)
@@ -91,7 +90,8 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     check_limits(space, task, settings.limits)
     if objective.measure is not None and objective.measure not in space.measures:
         raise UnknownObjectiveError(
-            f"--objective {objective.name}: nobody counts that for networks of {space.name}"
+            f"--objective {objective.name} is not known for networks of {space.name}: use "
+            f"{' or '.join(space.measures).replace('_', '-')} instead"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
         return SearchSetup(space, recipe, dataset, task, rungs, objective)

@@ -1,1 +1,1 @@
-"""What we know: every evaluation in SQL, the Pareto front of it, and exported networks."""
+"""What is known: every evaluation in SQL, their Pareto front, and exported networks."""

@@ -1,4 +1,4 @@
-"""What the commands on studies share: how they run, and the database that they open."""
+"""What the commands on studies share."""
 
 import argparse
 import shlex
@@ -21,7 +21,7 @@ def open_store(arguments: argparse.Namespace) -> Store:
 
 
 def typed(command: str, study: str, shown_url: str) -> str:
-    """A command on a study, as a person types it here.
+    """A command on a study, as a user types it here.
 
     Args:
         command: the last part of the module's name, such as ``pareto``.

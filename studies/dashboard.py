@@ -28,7 +28,7 @@ from studies.records.tables import Evaluation, Study
 
 _HOST = "127.0.0.1"
 _FIRST_PORT = 8080
-_PORTS = 50
+_TRIED_PORTS = 50
 """How many ports are tried, from the first."""
 
 
@@ -78,14 +78,14 @@ def _port(text: str) -> int:
 
 
 def _complete(store: Store, study: Study, url: str) -> str | None:
-    """Bring Optuna's view up to date; why it could not be."""
+    """Bring Optuna's view up to date; the reason if that failed, otherwise None."""
     try:
         catalogue = spaces.recorded(study.space).catalogue()
     except UnknownSpaceError as error:
         return str(error)
     evaluations = store.evaluations(study)
     with closing(OptunaMirror(url, study, catalogue)) as mirror:
-        # A search at work shows its own trials, and would show these twice.
+        # A running search adds its own trials: they would appear twice.
         if not at_work(store, study):
             mirror.catch_up(evaluations)
         _write_notes(mirror.study, study, front(complete(evaluations, study)))
@@ -93,7 +93,7 @@ def _complete(store: Store, study: Study, url: str) -> str | None:
 
 
 def _write_notes(shown: optuna.Study, study: Study, members: list[Evaluation]) -> None:
-    """Put each network of the front beside its trial, unless somebody has written there."""
+    """Write each network of the front into the note of its trial, if the note is empty."""
     wanted = {member.number: member for member in members}
     for trial in shown.get_trials(deepcopy=False):
         member = wanted.get(trial.user_attrs.get(NUMBER, -1))
@@ -116,7 +116,7 @@ def note(evaluation: Evaluation, study: Study) -> str:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """Answers several requests at once, and waits for none at its end."""
+    """Answers several requests at once, and waits for none of them when it ends."""
 
     daemon_threads = True
     block_on_close = False
@@ -129,8 +129,8 @@ class _Silent(WSGIRequestHandler):
 
 @contextmanager
 def _server(application: Any, port: int | None) -> Iterator[_Server]:  # noqa: ANN401 - WSGI's
-    """A server on the port, or on the first free one."""
-    tried = [port] if port else range(_FIRST_PORT, _FIRST_PORT + _PORTS)
+    """A server on the port; without one, on the first free port."""
+    tried = [port] if port else range(_FIRST_PORT, _FIRST_PORT + _TRIED_PORTS)
     for number in tried:
         try:
             made = make_server(_HOST, number, application, _Server, _Silent)

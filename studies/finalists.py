@@ -23,14 +23,13 @@ from studies.retraining.retrained_front import (
     RetrainedFront,
     retrained_front,
 )
-from studies.retraining.training import Training, workers
+from studies.retraining.training import RetrainingSetup, workers
 from studies.retraining.work import Work
-from trainers import recipes
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
-"""That databases keep."""
+"""The largest that all databases can store."""
 
 
 def main() -> int:
@@ -68,7 +67,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     tasks = plan.missing(work.store.retrainings(work.study), Random())
     if not tasks:
         return
-    # The front may come from anyone's database: its images are compared before it is trained.
+    # The database may come from anyone: compare its images with those here before training.
     data = images.searched(work.study, arguments.dataset, arguments.data_dir).search
     count = min(arguments.workers or workers(), len(tasks))
     _say(
@@ -78,7 +77,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     try:
         with RetrainingProgress(plan.total, plan.total - len(tasks), count) as progress:
             left = work.left(tasks, progress)
-            with closing(side_by_side(Training(data, work.recipe), left, count)) as results:
+            with closing(side_by_side(RetrainingSetup(data, work.recipe), left, count)) as results:
                 for task, result in results:
                     work.record(task, result)
                     failed = isinstance(result, Lost) or result.outcome is None
@@ -89,9 +88,9 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
 
 
 def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
-    """How to train: by default just as the search did."""
+    """How to train: by default like the search."""
     stored = study.recipe
-    recipe = recipes.get(name or stored["name"])
+    recipe = RECIPES.get(name or stored["name"])
     if recipe.name == stored["name"]:
         recipe = dataclasses.replace(recipe, epochs=stored["epochs"])
         if recipe.to_json() != stored:
@@ -119,7 +118,7 @@ def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace
 
 
 def _say_failures(found: RetrainedFront, failed: list[Retraining]) -> int:
-    """The exit code; 1 if no training at all has finished."""
+    """Print the failures; the exit code, 1 if no training has finished."""
     if failed:
         _say(
             f"failed: {len(failed)} of the trainings, the last with {failed[-1].error} "
@@ -141,7 +140,7 @@ def _parser() -> Parser:
         prog="python -m studies.finalists",
         description="Train every member of a study's front again with fresh seeds, on the training "
         "images and measured on the validation images, and draw the front anew from the means. "
-        "The same command goes on where it was stopped; several of them at once share the work.",
+        "The same command continues where it was stopped; several of them at once share the work.",
     )
     add_study_arguments(parser)
     parser.add_argument(
@@ -153,8 +152,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--recipe",
-        help=f"{', '.join(recipes.recipes())} (default: the search's own, which measures the "
-        "winner's curse)",
+        help=f"{', '.join(RECIPES)} (default: the search's own, which measures the winner's curse)",
     )
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"

@@ -1,4 +1,4 @@
-"""The images that a study was searched on, read again."""
+"""The images of a study, read again."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from trainers.data.splits import Dataset
 def read(
     study: Study, subset: int | None, moved: str | None = None, data_dir: Path | None = None
 ) -> Dataset:
-    """The data set of a study, or another part of it.
+    """The data set of a study, or more or fewer of its images.
 
     Args:
-        study: says which.
+        study: names the data set.
         subset: how many images to train on; None takes all.
-        moved: where the images lie now.
+        moved: where the images are now, if they were moved.
         data_dir: keeps downloads.
 
     Raises:
         DatasetError: it cannot be read.
     """
     stored = study.dataset
-    # A database says where downloads lie, but not where to write: it may be anyone's.
+    # A database may come from anyone: it may say where downloads are, but not where to write.
     asked = data_dir is not None or not stored["data_dir"]
     return load(
         moved or stored["name"],
@@ -36,10 +36,10 @@ def read(
 
 
 def searched(study: Study, moved: str | None = None, data_dir: Path | None = None) -> Dataset:
-    """The very images that a study was searched on.
+    """Exactly the images that a study was searched on.
 
     Raises:
-        CommandError: they are others by now.
+        CommandError: the images have changed.
         DatasetError: they cannot be read.
     """
     dataset = read(study, study.dataset["subset"], moved, data_dir)

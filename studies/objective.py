@@ -1,4 +1,4 @@
-"""What a study makes small, beside making accuracy large."""
+"""The objectives: a study makes accuracy large and one of these costs small."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from nas_space.registry import Registry, given
 from nas_space.spaces.space import Measure
 
 if TYPE_CHECKING:
-    # The command line is read without a database.
+    # Reading the command line must not import the database.
     from studies.records.tables import Study
 
 
 class UnknownObjectiveError(ConvnasError):
-    """A name that belongs to no objective."""
+    """An unknown name of an objective."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Objective:
 
     Attributes:
         name: as users type it.
-        heading: over a column or along an axis.
-        meaning: for who does not know it.
-        write: a value as people read it.
-        measure: of a space, where it is a closed form; None where it is predicted from what was
-            timed on a device.
+        heading: of a column or an axis.
+        meaning: in a few words, for those who do not know it.
+        write: formats a value for people.
+        measure: of a space, if it has a closed form; None if it is predicted from times on a
+            device.
     """
 
     name: str
@@ -40,22 +40,22 @@ class Objective:
 
     @property
     def timed(self) -> bool:
-        """Whether a device has to be timed for it."""
+        """Whether it needs times of a device."""
         return self.measure is None
 
     @property
     def column(self) -> str:
-        """The attribute of `Cost`, of `Evaluation` and of a search's limits that holds it."""
+        """The attribute of `Cost`, of `Evaluation` and of a search's limits for it."""
         return self.name.replace("-", "_")
 
     def of(self, cost: Cost) -> float:
-        """The value that is to be small."""
+        """The value to make small."""
         value: float = getattr(cost, self.column)
         return value
 
     @property
     def title(self) -> str:
-        """What a front is of."""
+        """The title of a front."""
         return f"validation accuracy against {self.heading}"
 
 
@@ -88,20 +88,6 @@ OBJECTIVES: Registry[Objective] = Registry(
 """The objectives by name."""
 
 
-def names() -> tuple[str, ...]:
-    """The objectives that can be asked for."""
-    return tuple(OBJECTIVES)
-
-
-def get(name: str) -> Objective:
-    """The objective of that name.
-
-    Raises:
-        UnknownObjectiveError: there is none.
-    """
-    return OBJECTIVES.get(name)
-
-
 def of(study: "Study") -> Objective:
-    """What a study makes small."""
-    return get(study.objective)
+    """The objective of a study."""
+    return OBJECTIVES.get(study.objective)

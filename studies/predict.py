@@ -11,14 +11,14 @@ from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
 from trainers.data.folders import decode
 
-_TOP = 3
+_TOP_CLASSES = 3
 
 Ranking = list[tuple[str, float]]
 """Classes with their probabilities, most probable first."""
 
 
 def main() -> int:
-    """Print what an exported network sees in images."""
+    """Print the classes that an exported network sees in images."""
     return run(_main)
 
 
@@ -30,7 +30,11 @@ def _main() -> int:
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="an exported network's folder")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument(
-        "--top", type=positive, default=_TOP, metavar="N", help="classes (default: %(default)s)"
+        "--top",
+        type=positive,
+        default=_TOP_CLASSES,
+        metavar="N",
+        help="classes (default: %(default)s)",
     )
     parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
@@ -54,7 +58,7 @@ def predict(bundle: Bundle, paths: Sequence[Path]) -> list[tuple[Path, Ranking]]
     Raises:
         DatasetError: a file is no image.
     """
-    # All are decoded before the first answer is given: bad input leaves no half of a result.
+    # All images are decoded before the first answer: bad input leaves no half result.
     images = [_image(bundle.preprocessing, path) for path in paths]
     classes = bundle.preprocessing.classes
     found = []

@@ -1,4 +1,4 @@
-"""What a person sees while work is done: live on a terminal, plain lines elsewhere."""
+"""Progress of some work: a live picture on a terminal, plain lines elsewhere."""
 
 import abc
 import time
@@ -9,18 +9,18 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 _PLAIN_SECONDS = 15.0
-"""Between two plain lines, so that a log stays short."""
+"""Time between two plain lines, so that a log stays short."""
 
 
 class Progress(abc.ABC):
     """A context in which progress is shown.
 
-    What `_picture` needs is there before this is made: `Live` asks for a picture at once.
+    Set what `_picture` needs before `__init__`: `Live` asks for a picture at once.
 
     Args:
         console: where it is shown.
-        refreshes: a second, on a terminal.
-        transient: whether what is live goes at the end.
+        refreshes: per second, on a terminal.
+        transient: whether the live picture vanishes at the end.
     """
 
     def __init__(self, console: Console, *, refreshes: float, transient: bool) -> None:
@@ -51,14 +51,14 @@ class Progress(abc.ABC):
 
     @abc.abstractmethod
     def _picture(self) -> RenderableType:
-        """What is shown on a terminal."""
+        """The live picture on a terminal."""
 
     @abc.abstractmethod
     def _line(self) -> str:
-        """What is shown elsewhere."""
+        """The line that is printed elsewhere."""
 
     def _refresh(self) -> None:
-        """Show it: at once on a terminal, elsewhere unless a line was printed just now."""
+        """Show it: at once on a terminal, elsewhere only if no line was printed just now."""
         if self._live is not None:
             self._live.refresh()
         elif time.monotonic() - self._line_at > _PLAIN_SECONDS:

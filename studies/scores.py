@@ -1,4 +1,4 @@
-"""`python -m studies.scores`: what zero-cost scores would have said of a study's networks."""
+"""`python -m studies.scores`: how well zero-cost scores rank a study's networks."""
 
 import json
 from collections.abc import Sequence

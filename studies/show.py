@@ -1,4 +1,4 @@
-"""`python -m studies.show`: one network of a study, layer by layer, with what each costs."""
+"""`python -m studies.show`: one network of a study, layer by layer, with the costs."""
 
 import json
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from nas_space.cli import Parser, console, short
-from studies.analysis.layer_costs import LayerCost, layer_costs, task_of
+from studies.analysis.layer_costs import LayerRow, layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
 from studies.records.tables import Evaluation, Status, Study
@@ -48,7 +48,7 @@ def _main() -> int:
     return 0
 
 
-def _as_json(shown: Evaluation, layers: list[LayerCost]) -> dict[str, object]:
+def _as_json(shown: Evaluation, layers: list[LayerRow]) -> dict[str, object]:
     names = ("key", "val_accuracy", "epochs", "macs", "params", "error", "architecture")
     told = {name: getattr(shown, name) for name in names}
     drawn = [asdict(row) for row in layers]
@@ -65,7 +65,7 @@ def _headline(shown: Evaluation, study: Study) -> str:
     return f"{start}; {shown.val_accuracy:.2%} on validation after {shown.epochs} epochs{partial}"
 
 
-def _table(layers: list[LayerCost]) -> Table:
+def _table(layers: list[LayerRow]) -> Table:
     total, most = sum(row.macs for row in layers), max(row.macs for row in layers)
     drawn = Table(box=None, pad_edge=False)
     for heading in ("layer", "convolution"):

@@ -1,7 +1,7 @@
-"""A training that can be killed at any moment, or put aside: its state after an epoch.
+"""The state of a training after an epoch: it can be killed, or paused, and continued.
 
-The state is packed in safetensors form, of which nothing is executed when it is read. In a file it
-is replaced whole or not at all; in memory it travels to where the training goes on.
+The state is packed in safetensors form: reading it executes nothing. A file is replaced as a whole
+or not at all; in memory the state is sent to where the training continues.
 """
 
 import json
@@ -27,10 +27,10 @@ class CheckpointError(ConvnasError):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that a training changes as it goes.
+    """All that a training changes.
 
     Attributes:
-        module: that is trained.
+        module: in training.
         optimizer: of its parameters.
         generator: of the order of images and their augmentation.
         scaler: of the gradients in fp16.
@@ -44,7 +44,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a training stands: epochs that are over, mean loss of the last, seconds they took."""
+    """How far a training is: finished epochs, mean loss of the last, seconds they took."""
 
     epoch: int
     loss: float
@@ -52,13 +52,13 @@ class Mark:
 
 
 class CheckpointStore(Protocol):
-    """What keeps the state of one training."""
+    """Keeps the state of one training."""
 
     def save(self, state: State, mark: Mark) -> None:
         """Keep the state after an epoch."""
 
     def restore(self, state: State) -> Mark | None:
-        """Bring the state to what was kept; None, and no change, if nothing was."""
+        """Restore the kept state; None, and no change, if none was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        training_id: says which training this is: network, data, recipe, seed. A file of another one
-            is refused.
+        training_id: identifies the training: network, data, recipe, seed. A file of another
+            training is refused.
     """
 
     path: Path
@@ -83,7 +83,7 @@ class Checkpoint:
         write_whole(self.path, _pack(state, mark, self.training_id))
 
     def restore(self, state: State) -> Mark | None:
-        """Bring the state to what was kept; None, and no change, if nothing was.
+        """Restore the kept state; None, and no change, if none was kept.
 
         Raises:
             CheckpointError: the file is damaged, or of another training.
@@ -99,18 +99,18 @@ class Checkpoint:
         raise CheckpointError(f"{self.path} {reason}: delete it to train anew")
 
     def drop(self) -> None:
-        """Forget it: the training is over and its result is kept."""
+        """Delete the file: the training is over and its result is kept."""
         self.path.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
 class CheckpointInMemory:
-    """The state of a training that is put aside after an epoch, in memory.
+    """The state of a training that pauses after an epoch, in memory.
 
     Attributes:
         training_id: see `Checkpoint`.
-        until: the epoch after which it is put aside.
-        data: the packed state that is gone on from, and in the end the one that was put aside.
+        until: the epoch after which it pauses.
+        data: the packed state to continue from; at the end, the new state.
     """
 
     training_id: str
@@ -118,12 +118,12 @@ class CheckpointInMemory:
     data: bytes | None = None
 
     def save(self, state: State, mark: Mark) -> None:
-        """Keep the state if this is the epoch. The seconds so far are another training's."""
+        """Keep the state if this is the epoch; its seconds count for this part only."""
         if mark.epoch == self.until:
             self.data = _pack(state, Mark(mark.epoch, mark.loss, 0.0), self.training_id)
 
     def restore(self, state: State) -> Mark | None:
-        """Bring the state to what was kept; None, and no change, if nothing was.
+        """Restore the kept state; None, and no change, if none was kept.
 
         Raises:
             CheckpointError: the data are damaged, or of another training.
@@ -151,7 +151,7 @@ def _pack(state: State, mark: Mark, training_id: str) -> bytes:
 
 
 def _unpack(data: bytes, state: State, training_id: str) -> Mark:
-    """Bring the state to what was packed.
+    """Restore the packed state.
 
     Raises:
         CheckpointError: it is damaged, or of another training; the state may be half changed.
@@ -171,7 +171,7 @@ def _unpack(data: bytes, state: State, training_id: str) -> Mark:
 
 
 def _told(data: bytes) -> dict[str, Any]:
-    """What `_pack` said beside the tensors: the library reads it from files only."""
+    """What `_pack` stored beside the tensors; the library reads that only from files."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     told: dict[str, Any] = json.loads(header["__metadata__"]["training"])
@@ -190,6 +190,6 @@ def _restore(state: State, tensors: dict[str, Tensor]) -> None:
     for name, parameter in state.module.named_parameters():
         kept = tensors.get(_MOMENTUM + name)
         if kept is not None:
-            # In the layout of the parameter: the fused kernel walks both in the order of memory.
+            # In the layout of the parameter: the fused kernel goes through both in memory order.
             momentum = torch.empty_like(parameter, requires_grad=False).copy_(kept)
             state.optimizer.momenta[parameter] = momentum

@@ -8,9 +8,9 @@ from torch.optim.sgd import sgd
 
 
 class Descent:
-    """What `torch.optim.SGD(…, nesterov=True, fused=True)` computes, ready to go.
+    """What `torch.optim.SGD(…, nesterov=True, fused=True)` computes, without its imports.
 
-    That class imports torch's compiler with its first step: seconds of every worker's start.
+    That class imports torch's compiler at its first step, which costs every worker seconds.
 
     Args:
         parameters: to train.
@@ -19,15 +19,15 @@ class Descent:
 
     Attributes:
         rate: learning rate of the next step.
-        momenta: of each parameter that has moved, in its shape.
+        momenta: one for each parameter that has moved, in its shape.
         param_groups: as `torch.amp.GradScaler` reads them.
 
     Source: Sutskever et al., ICML 2013, as torch has it.
     """
 
-    # Asked for by the scaler, which then leaves unscaling to the kernel and never waits for it.
+    # The scaler reads this. It then leaves unscaling to the kernel and never waits for it.
     _step_supports_amp_scaling = True
-    # It sets these for one step, and takes them away.
+    # The scaler sets these for one step, and removes them.
     grad_scale: Tensor
     found_inf: Tensor
 
@@ -51,13 +51,13 @@ class Descent:
         """Move every parameter that has a gradient."""
         moving = [one for one in self._parameters if one.grad is not None]
         for one in moving:
-            # Not made by the kernel, which leaves them unset if the scaler has it leave out a step.
+            # The kernel would leave these unset in a step that the scaler skips.
             if one not in self.momenta:
                 self.momenta[one] = torch.zeros_like(one)
         gradients = [(one, one.grad) for one in moving if one.grad is not None]
         sgd(
             [_as_it_lies(one, one) for one in moving],
-            # It takes what lies otherwise for what lies alike.
+            # The kernel ignores strides: all must have the same layout.
             [_as_it_lies(one, gradient).contiguous() for one, gradient in gradients],
             [_as_it_lies(one, self.momenta[one]) for one in moving],
             fused=True,
@@ -73,9 +73,9 @@ class Descent:
 
 
 def _as_it_lies(parameter: Tensor, x: Tensor) -> Tensor:
-    """The axes of x in the order in which the parameter's lie in memory.
+    """A view of x whose axes are in the memory order of the parameter's.
 
-    The kernel copies, to no use, gradients that are not contiguous: half a millisecond for 192
+    Otherwise the kernel copies gradients that are not contiguous: half a millisecond for 192
     channels of 3×3 in channels_last.
     """
     if parameter.is_contiguous() or not parameter.is_contiguous(memory_format=torch.channels_last):

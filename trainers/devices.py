@@ -1,4 +1,4 @@
-"""Where a network is trained, and in which precision."""
+"""The device and the precision of a training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _TINY_SIDE_PIXELS = 16
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device and the precision that pays on it.
+    """A device and the fastest precision on it.
 
     Attributes:
         where: the device.
@@ -24,14 +24,14 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What stands in the record: the device's model where torch knows it."""
+        """The name for the record: the device's model, if torch knows it."""
         if self.where.type == "cuda":
             return torch.cuda.get_device_name(self.where)
         return self.where.type if self.amp is None else f"{self.where.type} in bf16"
 
     @contextlib.contextmanager
     def autocast(self) -> Iterator[None]:
-        """Mixed precision for the forward pass, where it is on."""
+        """Mixed precision for the forward pass, if it is on."""
         with torch.autocast(self.where.type, dtype=self.amp, enabled=self.amp is not None):
             yield
 
@@ -40,7 +40,7 @@ def best(side: int) -> Device:
     """A CUDA device if this process sees one, otherwise the CPU.
 
     Args:
-        side: pixels of an image's shorter side; a CPU gains nothing from bf16 where maps are tiny.
+        side: pixels of an image's shorter side; on tiny maps a CPU gains nothing from bf16.
     """
     if not torch.cuda.is_available():
         pays = side >= _BF16_SIDE_PIXELS and multiplies_bf16()
@@ -50,10 +50,10 @@ def best(side: int) -> Device:
 
 
 def spare_threads(side: int) -> None:
-    """Let torch compute on one thread where maps are so tiny that a second one mostly waits.
+    """Let torch use one thread if maps are so tiny that a second one mostly waits.
 
-    Six epochs of a small network on the 8×8 digits: 0.8 to 2 s on one thread, 1 to 16 s on two,
-    by how busy two cores were; of a larger one 2.2 and 1.9 s (docs/log.md).
+    Six epochs of a small network on the 8×8 digits took 0.8 to 2 s on one thread and 1 to 16 s on
+    two, depending on other load; a larger network took 2.2 and 1.9 s (docs/log.md).
 
     Args:
         side: pixels of an image's shorter side.
@@ -65,8 +65,8 @@ def spare_threads(side: int) -> None:
 def multiplies_bf16() -> bool:
     """Whether this CPU has instructions that multiply bf16.
 
-    With them a step takes 0.5 to 0.9 of its time in fp32 at 16×16 and more (docs/log.md). What
-    the CPU says decides, not the clock: a study's numbers must not depend on who else is busy.
+    With them a step takes 0.5 to 0.9 of its time in fp32 at 16×16 and more (docs/log.md). The CPU's
+    flags decide, not a measurement: a study's numbers must not depend on other load.
     """
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

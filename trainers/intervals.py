@@ -1,11 +1,11 @@
-"""How far a number may be from what it stands for: 95 % intervals."""
+"""95 % intervals of measured numbers."""
 
 import math
 import statistics
 from collections.abc import Sequence
 
 _Z = 1.959963984540054
-"""97.5 % of a normal distribution lies below so many standard deviations."""
+"""97.5 % of a normal distribution is below this number of standard deviations."""
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:

@@ -12,8 +12,8 @@ from trainers.machine import processor
 
 _WARM_UP_SECONDS = 0.2
 _MEASURING_SECONDS = 0.5
-_FEWEST, _MOST = 5, 200
-"""Runs that are timed."""
+_FEWEST_RUNS, _MOST_RUNS = 5, 200
+"""Fewest and most runs to time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Laten
 
 def _times(module: nn.Module, images: Tensor, seconds: float) -> list[float]:
     times: list[float] = []
-    while len(times) < _FEWEST or (sum(times) < seconds and len(times) < _MOST):
+    while len(times) < _FEWEST_RUNS or (sum(times) < seconds and len(times) < _MOST_RUNS):
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)

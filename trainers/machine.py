@@ -1,4 +1,4 @@
-"""Which processor this machine has, and how many cores, without torch."""
+"""The processor of this machine and its cores, without torch."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """The model of the CPU, as far as the system says it."""
+    """The model of the CPU, if the system tells it."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -18,7 +18,7 @@ def processor() -> str:
 
 def cores() -> int:
     """CPU cores that this process may use."""
-    # Only Linux tells which cores this process may use.
+    # Only Linux tells which cores a process may use.
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 

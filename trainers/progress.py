@@ -1,4 +1,4 @@
-"""What a person sees while one network trains: a line now and then, and always the last."""
+"""Progress of the training of one network: a line now and then, and always the last."""
 
 import time
 from dataclasses import dataclass, field

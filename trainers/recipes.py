@@ -7,7 +7,7 @@ from nas_space.registry import Registry, given
 
 
 class UnknownRecipeError(ConvnasError):
-    """A name that belongs to no recipe."""
+    """An unknown name of a recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Recipe:
         epochs: passes over the training images.
         batch_size: most images a step; see `batch`.
         peak_lr: highest learning rate, reached after `warmup` and falling to 0 at the end.
-        warmup: share of all steps that the learning rate climbs for.
+        warmup: share of all steps in which the learning rate rises.
         momentum: of SGD.
-        weight_decay: of weights and BatchNorm parameters alike, as the IGC authors do.
-        label_smoothing: share of the target that is spread over all classes.
+        weight_decay: of weights and of BatchNorm parameters, like the IGC authors.
+        label_smoothing: share of the target that goes to all classes equally.
         shift: random shifts, up to this share of the image's side.
     """
 
@@ -37,10 +37,10 @@ class Recipe:
     shift: float
 
     def batch(self, count: int) -> int:
-        """Images a step for that many training images.
+        """Images per step, for that many training images.
 
-        Smaller than `batch_size` where an epoch would have fewer than 16 steps, but for the
-        smallest sets: 64 for the 1,151 digits, whose networks otherwise hardly move in 6 epochs.
+        Smaller than `batch_size` if an epoch would have fewer than 16 steps, but at least 16 if
+        there are so many images. The 1,151 digits get 64: with more, 6 epochs hardly train.
         """
         return max(min(self.batch_size, count // 16 // 16 * 16), min(16, count))
 
@@ -50,7 +50,7 @@ class Recipe:
 
 
 _OURS = (
-    # quick ranks candidates; its few epochs want a high learning rate and little regularisation.
+    # quick ranks candidates; few epochs need a high learning rate and little regularisation.
     Recipe("quick", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
     Recipe("full", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
 )
@@ -62,17 +62,3 @@ RECIPES: Registry[Recipe] = Registry(
     found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
 )
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
-
-
-def recipes() -> dict[str, Recipe]:
-    """Every recipe by name."""
-    return RECIPES.all()
-
-
-def get(name: str) -> Recipe:
-    """The recipe of that name.
-
-    Raises:
-        UnknownRecipeError: there is none.
-    """
-    return RECIPES.get(name)

@@ -1,4 +1,4 @@
-"""`python -m trainers.run`: train one network, from scratch or onwards, with several seeds."""
+"""`python -m trainers.run`: train one network with several seeds, from scratch or from weights."""
 
 import argparse
 import dataclasses
@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nas_space.cli import BACKBONE, Parser, positive, run
 from nas_space.errors import ConvnasError
-from trainers import devices, recipes
-from trainers.data.registry import load, names
+from trainers import devices
+from trainers.data.registry import DATASETS, load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
+from trainers.recipes import RECIPES
 from trainers.seeds import Result, Seeds
 from trainers.subject import Subject, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
@@ -31,12 +32,12 @@ examples:
   python -m trainers.run igc-l24m2-d20 --dataset cifar10
       a network of a paper; `python -m nas_space.networks` lists them
 
-The same command goes on where it was stopped or killed, on a CPU to the same numbers.
+The same command continues where it was stopped or killed, on a CPU to the same numbers.
 """
 
 
 class DivergedError(ConvnasError):
-    """A recipe that makes the loss grow without end."""
+    """A training whose loss grew without end."""
 
 
 def main() -> int:
@@ -46,7 +47,7 @@ def main() -> int:
 
 def _main() -> int:
     arguments = _parser().parse_args()
-    recipe = recipes.get(arguments.recipe)
+    recipe = RECIPES.get(arguments.recipe)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
@@ -83,7 +84,7 @@ def _main() -> int:
     try:
         results = [_trained(seeds, seed) for seed in range(first, first + arguments.seeds)]
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on", file=sys.stderr)  # noqa: T201
+        print("\nstopped; the same command continues", file=sys.stderr)  # noqa: T201
         raise
     if subject.record is not None:
         proxy = subject.record.search
@@ -96,7 +97,7 @@ def _main() -> int:
 
 
 def _folder(subject: Subject, settings: Mapping[str, object]) -> Path:
-    """A folder of its own for all settings: the same command finds it again."""
+    """A folder named after all settings: the same command finds it again."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return Path(f"trained-{subject.identity}-{digest[:6]}")
 
@@ -159,7 +160,7 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(names())}, or a folder of images (default: %(default)s)",
+        help=f"{', '.join(DATASETS)}, or a folder of images (default: %(default)s)",
     )
     data.add_argument(
         "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
@@ -173,7 +174,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--recipe",
         default=_RECIPE,
-        help=f"{', '.join(recipes.recipes())} (default: %(default)s)",
+        help=f"{', '.join(RECIPES)} (default: %(default)s)",
     )
     how.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"

@@ -1,7 +1,7 @@
-"""One network trained with several seeds, in a folder that survives being killed.
+"""One network trained with several seeds, in a folder from which a killed training continues.
 
-The folder holds the settings (`training.json`), and for each seed that is done its result and its
-weights. A seed that is under way has a checkpoint; the one who comes back goes on from there.
+The folder holds the settings (`training.json`), and the result and the weights of each finished
+seed. An unfinished seed has a checkpoint, from which the same command continues.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from trainers.recipes import Recipe
 from trainers.subject import Subject, SubjectError
 from trainers.training import Trainer
 
-_QUESTION = "training.json"
+_TRAINING_FILE = "training.json"
 
 
 class OutputError(ConvnasError):
@@ -31,11 +31,11 @@ class OutputError(ConvnasError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one seed gave.
+    """The result of one seed.
 
     Attributes:
         seed: of the weights at the start and of the order of images.
-        val_accuracy: share of the validation images that are classified right, 0 to 1.
+        val_accuracy: share of the validation images that are classified correctly, 0 to 1.
         train_loss: mean loss of the last epoch.
         seconds: of training and validation.
     """
@@ -48,15 +48,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """The trainings of one network, one a seed.
+    """The trainings of one network, one per seed.
 
     Attributes:
         folder: where results and checkpoints are.
         subject: the network.
-        trainer: of the data set and the recipe.
-        recipe: likewise.
-        start: weights to go on from; None begins with fresh ones.
-        settings: what the folder is about, as plain values.
+        trainer: of this data set and recipe.
+        recipe: how to train.
+        start: weights to begin with; None takes fresh ones.
+        settings: of the trainings, as plain values.
     """
 
     folder: Path
@@ -67,12 +67,12 @@ class Seeds:
     settings: dict[str, Any]
 
     def open(self) -> None:
-        """Make the folder, or see that it holds this training.
+        """Create the folder, or check that it holds this training.
 
         Raises:
-            OutputError: it holds another one, or something else.
+            OutputError: it holds another training, or something else.
         """
-        path = self.folder / _QUESTION
+        path = self.folder / _TRAINING_FILE
         if path.is_file():
             stored = _read(path)
             changed = [name for name in self.settings if stored.get(name) != self.settings[name]]
@@ -88,7 +88,7 @@ class Seeds:
         write_whole(path, _text(self.settings))
 
     def kept(self, seed: int) -> Result | None:
-        """The result of a seed that is done.
+        """The result of a finished seed; None if it is not finished.
 
         Raises:
             OutputError: the file is damaged.
@@ -106,8 +106,8 @@ class Seeds:
 
         Raises:
             CheckpointError: the checkpoint is damaged.
-            SubjectError: the weights to go on from are of another network.
-            TrainingDivergedError: the loss is no number any more.
+            SubjectError: the weights to begin with are of another network.
+            TrainingDivergedError: the loss became infinite or not a number.
         """
         network = self.subject.make(seed)
         if self.start is not None:
@@ -126,13 +126,13 @@ class Seeds:
         result = Result(seed, outcome.val_accuracy, outcome.train_loss, outcome.seconds)
         weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
         write_whole(self.weights(seed), save(weights))
-        # The result is last: who finds it finds the weights as well.
+        # The result is written last: where it is, the weights are too.
         write_whole(self._path(seed, "json"), _text(asdict(result)))
         checkpoint.drop()
         return result
 
     def weights(self, seed: int) -> Path:
-        """Where the trained weights of a seed are."""
+        """The file of the trained weights of a seed."""
         return self._path(seed, "safetensors")
 
     def _path(self, seed: int, suffix: str) -> Path:

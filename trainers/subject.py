@@ -1,4 +1,4 @@
-"""Which network a user means: an architecture as JSON, an exported network, or one by name."""
+"""The network that a user names: an architecture as JSON, an exported network, or a paper's."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
 from trainers.data.splits import SearchData
 
-_COPIES = 3
+_WEIGHT_COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
 
 
@@ -36,11 +36,11 @@ class Subject:
     """A network to train.
 
     Attributes:
-        name: as people know it.
-        identity: text that two networks share only if they are one.
+        name: for people.
+        identity: a text that is different for every network.
         params: how many weights it has.
-        make: builds it for a seed.
-        record: what an exported network says of itself; None for others.
+        make: builds it from a seed.
+        record: of an exported network; None for others.
     """
 
     name: str
@@ -51,15 +51,15 @@ class Subject:
 
 
 def find(text: str, data: SearchData, trusted: str | None = None) -> Subject:
-    """The network that a user's text means, for these images.
+    """The network that a user's text names, for these images.
 
     Args:
         text: a path to an architecture's JSON or to an exported network, or a paper's name.
-        data: says how many channels and classes there are.
-        trusted: a function ``module:function`` that it may call, for a backbone of the user's own.
+        data: gives the numbers of channels and classes.
+        trusted: ``module:function`` that it may call, for a backbone of the user's own.
 
     Raises:
-        ConvnasError: nothing is meant, it is damaged, or it is not for such images.
+        ConvnasError: there is no such network, it is damaged, or it does not fit the images.
     """
     path = Path(text)
     if path.is_dir():
@@ -82,7 +82,7 @@ def starting_weights(path: Path, trusted: str | None = None) -> dict[str, Tensor
     """The weights of an exported network, or of a safetensors file.
 
     Raises:
-        BundleError: there are none, or they are damaged.
+        BundleError: there are no weights, or they are damaged.
     """
     if path.is_dir():
         return Bundle.read(path, trusted).network.network.state_dict()
@@ -128,7 +128,7 @@ def _maker(found: networks.PaperNetwork) -> Callable[[int], nn.Module]:
 
 
 def _check_fits(subject: Subject, data: SearchData) -> None:
-    """A paper's network has channels and classes of its own: see whether they are the data's."""
+    """Check that the channels and classes of a paper's network are those of the data."""
     shape = "×".join(map(str, data.shape))
     try:
         with torch.inference_mode():
@@ -146,9 +146,9 @@ def _check_fits(subject: Subject, data: SearchData) -> None:
 
 
 def _check_memory(params: int) -> None:
-    if sys.platform != "linux":  # others do not tell how much memory is free
+    if sys.platform != "linux":  # other systems do not tell how much memory is free
         return
-    needed = 4 * _COPIES * params
+    needed = 4 * _WEIGHT_COPIES * params
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > free:
         raise SubjectError(

@@ -29,10 +29,10 @@ class TrainingDivergedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
-        val_accuracy: share of the validation images that are classified right, 0 to 1.
+        val_accuracy: share of the validation images that are classified correctly, 0 to 1.
         train_loss: mean loss of the last epoch.
         seconds: wall time of training and validation.
     """
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Trainer:
-    """Trains networks on one data set, which it holds on the device.
+    """Trains networks on one data set, which it keeps on the device.
 
     Args:
         data: what a search may see.
@@ -75,10 +75,10 @@ class Trainer:
             seed: of the order of images and their augmentation. The module's own weights are
                 seeded where it is built.
             on_epoch: called with the number of finished epochs and the mean loss of the last.
-            checkpoint: kept after every epoch; where there is one already, training goes on
-                from it, to the same numbers.
-            until: epochs after which it ends, with the learning rate as it is by then; None trains
-                for all of the recipe's.
+            checkpoint: saved after every epoch; if it holds a state, training continues from that,
+                to the same numbers.
+            until: epochs after which it stops, with the learning rate that the recipe has there;
+                None trains for all epochs of the recipe.
 
         Raises:
             TrainingDivergedError: the loss is infinite or not a number at the end of an epoch.
@@ -121,7 +121,7 @@ class Trainer:
                     optimizer.rate = one_cycle(step / steps, recipe)
                     total += self._step(fast, optimizer, scaler, images, labels)
                     step += 1
-            # One look at the device an epoch: it may run ahead in between.
+            # The device is read once per epoch, so that the CPU need not wait for it in between.
             loss = total.item() / steps_an_epoch
             if not math.isfinite(loss):
                 raise TrainingDivergedError(f"the loss became {loss} in epoch {epoch}")
@@ -151,7 +151,7 @@ class Trainer:
 
 
 def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> float:
-    """Share of the images that the module classifies right, 0 to 1."""
+    """Share of the images that the module classifies correctly, 0 to 1."""
     module.to(device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return _accuracy(module, Batches(images, data, device.where), device)
 
@@ -159,7 +159,7 @@ def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Dev
 def _accuracy(module: nn.Module, batches: Batches, device: Device) -> float:
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=device.where)
-    # In fp32, whatever it was trained in: so is the network that a user exports.
+    # In fp32, like an exported network, for any precision of the training.
     with torch.inference_mode():
         for pixels, labels in batches.plain(max(1, _EVALUATION_PIXELS // batches.area)):
             right += (module(pixels).argmax(dim=1) == labels).sum()
@@ -167,7 +167,7 @@ def _accuracy(module: nn.Module, batches: Batches, device: Device) -> float:
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:
-    """Learning rate after a share of all steps: a linear climb, then a cosine fall to 0."""
+    """Learning rate after a share of all steps: it rises linearly, then falls as a cosine to 0."""
     if progress < recipe.warmup:
         return recipe.peak_lr * (progress / recipe.warmup * 0.9 + 0.1)
     rest = (progress - recipe.warmup) / (1 - recipe.warmup)

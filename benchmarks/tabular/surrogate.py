@@ -28,7 +28,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.model_selection import KFold
 
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.costs.cost import predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.features import describe
@@ -41,7 +41,7 @@ Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 def features(architecture: Architecture) -> list[float]:
     """What the trees see."""
-    return describe(architecture, TASK, predict(architecture, TASK), tuple(kinds()))
+    return describe(architecture, TASK, predict(architecture, TASK), tuple(TYPES))
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,10 @@ from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces.space import Space
 from studies.pareto.front import front
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
+from trainers.recipes import RECIPES
 from trainers.training import Trainer, TrainingDivergedError, evaluate
 
 TABLE = Path(__file__).with_name("cifar10.jsonl.gz")
@@ -76,7 +77,7 @@ def train(images: str, text: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     split = data(images)
     device = devices.best(SIDE)
-    recipe = dataclasses.replace(recipes.get("quick"), epochs=EPOCHS)
+    recipe = dataclasses.replace(RECIPES.get("quick"), epochs=EPOCHS)
     architecture = read_architecture(json.loads(text))
     network = build(architecture, TASK.channels, TASK.classes, seed=seed)
     accuracies: list[float] = []

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from nas_space.bundle.forms import write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
-from nas_space.bundle.model_file import MODEL
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.record import Record
 from nas_space.bundle.source import source
@@ -29,14 +28,15 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.skeletons import read_architecture
 
-_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD = (
+_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL = (
     "weights.safetensors",
     "architecture.json",
     "task.json",
     "record.json",
     "README.md",
+    "model.py",
 )
-_OWN = (_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, MODEL)
+_OWN = (_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL)
 
 
 class Classifier(nn.Module):
@@ -120,7 +120,7 @@ class Bundle:
         write_json(folder / _RECORD, self.record.to_json())
         (folder / _CARD).write_text(card, encoding="utf-8")
         text = source(self.architecture, self.preprocessing)
-        (folder / MODEL).write_text(text, encoding="utf-8")
+        (folder / _MODEL).write_text(text, encoding="utf-8")
         write_forms(folder, for_inference(self.network), self.preprocessing, json.dumps(task))
         verify(folder, self.network, self.preprocessing.shape)
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)

@@ -1,1 +1,1 @@
-"""Other convolutions in any module; `nas_space.convert` is its door."""
+"""Other convolutions in any module; use it through `nas_space.convert`."""

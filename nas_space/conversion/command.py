@@ -1,4 +1,4 @@
-"""`python -m nas_space.convert`: what a network is with other convolutions, layer by layer."""
+"""`python -m nas_space.convert`: a network with other convolutions, layer by layer."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _SHAPE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,4})[x×]([1-9]\d{0,4})", re.
 
 
 def main() -> int:
-    """Print the layers of a network, and what becomes of each."""
+    """Print the layers of a network, and what replaces each."""
     return run(_main)
 
 

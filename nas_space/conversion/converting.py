@@ -1,7 +1,6 @@
 """A module with some of its convolutions replaced, and what was replaced."""
 
 import copy
-import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,20 +17,21 @@ from nas_space.conversion.survey import ConversionError, answer, blank, survey
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.costs.cost import Cost
 from nas_space.costs.counting import count
+from nas_space.registry import did_you_mean
 from nas_space.weights import block_diagonal, initialise
 
 Choices = str | Conv | Mapping[str, str | Conv]
-"""One choice for all layers, or by name of the layer, in which * and ? stand for anything."""
+"""One choice for all layers, or choices by patterns of layer names, with * and ?."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedLayer:
-    """A convolution of the original, and what became of it.
+    """A convolution of the original, and what replaces it.
 
     Attributes:
-        site: where it is, and what it was.
-        conv: what it is now; None where it is as it was.
-        reason: why it is as it was; None where nobody asked for another, or it is replaced.
+        site: its place and its description.
+        conv: what replaces it; None if it stays.
+        reason: why it stays; None if it was replaced, or no choice matches it.
         from_dense: whether its new weights come from the old ones, see `Conv.init_from_dense`.
     """
 
@@ -42,7 +42,7 @@ class ConvertedLayer:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of the layer for one image, now."""
+        """Multiply-adds of the layer for one image, after the conversion."""
         if self.conv is None:
             return self.site.macs
         return macs(self.conv, self.site)
@@ -56,10 +56,10 @@ class ConvertedLayer:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What `convert` made.
+    """The result of `convert`.
 
     Attributes:
-        model: a module that takes what the original takes, and gives outputs of the same shapes.
+        model: a module with inputs and outputs of the same shapes as the original.
         layers: every `Conv2d` of the original, in the order in which it calls them.
         before: cost of the original: parameters, and MACs for one image.
     """
@@ -70,7 +70,7 @@ class Conversion:
 
     @property
     def replaced(self) -> tuple[ConvertedLayer, ...]:
-        """The layers that are of another type now."""
+        """The layers that were replaced."""
         return tuple(layer for layer in self.layers if layer.conv is not None)
 
     @cached_property
@@ -81,7 +81,7 @@ class Conversion:
         return Cost(self.before.params - params, self.before.macs - saved)
 
     def __str__(self) -> str:
-        """A line for each layer, and the sums: what it was, what it is, why it stayed."""
+        """A line per layer (what it was, what it is, why it stays), and the sums."""
         rows = [("layer", "was", "MACs", "is", "MACs")]
         rows += map(_row, self.layers)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -110,19 +110,19 @@ def convert(
     init_from_dense: bool = False,
     seed: int = 0,
 ) -> Conversion:
-    """Replace convolutions of a module by others that take and give the same maps, and less work.
+    """Replace convolutions of a module by others with maps of the same shapes and fewer MACs.
 
-    The module itself is not touched: what comes back holds a copy. A layer that cannot have the
-    choice, or would take no fewer MACs with it, stays as it is, weights included, and says why.
+    The module itself is not changed: the result holds a copy. A layer that cannot have the choice,
+    or would have no fewer MACs with it, stays as it is, weights included, with the reason.
 
     Args:
-        model: any module with `torch.nn.Conv2d` in it. It must do all its work on maps through
-            them: code that reads a convolution's weight finds none where it was replaced.
-        choices: what layers should be, spelt as `nas_space.conversion.spec.ConvSpec` reads them. Of
-            several patterns that match a layer's name, the first counts.
+        model: any module with `torch.nn.Conv2d` in it. It must call them, and not read their
+            weights: a replacement has no attribute `weight`.
+        choices: what layers should be, spelt as `nas_space.conversion.spec.ConvSpec` reads them. If
+            several patterns match a layer's name, the first counts.
         shape: channels, height and width of the images; MACs are for those.
-        init_from_dense: give new layers what `Conv.init_from_dense` makes of the old weights,
-            where the type can. Other weights are drawn as in `nas_space.spaces.building.build`.
+        init_from_dense: initialise new layers from the old weights, if the type can, see
+            `Conv.init_from_dense`. Other weights are drawn as in `nas_space.spaces.building.build`.
         seed: of those draws.
 
     Raises:
@@ -137,7 +137,7 @@ def convert(
     images = blank(made, shape)
     sites = survey(made, images)
     _check_names(specs, sites)
-    # Counted of the copy, for a lazy layer has no weights before it has run.
+    # Count the copy, which has run: a lazy layer has no weights before that.
     before = count(made, shape)
     expected = _shapes(answer(made, images))
     generator = torch.Generator().manual_seed(seed)
@@ -161,10 +161,8 @@ def _check_names(specs: Mapping[str, ConvSpec], sites: tuple[ConvSite, ...]) -> 
     names = [site.name for site in sites]
     for pattern in specs:
         if not fnmatch.filter(names, pattern):
-            near = difflib.get_close_matches(pattern, names, n=1) or names[:1]
-            raise ConversionError(
-                f"no convolution's name is like {pattern!r}; there is, for example, {near[0]!r}"
-            )
+            near = did_you_mean(pattern, names) or f"one of them is {names[0]}"
+            raise ConversionError(f"no convolution's name is like {pattern!r}; {near}")
 
 
 def _replace(
@@ -200,11 +198,11 @@ def put(
     """Replace a convolution of a module, in place.
 
     Args:
-        model: whose.
-        site: where; without an obstacle.
-        conv: by what; it fits the widths.
+        model: that contains it.
+        site: of the convolution; without an obstacle.
+        conv: the replacement; it fits the widths.
         generator: of new weights.
-        init_from_dense: whether to take over what the type can of the old ones.
+        init_from_dense: whether to make them from the old ones, if the type can.
 
     Returns:
         Whether the weights come from the old ones.
@@ -212,7 +210,7 @@ def put(
     old = model.get_submodule(site.name)
     assert isinstance(old, nn.Conv2d)  # noqa: S101 - as `survey` found it
     new, from_dense = _made(conv, site, old, generator, init_from_dense=init_from_dense)
-    # It may be known by several names.
+    # It may have several names.
     everything = list(model.named_modules(remove_duplicate=False))
     for name in [name for name, part in everything if part is old]:
         model.set_submodule(name, new)
@@ -253,7 +251,7 @@ class Biased(nn.Module):
 
 
 def _shapes(output: object) -> object:
-    """The shapes of the tensors in a module's output, whatever holds them."""
+    """The shapes of the tensors in a module's output, in any nesting."""
     if isinstance(output, Tensor):
         return tuple(output.shape)
     if isinstance(output, Mapping):

@@ -1,4 +1,4 @@
-"""A convolution of a network that a user has: where it is, and what it is."""
+"""A convolution in a user's network: its place and its description."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ class ConvSite:
         c_in: input channels.
         c_out: output channels.
         kernel: height and width of the kernel.
-        stride: down and across.
+        stride: vertical and horizontal.
         groups: of the convolution.
         sizes: of the input maps, one for each time that the module calls it.
         macs: multiply-adds for one image.
-        obstacle: why no type can replace it; None where one may.
+        obstacle: why no type can replace it; None if one may.
     """
 
     name: str
@@ -33,11 +33,11 @@ class ConvSite:
 
     @property
     def weights(self) -> int:
-        """How many it has, without a bias."""
+        """How many weights it has, without a bias."""
         return self.kernel[0] * self.kernel[1] * self.c_in // self.groups * self.c_out
 
     def __str__(self) -> str:
-        """What it is, in a few words: ``3×3, 64 → 128, stride 2``."""
+        """Its description: ``3×3, 64 → 128, stride 2``."""
         depthwise = 1 < self.groups == self.c_in
         notes = [
             f"{self.kernel[0]}×{self.kernel[1]}",

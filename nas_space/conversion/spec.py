@@ -1,4 +1,4 @@
-"""What a user asks of a layer: a type of convolution, with all, some or none of its settings."""
+"""The convolution that a user wants: a type with all, some or none of its settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from nas_space.conversion.replacing import macs, settings
 from nas_space.conversion.site import ConvSite
-from nas_space.convs import Conv, InvalidChoiceError, named
+from nas_space.convs import TYPES, Conv, InvalidChoiceError
 from nas_space.convs.base import split_label
 
 
@@ -14,8 +14,8 @@ from nas_space.convs.base import split_label
 class ConvSpec:
     """A type and some of its settings, e.g. ``octave(alpha=0.5)``, ``igc(M=2)``, ``igc``.
 
-    Settings that it leaves open follow from the layer's widths: of those that a search may
-    try there, the middle one, from dense to sparse. The kernel is the layer's.
+    Open settings follow from the layer's widths: of the choices that a search may try there, from
+    dense to sparse, the middle one. The kernel is the layer's.
 
     Attributes:
         kind: the type.
@@ -33,34 +33,34 @@ class ConvSpec:
             InvalidChoiceError: the type is unknown, or a setting is unknown or no number.
         """
         name, settings = split_label(label)
-        kind = named(name)
+        kind = TYPES.get(name)
         spec = cls(kind, kind.numbers(settings))
         if spec._is_whole:
-            kind(**spec.settings)  # raises if no width could have them
+            kind(**spec.settings)  # raises if no width fits them
         return spec
 
     @classmethod
     def of(cls, conv: Conv) -> Self:
-        """The spec of a choice with all of its settings, but for its kernel."""
+        """The spec of a choice: all of its settings except the kernel."""
         values = {field.name: getattr(conv, field.name) for field in fields(conv)}
         values.pop("kernel")
         return cls(type(conv), values)
 
     @property
     def _own(self) -> dict[str, Any]:
-        """The settings that are the type's own: all but the kernel."""
+        """The settings of the type: all except the kernel."""
         return {name: value for name, value in self.settings.items() if name != "kernel"}
 
     @property
     def _is_whole(self) -> bool:
-        """Whether nothing is left open but the kernel."""
+        """Whether only the kernel is open."""
         return len(self._own) == len(fields(self.kind)) - 1
 
     def choose(self, site: ConvSite) -> Conv:
         """The choice for a layer.
 
         Raises:
-            InvalidChoiceError: the layer cannot have it, with the reason as one clause.
+            InvalidChoiceError: the layer cannot have it; the message is the reason.
         """
         if site.obstacle is not None:
             raise InvalidChoiceError(site.obstacle)

@@ -1,4 +1,4 @@
-"""Where a module has convolutions, and which of them another type could replace."""
+"""The convolutions of a module, and which of them another type could replace."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ _STRIDES = (1, 2)
 
 
 class ConversionError(ConvnasError):
-    """A module whose convolutions cannot be replaced, or a choice that belongs to none of them."""
+    """A module whose convolutions cannot be replaced, or a choice that matches none of them."""
 
 
 @dataclass(slots=True)
 class _Calls:
-    """What was seen of a convolution while the module ran."""
+    """The calls of a convolution while the module ran."""
 
     sizes: list[Size] = field(default_factory=list)
     macs: int = 0
@@ -30,8 +30,8 @@ class _Calls:
 def survey(model: nn.Module, images: Tensor) -> tuple[ConvSite, ...]:
     """The convolutions of a module, in the order in which it calls them.
 
-    It answers the images once, in eval mode and without gradients; its modes are as before
-    afterwards, and its weights and statistics untouched.
+    The module runs once on the images, in eval mode and without gradients. Its modes, weights and
+    statistics are not changed.
 
     Args:
         model: maps (N, C, H, W) to anything.
@@ -58,7 +58,7 @@ def survey(model: nn.Module, images: Tensor) -> tuple[ConvSite, ...]:
     finally:
         for hook in hooks:
             hook.remove()
-    # A lazy convolution is one only now.
+    # A lazy convolution becomes a Conv2d when it runs.
     names = {part: name for name, part in model.named_modules() if isinstance(part, nn.Conv2d)}
     if not names:
         raise ConversionError(f"{type(model).__name__} has no Conv2d: there is nothing to convert")
@@ -70,14 +70,14 @@ def survey(model: nn.Module, images: Tensor) -> tuple[ConvSite, ...]:
 
 
 def blank(model: nn.Module, shape: tuple[int, int, int], count: int = 1) -> Tensor:
-    """Black images (count, *shape), of the type and on the device of a module's weights."""
+    """Black images (count, *shape), with the type and device of a module's weights."""
     tensor = next(model.parameters(), torch.zeros(()))
     dtype = tensor.dtype if tensor.is_floating_point() else None
     return torch.zeros(count, *shape, device=tensor.device, dtype=dtype)
 
 
 def answer(model: nn.Module, images: Tensor) -> Any:  # noqa: ANN401 - whatever it gives
-    """What a module gives for images in eval mode, without gradients; its modes stay as they are.
+    """The output of a module in eval mode, without gradients; its modes are not changed.
 
     Raises:
         ConversionError: it fails.
@@ -116,7 +116,7 @@ def _site(name: str, conv: nn.Conv2d, calls: _Calls, channels: int) -> ConvSite:
 
 
 def _obstacles(conv: nn.Conv2d, channels: int) -> Iterator[str]:
-    """Why nothing of ours can stand in for a convolution, the plainest reason first."""
+    """Why no type can replace a convolution, the simplest reason first."""
     own = type(conv).forward is not nn.Conv2d.forward
     if own or hasattr(conv, "parametrizations"):
         yield f"a {type(conv).__name__} computes something else than a Conv2d"

@@ -7,13 +7,13 @@ collects the concrete subclasses of `Conv`. Nothing else in the project names a 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from nas_space.convs.base import Conv, split_label
 from nas_space.errors import InvalidChoiceError
 from nas_space.registry import Entry, Registry, given
 
-__all__ = ["TYPES", "Conv", "InvalidChoiceError", "kinds", "named", "parse"]
+__all__ = ["TYPES", "Conv", "InvalidChoiceError", "parse"]
 
 
 def _types() -> Iterator[Entry[type[Conv]]]:
@@ -47,11 +47,6 @@ TYPES: Registry[type[Conv]] = Registry(
 """The convolution types by their kinds."""
 
 
-def kinds() -> Mapping[str, type[Conv]]:
-    """Every convolution type by its kind, in alphabetical order."""
-    return TYPES.all()
-
-
 def parse(label: str) -> Conv:
     """Read a choice from its one spelling, e.g. ``igc(L=4,M=16)``.
 
@@ -59,13 +54,4 @@ def parse(label: str) -> Conv:
         InvalidChoiceError: the kind is unknown, or a setting is missing, unknown or impossible.
     """
     name, settings = split_label(label)
-    return named(name).from_settings(settings)
-
-
-def named(kind: str) -> type[Conv]:
-    """The convolution type of that name.
-
-    Raises:
-        InvalidChoiceError: there is none.
-    """
-    return TYPES.get(kind)
+    return TYPES.get(name).from_settings(settings)

@@ -1,1 +1,1 @@
-"""What networks cost: parameters, multiply-adds and activations, in closed form and counted."""
+"""Costs of networks: parameters, multiply-adds and activations, in closed form and counted."""

@@ -1,8 +1,8 @@
-"""What a network costs: parameters, and multiply-adds (MACs) per image.
+"""The cost of a network: parameters, and multiply-adds (MACs) per image.
 
-MACs are those of convolutions and linear layers, which is what the papers print as FLOPs.
-Normalisation, activations, pooling and additions count nothing. `predict` is the closed form
-that a search uses (microseconds); `nas_space.costs.counting` holds it to what thop measures.
+MACs are those of convolutions and linear layers; papers print them as FLOPs. Normalisation,
+activations, pooling and additions count as 0. `predict` is the closed form that a search uses
+(microseconds); `nas_space.costs.counting` checks it against thop.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from nas_space.convs.base import Size
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a network is for: images (channels, height, width) and a number of classes."""
+    """The task of a network: images (channels, height, width) and a number of classes."""
 
     channels: int
     size: Size
@@ -22,15 +22,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a network costs.
+    """The cost of a network.
 
-    Costs are equal where parameters and MACs are: the others depend on how it is run, and where.
+    Costs are equal if parameters and MACs are: the others depend on how and where it runs.
 
     Attributes:
-        params: the number of trainable numbers.
+        params: how many trainable numbers it has.
         macs: multiply-adds per image.
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None if not counted.
-        latency: predicted seconds for one image on a device; None where none was measured.
+        latency: predicted seconds for one image on a device; None if no device was measured.
     """
 
     params: int
@@ -40,7 +40,7 @@ class Cost:
 
 
 class Priced(Protocol):
-    """What has costs in closed form: an architecture."""
+    """Anything with a cost in closed form, such as an architecture."""
 
     def cost(self, task: Task) -> Cost:
         """See `nas_space.spaces.architecture.Architecture.cost`."""

@@ -14,14 +14,14 @@ _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 def count(module: nn.Module, shape: tuple[int, ...]) -> Cost:
     """Cost of any module for one input of that shape (without the batch), measured by thop.
 
-    The module itself is not touched: thop leaves buffers, hooks and modes behind, so it is given
-    a copy. thop by itself counts normalisation and pooling as well, and misses subclasses of the
-    layers it knows; the handlers here count what the papers count.
+    The module itself is not changed: thop leaves buffers, hooks and modes behind, and gets a copy.
+    By default thop also counts normalisation and pooling, and misses subclasses of the layers that
+    it knows; the handlers here count what the papers count.
     """
     with warnings.catch_warnings():
-        # Of setuptools, about what thop does to compare versions.
+        # A warning of setuptools about how thop compares versions.
         warnings.simplefilter("ignore", DeprecationWarning)
-        import thop  # noqa: PLC0415 - half a second that only this function needs
+        import thop  # noqa: PLC0415 - half a second, needed only here
 
     like = next(module.parameters(), torch.zeros(()))
     double = copy.deepcopy(module)
@@ -33,9 +33,9 @@ def count(module: nn.Module, shape: tuple[int, ...]) -> Cost:
 
 
 def _count_layer(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    # Every output value is one dot product with a slice of the weight along its first axis.
+    # Every output value is a dot product with one slice of the weight along its first axis.
     weight = layer.weight
-    assert isinstance(weight, Tensor)  # noqa: S101 - a parameter, or made of some
+    assert isinstance(weight, Tensor)  # noqa: S101 - a parameter, or computed from parameters
     per_value = weight.numel() // weight.shape[0]
     layer.get_buffer("total_ops").add_(output.numel() // output.shape[0] * per_value)
 

@@ -1,6 +1,6 @@
-"""What a convolution costs in its place, remembered: a search prices the same ones again and again.
+"""The cost of a convolution in its place, cached: a search asks for the same ones many times.
 
-A proposal of a search looks at hundreds of networks, which differ in a few layers.
+For one proposal a search looks at hundreds of networks that differ in few layers.
 """
 
 from functools import lru_cache
@@ -13,12 +13,12 @@ _CACHE_ENTRIES = 2**16
 
 
 class Price(NamedTuple):
-    """What a convolution costs.
+    """The cost of a convolution.
 
     Attributes:
         params: weights.
         macs: multiply-adds per image.
-        peak_activations: most numbers alive at once for one image, see `Conv.peak_activations`.
+        peak_activations: most numbers in memory at once for one image, see `Conv.peak_activations`.
     """
 
     params: int
@@ -28,7 +28,7 @@ class Price(NamedTuple):
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
 def price(conv: Conv, c_in: int, c_out: int, size: Size, stride: int = 1) -> Price:
-    """The cost of a choice, from c_in to c_out channels, for input maps of a size."""
+    """The cost of a choice from c_in to c_out channels, for input maps of this size."""
     return Price(
         conv.params(c_in, c_out),
         conv.macs(c_in, c_out, size, stride),

@@ -1,9 +1,9 @@
-"""A trained network as inference computes it fastest: the same function, other operations.
+"""A trained network rewritten for fast inference: the same function, other operations.
 
-Normalisation disappears into the weights before it, chains of convolutions without anything
-between them become fewer ones, and neighbouring octave convolutions hand each other their two maps
-without making one of them. What comes out is a `torch.fx.GraphModule` of torch's own layers: it can
-be exported, compiled and timed, but neither trained nor told apart by the names of its weights.
+Normalisation is merged into the weights before it, chains of convolutions with nothing between
+them become fewer convolutions, and neighbouring octave convolutions pass on their two maps without
+joining them. The result is a `torch.fx.GraphModule` of torch's own layers: it can be exported,
+compiled and timed, but not trained, and its weights have other names.
 """
 
 import copy
@@ -21,13 +21,13 @@ __all__ = ["for_inference"]
 
 
 def for_inference(module: nn.Module) -> nn.Module:
-    """A network of its own that gives what the module gives in eval mode, up to rounding.
+    """A new network with the same outputs as the module in eval mode, up to rounding.
 
-    A module whose way depends on what it sees, so that `torch.fx` cannot follow it, is copied.
+    A module whose control flow depends on its input cannot be traced by `torch.fx`; it is copied.
 
     Args:
         module: a network of `nas_space.spaces.building.build`, `nas_space.papers` or
-            `nas_space.convert`, or any other; stays as it is.
+            `nas_space.convert`, or any other; it is not changed.
     """
     own = copy.deepcopy(module).eval().requires_grad_(requires_grad=False)
     graph_module = traced(own)

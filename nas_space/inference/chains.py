@@ -1,8 +1,8 @@
-"""Convolutions with nothing between them, as fewer of them.
+"""Merges convolutions that have nothing between them.
 
-A 1×1 convolution after another convolution, shuffles of channels included, is linear in what it
-takes, so both are one convolution, whose kernel is the product of theirs. It has more weights and
-multiply-adds than the two, and still takes less time where these are in narrow groups.
+Two 1×1 convolutions in a row, also with shuffles of channels between them, are linear: together
+they are one convolution, and its kernel is the product of theirs. It has more weights and
+multiply-adds, but is faster than convolutions in narrow groups.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from nas_space.inference.tracing import alone, layer, order, put
 from nas_space.weights import block_diagonal
 
 _WIDEST_DENSE_CHANNELS = 128
-"""Beyond this width a dense 1×1 convolution loses to grouped ones and their permutations."""
+"""Beyond this width a dense 1×1 convolution is slower than grouped ones and their shuffles."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """Nodes in a row, of which each takes only what the one before it gives."""
+    """Nodes in a row: the only input of each is the output of the one before it."""
 
     first: fx.Node
     rest: list[fx.Node]
@@ -61,7 +61,7 @@ def _pays(graph_module: fx.GraphModule, chain: _Chain) -> bool:
     """Whether one dense 1×1 convolution is faster than the parts of a chain."""
     found = [graph_module.get_submodule(str(node.target)) for node in chain.rest]
     convs = [part for part in found if isinstance(part, nn.Conv2d)]
-    if len(found) < 2 or not convs:  # noqa: PLR2004 - a 1×1 convolution alone is what it is
+    if len(found) < 2 or not convs:  # noqa: PLR2004 - a single 1×1 convolution has nothing to merge
         return False
     return max(convs[0].in_channels, convs[-1].out_channels) <= _WIDEST_DENSE_CHANNELS
 

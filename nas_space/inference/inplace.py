@@ -1,6 +1,6 @@
-"""Additions and ReLUs that write over what nobody else will read.
+"""Additions and ReLUs in place, where no other node reads their input.
 
-They take time for the memory they touch, and new memory costs a page fault for each of its pages.
+Their time is spent on memory, and new memory costs a page fault for each of its pages.
 """
 
 import operator
@@ -13,11 +13,11 @@ from nas_space.inference.tracing import alone, called, layer
 from nas_space.layers.octave import OctConv2d, upsample
 
 _FRESH = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU)
-"""Layers whose output is memory of its own; those before a ReLU that writes over its input."""
+"""Layers whose output is new memory, so that a ReLU after them may overwrite it."""
 
 
 def write_over(graph_module: fx.GraphModule) -> None:
-    """Have additions and ReLUs work in place wherever that cannot be seen."""
+    """Make additions and ReLUs work in place wherever that changes no result."""
     for node in list(graph_module.graph.nodes):
         if called(node, F.relu, torch.relu) or isinstance(layer(graph_module, node), nn.ReLU):
             x = node.args[0]
@@ -32,7 +32,7 @@ def write_over(graph_module: fx.GraphModule) -> None:
 
 
 def add_onto(x: Tensor, y: Tensor | float) -> Tensor:
-    """The sum, in the memory of x where it has its shape."""
+    """The sum, in the memory of x if x has its shape."""
     fits = isinstance(y, Tensor) and x.shape == y.shape and x.dtype is y.dtype
     return x.add_(y) if fits else x + y
 

@@ -1,6 +1,6 @@
-"""Activations as rows of channels, in which a CPU computes narrow convolutions fastest.
+"""Activations in channels_last layout, in which a CPU computes narrow convolutions fastest.
 
-A network of the mixed space takes 0.65 to 0.8 of its time so (docs/results/operators.md).
+With it a network of the mixed space takes 0.65 to 0.8 of its time (docs/results/operators.md).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 
 def begin_in_rows(graph_module: fx.GraphModule) -> None:
-    """Bring what a network is given into channels_last, which all that follows keeps."""
+    """Convert the input of a network to channels_last; all later operations keep that layout."""
     for node in list(graph_module.graph.nodes):
         if node.op == "placeholder":
             with graph_module.graph.inserting_after(node):
@@ -19,7 +19,7 @@ def begin_in_rows(graph_module: fx.GraphModule) -> None:
 
 
 def in_rows(x: Tensor) -> Tensor:
-    """The same images (N, C, H, W), in memory as (N, H, W, C); all else stays as it is."""
+    """The same images (N, C, H, W), in memory as (N, H, W, C); other tensors are not changed."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x  # noqa: PLR2004
 
 

@@ -1,7 +1,7 @@
-"""Batch normalisation, and biases, as a part of the convolutions before them.
+"""Batch normalisation and biases, merged into the convolutions before them.
 
-In eval mode it is y = scale · x + shift a channel, and what comes before is linear. Through
-additions, pooling and upsampling it is carried on to the convolutions that began.
+In eval mode it is y = scale · x + shift for each channel, and a convolution is linear. Additions,
+pooling and upsampling are linear too: through them it reaches the convolutions before.
 """
 
 import operator
@@ -16,7 +16,7 @@ _ADDITIONS = (operator.add, operator.iadd, torch.add, "add_")
 
 
 def absorb_norms(graph_module: fx.GraphModule) -> None:
-    """Do away with every normalisation and added bias that come straight from convolutions."""
+    """Remove every normalisation and added bias whose input comes from convolutions linearly."""
     for node in list(graph_module.graph.nodes):
         norm = layer(graph_module, node)
         if isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None:
@@ -44,7 +44,7 @@ def _bias(graph_module: fx.GraphModule, node: object) -> Tensor | None:
 
 def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale and shift (C,) of a normalisation in eval mode; computed in double precision."""
-    assert norm.running_mean is not None  # noqa: S101 - who calls has seen to it
+    assert norm.running_mean is not None  # noqa: S101 - the caller has checked it
     assert norm.running_var is not None  # noqa: S101
     mean, var = norm.running_mean.double(), norm.running_var.double()
     scale = (var + norm.eps).rsqrt()
@@ -57,7 +57,7 @@ def affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def _linear(graph_module: fx.GraphModule, node: object) -> bool:
-    """Whether all that leads to a node, and only to it, is linear and begins with weights."""
+    """Whether all that leads to a node leads only to it, is linear, and begins with weights."""
     if not isinstance(node, fx.Node) or not alone(node):
         return False
     found = layer(graph_module, node)
@@ -73,7 +73,7 @@ def _linear(graph_module: fx.GraphModule, node: object) -> bool:
 
 
 def _scale(graph_module: fx.GraphModule, node: object, scale: Tensor, shift: Tensor) -> None:
-    """Have a node, of which `_linear` is true, give ``scale · y + shift``."""
+    """Change the weights before a node, for which `_linear` holds, to get ``scale · y + shift``."""
     assert isinstance(node, fx.Node)  # noqa: S101 - as `_linear` saw
     found = layer(graph_module, node)
     if found is not None and not isinstance(found, nn.ChannelShuffle):
@@ -90,7 +90,7 @@ def _scale(graph_module: fx.GraphModule, node: object, scale: Tensor, shift: Ten
 
 
 def _scale_layer(module: nn.Module, scale: Tensor, shift: Tensor) -> None:
-    """The same of a module that has weights."""
+    """The same for a module that has weights."""
     if isinstance(module, Octave):
         high = _width(module.conv, "h")
         _scale_octave(module.conv, "h", scale[:high], shift[:high])

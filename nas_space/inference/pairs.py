@@ -1,8 +1,8 @@
-"""Octave convolutions that hand each other their (high, low) maps.
+"""Octave convolutions that pass on their (high, low) maps directly.
 
-A convolution that takes and gives one tensor pools its low channels on entry and upsamples them on
-exit. Pooling undoes upsampling, at odd sizes too, so between two of equal shares both can be left
-out, and a ReLU or an addition between them works on each map.
+A convolution whose input and output are one tensor pools its low channels on entry and upsamples
+them on exit. Pooling undoes upsampling, also at odd sizes. So between two convolutions with equal
+shares both can be left out; a ReLU or an addition between them works on each map.
 """
 
 import operator
@@ -34,7 +34,7 @@ def first_channels(x: Tensor, count: int) -> Tensor:
 
 
 def last_channels(x: Tensor, after: int) -> Tensor:
-    """The channels of (N, C, H, W) behind the first ones."""
+    """The channels of (N, C, H, W) after the first ones."""
     return x[:, after:]
 
 
@@ -44,7 +44,7 @@ def joined(high: Tensor, low: Tensor) -> Tensor:
 
 
 def keep_pairs(graph_module: fx.GraphModule) -> None:
-    """Have octave convolutions work on pairs, which become one tensor only where they have to."""
+    """Make octave convolutions work on pairs, joined to one tensor only where needed."""
     graph, pairs = graph_module.graph, dict[fx.Node, _Pair]()
     for node in list(graph.nodes):
         with graph.inserting_before(node):
@@ -52,7 +52,7 @@ def keep_pairs(graph_module: fx.GraphModule) -> None:
             if pair is None:
                 continue
             whole = graph.call_function(joined, (pair.high, pair.low))
-        # Where nobody but pairs asks for it, it goes.
+        # If only pairs use it, it is removed.
         pairs[whole] = pair
         node.replace_all_uses_with(whole)
         graph.erase_node(node)
@@ -62,7 +62,7 @@ def keep_pairs(graph_module: fx.GraphModule) -> None:
 def _as_pair(
     graph_module: fx.GraphModule, node: fx.Node, pairs: dict[fx.Node, _Pair]
 ) -> _Pair | None:
-    """Make the nodes that give what a node does as a pair, if it can be one."""
+    """Add nodes that compute the output of a node as a pair; None if that is not possible."""
     module = None
     if node.op == "call_module":
         module = graph_module.get_submodule(str(node.target))
@@ -76,7 +76,7 @@ def _as_pair(
 
 
 def _octave(node: fx.Node, conv: OctConv2d, pairs: dict[fx.Node, _Pair]) -> _Pair | None:
-    """The convolution on the pair that it is given, or on one that is made of a tensor."""
+    """The convolution on its input as a pair, which may have to be made from a tensor."""
     if not all((*conv.widths_in, *conv.widths_out)):
         return None
     graph, x = node.graph, node.args[0]
@@ -94,10 +94,10 @@ def _octave(node: fx.Node, conv: OctConv2d, pairs: dict[fx.Node, _Pair]) -> _Pai
 def _each(
     function: Callable[..., Tensor], node: fx.Node, pairs: dict[fx.Node, _Pair]
 ) -> _Pair | None:
-    """A function of each map, where all that it takes are pairs of the same widths."""
+    """A function applied to each map, if all its inputs are pairs of the same widths."""
     found = [pairs.get(part) if isinstance(part, fx.Node) else None for part in node.args]
     taken = [pair for pair in found if pair is not None]
-    # Who reads what is written over in place reads what became of it.
+    # A later reader of a tensor that was changed in place must read the changed one.
     if any(isinstance(part, fx.Node) and not alone(part) for part in node.args[:1]) and (
         node.target in _IN_PLACE or node.kwargs.get("inplace")
     ):

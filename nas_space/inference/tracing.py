@@ -1,4 +1,4 @@
-"""A network as a graph of torch's layers and of ours that the passes know."""
+"""A network as a graph of torch's layers, and of our layers that the passes know."""
 
 from collections.abc import Iterator
 
@@ -9,32 +9,32 @@ from nas_space.layers.octave import Octave, pool, upsample
 
 
 class _Tracer(fx.Tracer):
-    """Follows a forward down to torch's layers and octave convolutions."""
+    """Traces a forward down to torch's layers and octave convolutions."""
 
     def __init__(self) -> None:
         super().__init__(autowrap_functions=(pool, upsample))
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether the passes take a module as one operation."""
+        """Whether a module is one operation for the passes."""
         if isinstance(m, Octave | nn.Conv2d):
             return True
         return super().is_leaf_module(m, module_qualified_name)
 
 
 def traced(module: nn.Module) -> fx.GraphModule | None:
-    """The module as a graph, which shares its weights; None if its forward cannot be followed."""
+    """The module as a graph that shares its weights; None if its forward cannot be traced."""
     try:
         graph = _Tracer().trace(module)
-    except Exception:  # noqa: BLE001 - the module may be the user's, and do anything
+    except Exception:  # noqa: BLE001 - the module may be the user's, and raise anything
         return None
     graph_module = fx.GraphModule(module, graph)
-    # Shapes that were only asked for would count as uses.
+    # Reads of a shape would count as uses.
     graph_module.graph.eliminate_dead_code()
     return graph_module
 
 
 def layer(graph_module: fx.GraphModule, node: object) -> nn.Module | None:
-    """The module that a node calls, where it is the only one to do so; else None."""
+    """The module that a node calls, if no other node calls it; otherwise None."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None
     if len(graph_module.graph.find_nodes(op="call_module", target=node.target)) > 1:
@@ -49,17 +49,17 @@ def called(node: object, *functions: object) -> bool:
         and node.op in {"call_function", "call_method"}
         and node.target in functions
         and len(node.args) > 0
-        and "alpha" not in node.kwargs  # a factor of torch.add's
+        and "alpha" not in node.kwargs  # a factor of torch.add
     )
 
 
 def alone(node: fx.Node) -> bool:
-    """Whether just one other node uses what a node gives."""
+    """Whether exactly one other node uses the output of a node."""
     return len(node.users) == 1
 
 
 def put(graph_module: fx.GraphModule, before: fx.Node, module: nn.Module, x: fx.Node) -> fx.Node:
-    """A new node that calls a new module, in front of another."""
+    """A new node that calls a new module, before another node."""
     taken = dict(graph_module.named_children())
     name = next(name for name in _names() if name not in taken)
     graph_module.add_submodule(name, module)
@@ -75,5 +75,5 @@ def _names() -> Iterator[str]:
 
 
 def order(shuffle: nn.ChannelShuffle, channels: int) -> torch.Tensor:
-    """Which input channel each output channel of a shuffle is."""
+    """For each output channel of a shuffle, its input channel."""
     return torch.arange(channels).view(shuffle.groups, -1).t().flatten()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nas_space.convs import TYPES, kinds
+from nas_space.convs import TYPES
 from nas_space.costs.cost import Task
 from nas_space.registry import Entry, Registry, given
 from nas_space.spaces.backbone.space import BackboneSpace
@@ -30,7 +30,7 @@ _CHOICES: Mapping[str, Any] = {
 
 
 def _residual() -> Iterator[Entry[ResidualSpace]]:
-    every = tuple(kinds())
+    every = tuple(TYPES)
     yield given("mixed", ResidualSpace("mixed", every, **_CHOICES), __name__)
     for kind in every:
         yield given(kind, ResidualSpace(kind, (kind,), **_CHOICES), TYPES.source(kind))

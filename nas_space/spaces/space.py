@@ -13,7 +13,7 @@ from nas_space.spaces.architecture import Architecture
 
 Measure = Literal["macs", "params", "activation_memory"]
 
-LayerCost = Callable[[Conv, int, int, Size, int], float]
+ChoiceCost = Callable[[Conv, int, int, Size, int], float]
 """What a choice costs in a layer of c_in, c_out, size of the input map, and stride."""
 
 Labels = Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Keeps what was measured, so that a device is measured once."""
+"""Keeps measured latencies, so that each device is measured once."""
 
 import ast
 import hashlib
@@ -36,7 +36,7 @@ _TIMED = (
     "searchers/latency/measuring.py",
     "searchers/latency/parts.py",
 )
-"""What decides which operations are timed, and how."""
+"""The code that decides which operations are timed, and how."""
 
 
 def _definitions() -> str:
@@ -61,7 +61,7 @@ def _without_prose(text: str) -> str:
 
 
 def _is_prose(part: ast.stmt) -> bool:
-    """Whether a statement is a text that nothing uses."""
+    """Whether a statement is a docstring, or another text that nothing uses."""
     return (
         isinstance(part, ast.Expr)
         and isinstance(part.value, ast.Constant)
@@ -70,13 +70,13 @@ def _is_prose(part: ast.stmt) -> bool:
 
 
 def place(folder: Path, *what: object) -> Path:
-    """The file of a measurement, whatever else it depends on."""
+    """The file of a measurement; `what` says what else it depends on."""
     text = json.dumps([_FORMAT, fingerprint(), *map(str, what)])
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
 
 def read(path: Path) -> LatencyModel | None:
-    """What is kept there; None where nothing is, or nothing sound."""
+    """The model in a file; None if there is no file, or it is damaged."""
     try:
         return LatencyModel.from_json(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
@@ -84,7 +84,7 @@ def read(path: Path) -> LatencyModel | None:
 
 
 def write(path: Path, model: LatencyModel) -> None:
-    """Keep it, where the disk has room: without it the next search measures again."""
+    """Write the model, unless the disk is full: then the next search measures again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(model.to_json()).encode())

@@ -1,4 +1,4 @@
-"""A device of the user's own, known by a command that measures a network on it."""
+"""A device of the user's own: a command measures networks on it."""
 
 import math
 import re
@@ -17,8 +17,8 @@ from searchers.latency.exporting import export
 from searchers.latency.processes import Say
 
 MODEL = "{model}"
-_RUNS = 3
-"""Times that each network is measured, for the spread."""
+_RUNS_PER_NETWORK = 3
+"""How often each network is measured, to know the spread."""
 _TIMEOUT_SECONDS = 120.0
 _LONGEST_SECONDS = 3600.0
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
@@ -40,10 +40,10 @@ class LatencyDevice:
     timeout: float = _TIMEOUT_SECONDS
 
     def __post_init__(self) -> None:
-        """Refuse a command that cannot be one.
+        """Refuse a command that cannot work.
 
         Raises:
-            LatencyError: it is no line for a shell, or has no place for the network.
+            LatencyError: a shell could not read it, or it has no {model}.
         """
         try:
             words = shlex.split(self.command)
@@ -57,7 +57,7 @@ class LatencyDevice:
     def measure(
         self, chosen: Sequence[Architecture], task: Task, batch: int, say: Say
     ) -> list[list[float]]:
-        """Quartiles of seconds of each network for a batch.
+        """For each network the quartiles of its seconds for a batch.
 
         Raises:
             LatencyError: the command fails, hangs, or prints no latency.
@@ -65,13 +65,13 @@ class LatencyDevice:
         found = []
         with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
             for at, path in enumerate(export(chosen, task, batch, Path(folder), say), 1):
-                seconds = [self.seconds(path) for _ in range(_RUNS)]
+                seconds = [self.seconds(path) for _ in range(_RUNS_PER_NETWORK)]
                 found.append(statistics.quantiles(seconds, n=4, method="inclusive"))
                 say(f"measured on the device: {at} of {len(chosen)} networks")
         return found
 
     def seconds(self, path: Path) -> float:
-        """What the command says of one network.
+        """Seconds that the command measures for one network.
 
         Raises:
             LatencyError: it fails, hangs, or prints no latency.
@@ -103,7 +103,7 @@ def latency(text: str) -> float:
     """Read ``0.0032``, ``3.2 ms`` or ``3200us`` as seconds.
 
     Raises:
-        LatencyError: it is none, or no time that a network takes.
+        LatencyError: the text is no time, or no network takes that long.
     """
     match = _ANSWER.fullmatch(text.strip())
     seconds = float(match[1]) * _UNITS[(match[2] or "").lower()] if match else math.nan

@@ -1,6 +1,6 @@
 """`python -m searchers.latency.exporting REQUEST FOLDER`: networks as ONNX files.
 
-A process of its own, as `searchers.latency.measuring` is.
+It runs as a separate process, like `searchers.latency.measuring`.
 """
 
 import json

@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _STIFFNESS = (1e6, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
-"""How much the groups' factors are held to one: from 'one factor for all' to nearly free."""
-_LEAST_FACTOR = 0.05
-"""Of the common one: a type whose layers took no time at all would be noise."""
+"""How strongly the groups' factors are pulled together: from one factor for all to nearly free."""
+_LEAST_FACTOR_SHARE = 0.05
+"""Least factor, as a share of the common one: no type's layers take no time at all."""
 
 
 def fit(sums: Floats, measured: Floats, stiffness: float) -> Floats:
-    """Offset and factors of least squared relative error.
+    """Offset and factors with the least squared relative error.
 
-    The factors are held to a common one, which is fitted first, by ridge regression; where a
-    number would leave its range (an offset below 0, a factor below a share of the common one) it is
-    set to the bound and the others are fitted again.
+    One common factor is fitted first, and ridge regression pulls the factors towards it. A number
+    that leaves its range (an offset below 0, a factor below a share of the common one) is set to
+    the bound, and the others are fitted again.
 
     Args:
-        sums: of the parts' seconds in each group: networks × groups.
+        sums: seconds of the parts of each group, summed: networks × groups.
         measured: seconds of each network.
         stiffness: of the ridge.
 
@@ -34,7 +34,7 @@ def fit(sums: Floats, measured: Floats, stiffness: float) -> Floats:
     columns = np.column_stack([1 / measured, relative])
     prior = np.full(columns.shape[1], common)
     prior[0] = 0.0
-    least = np.full(columns.shape[1], _LEAST_FACTOR * common)
+    least = np.full(columns.shape[1], _LEAST_FACTOR_SHARE * common)
     least[0] = 0.0
     # The offset is free; a group that no network has keeps the common factor.
     ridge = np.full(columns.shape[1], stiffness * float((relative**2).sum(axis=0).mean()))
@@ -57,7 +57,7 @@ def fit(sums: Floats, measured: Floats, stiffness: float) -> Floats:
 
 
 def left_out(sums: Floats, measured: Floats, stiffness: float) -> Floats:
-    """What is predicted of each network by a fit to all the others."""
+    """Seconds of each network, predicted by a fit to all the others."""
     everyone = np.arange(len(measured))
     return np.array(
         [
@@ -68,7 +68,7 @@ def left_out(sums: Floats, measured: Floats, stiffness: float) -> Floats:
 
 
 def best_stiffness(sums: Floats, measured: Floats) -> float:
-    """The stiffness of least squared relative error of networks left out."""
+    """The stiffness with the least squared relative error on networks left out."""
 
     def error(stiffness: float) -> float:
         predicted = left_out(sums, measured, stiffness)

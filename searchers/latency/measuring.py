@@ -1,7 +1,7 @@
 """`python -m searchers.latency.measuring REQUEST ANSWER`: times parts and whole networks here.
 
-It runs as a process of its own, because it needs torch, which the driver of a search does without.
-Both files are JSON. What it has done so far, and how much there is, it prints a line at a time.
+It runs as a separate process because it needs torch, and the driver of a search does not import
+torch. Both files are JSON. It prints lines with two numbers: what is done, and how much there is.
 """
 
 import json
@@ -27,15 +27,15 @@ from trainers.devices import spare_threads
 from trainers.files import write_whole
 from trainers.latency import hardware
 
-_PASSES = 2
-"""Times that all parts are gone through, so that a disturbance does not spoil a part."""
-_ROUNDS = 9
-"""Times that each network is measured: their times are compared with each other."""
-_RUNS = 4
-"""In a row, of which the least counts: the one that other processes disturbed least."""
-_WARM_UP = 2
+_PART_PASSES = 2
+"""How often all parts are timed, so that one disturbance does not spoil a part."""
+_NETWORK_ROUNDS = 9
+"""How often each network is measured: their times are compared with each other."""
+_RUNS_IN_A_ROW = 4
+"""Only the shortest of these counts: other processes disturbed it least."""
+_WARM_UP_RUNS = 2
 _ENOUGH_SECONDS = 0.1
-"""After which a row ends early: what takes this long is disturbed little."""
+"""A row of runs that takes longer ends early: long runs are disturbed little."""
 
 
 class _Add(nn.Module):
@@ -76,8 +76,8 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
 
     They are timed as they are exported: see `nas_space.inference`.
 
-    All are gone through several times in random order, a few runs in a row each time. The least of
-    a row counts, which is the least disturbed; of networks, the quartiles of all rows' are given.
+    Each is timed several times, in random order, with a few runs in a row. The shortest run of a
+    row counts, as the least disturbed; a network gets the quartiles over its rows.
     """
     batch, (channels, *size) = request["batch"], request["shape"]
     rows = [Part.of(row) for row in request["parts"]]
@@ -86,41 +86,41 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
         for text in request["networks"]
     ]
     chance, done = random.Random(0), 0
-    total = _PASSES * len(rows) + _ROUNDS * len(networks)
+    total = _PART_PASSES * len(rows) + _NETWORK_ROUNDS * len(networks)
     seconds = [float("inf")] * len(rows)
     runs: list[list[float]] = [[] for _ in networks]
     images = torch.rand(batch, channels, *size)
     with torch.inference_mode():
-        for _ in range(_PASSES):
+        for _ in range(_PART_PASSES):
             for at in chance.sample(range(len(rows)), len(rows)):
                 part = rows[at]
                 module = for_inference(_MAKERS[part.what](part))
                 x = in_rows(torch.rand(batch, part.c_in, *part.size))
-                seconds[at] = min(seconds[at], *_times(module, x, _RUNS))
+                seconds[at] = min(seconds[at], *_times(module, x, _RUNS_IN_A_ROW))
                 done += 1
                 say(done, total)
-        for _ in range(_ROUNDS):
+        for _ in range(_NETWORK_ROUNDS):
             for at in chance.sample(range(len(networks)), len(networks)):
-                runs[at].append(min(_times(networks[at], images, _RUNS)))
+                runs[at].append(min(_times(networks[at], images, _RUNS_IN_A_ROW)))
                 done += 1
                 say(done, total)
     return {
         "hardware": hardware(),
         "parts": seconds,
         "networks": [statistics.quantiles(times, n=4) for times in runs],
-        "rounds": _ROUNDS,
+        "rounds": _NETWORK_ROUNDS,
     }
 
 
 def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
     times: list[float] = []
-    for _ in range(_WARM_UP + runs):
+    for _ in range(_WARM_UP_RUNS + runs):
         start = time.perf_counter()
         module(images)
         times.append(time.perf_counter() - start)
         if len(times) > 1 and sum(times) > _ENOUGH_SECONDS:
             break
-    return times[min(_WARM_UP, len(times) - 1) :]
+    return times[min(_WARM_UP_RUNS, len(times) - 1) :]
 
 
 def _say(done: int, total: int) -> None:

@@ -2,8 +2,8 @@
 
 seconds = offset + Σ over groups of parts: factor · Σ seconds of its parts as timed one by one
 
-Parts that are timed alone have warm caches and pay Python's overhead each, and another device has
-other strengths: so the offset and the factors are fitted to whole networks that were measured.
+A part that is timed alone has warm caches and pays Python's overhead, and another device is fast
+at other things. So the offset and the factors are fitted to whole networks that were measured.
 """
 
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from searchers.latency.parts import Part, layer, parts
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """How well networks are predicted that the fit has not seen (each left out in turn).
+    """How good predictions are for networks that the fit has not seen (each left out in turn).
 
     Attributes:
         networks: how many were measured.
         error: median relative error.
-        error90: relative error that nine of ten stay within.
-        tau: Kendall's rank correlation of predicted and measured.
-        spread: median over networks of the width of the quartiles of its runs, relative: how
-            well a measurement agrees with itself.
+        error90: nine of ten networks have at most this relative error.
+        tau: Kendall's rank correlation of predictions and measurements.
+        spread: how well measurements agree with themselves: the distance between the quartiles of
+            a network's runs, relative to their median; the median over networks.
     """
 
     networks: int
@@ -65,15 +65,15 @@ class LatencyModel:
         return self.offset + sum(map(self._weighted, parts(architecture, self.task)))
 
     def fastest(self, space: ResidualSpace) -> ResidualArchitecture:
-        """The architecture of the space of least predicted latency, exactly."""
+        """The architecture of the space with the least predicted latency, exactly."""
         return space.least(self.task, self._layer, self.predict)
 
     def slowest(self, space: ResidualSpace) -> ResidualArchitecture:
-        """The architecture of the space of most predicted latency, exactly."""
+        """The architecture of the space with the most predicted latency, exactly."""
         return space.most(self.task, self._layer, self.predict)
 
     def __str__(self) -> str:
-        """A line that says what predictions are worth."""
+        """One line on how good the predictions are."""
         found = self.accuracy
         return (
             f"latency   predicted for {self.device}; of {found.networks} networks measured there, "

@@ -20,10 +20,11 @@ from searchers.latency.parts import Part, every_part, parts
 from searchers.latency.processes import Say, run_ours
 
 NETWORKS = 40
-"""Whole networks that are measured on this machine; a user's device measures fewer."""
+"""Whole networks to measure on this machine."""
 DEVICE_NETWORKS = 30
-_SHARES = (1.0, 0.5, 0.2, 0.05)
-"""Of the times measured here in what is fitted; see `blended`."""
+"""Whole networks to measure on a user's device, which takes longer."""
+_MEASURED_SHARES = (1.0, 0.5, 0.2, 0.05)
+"""Shares of measured times to try, see `blended`; the rest follows the MACs."""
 _FOLDER = Path("~/.cache/convnas/latency")
 
 
@@ -40,12 +41,12 @@ def obtain(
     Args:
         space: whose layers and networks are measured.
         task: what the networks are for.
-        say: told of the progress, in short lines.
+        say: gets the progress, in short lines.
         batch: images at a time.
         device: the user's; None is this machine.
 
     Raises:
-        LatencyError: the measuring failed.
+        LatencyError: the measurement failed.
     """
     folder = _FOLDER.expanduser()
     rows = every_part(space, task)
@@ -73,7 +74,7 @@ def obtain(
 
 
 def networks(space: ResidualSpace, count: int) -> list[Architecture]:
-    """This many different networks of the space, or all if it holds fewer, drawn evenly."""
+    """This many different random networks of the space; fewer if it holds fewer."""
     chance, found = random.Random(0), dict[str, Architecture]()
     for _ in range(200 * count):
         labels = {p.name: chance.choice(p.labels) for p in space.parameters}
@@ -96,7 +97,7 @@ def calibrate(
     groups = sorted({part.group for part in seconds})
     median = quartiles[:, 1]
     found = []
-    for share in _SHARES:
+    for share in _MEASURED_SHARES:
         table = blended(seconds, share)
         sums = np.zeros((len(chosen), len(groups)))
         for at, network in enumerate(chosen):
@@ -126,9 +127,9 @@ def calibrate(
 
 
 def blended(seconds: dict[Part, float], share: float) -> dict[Part, float]:
-    """Times that follow those measured to a share, and the MACs for the rest.
+    """A mix of measured times, with this share, and times in proportion to the MACs.
 
-    Another runtime on another device has not the overheads that small layers have here.
+    On another device with another runtime, small layers do not have the overheads of this machine.
     """
     pace = sum(seconds.values()) / sum(part.macs for part in seconds)
     return {part: share * t + (1 - share) * pace * part.macs for part, t in seconds.items()}
@@ -137,7 +138,7 @@ def blended(seconds: dict[Part, float], share: float) -> dict[Part, float]:
 def measured(
     rows: Sequence[Part], task: Task, chosen: Sequence[Architecture], batch: int, say: Say
 ) -> dict[str, Any]:
-    """What `searchers.latency.measuring` finds, in a process that has torch.
+    """The answer of `searchers.latency.measuring`, which runs as a process with torch.
 
     Raises:
         LatencyError: it failed.

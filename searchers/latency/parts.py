@@ -1,4 +1,4 @@
-"""What a network's latency is made of: layers that can be timed one by one."""
+"""The parts of a network's latency: layers that can be timed one by one."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
 
 OTHER = "other"
-"""Group of the parts that are no choice: stem, shortcuts, additions, pool and classifier."""
+"""Group of the parts that are not chosen: stem, shortcuts, additions, pool and classifier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Part:
     Attributes:
         what: ``layer``, a convolution with normalisation and ReLU; ``add``, the addition of a
             shortcut of c_in channels; ``head``, global pool and classifier.
-        conv: of a layer; text, so that parts are plain rows of a file.
+        conv: of a layer, as text, so that a part is a plain row of a file.
         size: of the input map.
-        chosen: whether it is a layer that the space chooses, not stem or shortcut.
+        chosen: whether the space chooses this layer; False for stem and shortcut.
     """
 
     what: str
@@ -38,7 +38,7 @@ class Part:
 
     @property
     def group(self) -> str:
-        """The parts that share a factor when the sum is calibrated: those of one type."""
+        """Parts of one group share a factor: those with the same type of convolution."""
         return parse(self.conv).kind if self.chosen else OTHER
 
     @property
@@ -60,7 +60,7 @@ class Part:
         """Read `row`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is no such row.
         """
         match row:
             case [
@@ -83,7 +83,7 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 
 
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
-    """Every part of a residual network; the latency is about the sum of theirs."""
+    """Every part of a residual network; its latency is about the sum of theirs."""
     assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
     size, stem = task.size, architecture.stem
     width = architecture.stages[0].width

@@ -1,4 +1,4 @@
-"""Runs what needs torch in processes of their own."""
+"""Runs modules that need torch as separate processes."""
 
 import os
 import subprocess
@@ -10,16 +10,16 @@ from pathlib import Path
 from searchers.latency.errors import LatencyError
 
 Say = Callable[[str], None]
-"""Told of the progress, in short lines."""
+"""Gets the progress, in short lines."""
 
 
 def run_ours(module: str, arguments: Sequence[Path], what: str, say: Say) -> None:
-    """Run one of our modules as a process, and pass on how far it is.
+    """Run one of our modules as a process, and report its progress.
 
     Raises:
-        LatencyError: it failed; with its last line.
+        LatencyError: it failed; the message has its last line.
     """
-    # It finds our packages where this process does.
+    # It imports our packages from where this process did.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryFile() as complaints:
         command = [sys.executable, "-m", module, *map(str, arguments)]

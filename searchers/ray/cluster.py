@@ -1,4 +1,4 @@
-"""Where trials run: a Ray cluster, and what a trial gets of it."""
+"""Where trials run: a Ray cluster, and the CPUs and GPUs of each trial."""
 
 import importlib
 import logging
@@ -28,8 +28,8 @@ _RAY_SETTINGS = {
     # Under `uv run` Ray would start every worker with another `uv run`, which takes seconds.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Seconds of imports that worker processes spend before the first trial comes. Ours fail where
-    # convnas is not installed; Ray says so in a log of its own and imports the rest.
+    # Workers import these, which takes seconds, before the first trial comes. Where convnas is not
+    # installed, its modules fail; Ray writes that to its own log and imports the rest.
     "RAY_preload_python_modules": "torch,ray.tune,searchers.ray.worker,searchers.ray.evaluator",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # The database is the record: no CSV, JSON and TensorBoard files, no frequent checkpoints.
@@ -40,28 +40,28 @@ _RAY_SETTINGS = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-# What Ray says of dead workers it prints whatever its logging says; their rows say it, too.
-_SILENCE = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
-_GPU_SHARE = 0.25
-"""Small networks leave most of a GPU idle: four trials share one unless the user says otherwise."""
-_SMALLEST_SHARE = 0.001
-"""Of a CPU or GPU; Ray counts in ten-thousandths."""
+# Ray prints messages about dead workers at every log level; the rows of their trials hold them too.
+_QUIET_SETTINGS = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+_GPUS_PER_TRIAL = 0.25
+"""Small networks leave most of a GPU idle, so four trials share one by default."""
+_LEAST_CPUS_OR_GPUS = 0.001
+"""Least share of a trial that is not 0; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
-_PORTS = 2**16
-# HTTP/2, RFC 9113: a client opens with this text and an empty SETTINGS frame (3 bytes of length,
-# the type, the flags, 4 of stream), and the server's first frame is one of SETTINGS, too.
-_SETTINGS = 4
-_FRAME_HEAD, _FRAME_TYPE = 9, 3
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0))
+_PORT_COUNT = 2**16
+# HTTP/2, RFC 9113: a client begins with this text and an empty SETTINGS frame (3 bytes of length,
+# the type, the flags, 4 bytes of stream); the server's first frame is a SETTINGS frame too.
+_SETTINGS_FRAME = 4
+_FRAME_HEAD_BYTES, _FRAME_TYPE_BYTE = 9, 3
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS_FRAME, 0, 0, 0, 0, 0))
 
 
 class ClusterError(ConvnasError):
-    """A Ray cluster that cannot be reached, or that cannot run a single trial."""
+    """A Ray cluster that cannot be reached, or is too small for one trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a trial gets, how many trials run at a time, and whether all on this machine."""
+    """CPUs and GPUs of a trial, how many trials run at a time, and whether all run here."""
 
     concurrency: int
     cpus: float
@@ -70,22 +70,22 @@ class Resources:
 
 
 class Cluster:
-    """The Ray cluster at the user's address, or one of our own that ends with the context.
+    """The Ray cluster at the user's address, or our own, which ends with the context.
 
-    It starts in a thread, and its workers import what trials need, while the driver imports and
-    reads what it needs itself: both take seconds.
+    It starts in a thread. Its workers import modules for trials while the driver does its own
+    imports and reads data: both take seconds.
 
     Args:
-        options: what the user says about it.
+        options: of the user.
         verbose: whether Ray may speak.
 
     Raises:
-        ClusterError: the address leads nowhere, or this machine is too small for a trial.
+        ClusterError: nothing answers at the address, or this machine is too small for a trial.
     """
 
     def __init__(self, options: ClusterOptions, *, verbose: bool) -> None:
         if options.address is None:
-            # Only Ray will tell what GPUs there are.
+            # Only Ray knows what GPUs there are.
             resources_for(options, {"CPU": float(cores()), "GPU": options.gpus or 0.0})
         else:
             _knock(options.address)
@@ -97,20 +97,20 @@ class Cluster:
         self._thread = threading.Thread(target=self._live, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to start it."""
+        """Start it in the background."""
         settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else {})
-        settings |= {} if self._verbose else _SILENCE
+        settings |= {} if self._verbose else _QUIET_SETTINGS
         self._before = _rays_environment()
-        # What the user has set holds.
+        # The user's own settings win.
         os.environ.update(settings | self._before)
-        # Before the thread: two threads that import take turns at the interpreter, and its
+        # Before the thread starts: two threads that import at once slow each other down, and Ray's
         # processes would start later.
         importlib.import_module("ray")
         self._thread.start()
         return self
 
     def resources(self) -> Resources:
-        """What trials get, once the cluster runs.
+        """What trials get; waits until the cluster runs.
 
         Raises:
             ClusterError: it cannot be reached, or is too small for a trial.
@@ -126,7 +126,7 @@ class Cluster:
         """Leave the cluster, or end it if it is ours."""
         self._over.set()
         self._thread.join()
-        # A notebook may go on to another cluster, or start one. Ray sets some itself.
+        # A notebook may use another cluster next. Ray sets some of these variables itself.
         for name in _rays_environment().keys() - self._before.keys():
             del os.environ[name]
 
@@ -135,7 +135,7 @@ class Cluster:
             self._found.set_result(self._start())
         except BaseException as error:  # noqa: BLE001 - `resources` raises it
             self._found.set_exception(error)
-        # Linux ends Ray's processes with the thread that started them.
+        # Linux kills Ray's processes when the thread that started them ends.
         self._over.wait()
         import ray  # noqa: PLC0415 - imported before, by `__enter__`
 
@@ -145,13 +145,13 @@ class Cluster:
         import ray  # noqa: PLC0415 - imported before, by `__enter__`
 
         address = self._options.address
-        # "local": not the cluster that RAY_ADDRESS or a running `ray start` would offer.
+        # "local": never the cluster of RAY_ADDRESS or of a running `ray start`.
         local = {
             "address": "local",
             "num_cpus": cpus_for(self._options, cores(), _gpus_in_sight()),
             "include_dashboard": False,
         }
-        # Another machine has no checkout of ours: Ray ships the packages.
+        # Another machine has no copy of our packages: Ray sends them.
         remote: dict[str, Any] = {"address": address, "runtime_env": {"py_modules": _packages()}}
         try:
             ray.init(
@@ -173,12 +173,12 @@ def _rays_environment() -> dict[str, str]:
 
 @cache
 def _secluded() -> dict[str, str]:
-    """Settings of a cluster for us alone: Ray executes whatever code reaches it.
+    """Settings of a cluster for us alone: Ray executes any code that reaches it.
 
-    Left to itself it listens on all addresses of a Linux machine. Told, as it tells itself on a
-    Mac, that no other machine will come, it listens on the loopback address. The token, which Ray
-    asks for since 2.60, keeps out the other users of this machine; given here, it is written
-    nowhere. Ray reads it once in a process: all clusters that a process starts have the same.
+    By default Ray listens on all addresses of a Linux machine. With the first setting, its default
+    on a Mac, it expects no other machine and listens on the loopback address only. The token, which
+    Ray checks since 2.60, keeps out other users of this machine; it is not written to a file. Ray
+    reads it once per process, so all clusters of a process share it.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -192,13 +192,13 @@ def _packages() -> list[str]:
 
 
 def _knock(address: str) -> None:
-    """Knock at a cluster's door: Ray itself would try a dead address for minutes."""
+    """See whether a cluster answers: Ray itself would try a dead address for minutes."""
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORTS:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port[:6]) < _PORT_COUNT:
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}")
     try:
         with socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS) as door:
-            # Encrypted, a cluster does not answer strangers.
+            # A cluster with TLS does not answer an unencrypted greeting.
             known = "RAY_USE_TLS" in os.environ or _speaks_grpc(door)
     except UnicodeError:  # of a host's name that cannot be one
         raise ClusterError(f"--address must be HOST:PORT, not {address!r}") from None
@@ -212,16 +212,16 @@ def _knock(address: str) -> None:
 
 
 def _speaks_grpc(door: socket.socket) -> bool:
-    """Whether the other side opens an HTTP/2 conversation, as Ray's head does by gRPC."""
+    """Whether the other side speaks HTTP/2, as Ray's head does (gRPC)."""
     door.sendall(_GREETING)
-    head = door.makefile("rb").read(_FRAME_HEAD)
-    return len(head) == _FRAME_HEAD and head[_FRAME_TYPE] == _SETTINGS
+    head = door.makefile("rb").read(_FRAME_HEAD_BYTES)
+    return len(head) == _FRAME_HEAD_BYTES and head[_FRAME_TYPE_BYTE] == _SETTINGS_FRAME
 
 
 def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
-    """How many CPUs to tell Ray of: it prepares a process for each, of half a gigabyte.
+    """How many CPUs to give Ray: it starts a process of half a gigabyte for each.
 
-    On a machine with GPUs trials share these, and most cores have nothing to do.
+    On a machine with GPUs trials share the GPUs, and most cores have nothing to do.
     """
     try:
         planned = resources_for(options, {"CPU": float(cores), "GPU": float(gpus)})
@@ -236,21 +236,21 @@ def _gpus_in_sight() -> int:
 
 
 def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resources:
-    """Fill in what the user left open, from the CPUs and GPUs that there are.
+    """What a trial gets: as the user says, the rest from the CPUs and GPUs that there are.
 
     Raises:
         ClusterError: not even one trial fits.
     """
     cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    gpus = options.gpus if options.gpus is not None else (_GPU_SHARE if gpus_there else 0.0)
+    gpus = options.gpus if options.gpus is not None else (_GPUS_PER_TRIAL if gpus_there else 0.0)
     cpus = options.cpus
     if cpus is None:
         crowded = options.concurrency is not None and options.concurrency > cpus_there
         cpus = cpus_there / options.concurrency if crowded and options.concurrency else 1.0
-    if 0 < cpus < _SMALLEST_SHARE or 0 < gpus < _SMALLEST_SHARE or (gpus > 1 and gpus % 1):
+    if 0 < cpus < _LEAST_CPUS_OR_GPUS or 0 < gpus < _LEAST_CPUS_OR_GPUS or (gpus > 1 and gpus % 1):
         raise ClusterError(
             f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
-            f"{_SMALLEST_SHARE}, and more than one GPU is a whole number of them"
+            f"{_LEAST_CPUS_OR_GPUS}, and more than one GPU is a whole number of them"
         )
     for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
         if wanted > there:

@@ -1,4 +1,4 @@
-"""One network built, trained and measured: what a worker does with a configuration."""
+"""The work of a trial: a network is built, trained and measured."""
 
 import json
 from collections.abc import Mapping
@@ -37,14 +37,13 @@ class Evaluator:
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.
 
-        It is trained for ``config["epochs"]``. Where there is a ``config["checkpoint"]``, which is
-        of ``config["start"]`` epochs, it continues from there.
+        It is trained for ``config["epochs"]``. If there is a ``config["checkpoint"]``, which is of
+        ``config["start"]`` epochs, the training continues from it.
 
-        A training that fails is a result like any other, so that the worker lives on.
+        A training that fails is a result like any other, and the worker stays alive.
 
         Raises:
-            torch.AcceleratorError: the device's context is broken for good, and with it the
-                process.
+            torch.AcceleratorError: the device no longer works in this process.
         """
         device = self._device.name
         try:
@@ -55,7 +54,7 @@ class Evaluator:
             return {"error": reason_of(error), "device": device}
         finally:
             if self._device.where.type == "cuda":
-                # Other workers share the GPU; what this one keeps they cannot have.
+                # Other workers share the GPU and need the memory that this one would keep.
                 torch.cuda.empty_cache()
 
     def _evaluate(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,7 +68,7 @@ class Evaluator:
         try:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         except CheckpointError:
-            # It is of another seed, or damaged: what it would have spared is trained.
+            # It is of another seed, or damaged: train its epochs again.
             bag, start = CheckpointInMemory(identity, epochs), 0
             network = build(architecture, channels, classes, seed=seed)
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)

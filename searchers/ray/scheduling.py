@@ -1,7 +1,7 @@
 """Ray Tune, reduced to what it is good at: placing trials on warm workers and watching them.
 
-The stock `OptunaSearch` tells early-stopped and NaN trials wrongly and pays seconds a trial
-(docs/decisions/0001), so proposals and records stay with the `SearchDriver`.
+Ray's own `OptunaSearch` reports early-stopped and NaN trials wrongly and takes seconds per trial
+(docs/decisions/0001), so the `SearchDriver` proposes and records.
 """
 
 import contextlib
@@ -31,24 +31,24 @@ _RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
 """The last line of a traceback."""
 _CHECKPOINT = "checkpoint"
 INTERRUPT = "interrupted"
-"""Why a search ended that the user stopped."""
+"""Reason of a search that the user stopped."""
 
 
 def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose: bool) -> None:
     """Run trials until the search is over.
 
-    The first Ctrl-C lets the running trials finish, the second ends at once (KeyboardInterrupt).
+    After the first Ctrl-C running trials finish; the second ends all at once (KeyboardInterrupt).
 
     Raises:
         StoreError: the database failed.
-        KeyboardInterrupt: the user, or SIGTERM, wanted it to end now.
+        KeyboardInterrupt: the second Ctrl-C, or SIGTERM.
     """
     # By default Ray Tune starts the workers one after another, seconds apart.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.concurrency)
     _let_trials_use_the_processes_there_are()
     guard = _Guard(driver)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
-    # What Ray Tune writes is not the record: it goes when the search ends.
+    # What Ray Tune writes is deleted at the end: the database is the record.
     with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(driver):
         line = StartingLine(Path(scratch, "line"), driver.first_trials)
         line.folder.mkdir()
@@ -76,7 +76,7 @@ def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose:
 
 
 class _NoReport(tune.ProgressReporter):
-    """In a notebook Tune would clear what we have said, and draw tables of its own."""
+    """Prints nothing: in a notebook Tune would clear our output and draw its own tables."""
 
     def should_report(self, trials: list[Trial], done: bool = False) -> bool:  # noqa: ARG002
         return False
@@ -88,8 +88,9 @@ class _NoReport(tune.ProgressReporter):
 def _let_trials_use_the_processes_there_are() -> None:
     """Give trials the environment that Ray's idle processes have.
 
-    Ray Tune sets a variable for PyTorch Lightning in that of every trial, so that each is a process
-    of its own, which has to import torch and Ray Tune anew. With another Ray this may do nothing.
+    Ray Tune sets a variable for PyTorch Lightning in every trial's environment. Then no idle
+    process fits, and each trial starts a new one, which imports torch and Ray Tune again. With
+    another version of Ray this may do nothing.
     """
     with contextlib.suppress(ImportError, AttributeError):
         from ray.tune.execution import class_cache  # noqa: PLC0415
@@ -98,10 +99,10 @@ def _let_trials_use_the_processes_there_are() -> None:
 
 
 class _Guard:
-    """The search driver as Ray's hooks use it, with the first error that it raised.
+    """The search driver for Ray's hooks, with the first error that it raised.
 
-    Ray wraps an error in its own, as text. And it pickles what it is given, to resume from it; we
-    resume from the database.
+    Ray turns an error into text inside an error of its own. It also pickles its hooks, to resume
+    from them; we resume from the database.
     """
 
     def __init__(self, driver: SearchDriver) -> None:
@@ -121,14 +122,14 @@ class _Guard:
 
 
 class _Proposals(Searcher):
-    """What Ray Tune asks for configurations."""
+    """Gives configurations to Ray Tune."""
 
     def __init__(self, guard: _Guard) -> None:
         super().__init__()
         self._guard = guard
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """A configuration; None to be asked again, or Ray's FINISHED."""
+        """A configuration; None to be asked again later, or Ray's FINISHED."""
         with self._guard.open() as driver:
             answer = driver.next(trial_id)
             if isinstance(answer, Assignment):
@@ -145,7 +146,7 @@ class _Proposals(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: `_Records` has seen the result, with the weights that Ray must not keep."""
+        """Nothing: `_Records` has recorded the result already."""
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the database is the state."""
@@ -155,7 +156,7 @@ class _Proposals(Searcher):
 
 
 class _Records(tune.Callback):
-    """What Ray Tune tells results and failures."""
+    """Takes results and failures from Ray Tune."""
 
     def __init__(self, guard: _Guard) -> None:
         self._guard = guard
@@ -169,7 +170,7 @@ class _Records(tune.Callback):
     ) -> None:
         """Kill the workers of trials that take too long: Ray then reports them as dead.
 
-        And use the time while all workers train.
+        Also prepare the next training while all workers are busy.
         """
         with self._guard.open() as driver:
             overdue = driver.overdue()
@@ -221,15 +222,15 @@ class _Records(tune.Callback):
 
 
 def _unload(trial: Trial) -> None:
-    """Drop the checkpoint that a trial went on from: Ray Tune keeps all configurations."""
+    """Drop the checkpoint that a trial continued from: Ray Tune keeps all configurations."""
     for configuration in (trial.config, trial.evaluated_params):
         configuration.pop(_CHECKPOINT, None)
 
 
 def _reason(trial: Trial) -> str:
-    """Why Ray gave a trial up, in one line: the last of a traceback, else the first."""
-    # Ray's own accessors look in its storage, where the file will be later. Its first line is a
-    # headline with the time.
+    """Why Ray gave up a trial, as one line: the last of a traceback, otherwise the first."""
+    # Ray's own accessors look in its storage, where the file is only later. The first line of the
+    # file is a headline with the time.
     path = trial.error_file
     text = Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
     lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]
@@ -256,7 +257,7 @@ def _graceful_stop(driver: SearchDriver) -> Iterator[None]:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python takes no signals there: a notebook's button does nothing
+        yield  # Python handles no signals there: a notebook's stop button does nothing
         return
     old = {
         signal.SIGINT: signal.signal(signal.SIGINT, on_interrupt),

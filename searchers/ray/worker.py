@@ -1,4 +1,4 @@
-"""What runs in Ray's worker processes: one warm trainable that evaluates one network a trial."""
+"""Runs in Ray's worker processes: a trainable that stays warm and evaluates one network a trial."""
 
 import os
 import time
@@ -23,21 +23,21 @@ Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
 class Carried:
     """A checkpoint on its way to a worker, as a value of a trial's configuration.
 
-    Ray Tune makes names of a configuration's values: the state itself must not show.
+    Ray Tune puts the values of a configuration into names: the bytes must not appear there.
     """
 
     data: bytes | None = field(repr=False)
 
 
 class Job(Protocol):
-    """The work of all trials; travels to each worker once."""
+    """The work of all trials; sent to each worker once."""
 
     def start(self) -> Evaluate:
         """Set up what trials share, in the worker's process."""
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingJob:
     """A job that trains the trial's architecture.
 
     Attributes:
@@ -52,7 +52,7 @@ class Training:
 
     def start(self) -> Evaluate:
         """Put the data on the device."""
-        # The driver, which makes this value, never needs torch.
+        # The driver makes this value and must not import torch.
         from searchers.ray.evaluator import Evaluator  # noqa: PLC0415
 
         return Evaluator(self.data, self.recipe, self.threads)
@@ -60,14 +60,14 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class StartingLine:
-    """Keeps the workers of one machine from finishing a trial before all have begun one.
+    """No worker of a machine finishes a trial before all of them have begun one.
 
-    Ray Tune gives the worker that is first to finish to any trial whose own worker is still
-    starting, and drops that one. Where trials are shorter than a start, one worker would do all.
+    When a worker finishes while others still start, Ray Tune gives it the trial of one of these and
+    drops that one. If trials are shorter than a start, one worker would do all of them.
 
     Attributes:
         folder: empty at first.
-        workers: how many begin.
+        workers: how many will begin.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class Worker(Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], *, job: Job, line: StartingLine | None
     ) -> None:
-        """Take in the job that all trials share."""
+        """Start the job that all trials share."""
         self.config = config
         self._line = line
         self._evaluate = job.start()
@@ -103,7 +103,7 @@ class Worker(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """The whole trial: Ray Tune need not call again."""
+        """Do the whole trial: Ray Tune need not call again."""
         result = self._evaluate(self.config)
         if self._line is not None:
             self._line.wait()

@@ -1,15 +1,15 @@
 """A sampler that models accuracy and knows MACs: Bayesian optimisation of the Pareto front.
 
 Optuna's samplers learn both objectives from trials, but MACs and parameters of any network are
-closed forms. So only accuracy is modelled, by a Gaussian process on what the architecture is and
-costs (`nas_space.spaces.features`), and candidates are ranked by how much hypervolume they are
-expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one objective is known).
-Candidates are mutants and crossings of the best networks, as in regularised evolution (Real et
-al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random ones. The first
-proposals are known good: uniform networks of every type at several widths.
+known in closed form. So only accuracy is modelled, by a Gaussian process on features of the
+architecture and on its cost (`nas_space.spaces.features`). Candidates are ranked by how much
+hypervolume they are expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one
+objective is known). Candidates are mutants and crossings of the best networks, as in regularised
+evolution (Real et al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random
+networks. The first proposals are known to be good: uniform networks of each type and some widths.
 
-What counts as found is the model's mean at the networks that were trained, not the accuracy that
-was measured: one seed's luck would hide better candidates.
+The front so far is made of the model's means for the trained networks, not of their measured
+accuracies: one lucky seed would hide better candidates.
 """
 
 import itertools
@@ -36,22 +36,22 @@ from searchers.samplers.gaussian import Gaussian, Kernel, Matrix, Vector
 from searchers.samplers.observations import EPOCHS
 from studies.pareto.front import ranked
 
-_UNIFORM = 12
-"""Proposals before the model is asked."""
-_BEGINNING = 40
-"""Trials after which a search is past its beginning, whatever its sampler has forgotten."""
-_MUTANTS, _RANDOM = 240, 60
+_UNIFORM_PROPOSALS = 12
+"""Known good networks to propose before the model is used."""
+_BEGINNING_TRIALS = 40
+"""With this many trials a search has begun long ago, even if its sampler is new."""
+_MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 240, 60
 """Candidates of a proposal."""
-_PARENTS = 16
-_MOST_CHANGES = 4
-_GROWTH = 1.1
-"""Growth of the proposals until the kernel is chosen anew, which takes most of a fit."""
+_PARENT_NETWORKS = 16
+_MOST_LABEL_CHANGES = 4
+_GROWTH_FACTOR = 1.1
+"""The kernel, most of the work of a fit, is chosen again after this growth in proposals."""
 _EPOCHS_WEIGHT = 6.0
-"""A partial accuracy differs more from a full one than a network from one of another feature."""
+"""More epochs change an accuracy more than another feature of the network does."""
 
 
 @dataclass(frozen=True)
-class Network:
+class EncodedNetwork:
     """An architecture of the space, as the sampler sees it."""
 
     labels: dict[str, str]
@@ -61,7 +61,7 @@ class Network:
 
     @cached_property
     def key(self) -> str:
-        """Of the architecture: of hundreds of candidates few are asked for it, and it is slow."""
+        """Key of the architecture: slow to make, and needed for few of hundreds of candidates."""
         return self.architecture.key
 
 
@@ -71,12 +71,12 @@ class Known:
 
     Attributes:
         network: what was trained.
-        val_accuracy: measured, or a mean of the model.
+        val_accuracy: measured, or the model's mean.
         epochs: after which it was measured.
         cost: what the search makes small.
     """
 
-    network: Network
+    network: EncodedNetwork
     val_accuracy: float | None
     epochs: int
     cost: float
@@ -86,7 +86,7 @@ class BayesSampler(BaseSampler):
     """See the module.
 
     Args:
-        problem: whose parameters are sampled, and whose limits candidates keep.
+        problem: its parameters are sampled, within its limits.
         seed: of the candidates.
     """
 
@@ -98,10 +98,10 @@ class BayesSampler(BaseSampler):
         self._price = problem.objective.of
         limit: float | None = getattr(problem.limits, problem.objective.column)
         self._dearest = limit or problem.bounds[1]
-        self._trained: dict[tuple[tuple[str, str], ...], Network] = {}
+        self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
         uniform = map(space.encode, space.uniform())
         known_good = (self._network(labels) for labels in uniform if labels is not None)
-        self._start = list(itertools.islice(known_good, _UNIFORM))
+        self._start = list(itertools.islice(known_good, _UNIFORM_PROPOSALS))
         self._kernel: Kernel | None = None
         self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
@@ -128,13 +128,13 @@ class BayesSampler(BaseSampler):
             if t.number != trial.number and t.params.keys() == self._parameters.keys()
         ]
         seen = {self._of(t).key for t in trials}
-        while self._start and len(trials) < _BEGINNING:
+        while self._start and len(trials) < _BEGINNING_TRIALS:
             network = self._start.pop(0)
             if network.key not in seen and self._problem.limits.excess(network.cost) == 0:
                 return network.labels
         known = [t for t in trials if t.state is TrialState.COMPLETE]
         running = [t for t in trials if t.state is TrialState.RUNNING]
-        # Matrices this small gain nothing from more threads, which would be taken from trainings.
+        # Matrices this small need no more threads, and trainings need the cores.
         with self._threads.limit(limits=1, user_api="blas"):
             return self._best(known, running, seen).labels
 
@@ -145,20 +145,20 @@ class BayesSampler(BaseSampler):
         param_name: str,  # noqa: ARG002
         param_distribution: BaseDistribution,
     ) -> Any:  # noqa: ANN401 - a label
-        """A random label: for parameters that are not of the space."""
+        """A random label, for a parameter that is not of the space."""
         assert isinstance(param_distribution, CategoricalDistribution)  # noqa: S101 - ours all are
         return self._random.choice(param_distribution.choices)
 
     def _best(
         self, known: Sequence[FrozenTrial], running: Sequence[FrozenTrial], seen: set[str]
-    ) -> Network:
+    ) -> EncodedNetwork:
         """The candidate that is expected to add the most hypervolume."""
         trained = list(map(self._learnt, known))
         if len(trained) < 3:  # noqa: PLR2004 - nothing to learn from
             return self._drawn()
         full = max(t.epochs for t in trained)
         model = self._model(trained)
-        # A network may have been measured on several rungs, and go on now.
+        # A network may have been measured on several rungs, and be in training again.
         out = (self._of(t) for t in running)
         networks = list({n.key: n for n in (*(t.network for t in trained), *out)}.values())
         means = model.mean(_matrix(networks, full))
@@ -179,7 +179,7 @@ class BayesSampler(BaseSampler):
         weights = np.ones(x.shape[1])
         weights[-1] = _EPOCHS_WEIGHT
         self._asked += 1
-        anew = self._asked >= _GROWTH * self._chosen_at
+        anew = self._asked >= _GROWTH_FACTOR * self._chosen_at
         model = Gaussian(x, y, weights, None if anew else self._kernel)
         if anew:
             self._kernel, self._chosen_at = model.kernel, self._asked
@@ -188,13 +188,13 @@ class BayesSampler(BaseSampler):
     def _learnt(self, trial: FrozenTrial) -> Known:
         return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
 
-    def _known(self, network: Network, val_accuracy: float, epochs: int) -> Known:
+    def _known(self, network: EncodedNetwork, val_accuracy: float, epochs: int) -> Known:
         return Known(network, val_accuracy, epochs, self._price(network.cost))
 
     def _gains(
         self,
         believed: Sequence[Known],
-        candidates: Sequence[Network],
+        candidates: Sequence[EncodedNetwork],
         means: Vector,
         spreads: Vector,
     ) -> Vector:
@@ -211,37 +211,37 @@ class BayesSampler(BaseSampler):
         gains: Vector = (widths * excess).sum(axis=1)
         return gains
 
-    def _candidates(self, believed: Sequence[Known]) -> list[Network]:
-        """Networks within the limits; some may have been trained, or be there twice."""
-        parents = [known.network.labels for known in ranked(believed)[:_PARENTS]]
-        made = [self._mutant(parents) for _ in range(_MUTANTS)]
-        made += [self._drawn() for _ in range(_RANDOM)]
+    def _candidates(self, believed: Sequence[Known]) -> list[EncodedNetwork]:
+        """Networks within the limits; some may be trained already, or appear twice."""
+        parents = [known.network.labels for known in ranked(believed)[:_PARENT_NETWORKS]]
+        made = [self._mutant(parents) for _ in range(_MUTANT_CANDIDATES)]
+        made += [self._drawn() for _ in range(_RANDOM_CANDIDATES)]
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
 
-    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> Network:
-        """A parent, crossed with another one half of the times, with a few labels changed."""
+    def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
+        """A parent, half of the time crossed with another one, with a few labels changed."""
         labels = dict(self._random.choice(parents))
         if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
             other = self._random.choice(parents)
             for name in labels:
                 if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
                     labels[name] = other[name]
-        changes = min(self._random.randint(1, _MOST_CHANGES), len(self._parameters))
+        changes = min(self._random.randint(1, _MOST_LABEL_CHANGES), len(self._parameters))
         for name in self._random.sample(list(self._parameters), changes):
             labels[name] = self._random.choice(self._parameters[name])
         return self._network(labels)
 
-    def _drawn(self) -> Network:
+    def _drawn(self) -> EncodedNetwork:
         return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
 
-    def _network(self, labels: Mapping[str, str]) -> Network:
+    def _network(self, labels: Mapping[str, str]) -> EncodedNetwork:
         problem = self._problem
         architecture = problem.space.decode(labels)
         cost = problem.cost(architecture)
         features = describe(architecture, problem.task, cost, problem.space.kinds)
-        return Network(dict(labels), architecture, cost, features)
+        return EncodedNetwork(dict(labels), architecture, cost, features)
 
-    def _of(self, trial: FrozenTrial) -> Network:
+    def _of(self, trial: FrozenTrial) -> EncodedNetwork:
         """What a trial trains, remembered by its labels."""
         place = tuple(trial.params.items())
         if place not in self._trained:
@@ -249,7 +249,7 @@ class BayesSampler(BaseSampler):
         return self._trained[place]
 
 
-def _matrix(networks: Sequence[Network], epochs: int) -> Matrix:
+def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:
     return np.array([[*network.features, math.log(epochs)] for network in networks])
 
 

@@ -1,6 +1,6 @@
 """Gaussian process regression for a few hundred points (Rasmussen & Williams, 2006, algorithm 2.1).
 
-In numpy, because the process that proposes imports neither torch nor scikit-learn.
+It uses numpy, because the process that proposes imports neither torch nor scikit-learn.
 """
 
 import itertools
@@ -13,17 +13,17 @@ from scipy.linalg import solve_triangular
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
-_LENGTHS = (0.5, 1.0, 2.0, 4.0)
+_LENGTH_SCALES = (0.5, 1.0, 2.0, 4.0)
 """In units of the distance between two typical points."""
-_LINEAR = (0.0, 0.5, 0.9)
+_LINEAR_SHARES = (0.0, 0.5, 0.9)
 """How much of the variance is linear in the features."""
-_NOISES = (1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
+_NOISE_VARIANCES = (1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0)
 """Variance of the noise, in units of that of the function."""
 _JITTER = 1e-8
 
 
-_CHOOSERS = 128
-"""Most points that choose among kernels: the time of each grows with their cube."""
+_CHOOSING_POINTS = 128
+"""Most points used to choose a kernel: the time of each kernel grows with their cube."""
 
 
 class Gaussian:
@@ -32,8 +32,8 @@ class Gaussian:
     Args:
         x: features (n, d).
         y: values (n,).
-        weights: of the features (d,), in the squares of distances.
-        kernel: how alike points are; None takes that of the highest marginal likelihood, of a grid.
+        weights: of the features (d,) in squared distances.
+        kernel: how alike points are; None takes the one of a grid with the highest likelihood.
 
     Attributes:
         kernel: the one that was given or found.
@@ -81,9 +81,9 @@ class Kernel:
     """How alike two points are.
 
     Attributes:
-        length: over which the process changes, in distances of two typical points.
-        linear: share of the variance that is a line's.
-        noise: variance of a value where nothing varies, in units of the function's.
+        length: over which the process changes; 1 is the distance of two typical points.
+        linear: share of the variance that is linear.
+        noise: variance of the noise, in units of the function's variance.
     """
 
     length: float
@@ -110,10 +110,10 @@ def _variance(x: Matrix, kernel: Kernel) -> Vector:
 
 def _chosen(x: Matrix, target: Vector) -> Kernel:
     """The kernel of the highest likelihood."""
-    some = np.linspace(0, len(x) - 1, min(len(x), _CHOOSERS)).round().astype(int)
+    some = np.linspace(0, len(x) - 1, min(len(x), _CHOOSING_POINTS)).round().astype(int)
     x, target = x[some], target[some]
     found = []
-    for number, shape in enumerate(itertools.product(_LENGTHS, _LINEAR)):
+    for number, shape in enumerate(itertools.product(_LENGTH_SCALES, _LINEAR_SHARES)):
         covariance = _covariance(x, x, Kernel(*shape, noise=0.0))
         likelihood, noise = _likelihood(covariance, target)
         found.append((likelihood, -number, Kernel(*shape, noise)))
@@ -121,11 +121,11 @@ def _chosen(x: Matrix, target: Vector) -> Kernel:
 
 
 def _likelihood(covariance: Matrix, target: Vector) -> tuple[float, float]:
-    """The highest log marginal likelihood over noises and all scales of the signal; its noise."""
+    """The highest log marginal likelihood over noises and scales of the signal, and its noise."""
     values, vectors = np.linalg.eigh(covariance)
     squares = (vectors.T @ target) ** 2
     found = []
-    for noise in _NOISES:
+    for noise in _NOISE_VARIANCES:
         total = np.maximum(values, 0.0) + noise + _JITTER
         signal = max(float((squares / total).mean()), _JITTER)
         likelihood = -0.5 * (len(target) * math.log(signal) + float(np.log(total).sum()))

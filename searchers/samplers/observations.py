@@ -1,4 +1,4 @@
-"""What a sampler learns from evaluations, and what of it is worth remembering."""
+"""What a sampler learns from evaluations, and which of them it keeps."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TypeVar
 from studies.pareto.front import Scored, front
 
 EPOCHS = "epochs"
-"""The user attribute of a trial that says how long it trains: accuracies of fewer are partial."""
+"""The user attribute of a trial that holds its epochs: a partial training has fewer."""
 
 S = TypeVar("S", bound=Scored)
 
@@ -18,10 +18,10 @@ class Observation:
     """What a sampler learns from an evaluation.
 
     Attributes:
-        labels: that it would have had to choose.
+        labels: that the sampler would have chosen for this network.
         val_accuracy: after these `epochs`.
         cost: what the study makes small.
-        epochs: stand in the trial's user attribute of that name.
+        epochs: also the trial's user attribute `EPOCHS`.
     """
 
     labels: dict[str, str]
@@ -32,14 +32,14 @@ class Observation:
     @property
     def values(self) -> list[float]:
         """The objectives, as the sampler sees them."""
-        # Samplers weigh volumes: a factor of two in cost is worth as much anywhere on the front.
+        # Samplers compare volumes. With a logarithm, half the cost is worth the same everywhere.
         return [self.val_accuracy, math.log10(self.cost)]
 
 
 def memorable(observations: Sequence[S], count: int) -> list[S]:
-    """That many observations, in order: half the fronts and the next ones, half the latest.
+    """That many observations, in order: half are the best, front after front, half the latest.
 
-    Samplers tell good trials from the others, and need all of the good but few of the others.
+    Samplers separate good trials from the others: they need all good ones but few of the others.
     """
     latest = len(observations) - count // 2
     rest, best = list(range(latest)), list[int]()
@@ -53,7 +53,7 @@ def memorable(observations: Sequence[S], count: int) -> list[S]:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """An observation by its place in a list, as `front` wants it."""
+    """An observation with its position in a list, for `front`."""
 
     at: int
     observation: Scored

@@ -1,4 +1,4 @@
-"""What proposes networks, by the names that users type: our own, Optuna's, and users' own."""
+"""The samplers by the names that users type: our own, Optuna's, and users' own."""
 
 import importlib
 import inspect
@@ -14,18 +14,18 @@ from nas_space.registry import Registry, given
 from searchers.problem import Problem
 
 if TYPE_CHECKING:
-    # Optuna is half a second that reading a command line need not wait for.
+    # To import Optuna takes half a second, which the command line does not need.
     from optuna.samplers import BaseSampler
 
 DEFAULT = "bayes"
 
-_STARTUP = 20
-_POPULATION = 10
-"""Optuna's default of 50 leaves four generations to a budget of 200 (docs/log.md)."""
+_STARTUP_TRIALS = 20
+_POPULATION_TRIALS = 10
+"""With Optuna's default of 50, a budget of 200 has only four generations (docs/log.md)."""
 
 
 class UnknownSamplerError(ConvnasError):
-    """A name that belongs to no sampler, or a class that is none."""
+    """An unknown name of a sampler, or a class that is not a sampler."""
 
 
 class _Maker(Protocol):
@@ -37,7 +37,7 @@ class _Maker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Optunas:
-    """A class of `optuna.samplers`, and what it is made with beside the seed."""
+    """A class of `optuna.samplers`, and its arguments besides the seed."""
 
     kind: str
     options: Mapping[str, Any]
@@ -103,10 +103,10 @@ class _Users:
 
 _OURS: Mapping[str, _Maker] = {
     "bayes": _Ours(),
-    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP, "multivariate": True}),
-    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION}),
-    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION}),
-    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP}),
+    "tpe": _Optunas("TPESampler", {"n_startup_trials": _STARTUP_TRIALS, "multivariate": True}),
+    "nsga2": _Optunas("NSGAIISampler", {"population_size": _POPULATION_TRIALS}),
+    "nsga3": _Optunas("NSGAIIISampler", {"population_size": _POPULATION_TRIALS}),
+    "gp": _Optunas("GPSampler", {"n_startup_trials": _STARTUP_TRIALS}),
     "random": _Optunas("RandomSampler", {}),
 }
 
@@ -121,11 +121,6 @@ SAMPLERS: Registry[_Maker] = Registry(
 """The samplers that can be asked for by one word."""
 
 
-def names() -> tuple[str, ...]:
-    """The samplers that can be asked for by one word."""
-    return tuple(SAMPLERS)
-
-
 def check(name: str) -> None:
     """Raise UnknownSamplerError if there is no sampler of that name."""
     if ":" in name:
@@ -138,14 +133,14 @@ def make(name: str, problem: Problem, seed: int, done: int = 0) -> "BaseSampler"
     """A fresh sampler.
 
     Args:
-        name: one of `names`, or a user's class.
+        name: one of `SAMPLERS`, or a user's class.
         problem: what is searched.
         seed: of its choices.
-        done: evaluations it continues from: each start draws other numbers, so that a search that
-            is continued does not propose its first architectures again.
+        done: evaluations of earlier runs. They change the random numbers, so that a search that is
+            continued does not propose its first architectures again.
 
     Raises:
-        UnknownSamplerError: there is none of that name, or it cannot be made.
+        UnknownSamplerError: the name is unknown, or the sampler cannot be made.
     """
     check(name)
     choice: _Maker = _Users(name) if ":" in name else SAMPLERS.get(name)

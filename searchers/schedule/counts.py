@@ -1,4 +1,4 @@
-"""How a search stands: what is counted of its evaluations."""
+"""The state of a search, counted from its evaluations."""
 
 import math
 import time
@@ -10,27 +10,27 @@ from studies.pareto.front import front
 from studies.pareto.hypervolume import hypervolume
 from studies.records.tables import Evaluation, Status
 
-_LATEST, _COURSE = 4, 24
-"""How many evaluations, and how many hypervolumes, are kept to be looked at."""
+_LATEST_EVALUATIONS, _COURSE_HYPERVOLUMES = 4, 24
+"""How many evaluations, and how many hypervolumes, a snapshot shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How a search stands at a moment.
+    """The state of a search at one moment.
 
     Attributes:
-        finished: networks trained to the end, those of earlier runs included.
-        partial: trainings of networks that stopped on a lower rung, or went on from it.
-        failed: evaluations without an accuracy, those of earlier runs included.
+        finished: networks trained to the end, earlier runs included.
+        partial: trainings up to a lower rung.
+        failed: evaluations without an accuracy, earlier runs included.
         running: trials on workers now.
-        spent: epochs trained so far, in full trainings.
+        spent: epochs trained so far, counted in full trainings.
         budget: full trainings whose epochs end the search.
         best: highest validation accuracy of a full training so far.
         hypervolume: of full trainings, see `studies.pareto.hypervolume.hypervolume`.
-        seconds_left: estimate; None before the first evaluation of this run.
+        seconds_left: an estimate; None before the first evaluation of this run.
         front: of full trainings, by ascending cost.
-        latest: evaluations of this run, the last one last.
-        course: hypervolumes of this run, evenly spread over what it has trained.
+        latest: last evaluations of this run, in order.
+        course: hypervolumes of this run, evenly spaced over its evaluations.
     """
 
     finished: int
@@ -54,7 +54,7 @@ class SearchCounts:
     Attributes:
         budget: full trainings whose epochs end the search.
         full: epochs of a full training.
-        bounds: costs of the cheapest and dearest network, the box of the hypervolume.
+        bounds: costs of the cheapest and the dearest network, for the hypervolume.
         changed: whether anything was counted since this was last set to False.
     """
 
@@ -63,7 +63,7 @@ class SearchCounts:
     bounds: tuple[float, float]
     changed: bool = True
     _front: list[Evaluation] = field(default_factory=list)
-    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST_EVALUATIONS))
     _course: list[float] = field(default_factory=list)
     _finished: int = 0
     _partial: int = 0
@@ -74,17 +74,17 @@ class SearchCounts:
 
     @property
     def room(self) -> int:
-        """Epochs that are left of the budget; below 0 where the last trainings took more."""
+        """Epochs left of the budget; below 0 if the last trainings took more."""
         return self.budget * self.full - self._spent
 
     def begin(self) -> None:
-        """From now on time counts: what was counted before is of earlier runs."""
+        """Start the clock of this run: all counts so far are of earlier runs."""
         self._spent_before, self._started = self._spent, time.monotonic()
         self._latest.clear()
         self._course = [hypervolume(self._front, self.bounds)]
 
     def count(self, evaluations: Iterable[Evaluation]) -> None:
-        """Take in more evaluations. Failed ones do not count towards the budget."""
+        """Count more evaluations. Failed ones take nothing of the budget."""
         evaluations = list(evaluations)
         good = [e for e in evaluations if e.status is Status.FINISHED]
         complete = [e for e in good if e.epochs >= self.full]
@@ -99,7 +99,7 @@ class SearchCounts:
         self.changed = True
 
     def snapshot(self, running: int) -> Snapshot:
-        """How it stands now, with this many trials on workers."""
+        """The state now, with this many trials on workers."""
         new = self._spent - self._spent_before
         seconds = time.monotonic() - self._started
         return Snapshot(
@@ -119,11 +119,11 @@ class SearchCounts:
 
 
 def _spread(values: Sequence[float]) -> tuple[float, ...]:
-    """As many values of a long row as fit into a small picture, with the first and the last."""
-    if len(values) <= _COURSE:
+    """Evenly spaced values for a small picture, with the first and the last."""
+    if len(values) <= _COURSE_HYPERVOLUMES:
         return tuple(values)
-    steps = (len(values) - 1) / (_COURSE - 1)
-    return tuple(values[round(at * steps)] for at in range(_COURSE))
+    steps = (len(values) - 1) / (_COURSE_HYPERVOLUMES - 1)
+    return tuple(values[round(at * steps)] for at in range(_COURSE_HYPERVOLUMES))
 
 
 def trials(room: int, epochs: int) -> int:

@@ -1,4 +1,4 @@
-"""One search: what is proposed, running and recorded, and when it is over."""
+"""One search: it proposes, runs and records trials, and decides when it is over."""
 
 import enum
 import math
@@ -21,9 +21,9 @@ from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
 
 _PAUSE_SECONDS = 0.5
-"""Until others are asked again whether they have left something to do."""
-_WORTH = 0.01
-"""The share of a training that choosing the next one must take to be done ahead (docs/log.md)."""
+"""Pause before the search looks again whether other searches have left work."""
+_LEAST_CHOOSING_SHARE = 0.01
+"""The next training is chosen ahead if to choose takes this share of a training (docs/log.md)."""
 
 
 def _versions() -> dict[str, str]:
@@ -31,20 +31,20 @@ def _versions() -> dict[str, str]:
 
 
 class Answer(enum.Enum):
-    """What `SearchDriver.next` says when it has nothing to train."""
+    """What `SearchDriver.next` returns when it has nothing to train."""
 
     WAIT = "wait"
     OVER = "over"
 
 
 class View(Protocol):
-    """Where others look at a study, such as `studies.records.optuna_mirror.OptunaMirror`."""
+    """Shows a study to others, like `studies.records.optuna_mirror.OptunaMirror`."""
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
-        """Show the evaluations that are not there yet."""
+        """Show the evaluations that are not shown yet."""
 
     def add(self, evaluation: Evaluation) -> None:
-        """Show one more."""
+        """Show one more evaluation."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -52,12 +52,12 @@ class View(Protocol):
 
 @dataclass(slots=True)
 class _Run:
-    """A trial that is out.
+    """A trial that was handed out.
 
     Attributes:
         assignment: what it trains.
-        failures: in a row, when it was handed out.
-        began: when its worker took it up.
+        failures: in a row, at the time when it was handed out.
+        began: when its worker began it.
     """
 
     assignment: Assignment
@@ -67,29 +67,29 @@ class _Run:
 
 @dataclass(slots=True)
 class SearchDriver:
-    """Hands out trainings and records what comes back, one transaction an evaluation.
+    """Hands out trainings and records their results, one transaction per evaluation.
 
-    The budget counts epochs, in full trainings; failed trainings are rows beside it. All state that
-    matters is in the database: a new driver on the same study continues where the last one ended,
+    The budget counts epochs, in full trainings; failed trainings take nothing of it. All state that
+    matters is in the database: a new driver of the same study continues where the last one ended,
     and several at once share the budget.
 
-    If the database fails, nothing more is proposed. What still comes back waits in files.
+    If the database fails, nothing more is proposed. Results that still come are kept in files.
 
     Attributes:
         study: as stored.
-        claims: what this search trains of the study.
-        pending: where results go that the database does not take.
+        claims: on what this search trains.
+        pending: keeps results that the database does not take.
         mirror: the same study for Optuna's dashboard.
         queue: new; it learns the study's evaluations here.
-        limit: how long trials may take; it learns them, too.
-        counts: new, with the budget; it learns them, too.
+        limit: how long trials may take; it learns them too.
+        counts: new, with the budget; they learn them too.
         concurrency: trials at a time.
         seed: of every evaluation's weights and data order.
-        latency_device: what latencies are predicted for, where they are.
+        latency_device: that latencies are predicted for; None if they are not.
         watch: called with a `Snapshot` after every change, once the freed worker is busy again.
         over_because: why it ends before the budget is spent.
-        trouble: what the database said when it failed.
-        kept: how many results wait in the pending results.
+        trouble: the error of the database, if it failed.
+        kept: how many results wait in `pending`.
         inherited: how many trainings were taken over from searches that are gone.
     """
 
@@ -119,7 +119,7 @@ class SearchDriver:
     _versions: dict[str, str] = field(default_factory=_versions)
 
     def __post_init__(self) -> None:
-        """Take up the study where earlier runs left it."""
+        """Continue the study where earlier runs left it."""
         known = self.claims.news()
         if self.claims.first:
             self.mirror.catch_up(known)
@@ -139,11 +139,11 @@ class SearchDriver:
         return min(self.concurrency, trials(self.counts.room, self.queue.first))
 
     def stop(self, reason: str) -> None:
-        """Propose nothing more; what runs may finish."""
+        """Propose nothing more; running trials may finish."""
         self.over_because = self.over_because or reason
 
     def next(self, trial: str) -> Assignment | Answer:
-        """What a trial of that name is to train."""
+        """What the trial of that name has to train."""
         answer = self._next(trial)
         if self.counts.changed:
             self.watch(self.snapshot())
@@ -151,39 +151,39 @@ class SearchDriver:
         return answer
 
     def prepare(self) -> None:
-        """Choose the next training while all workers train: the one that ends need not wait.
+        """Choose the next training while all workers train, so that no worker has to wait for it.
 
-        It is chosen without what runs now, as it would be for one more worker. So it is done only
-        where trainings are short beside a choice; and not for a single worker, whose search depends
-        on no clock.
+        The choice does not know the results of what runs now. So this is done only if a choice is
+        slow compared with a training. A search with one worker never does it: its course must not
+        depend on time.
         """
         busy = len(self._running) >= self.concurrency and all(
             run.began is not None for run in self._running.values()
         )
         free = not (self._has_prepared or self._candidate or self._waiting or self._is_over())
-        short = self._choosing > _WORTH * self._training
+        short = self._choosing > _LEAST_CHOOSING_SHARE * self._training
         if self.concurrency > 1 and busy and free and short and self._room > 0:
             self._has_prepared = True
             self._candidate = self._chosen()
 
     def checkpoint(self, assignment: Assignment) -> bytes | None:
-        """The state that a training continues from; None if it begins, or nothing is left of it."""
+        """The state that a training continues from; None if there is none, or it is lost."""
         if not assignment.start:
             return None
         try:
             return self.claims.checkpoint(assignment.architecture.key, assignment.start)
         except StoreError as error:
-            # What it spares is worth less than what runs.
+            # The epochs that it saves are worth less than the running trials.
             self._lose_database(error)
             return None
 
     def begin(self, trial: str) -> None:
-        """Note that a worker has taken up a trial: its time runs from now on."""
+        """Note that a worker has begun a trial: its time counts from now on."""
         if trial in self._running:
             self._running[trial].began = time.monotonic()
 
     def overdue(self) -> dict[str, str]:
-        """The trials that have taken longer than they may, each with the reason to end it."""
+        """The trials that are over their time limit, each with the reason to end it."""
         now = time.monotonic()
         found = {}
         for trial, run in self._running.items():
@@ -223,7 +223,7 @@ class SearchDriver:
         self._judge(self._failures.add(reason, run.failures))
 
     def snapshot(self) -> Snapshot:
-        """How the search stands now."""
+        """The state of the search now."""
         return self.counts.snapshot(len(self._running))
 
     def _next(self, trial: str) -> Assignment | Answer:
@@ -248,16 +248,16 @@ class SearchDriver:
 
     @property
     def _room(self) -> int:
-        """Epochs of the budget that are neither trained nor being trained by this search."""
+        """Epochs left of the budget, without those that this search trains now."""
         return self.counts.room - sum(run.assignment.work for run in self._running.values())
 
     def _is_over(self) -> bool:
         return self.done or self.over_because is not None
 
     def _claimed(self) -> Assignment | None:
-        """A training that no other search does; None if there is none now."""
+        """A training that no other search does; None if there is none at the moment."""
         while not self._waiting:
-            # One that came too early is kept: a proposal may take seconds.
+            # A candidate that could not be claimed yet is kept: a new one may take seconds.
             candidate = self._candidate or self._chosen()
             self._candidate = None
             if candidate is None:
@@ -290,7 +290,7 @@ class SearchDriver:
         return candidate
 
     def _inherit(self) -> None:
-        """Take over what searches that are gone have left unfinished."""
+        """Take over the unfinished trainings of searches that are gone."""
         for left in self.claims.inherit():
             assignment = self.queue.resume(left.architecture, left.epochs, left.start)
             if left.losses < MOST_LOSSES:
@@ -301,7 +301,7 @@ class SearchDriver:
                 self._fail(assignment, reason)
 
     def _learn(self, evaluations: list[Evaluation]) -> None:
-        """Take in what is in the database already, or was written by others."""
+        """Learn evaluations that earlier runs or other searches have written."""
         self.queue.learn(evaluations)
         self.limit.learn(evaluations)
         self.counts.count(evaluations)
@@ -323,7 +323,7 @@ class SearchDriver:
         weights: bytes | None = None,
         checkpoint: bytes | None = None,
     ) -> None:
-        """Write an evaluation, or keep it for a database that will be well again."""
+        """Write an evaluation; if the database fails, keep it in a file."""
         patience = None if self.trouble is None else 0.0
         try:
             written = self.claims.record(

@@ -1,11 +1,11 @@
-"""When failures of trials end a search: the next would fail as well."""
+"""When failures of trials end a search, because the next trial would fail too."""
 
 from dataclasses import dataclass, field
 
-_ALIKE = 5
+_ALIKE_FAILURES = 5
 """Failures of one kind in a row that end the search."""
-_ANY = 20
-"""Failures of any kind in a row that end it."""
+_ANY_FAILURES = 20
+"""Failures of any kind in a row that end the search."""
 
 
 @dataclass(slots=True)
@@ -28,19 +28,19 @@ class Failures:
 
         Args:
             reason: of the failure, its kind before a colon.
-            known: of a trial whose worker died, `count` when it began. A machine that is lost takes
-                all its trials with it: what began before the last failure is no new one.
+            known: `count` when the trial began, if its worker died. A lost machine loses all its
+                trials: only those that began after the last failure count.
 
         Returns:
-            Why the search had better end now; None if it had not.
+            Why the search should end now; None if it should not.
         """
         if known is not None and known < self.count:
             return None
         self._reasons.append(reason)
-        # The texts differ in numbers ("tried to allocate 31 MiB"): the kind of error counts.
-        recent = {text.partition(":")[0] for text in self._reasons[-_ALIKE:]}
-        if self.count >= _ALIKE and len(recent) == 1:
-            return f"{_ALIKE} trials in a row failed alike, the last with: {reason}"
-        if self.count >= _ANY:
-            return f"{_ANY} trials in a row failed, the last with: {reason}"
+        # Texts differ in numbers ("tried to allocate 31 MiB"), so only the kind of error counts.
+        recent = {text.partition(":")[0] for text in self._reasons[-_ALIKE_FAILURES:]}
+        if self.count >= _ALIKE_FAILURES and len(recent) == 1:
+            return f"{_ALIKE_FAILURES} trials in a row failed alike, the last with: {reason}"
+        if self.count >= _ANY_FAILURES:
+            return f"{_ANY_FAILURES} trials in a row failed, the last with: {reason}"
         return None

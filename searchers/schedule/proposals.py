@@ -1,7 +1,7 @@
 """What to train next: Optuna's ask and tell in memory, within limits and without repeats.
 
-An Optuna storage commits once a parameter (110 to 600 ms a proposal on SQLite), so the sampler
-works on a study in memory that is filled from our own rows.
+An Optuna storage commits once per parameter (110 to 600 ms a proposal on SQLite), so the sampler
+gets a study in memory, filled from our own rows.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable
 from studies.records.tables import Evaluation
 
-_MUTATIONS = 2000
-"""Steps without an unseen architecture within the limits that end the search."""
-_MEMORY = 450
-"""Most evaluations that a sampler looks at: the time of a proposal grows with them."""
-_KEPT = 300
-"""What is left of them when it has to forget."""
+_MOST_MUTATIONS = 2000
+"""Mutations to try for one proposal; if none is unseen and within the limits, the search ends."""
+_MOST_OBSERVATIONS = 450
+"""Most evaluations that a sampler sees: a proposal takes longer with each."""
+_KEPT_OBSERVATIONS = 300
+"""How many it keeps when there are more."""
 
 
 class SamplerFailedError(ConvnasError):
-    """A sampler that cannot do what is asked of it."""
+    """A sampler that raised an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,16 @@ class Proposal:
 class Proposer:
     """Proposes architectures that are unseen and within the limits.
 
-    A proposal that is neither is mutated, a parameter at a time, until it is both; the sampler is
-    then told about the mutant, so that what it learns is what was trained.
+    Any other proposal is mutated, one parameter at a time, until it is both. The sampler is then
+    told the mutant, so that it learns what was trained.
 
     Args:
         problem: what is searched.
-        sampler: Optuna's, or one like them.
+        sampler: of Optuna, or one with the same interface.
         seed: of the mutations.
 
     Attributes:
-        acceptance: of what the sampler proposes.
+        acceptance: of the sampler's proposals.
     """
 
     def __init__(self, problem: Problem, sampler: BaseSampler, seed: int) -> None:
@@ -71,11 +71,11 @@ class Proposer:
         self.acceptance = Acceptance()
 
     def learn(self, evaluations: Sequence[Evaluation]) -> None:
-        """Take in evaluations that others made: an earlier run, or another search at work."""
+        """Learn evaluations of earlier runs, or of other searches that run now."""
         self._seen.update(evaluation.key for evaluation in evaluations)
         finished = [e for e in evaluations if e.val_accuracy is not None]
-        if len(finished) > _MEMORY:
-            finished = memorable(finished, _KEPT)
+        if len(finished) > _MOST_OBSERVATIONS:
+            finished = memorable(finished, _KEPT_OBSERVATIONS)
         for evaluation in finished:
             labels = self._space.encode(evaluation.parsed_architecture)
             if labels is not None and evaluation.val_accuracy is not None:
@@ -84,11 +84,11 @@ class Proposer:
                 )
                 self._observations.append(observation)
                 self._add(observation)
-        if len(self._observations) > _MEMORY:
+        if len(self._observations) > _MOST_OBSERVATIONS:
             self._forget()
 
     def resume(self, architecture: Architecture, epochs: int = 1) -> Proposal:
-        """An architecture that was proposed by an earlier run, as a proposal of this one.
+        """An architecture that an earlier run proposed, as a proposal of this run.
 
         Args:
             architecture: to be trained.
@@ -101,18 +101,18 @@ class Proposer:
         return self.known(architecture)
 
     def known(self, architecture: Architecture) -> Proposal:
-        """An architecture that needs no sampler, with its cost."""
+        """A known architecture as a proposal; the sampler is not asked."""
         return Proposal(architecture, self._problem.cost(architecture))
 
     def price(self, proposal: Proposal) -> float:
-        """What the search makes small, of a proposal."""
+        """The cost of a proposal that the search makes small."""
         return self._problem.objective.of(proposal.cost)
 
     def propose(self, epochs: int = 1) -> Proposal | None:
         """The next architecture to evaluate; None if no unseen one can be found.
 
         Args:
-            epochs: that it is to be trained for.
+            epochs: that it will be trained for.
 
         Raises:
             SamplerFailedError: the sampler raised an error.
@@ -136,10 +136,10 @@ class Proposer:
         return self.known(architecture)
 
     def tell(self, proposal: Proposal, val_accuracy: float | None, epochs: int = 1) -> None:
-        """Report how a proposal fared.
+        """Report the result of a proposal.
 
         Args:
-            proposal: one of this proposer, or an architecture that went on.
+            proposal: of this proposer, or an architecture that went up a rung.
             val_accuracy: after its training; None means that it failed.
             epochs: of its training.
         """
@@ -149,7 +149,7 @@ class Proposer:
                 self._study.tell(told.number, state=TrialState.FAIL)
             return
         labels = self._space.encode(proposal.architecture) if told is None else told.labels
-        if labels is None:  # of another space, which the sampler cannot learn from
+        if labels is None:  # of another space: the sampler cannot learn from it
             return
         observation = Observation(labels, val_accuracy, self.price(proposal), epochs)
         if told is None:
@@ -158,12 +158,12 @@ class Proposer:
             with _sampler_at_work():
                 self._study.tell(told.number, observation.values)
         self._observations.append(observation)
-        if len(self._observations) > _MEMORY:
+        if len(self._observations) > _MOST_OBSERVATIONS:
             self._forget()
 
     def _forget(self) -> None:
-        """Begin a new study of what is worth remembering, with the trials that are out."""
-        self._observations = memorable(self._observations, _KEPT)
+        """Begin a new study, with the observations to keep and the running trials."""
+        self._observations = memorable(self._observations, _KEPT_OBSERVATIONS)
         self._study = _new_study(self._study.sampler)
         for observation in self._observations:
             self._add(observation)
@@ -171,11 +171,11 @@ class Proposer:
             self._open[key] = replace(out, number=self._start(out.labels, out.epochs))
 
     def _add(self, observation: Observation) -> None:
-        """A finished trial, as if the sampler had proposed it."""
+        """Add a finished trial, as if the sampler had proposed it."""
         self._study.tell(self._start(observation.labels, observation.epochs), observation.values)
 
     def _start(self, labels: dict[str, str], epochs: int) -> int:
-        """The number of a running trial with these labels, as if the sampler had proposed them."""
+        """Add a running trial, as if the sampler had proposed these labels; its number."""
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
@@ -187,15 +187,15 @@ class Proposer:
         trial = self._study.get_trials(deepcopy=False)[-1]
         sampler = self._study.sampler
         if isinstance(sampler, BaseGASampler):
-            # Genetic samplers breed only from trials marked with a generation, and mark none that
-            # they did not propose.
+            # Genetic samplers breed only from trials with a generation, and give none to trials
+            # that they did not propose.
             sampler.get_trial_generation(self._study, trial)
         return trial.number
 
     def _admissible(self, labels: dict[str, str]) -> dict[str, str] | None:
-        """The nearest labels, by a random walk, of an unseen architecture within the limits."""
+        """Labels of an unseen architecture within the limits, by a random walk; None if none."""
         excess = self._excess(labels)
-        for _ in range(_MUTATIONS):
+        for _ in range(_MOST_MUTATIONS):
             if excess == 0 and self._space.decode(labels).key not in self._seen:
                 return labels
             name = self._random.choice(list(self._labels))
@@ -212,25 +212,25 @@ class Proposer:
 
 @dataclass(slots=True)
 class Acceptance:
-    """How many proposals of the sampler were unseen and within the limits as they came."""
+    """How many proposals of the sampler were unseen and within the limits, unchanged."""
 
     proposed: int = 0
     accepted: int = 0
 
     def count(self, *, accepted: bool) -> None:
-        """One more."""
+        """Count one more."""
         self.proposed += 1
         self.accepted += accepted
 
     @property
     def share(self) -> float | None:
-        """From 0 to 1; None before the first."""
+        """The accepted share, 0 to 1; None before the first."""
         return self.accepted / self.proposed if self.proposed else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A proposal that is out: its labels, its epochs, and its number in the sampler's study."""
+    """A proposal in training: its labels, its epochs, and its number in the sampler's study."""
 
     labels: dict[str, str]
     epochs: int
@@ -239,7 +239,7 @@ class _Open:
 
 @contextlib.contextmanager
 def _sampler_at_work() -> Iterator[None]:
-    """Say in one line what a sampler, which may be the user's own, could not do."""
+    """Turn any error of a sampler, which may be the user's own, into one line."""
     try:
         yield
     except Exception as error:

@@ -1,11 +1,11 @@
-"""Rungs of epochs: most networks are trained a little, the best of them go on.
+"""Rungs of epochs: all networks are trained a little, and only the best of them longer.
 
-Successive halving without waiting (ASHA: Li et al., arXiv 1810.05934), with the best told by
-non-dominated rank, as multi-objective ASHA does (Schmucker et al., arXiv 2106.12639): an order by
-accuracy alone would never let a small network go on.
+This is successive halving without waiting (ASHA: Li et al., arXiv 1810.05934). The best are those
+of the first non-dominated ranks, as in multi-objective ASHA (Schmucker et al., arXiv 2106.12639):
+by accuracy alone, a small network would never go up.
 
-All of a training follows the learning rate of its full length, and a network that goes up continues
-from its checkpoint. A partial accuracy is compared with those of its own rung only.
+Every training has the learning rates of a full one, and a network that goes up continues from its
+checkpoint. A partial accuracy is compared only with others of its rung.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from nas_space.errors import ConvnasError
 from studies.pareto.front import ranked
 
 if TYPE_CHECKING:
-    # The command line is read without a database.
+    # Reading the command line must not import the database.
     from studies.records.tables import Evaluation
 
 REDUCTION = 3
@@ -24,7 +24,7 @@ REDUCTION = 3
 
 
 class InvalidRungsError(ConvnasError):
-    """Rungs that do not lead up to a full training."""
+    """Rungs that do not ascend to a full training."""
 
 
 def ladder(epochs: int) -> tuple[int, ...]:
@@ -45,8 +45,8 @@ def check(rungs: Sequence[int], epochs: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A network on a rung.
+class RungResult:
+    """How a network did on a rung.
 
     Attributes:
         key: of its architecture.
@@ -70,19 +70,19 @@ class Promotion:
 
 @dataclass(slots=True)
 class Rungs:
-    """The networks on each rung, and which of them go on.
+    """The results on each rung, and which networks go up.
 
     Attributes:
         epochs: of each rung, ascending; the last is a full training.
     """
 
     epochs: tuple[int, ...]
-    _entries: dict[int, dict[str, Entry]] = field(default_factory=dict)
+    _results: dict[int, dict[str, RungResult]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """No rung has an entry yet."""
-        self._entries = {rung: {} for rung in self.epochs}
+        """No rung has a result yet."""
+        self._results = {rung: {} for rung in self.epochs}
         self._gone = {rung: set() for rung in self.epochs}
 
     @property
@@ -96,44 +96,44 @@ class Rungs:
         return self.epochs[-1]
 
     def learn(self, evaluations: "Iterable[Evaluation]") -> None:
-        """Take in evaluations; those of other rungs than these are passed over."""
+        """Learn evaluations; those that are on none of these rungs are ignored."""
         for evaluation in evaluations:
             self.tell(
                 evaluation.epochs,
-                Entry(evaluation.key, evaluation.val_accuracy, evaluation.cost),
+                RungResult(evaluation.key, evaluation.val_accuracy, evaluation.cost),
                 failed=evaluation.val_accuracy is None,
             )
 
-    def tell(self, epochs: int, entry: Entry, *, failed: bool = False) -> None:
-        """Take in how a network fared on a rung; one that failed goes nowhere."""
-        if epochs in self._entries and not failed:
-            self._entries[epochs][entry.key] = entry
-        self.leave(entry.key, epochs)
+    def tell(self, epochs: int, result: RungResult, *, failed: bool = False) -> None:
+        """Add a result on a rung; a network that failed goes nowhere."""
+        if epochs in self._results and not failed:
+            self._results[epochs][result.key] = result
+        self.leave(result.key, epochs)
 
     def leave(self, key: str, epochs: int) -> None:
-        """Note that a network is trained for this many epochs: it has left the rungs below."""
+        """Note that a network trains for this many epochs: it has left all lower rungs."""
         for rung in self.epochs:
             if rung < epochs:
                 self._gone[rung].add(key)
 
     def promotion(self) -> Promotion | None:
-        """The network to go on next, from the highest rung that lets one go; None if none does."""
+        """The next network to go up, from the highest rung that has one; None if no rung has."""
         for rung, above in self._steps():
-            best = ranked(self._entries[rung].values())
-            for entry in best[: len(best) // REDUCTION]:
-                if entry.key not in self._gone[rung]:
-                    return Promotion(entry.key, rung, above)
+            best = ranked(self._results[rung].values())
+            for result in best[: len(best) // REDUCTION]:
+                if result.key not in self._gone[rung]:
+                    return Promotion(result.key, rung, above)
         return None
 
     def finish(self) -> Promotion | None:
-        """The best network of those that have not gone on, whatever its share of the rung.
+        """The best network that has not gone up, even if it is not in the best third of its rung.
 
-        For the end of a search, when only what is trained to the end counts.
+        For the end of a search, when only full trainings count.
         """
         for rung, above in self._steps():
-            for entry in ranked(self._entries[rung].values()):
-                if entry.key not in self._gone[rung]:
-                    return Promotion(entry.key, rung, above)
+            for result in ranked(self._results[rung].values()):
+                if result.key not in self._gone[rung]:
+                    return Promotion(result.key, rung, above)
         return None
 
     def _steps(self) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Which training comes next, and how long it is: of a network that goes up, or of a new one."""
+"""Which training comes next and how long it is: a network that goes up a rung, or a new one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from nas_space.costs.cost import Cost
 from nas_space.spaces.architecture import Architecture
 from searchers.schedule.proposals import Proposal, Proposer
-from searchers.schedule.rungs import Entry, Promotion, Rungs
+from searchers.schedule.rungs import Promotion, RungResult, Rungs
 from studies.records.tables import Evaluation
 
 _LAST_TRAININGS = 2
-"""Full trainings before the end in which nothing begins that would stay partial."""
+"""So close to the end, in full trainings, no partial training begins any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A training to be done.
+    """A training to do.
 
     Attributes:
         proposal: what is trained, and what it costs.
         epochs: of the training.
-        start: epochs of these that a checkpoint spares, if it is there.
+        start: epochs of these that are in a checkpoint, if it is not lost.
     """
 
     proposal: Proposal
@@ -34,21 +34,21 @@ class Assignment:
 
     @property
     def cost(self) -> Cost:
-        """What the network costs to run."""
+        """The cost of the network."""
         return self.proposal.cost
 
     @property
     def work(self) -> int:
-        """Epochs that are trained."""
+        """Epochs that are left to train."""
         return self.epochs - self.start
 
 
 class TrainingQueue:
-    """Proposals and rungs together: which training comes next. It trains and records nothing.
+    """Decides which training comes next, from proposals and rungs. It trains and records nothing.
 
     Args:
         proposer: of new networks.
-        rungs: on which they climb; a single rung trains all of them to the end.
+        rungs: of the search; with a single rung every network is trained to the end.
     """
 
     def __init__(self, proposer: Proposer, rungs: Rungs) -> None:
@@ -72,14 +72,14 @@ class TrainingQueue:
         return self._rungs.first
 
     def learn(self, evaluations: Sequence[Evaluation]) -> None:
-        """Take in evaluations that others made: an earlier run, or another search at work."""
+        """Learn evaluations of earlier runs, or of other searches that run now."""
         self._proposer.learn(evaluations)
         self._rungs.learn(evaluations)
         for evaluation in evaluations:
             self._remember(evaluation.key, evaluation.epochs, evaluation)
 
     def resume(self, architecture: Architecture, epochs: int, start: int) -> Assignment:
-        """A training that an earlier run had begun, as one of this run."""
+        """A training that an earlier run began, as one of this run."""
         self._rungs.leave(architecture.key, epochs)
         return Assignment(self._proposer.resume(architecture, epochs), epochs, start)
 
@@ -87,7 +87,7 @@ class TrainingQueue:
         """The next training; None if no unseen architecture can be found.
 
         Args:
-            room: epochs of the budget that are neither trained nor being trained.
+            room: epochs left of the budget, without those in training.
         """
         at_last = room <= _LAST_TRAININGS * self.full
         promotion = self._rungs.promotion()
@@ -100,11 +100,12 @@ class TrainingQueue:
         return None if proposal is None else Assignment(proposal, epochs)
 
     def tell(self, assignment: Assignment, val_accuracy: float | None) -> None:
-        """Report how a training fared; None means that it failed, or is another's."""
+        """Report the accuracy of a training; None if it failed, or another search does it."""
         architecture, epochs = assignment.architecture, assignment.epochs
         self._proposer.tell(assignment.proposal, val_accuracy, epochs)
-        entry = Entry(architecture.key, val_accuracy, self._proposer.price(assignment.proposal))
-        self._rungs.tell(epochs, entry, failed=val_accuracy is None)
+        cost = self._proposer.price(assignment.proposal)
+        result = RungResult(architecture.key, val_accuracy, cost)
+        self._rungs.tell(epochs, result, failed=val_accuracy is None)
         self._remember(architecture.key, epochs, architecture)
 
     def _promoted(self, promotion: Promotion) -> Assignment:
@@ -115,6 +116,6 @@ class TrainingQueue:
         return Assignment(self._proposer.known(known), promotion.epochs, promotion.start)
 
     def _remember(self, key: str, epochs: int, known: Architecture | Evaluation) -> None:
-        """Keep what may go on: as it came, for to read 10,000 architectures takes seconds."""
+        """Keep what may go up, unparsed: to parse 10,000 architectures takes seconds."""
         if epochs < self.full:
             self._architectures[key] = known

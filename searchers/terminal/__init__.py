@@ -1,1 +1,1 @@
-"""A search as a person at a terminal has it: arguments, command, progress, result."""
+"""A search on a terminal: arguments, command, progress, result."""

@@ -12,8 +12,8 @@ from searchers.settings import ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
-from trainers.data.registry import names
-from trainers.recipes import recipes
+from trainers.data.registry import DATASETS
+from trainers.recipes import RECIPES
 
 _EXAMPLES = """\
 examples:
@@ -24,7 +24,7 @@ examples:
   python -m searchers.run --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
       a quick look at one type of convolution on a part of CIFAR-10
 
-The same command goes on where it was stopped. MACs are multiply-adds per image, which the papers
+The same command continues where it was stopped. MACs are multiply-adds per image, which the papers
 call FLOPs.
 """
 
@@ -98,7 +98,7 @@ def _parser() -> Parser:
         "--objective",
         default=MACS.name,
         metavar="COST",
-        help=f"what is to be small beside a large accuracy: {', '.join(objectives.names())} "
+        help=f"the cost to make small beside a large accuracy: {', '.join(objectives.OBJECTIVES)} "
         "(default: %(default)s)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
@@ -135,7 +135,7 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(names())}, or a folder with a sub-folder of images for each class, with "
+        help=f"{', '.join(DATASETS)}, or a folder with a sub-folder of images for each class, with "
         "or without train, val and test folders above them (default: %(default)s)",
     )
     data.add_argument(
@@ -157,7 +157,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--recipe",
         default="quick",
-        help=f"how each network is trained: {', '.join(recipes())} (default: %(default)s)",
+        help=f"how each network is trained: {', '.join(RECIPES)} (default: %(default)s)",
     )
     how.add_argument(
         "--epochs",
@@ -169,13 +169,13 @@ def _parser() -> Parser:
         "--rungs",
         type=_rungs,
         metavar="N,N,…",
-        help="epochs after which only the best third goes on, up to those of a full training, "
+        help="epochs after which only the best third continues, up to those of a full training, "
         "like 1,3,9 (default: thirds of the recipe's); just the last trains every network fully",
     )
     how.add_argument(
         "--sampler",
         default=samplers.DEFAULT,
-        help=f"what proposes networks: {', '.join(samplers.names())} (default: %(default)s; gp "
+        help=f"what proposes networks: {', '.join(samplers.SAMPLERS)} (default: %(default)s; gp "
         "takes about a second a proposal in the space mixed)",
     )
     how.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: %(default)s")

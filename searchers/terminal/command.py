@@ -1,7 +1,6 @@
-"""The command of a search: its arguments are checked and Ray is started before all else.
+"""The command of a search: first it checks its arguments and starts Ray.
 
-What this module imports by itself is light, so that both come soon; the rest is imported while Ray
-starts.
+This module imports little, so that both happen soon; the rest is imported while Ray starts.
 """
 
 from collections.abc import Sequence
@@ -28,5 +27,5 @@ def _command(argv: Sequence[str]) -> int:
     with Cluster(settings.cluster, verbose=settings.verbose) as cluster:
         from searchers.terminal import session  # noqa: PLC0415 - seconds, while the cluster starts
 
-        # Within the context, so that the user reads a refusal before the cluster has ended.
+        # Inside the context, so that the user sees a refusal before the cluster has ended.
         return run(lambda: session.session(settings, setup, cluster))

@@ -1,4 +1,4 @@
-"""A search on a terminal: how far it is, its front, and what came last."""
+"""A search on a terminal: its progress, its front, and its latest trials."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from studies.objective import Objective
 from studies.records.tables import Evaluation, Status
 
 _BAR_CHARACTERS = 24
-_MEMBERS = 6
+_SHOWN_MEMBERS = 6
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -22,9 +22,9 @@ def drawn(
     """The panel.
 
     Args:
-        snapshot: how the search stands.
+        snapshot: the state of the search.
         objective: what is made small.
-        said: the snapshot in a line.
+        said: the snapshot as a line.
         seconds: since the search began.
         width: of the terminal, in characters.
     """
@@ -50,9 +50,9 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
-    """The front; of a long one, members evenly spread over it."""
+    """The front; of a long one, evenly spaced members."""
     last = len(members) - 1
-    shown = min(len(members), _MEMBERS)
+    shown = min(len(members), _SHOWN_MEMBERS)
     places = sorted({round(at * last / max(1, shown - 1)) for at in range(shown)})
     some = "" if shown == len(members) else f", {shown} of {len(members)}"
     table = _table(f"front{some}", "accuracy", objective.heading, "")

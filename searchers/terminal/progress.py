@@ -12,7 +12,7 @@ from studies.objective import Objective
 from studies.progress import Progress
 
 _REFRESHES_PER_SECOND = 2
-"""So that the time moves where trainings are long."""
+"""Often enough that the time moves while trainings are long."""
 
 
 class SearchProgress(Progress):
@@ -27,7 +27,7 @@ class SearchProgress(Progress):
         self._objective = objective
         self._last: Snapshot | None = None
         self._printed: Snapshot | None = None
-        # Gone when the search is over: what it held comes again as the table of the front.
+        # It vanishes at the end, when the front is printed as a table.
         super().__init__(console, refreshes=_REFRESHES_PER_SECOND, transient=True)
 
     def __exit__(
@@ -41,7 +41,7 @@ class SearchProgress(Progress):
             self._print_line()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show how the search stands."""
+        """Show the state of the search."""
         self._last = snapshot
         self._refresh()
 

@@ -1,4 +1,4 @@
-"""A search as its user sees it: what is said before, the progress, the result."""
+"""A search as its user sees it: the lines before it, the progress, the result."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ from studies.pareto.table import table
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
-    """Run the search and talk about it; the exit code."""
+    """Run the search and print about it; the exit code."""
     try:
         finding = conduct(settings, setup, cluster)
     except KeyboardInterrupt:
@@ -29,7 +29,7 @@ def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
 
 
 def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding:
-    """Run the search, and say what it is and how far; see `search`."""
+    """Run the search, and show its setup and its progress; see `search`."""
     if not settings.verbose:
         _hush()
     with SearchProgress(setup.objective) as progress:
@@ -62,11 +62,11 @@ def _rungs(setup: SearchSetup) -> str:
     lower = setup.rungs[:-1]
     if not lower:
         return ""
-    return f"; after {' and '.join(map(str, lower))} the best third goes on"
+    return f"; after {' and '.join(map(str, lower))} the best third continues"
 
 
 def _history(start: Start) -> dict[str, str]:
-    """What earlier searches left of this study, and who works on it now."""
+    """What earlier runs left of this study, and which searches work on it now."""
     lines = {}
     if start.delivered:
         lines["recovered"] = f"{start.delivered} results that the database had not taken"
@@ -123,7 +123,7 @@ def _say(line: str) -> None:
 
 
 def _hush() -> None:
-    """Silence the libraries: what matters of their messages is said by us."""
+    """Silence the libraries: we print what matters of their messages."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", module=r"ray(\\..*)?|optuna(\\..*)?")
     logging.getLogger("ray").setLevel(logging.CRITICAL)

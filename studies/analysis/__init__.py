@@ -1,1 +1,1 @@
-"""What the records say of networks, layers and numbers; nothing here writes."""
+"""What the records say about networks, layers and scores; nothing here writes."""

@@ -1,4 +1,4 @@
-"""How much a search had found after how much training: hypervolume over cost."""
+"""How the front of a search grew with training: hypervolume over epochs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Step:
     """A moment at which the front grew.
 
     Attributes:
-        spent: epochs of all trainings so far, in full trainings.
+        spent: epochs of all trainings so far, counted in full trainings.
         hypervolume: from then on.
     """
 
@@ -28,7 +28,7 @@ def course(
 
     Args:
         evaluations: in the order in which they were recorded.
-        full: epochs of a full training; only these are on the front, but all are paid for.
+        full: epochs of a full training; only these can be on the front, but all are paid for.
         box: see `studies.pareto.hypervolume.hypervolume`.
     """
     steps, best, spent = [Step(0.0, 0.0)], list[Evaluation](), 0

@@ -1,10 +1,10 @@
-"""What a report tells of a study, gathered before anything is drawn."""
+"""The facts of a report on a study, gathered before anything is drawn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.architecture import Architecture
@@ -26,7 +26,7 @@ class Facts:
 
     Attributes:
         study: as stored.
-        evaluations: all of it, by number.
+        evaluations: all of the study, by number.
         retrainings: of its front, with fresh seeds.
         shown_url: the database, without a password.
     """
@@ -38,7 +38,7 @@ class Facts:
 
     @classmethod
     def of(cls, store: Store, name: str | None) -> "Facts":
-        """What a database holds of the study of that name, see `Store.study`."""
+        """The facts of the study of that name, see `Store.study`."""
         study = store.study(name)
         return cls(study, store.evaluations(study), store.retrainings(study), store.shown_url)
 
@@ -66,22 +66,22 @@ class Facts:
 
     @cached_property
     def failed(self) -> list[Evaluation]:
-        """Those without an accuracy."""
+        """The evaluations without an accuracy."""
         return [entry for entry in self.evaluations if entry.status is Status.FAILED]
 
     @cached_property
     def front(self) -> list[Evaluation]:
-        """By ascending cost."""
+        """The Pareto front, by ascending cost."""
         return front(self.complete)
 
     @cached_property
     def knee(self) -> Evaluation | None:
-        """Where more cost stops paying."""
+        """The member of the front from which on more cost stops paying."""
         return knee(self.front) if self.front else None
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:
-        """The front by fresh seeds; None where it was not trained again."""
+        """The front by fresh seeds; None if it was not trained again."""
         try:
             return retrained_front(self.front, self.retrainings)
         except NotRetrainedError:
@@ -89,21 +89,21 @@ class Facts:
 
     @cached_property
     def architectures(self) -> dict[int, Architecture]:
-        """Of the full trainings, by number."""
+        """Architectures of the full trainings, by number."""
         return {e.number: e.parsed_architecture for e in self.complete}
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The types of convolution that there are, and what a backbone's layers are as they are."""
+        """All types of convolution, and those that a backbone's unchanged layers have."""
         found = {layer.conv.kind for made in self.architectures.values() for layer in made.layers()}
-        return tuple(sorted(found | kinds().keys()))
+        return tuple(sorted(found.union(TYPES)))
 
     @cached_property
     def box(self) -> tuple[float, float]:
         """Costs between which hypervolumes are measured.
 
-        Those of the cheapest and the dearest network of the space, as the search has it; where
-        they are no closed forms, or the space is not known here, of the networks that were trained.
+        They are those of the cheapest and the dearest network of the space, as in the search. If
+        these have no closed form, or the space is unknown here, trained networks give them.
         """
         measure = self.objective.measure
         try:

@@ -1,8 +1,8 @@
 """Which choices go with accuracy: one-way analyses of variance over the full trainings.
 
-An effect is the share of the variance that a choice explains beyond what chance would (ε²: Kelley,
-PNAS 21, 1935), among the networks that have the layer at all. It is association, not cause: a
-search does not draw its networks at random.
+An effect is the share of the variance that a choice explains beyond chance (ε²: Kelley, PNAS 21,
+1935), among the networks that have the layer. It is association, not cause: a search does not draw
+its networks at random.
 """
 
 from collections import defaultdict
@@ -18,25 +18,25 @@ from studies.analysis.facts import Facts
 
 Vector = NDArray[np.float64]
 
-FEWEST = 30
-"""Networks with a choice below which its effect would be noise."""
-_SURE = 0.01
-"""Chance alone makes one of a hundred effects so large."""
+FEWEST_NETWORKS = 30
+"""With fewer networks that have a choice, its effect would be noise."""
+_SURE_PROBABILITY = 0.01
+"""An effect is sure if chance alone makes one as large less often than this."""
 _STEM = "stem"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """How much a choice has to do with accuracy.
+    """How strongly a choice goes with accuracy.
 
     Attributes:
         choice: ``stage1.width``, ``stage1.depth``, or a layer such as ``stage1.block2.conv1``.
         networks: that have it.
         accuracy: share of the variance of validation accuracy that it explains, 0 to 1.
-        beyond: the same, of what a parabola in the logarithm of the cost leaves of the accuracy.
+        beyond: the same for the accuracy minus a parabola in the logarithm of the cost.
         best: the label whose networks are the most accurate for their cost, on average.
-        gain: by so much, above the mean of all that have the choice; a share.
-        sure: whether `beyond` is more than chance explains in 99 of 100 cases.
+        gain: its accuracy above the mean of all that have the choice, for their cost; a share.
+        sure: whether `beyond` is more than chance would explain in 99 of 100 cases.
     """
 
     choice: str
@@ -49,9 +49,9 @@ class Effect:
 
 
 def effects(facts: Facts) -> list[Effect]:
-    """Of every choice, the largest beyond cost first; none where there are too few networks."""
+    """The effect of every choice, the largest `beyond` first; none with too few networks."""
     entries = [entry for entry in facts.complete if entry.val_accuracy is not None]
-    if len(entries) < FEWEST:
+    if len(entries) < FEWEST_NETWORKS:
         return []
     accuracy = np.array([entry.val_accuracy for entry in entries])
     beyond = _beyond(accuracy, np.log([entry.cost for entry in entries]))
@@ -74,7 +74,7 @@ def _effect(
     choice: str, made: Mapping[int, str], accuracy: Vector, beyond: Vector
 ) -> Effect | None:
     rows, names = list(made), sorted(set(made.values()))
-    if len(rows) < FEWEST or len(names) == 1:
+    if len(rows) < FEWEST_NETWORKS or len(names) == 1:
         return None
     groups = np.array([names.index(label) for label in made.values()])
     values = beyond[rows]
@@ -88,12 +88,12 @@ def _effect(
         share,
         names[best],
         float(means[best] - values.mean()),
-        chance < _SURE,
+        chance < _SURE_PROBABILITY,
     )
 
 
 def _explained(values: Vector, groups: NDArray[np.int64]) -> tuple[float, float]:
-    """ε², at least 0, and how often chance explains as much (Fisher's F-test)."""
+    """ε², at least 0, and the probability that chance explains as much (Fisher's F-test)."""
     count, kinds = len(values), int(groups.max()) + 1
     total = float(((values - values.mean()) ** 2).sum())
     within = float(((values - _means(values, groups)[groups]) ** 2).sum())
@@ -112,7 +112,7 @@ def _means(values: Vector, groups: NDArray[np.int64]) -> Vector:
 
 
 def _beyond(accuracy: Vector, cost: Sequence[float] | Vector) -> Vector:
-    """What a parabola in the cost, or a line or a mean if there are few costs, leaves."""
+    """Accuracy minus a parabola in the cost; with few different costs, minus a line or the mean."""
     degree = min(2, len(set(cost)) - 1)
     left: Vector = accuracy - np.polyval(np.polyfit(cost, accuracy, degree), cost)
     return left

@@ -1,4 +1,4 @@
-"""What a network is made of, layer by layer, and what each layer costs."""
+"""A network layer by layer, with the cost of each layer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from studies.records.tables import Study
 
 
 @dataclass(frozen=True, slots=True)
-class LayerCost:
+class LayerRow:
     """A layer of a network.
 
     Attributes:
@@ -20,7 +20,7 @@ class LayerCost:
         stride: 1 or 2.
         macs: multiply-adds for one image.
         params: weights, without normalisation.
-        chosen: whether the layer was a choice.
+        chosen: whether the search chose the layer.
     """
 
     layer: str
@@ -33,12 +33,12 @@ class LayerCost:
     chosen: bool
 
 
-def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerCost]:
+def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerRow]:
     """The convolutions and the classifier of a network, from stem to head."""
     chosen = {layer.name for layers in architecture.sections() for layer in layers}
     for layer, size in architecture.convolutions(task.size):
         c_in = task.channels if layer.c_in is None else layer.c_in
-        yield LayerCost(
+        yield LayerRow(
             layer.name,
             str(layer.conv),
             (c_in, layer.c_out),
@@ -49,13 +49,13 @@ def layer_costs(architecture: Architecture, task: Task) -> Iterator[LayerCost]:
             layer.name in chosen,
         )
     rest = architecture.rest(task)
-    yield LayerCost(
+    yield LayerRow(
         rest.name, rest.what, rest.channels, (1, 1), 1, rest.macs, rest.params, chosen=False
     )
 
 
 def legend(architectures: Iterable[Architecture]) -> str:
-    """How to read networks of one space as lines of text."""
+    """How to read a network of one space, written as a line of text."""
     return next((architecture.legend for architecture in architectures), "architecture")
 
 

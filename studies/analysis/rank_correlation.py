@@ -1,4 +1,4 @@
-"""What a number says of accuracy: rank correlations, and whether it beats those that are free."""
+"""How well a number predicts accuracy: rank correlations, compared with numbers that are free."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from studies.records.tables import Evaluation
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 BASELINES = ("params", "macs")
-"""What is known of every network without looking at it."""
-FEWEST = 10
-"""Networks of which a rank correlation says anything."""
+"""Numbers that are known of every network."""
+FEWEST_NETWORKS = 10
+"""With fewer networks a rank correlation says nothing."""
 _RESAMPLES = 1000
 
 
@@ -25,8 +25,8 @@ class RankCorrelation:
         name: of the number.
         rho: Spearman's rank correlation, with its 95 % interval (bootstrap over networks).
         tau: Kendall's.
-        partial: Spearman's, after removing what MACs and parameters explain of both ranks.
-        gain: rho minus that of the better baseline, with its 95 % interval (paired bootstrap).
+        partial: Spearman's, with what MACs and parameters explain removed from both ranks.
+        gain: rho minus rho of the better baseline, with its 95 % interval (paired bootstrap).
         count: of networks.
     """
 
@@ -71,7 +71,7 @@ def rank_correlations(
 
     Args:
         numbers: of each network, by name; `BASELINES` among them.
-        accuracies: of the same networks, trained alike.
+        accuracies: of the same networks, all trained in the same way.
     """
     y = np.asarray(accuracies, dtype=np.float64)
     columns = {name: _finite(values) for name, values in numbers.items()}
@@ -100,7 +100,7 @@ def rank_correlations(
 
 
 def _finite(values: Sequence[float]) -> Vector:
-    """The values, with the worst there is below all others."""
+    """The values; those that are not finite come below all others."""
     found = np.asarray(values, dtype=np.float64)
     finite = found[np.isfinite(found)]
     lowest = float(finite.min()) - 1 if len(finite) else 0.0
@@ -116,7 +116,7 @@ def _rho(x: Vector, y: Vector) -> float:
 
 
 def _partial(x: Vector, y: Vector, known: Vector) -> float:
-    """Spearman's correlation of what a line through the known ranks leaves of both ranks."""
+    """Spearman's correlation after a linear fit on the known ranks is removed from both ranks."""
     design = np.column_stack([np.ones(len(y)), known])
 
     def rest(values: Vector) -> Vector:

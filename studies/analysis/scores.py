@@ -1,4 +1,4 @@
-"""What zero-cost scores say of the networks of a study, before any correlation is made of it."""
+"""Zero-cost scores of the networks of a study."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nas_space.spaces.building import build
-from studies.analysis.rank_correlation import FEWEST
+from studies.analysis.rank_correlation import FEWEST_NETWORKS
 from studies.cli import CommandError
 from studies.images import searched
 from studies.records.tables import Evaluation, Study
@@ -16,15 +16,15 @@ from trainers.data.batches import Batches
 from trainers.data.splits import SearchData
 from trainers.scores import score, scores
 
-_BATCH = 128
+_BATCH_IMAGES = 128
 
 
 def suffice(study: Study, known: Sequence[Evaluation]) -> None:
-    """Raise CommandError where a study's fully trained networks are too few."""
-    if len(known) < FEWEST:
+    """Raise CommandError if a study has too few fully trained networks."""
+    if len(known) < FEWEST_NETWORKS:
         raise CommandError(
             f"study {study.name} has trained {len(known)} networks to the end; correlations of "
-            f"fewer than {FEWEST} say nothing"
+            f"fewer than {FEWEST_NETWORKS} say nothing"
         )
 
 
@@ -34,12 +34,12 @@ def of(
     dataset: str | None = None,
     data_dir: Path | None = None,
 ) -> dict[str, list[float]]:
-    """Every zero-cost score of trained networks, by name, on the study's training images.
+    """Every zero-cost score of some networks, by its name, on the study's training images.
 
     Args:
         known: evaluations of the study.
-        study: whose.
-        dataset: where its images are now, if they moved.
+        study: of the evaluations.
+        dataset: where its images are now, if they were moved.
         data_dir: keeps downloads.
     """
     devices.spare_threads(min(study.dataset["shape"][1:]))
@@ -67,4 +67,4 @@ def of(
 
 def _batch(data: SearchData) -> tuple[Tensor, Tensor]:
     """The first training images, normalised."""
-    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH))
+    return next(Batches(data.train, data, torch.device("cpu")).plain(_BATCH_IMAGES))

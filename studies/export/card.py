@@ -11,7 +11,7 @@ from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
 
-_NAMES = 20
+_MOST_CLASS_NAMES = 20
 _TEMPLATE = """\
 # {name}
 
@@ -89,17 +89,17 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model card tells.
+    """The content of a model card.
 
     Attributes:
         study: that it was found in.
         chosen: the evaluation that was exported.
         dataset: that the weights were trained on.
         record: the accuracies.
-        anew: whether the weights were trained for the export.
+        anew: whether the network was trained again for the export.
         latencies: of the exported network.
-        hardware: that these were measured on.
-        looks: how often this study's test images were looked at.
+        hardware: that the latencies were measured on.
+        looks: how often accuracies on this study's test images were measured.
         fresh: mean validation accuracies of trainings with fresh seeds.
     """
 
@@ -126,7 +126,8 @@ class Card:
         return _TEMPLATE.format(
             name=f"{self.study.name} trial {chosen.number}",
             classes=len(data.classes),
-            names=", ".join(data.classes[:_NAMES]) + ", …" * (len(data.classes) > _NAMES),
+            names=", ".join(data.classes[:_MOST_CLASS_NAMES])
+            + ", …" * (len(data.classes) > _MOST_CLASS_NAMES),
             space=chosen.space,
             test=_share(self.record.test),
             val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",

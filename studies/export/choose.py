@@ -1,4 +1,4 @@
-"""Which evaluation of a study a user means: by number, or by a rule on the front."""
+"""The evaluation that a user chooses: by number, or by a rule on the front."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from studies.records.tables import Evaluation, Status, Study
 
 
 class Candidate(Scored, Protocol):
-    """What rules choose among: an evaluation, or one with the accuracy of fresh seeds."""
+    """An evaluation, or a finalist with the mean accuracy of fresh seeds."""
 
     @property
     def macs(self) -> int:
@@ -27,16 +27,16 @@ C = TypeVar("C", bound=Candidate)
 
 
 class NoSuchNetworkError(ConvnasError):
-    """No evaluation keeps the rule; the message says what there is."""
+    """No evaluation fits the rule; the message says what there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How to choose. A trial stands alone; limits combine, with the knee as well.
+    """How to choose. A trial cannot be combined; limits can, also with the knee.
 
     Attributes:
         trial: exactly this trial.
-        knee: the member of the front, within the limits, where more cost stops paying.
+        knee: the member of the front within the limits from which on more cost stops paying.
         max_macs: the most accurate within this many multiply-adds per image.
         max_params: the most accurate within this many parameters.
         max_latency: the most accurate that takes at most this many seconds for an image.
@@ -52,12 +52,12 @@ class Rule:
 
     @property
     def given(self) -> bool:
-        """Whether there is any rule at all."""
+        """Whether the user gave any rule."""
         return self != Rule()
 
     @property
     def contradictory(self) -> bool:
-        """Whether a trial is asked for and something else as well."""
+        """Whether a trial is combined with another rule."""
         return self.trial is not None and self != Rule(self.trial)
 
 
@@ -67,11 +67,11 @@ def choose(
     rule: Rule,
     latency: Callable[[Evaluation], float],
 ) -> Evaluation:
-    """The evaluation that a rule means.
+    """The evaluation that a rule picks.
 
     Args:
-        study: whose rules choose among what was trained to the end.
-        evaluations: of the study; a trial may be partial.
+        study: all rules but a trial choose among its full trainings.
+        evaluations: of the study; a trial that is asked for may be partial.
         rule: which one.
         latency: see `choose_among`.
 
@@ -84,13 +84,13 @@ def choose(
 
 
 def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) -> C:
-    """The member of a front that a rule means, which names no trial.
+    """The member of a front that a rule picks; the rule names no trial.
 
     Args:
         members: by ascending cost.
         rule: which one.
-        latency: seconds that a network takes for one image; asked only where the rule limits it,
-            and only of members within the other limits.
+        latency: seconds that a network takes for one image; called only if the rule limits it, and
+            only for members within the other limits.
 
     Raises:
         NoSuchNetworkError: there is none.

@@ -29,14 +29,14 @@ from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.latency import hardware, measure
-from trainers.recipes import Recipe
+from trainers.recipes import RECIPES, Recipe
 
 _RECIPE = "full"
-_BATCHES = (1, 64)
-"""Images at a time of the latencies on the card."""
+_IMAGES_PER_BATCH = (1, 64)
+"""Batch sizes of the latencies on the card."""
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def _main() -> int:
 
 
 def read(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The arguments of the command, of this process or those given; exits where malformed."""
+    """Parse the command line, by default that of this process; exits if it is malformed."""
     return _parser().parse_args(argv)
 
 
@@ -61,7 +61,7 @@ def export(arguments: argparse.Namespace) -> None:
         arguments: see `read`.
 
     Raises:
-        ConvnasError: what `main` tells in a line.
+        ConvnasError: `main` prints it as one line.
     """
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
@@ -89,7 +89,7 @@ def export(arguments: argparse.Namespace) -> None:
         raise CommandError(
             f"trial {chosen.number} is off the front, so its weights were not kept: add --retrain"
         )
-    # Whatever could fail fails before the training, not after it.
+    # All that can fail should fail before the training, not after it.
     prepare(arguments.output)
     searched, dataset = _datasets(study, arguments)
     test = dataset.open_test()
@@ -109,7 +109,7 @@ def export(arguments: argparse.Namespace) -> None:
     bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape
     fast = for_inference(bundle.network)
-    latencies = [measure(fast, shape, batch) for batch in _BATCHES]
+    latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
     card = Card(study, chosen, dataset, record, trained.anew, latencies, hardware(), looks, fresh)
@@ -174,7 +174,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     given = [option for option, value in options.items() if value is not None]
     if given and not arguments.retrain:
         raise CommandError(f"{given[0]} says how to train anew: add --retrain")
-    recipe = recipes.get(arguments.recipe or _RECIPE)
+    recipe = RECIPES.get(arguments.recipe or _RECIPE)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     return recipe
@@ -241,7 +241,7 @@ def _parser() -> Parser:
 
 
 def _datasets(study: Study, arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
-    """What was searched on, and what the weights are of: retraining takes all of the images."""
+    """The images of the search and those of the weights: a retraining takes all images."""
     stored, moved, kept = study.dataset, arguments.dataset, arguments.data_dir
     searched = dataset = images.searched(study, moved, kept)
     if arguments.retrain and arguments.subset != stored["subset"]:

@@ -1,4 +1,4 @@
-"""The network of a chosen evaluation, trained: by the search, or anew for its export."""
+"""The trained network of a chosen evaluation: from the search, or trained again for the export."""
 
 import hashlib
 import json
@@ -27,9 +27,9 @@ class TrainedNetwork:
     """A trained network.
 
     Attributes:
-        weights: as `nas_space.spaces.building.build` names them.
+        weights: by the names that `nas_space.spaces.building.build` gives.
         validation: their accuracy on the validation images, and how they were trained.
-        anew: whether they were trained for the export.
+        anew: whether they were trained again for the export.
     """
 
     weights: dict[str, Tensor]
@@ -62,7 +62,7 @@ def from_search(proxy: Measured, kept: bytes) -> TrainedNetwork:
 
 
 def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> Checkpoint:
-    """Where a retraining is kept, so that the same command continues it."""
+    """The checkpoint of a retraining, so that the same command continues it."""
     parts = (chosen.key, chosen.seed, dataset.fingerprint, dataset.search.flip, recipe.to_json())
     text = json.dumps(parts, sort_keys=True)
     return Checkpoint(path, hashlib.sha256(text.encode()).hexdigest())
@@ -71,13 +71,13 @@ def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Reci
 def retrained(
     chosen: Evaluation, dataset: Dataset, recipe: Recipe, checkpoint: Checkpoint
 ) -> TrainedNetwork:
-    """Train the network anew.
+    """Train the network again.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another training.
     """
     data = dataset.search
-    # Not the search's seed: what was chosen for its luck is not to keep it.
+    # Not the seed of the search: the network may have been chosen for the luck of that seed.
     seed = chosen.seed + 1
     network = build(chosen.parsed_architecture, data.shape[0], len(data.classes), seed=seed)
     outcome = Trainer(data, recipe, devices.best(min(data.shape[1:]))).train(
@@ -96,7 +96,7 @@ def look(
     dataset: Dataset,
     test: Images,
 ) -> Measured:
-    """Accuracy on the test images: looked at once for the same weights, then remembered."""
+    """Accuracy on the test images: measured once per weights, then read from the record."""
     recipe, epochs, seed = trained.training
     digest = trained.digest
     for export in store.exports(study):
@@ -124,7 +124,7 @@ def look(
 def bundle_of(
     chosen: Evaluation, dataset: Dataset, trained: TrainedNetwork, record: Record
 ) -> Bundle:
-    """The network with all that is needed to ship it."""
+    """The network with everything that an export needs."""
     data = dataset.search
     preprocessing = Preprocessing(data.shape, data.mean, data.std, data.classes)
     architecture = chosen.parsed_architecture

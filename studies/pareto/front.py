@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 
 class Scored(Protocol):
-    """Anything with an accuracy, to be large, and a cost above 0, to be small."""
+    """Anything with an accuracy (to make large) and a cost above 0 (to make small)."""
 
     @property
     def val_accuracy(self) -> float | None:
-        """Share of validation images classified right; None if it failed."""
+        """Share of validation images that are classified correctly; None if it failed."""
 
     @property
     def cost(self) -> float:
@@ -24,8 +24,8 @@ S = TypeVar("S", bound=Scored)
 def front(scored: Iterable[S]) -> list[S]:
     """The Pareto front, by ascending cost (and so by ascending accuracy).
 
-    A member is dominated by none: nothing costs less and has at least its accuracy, or costs as
-    much and has more accuracy. Of equals the first stays. Entries without an accuracy take no part.
+    No other entry dominates a member: none costs less with at least its accuracy, or costs the same
+    with more accuracy. Of equals the first stays. Entries without an accuracy are left out.
     """
     best: list[S] = []
     ranked = sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0]))
@@ -36,15 +36,15 @@ def front(scored: Iterable[S]) -> list[S]:
 
 
 def ranked(scored: Iterable[S]) -> list[S]:
-    """All that have an accuracy, best first: front after front, each spread over its costs.
+    """All that have an accuracy, the best first: front after front.
 
-    The first front is that of all, the second that of the rest, and so on. Within a front its two
-    ends come first, then those with the widest gap between their neighbours, on a log scale of cost
-    and in accuracy (NSGA-II's non-dominated sorting and crowding distance: Deb et al., IEEE
-    Transactions on Evolutionary Computation 6, 2002).
+    The first front is that of all, the second that of the rest, and so on. In a front the two ends
+    come first, then those whose neighbours are farthest apart, in accuracy and in cost on a log
+    scale (NSGA-II's non-dominated sorting and crowding distance: Deb et al., IEEE Transactions on
+    Evolutionary Computation 6, 2002).
     """
     fronts: list[list[S]] = []
-    # Of each front, minus the accuracy of its last member: they ascend.
+    # For each front, minus the accuracy of its last member: these ascend.
     lasts: list[float] = []
     for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0])):
         at = bisect.bisect_right(lasts, -accuracy)
@@ -57,7 +57,7 @@ def ranked(scored: Iterable[S]) -> list[S]:
 
 
 def _spread(members: Sequence[S]) -> list[S]:
-    """The members of a front by the room that each has to itself (crowding distance)."""
+    """The members of a front by their crowding distance, the largest first."""
     if len(members) < 3:  # noqa: PLR2004 - both are ends
         return list(reversed(members))
     costs = [math.log(member.cost) for member in members]
@@ -76,6 +76,6 @@ def _finished(scored: Iterable[S]) -> Iterable[tuple[float, S]]:
 
 
 def accuracy_of(member: Scored) -> float:
-    """The accuracy of a member of a front, which has one."""
+    """The accuracy of a member of a front; every member has one."""
     assert member.val_accuracy is not None  # noqa: S101 - fronts hold finished ones only
     return member.val_accuracy

@@ -1,4 +1,4 @@
-"""How good a whole front is, in one number."""
+"""How good a whole front is, as one number."""
 
 import itertools
 import math
@@ -8,7 +8,7 @@ from studies.pareto.front import Scored, accuracy_of, front
 
 
 def hypervolume(scored: Iterable[Scored], bounds: tuple[float, float]) -> float:
-    """Share of the box that is dominated: accuracy from 0 to 1, cost on a log scale in bounds.
+    """The dominated share of a box: accuracy from 0 to 1, cost on a log scale between the bounds.
 
     Args:
         scored: the evaluations; only their front matters.

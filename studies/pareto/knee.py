@@ -1,4 +1,4 @@
-"""Where on a front more cost stops paying."""
+"""The point on a front from which on more cost stops paying."""
 
 import math
 from collections.abc import Sequence

@@ -13,10 +13,10 @@ from studies.records.tables import Evaluation
 
 @dataclass(frozen=True, slots=True)
 class _Extra:
-    """A column that is drawn where any row has it.
+    """A column that is drawn if any row has a value.
 
     Attributes:
-        of: what stands in it; empty where a row does not say.
+        of: the text of a row; empty if it has no value.
     """
 
     heading: str

@@ -1,1 +1,1 @@
-"""What is stored: the tables, the database they are in, and what is checked of a row."""
+"""What is stored: the tables, their database, and the checks of their rows."""

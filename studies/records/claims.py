@@ -1,11 +1,11 @@
-"""The claims of one search on a study, so that several share the work and none is lost.
+"""The claims of one search on a study, so that several searches share the work and lose none.
 
-A search claims an architecture before it trains it. The claim goes with the evaluation, in one
-transaction; if the search dies first, the claim stays, and the next search, or another that is at
-work, trains that architecture again. An architecture that two searches have died of is recorded as
-failed: a third would die as well.
+A search claims an architecture before it trains it. One transaction writes the evaluation and
+deletes the claim. If the search dies first, the claim stays, and the next search, or another that
+is running, trains that architecture again. If two searches died while they trained an architecture,
+it is recorded as failed: a third would die too.
 
-Locks of the database and counts in it are relied on, not clocks: machines disagree on the time.
+All this relies on locks and counts in the database, not on clocks: machines disagree on the time.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from studies.records.tables import Claim, Driver, Evaluation, Study
 
 BEAT_SECONDS = 5.0
 SILENT_SECONDS = 60.0
-"""A driver on another machine that is silent for longer is taken for dead."""
+"""A driver on another machine that is silent for longer counts as dead."""
 MOST_LOSSES = 2
 """Drivers that may die while they train an architecture."""
 
 
 TrainingKey = tuple[str, int]
-"""The key of an architecture and its epochs: a training that is done once."""
+"""The key of an architecture, and epochs: such a training is done only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Inheritance:
     Attributes:
         architecture: what is trained.
         epochs: of the training.
-        start: epochs of these that a checkpoint spares.
+        start: epochs of these that are in a checkpoint.
         losses: how many drivers died while they trained it.
     """
 
@@ -55,15 +55,15 @@ class Inheritance:
 
 
 class Verdict(enum.Enum):
-    """What becomes of a claim that a search asks for."""
+    """The answer to a search that asks for a claim."""
 
     MINE = "mine"
     TAKEN = "taken"
-    """Somebody has trained it, or does now."""
+    """Another search has trained it, or trains it now."""
     FULL = "full"
-    """With what all searches train now, the budget will be reached."""
+    """The trainings that run now will use up the budget."""
     NEWS = "news"
-    """Others have written evaluations that the asker does not know."""
+    """Other searches have written evaluations that this search does not know."""
 
 
 class Claims:
@@ -89,7 +89,7 @@ class Claims:
         self._watch = Watch()
         self._id = store.database.write(self._sign_in, patience)
         self._look()
-        # The first of those at work looks after what searches had left that were killed before.
+        # The first running search also cleans up after searches that were killed before it came.
         self._settled = self._dead(self._unended()) if self.first else frozenset()
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -104,9 +104,9 @@ class Claims:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Sign out. What is claimed still waits for the next search."""
+        """Sign out. Claims that remain wait for the next search."""
         self._over.set()
-        # It may be waiting for a database that does not answer.
+        # It may wait for a database that does not answer.
         self._heart.join(BEAT_SECONDS)
         ended = update(Driver).where(Driver.id == self._id).values(ended=True)
         # If the database is away, others will find this process gone.
@@ -114,7 +114,7 @@ class Claims:
             self._store.database.write(lambda session: session.execute(ended))
 
     def news(self) -> list[Evaluation]:
-        """The evaluations that this search has not seen yet; at first, all."""
+        """The evaluations that this search has not seen yet; the first time, all."""
         found = self._store.evaluations(self._study, self._last, self._patience)
         new = [evaluation for evaluation in found if evaluation.id not in self._known]
         self._know([evaluation.id for evaluation in found])
@@ -123,14 +123,13 @@ class Claims:
     def claim(self, architecture: Architecture, epochs: int, room: int, start: int = 0) -> Verdict:
         """Ask to train an architecture.
 
-        The last claims may take more than there is room for: what would be left of a budget is
-        good for nothing else.
+        The last claim may take more epochs than are left: a smaller rest could not be used.
 
         Args:
             architecture: to be trained.
             epochs: of the training.
-            room: epochs that are missing from the budget, as far as the asker knows.
-            start: epochs of these that a checkpoint spares.
+            room: epochs left of the budget, as far as this search knows.
+            start: epochs of these that are in a checkpoint.
         """
 
         def work(session: Session) -> tuple[Verdict, Sequence[int]]:
@@ -159,7 +158,7 @@ class Claims:
         return verdict
 
     def inherit(self) -> list[Inheritance]:
-        """Take over what drivers left behind that are dead or have ended.
+        """Take over the trainings of drivers that are dead or have ended.
 
         Raises:
             StoreError: the database failed.
@@ -169,7 +168,7 @@ class Claims:
             lock(session, self._study.id)
             found = {}
             for claim, driver in session.execute(self._claims()):
-                # What an earlier attempt took over is ours already, and not held yet.
+                # An earlier attempt may have taken it over already.
                 left = driver.id != self._id and (driver.ended or self._watch.dead(driver))
                 if left:
                     claim.driver_id = self._id
@@ -192,12 +191,12 @@ class Claims:
         patience: float | None = None,
         checkpoint: bytes | None = None,
     ) -> bool:
-        """Write an evaluation and give up the claim on it, see `Store.record`.
+        """Write an evaluation and delete its claim, see `Store.record`.
 
         Args:
             evaluation: of this search.
             weights: see `Store.record`.
-            patience: instead of that of all its claims.
+            patience: instead of the one given to `Claims`.
             checkpoint: see `Store.record`.
         """
         wait = self._patience if patience is None else patience
@@ -212,7 +211,7 @@ class Claims:
         return self._store.checkpoint(self._study, key, epochs, self._patience)
 
     def others(self) -> list[Driver]:
-        """The other searches that work on this study now, in the order in which they came.
+        """The other searches that work on this study now, the first to come first.
 
         Raises:
             StoreError: the database cannot be read.
@@ -221,15 +220,15 @@ class Claims:
 
     @property
     def first(self) -> bool:
-        """Whether no search that came before this one is still at work."""
+        """Whether all searches that came before this one have ended."""
         return all(driver.id > self._id for driver in self.others())
 
     def orphaned(self) -> list[Evaluation]:
-        """All evaluations, if some may be missing elsewhere and it is this search's to add them.
+        """All evaluations, if Optuna's view may lack some and this search has to add them.
 
-        A search that is killed writes no more to Optuna's view. The last one to leave sees to it;
-        those that left before it had written all of theirs. Of searches that were killed before
-        this one came, the first at work adds everything when it begins.
+        A search that was killed did not finish Optuna's view. The last search to leave does that;
+        those that left before it have written all of theirs. For searches that were killed before
+        any of these came, the first one adds everything when it begins.
 
         Raises:
             StoreError: the database cannot be read.
@@ -252,11 +251,11 @@ class Claims:
         return driver.id
 
     def _settle(self, session: Session, wanted: Claim, room: int) -> Verdict:
-        """Claim an architecture unless something speaks against it."""
+        """Claim an architecture if nothing is against it."""
         claims = session.scalars(select(Claim).where(Claim.study_id == self._study.id)).all()
         for claim in claims:
             if _work(claim) == _work(wanted):
-                # It is ours if an earlier attempt was committed, but the answer was lost.
+                # An earlier attempt may have been committed although its answer was lost.
                 return Verdict.MINE if claim.driver_id == self._id else Verdict.TAKEN
         done = select(func.count()).where(
             Evaluation.study_id == self._study.id,
@@ -297,7 +296,7 @@ class Claims:
                 self._store.database.write(lambda session: session.execute(beat))
                 self._look()
             except StoreError:
-                # Who needs the database will say so; this thread only tries again.
+                # Whoever needs the database reports the error; this thread only tries again.
                 continue
 
     def _look(self) -> None:
@@ -305,7 +304,7 @@ class Claims:
 
 
 def unended(store: Store, study: Study) -> list[Driver]:
-    """The drivers of a study that did not sign out, in the order in which they came."""
+    """The drivers of a study that did not sign out, the first to come first."""
     query = (
         select(Driver)
         .where(Driver.study_id == study.id, Driver.ended.is_(False))
@@ -315,16 +314,15 @@ def unended(store: Store, study: Study) -> list[Driver]:
 
 
 def at_work(store: Store, study: Study) -> bool:
-    """Whether a search may be at work on a study: one on another machine is given the doubt."""
+    """Whether a search may be running on a study; one on another machine counts as running."""
     watch = Watch()
     return not all(map(watch.dead, unended(store, study)))
 
 
 class Watch:
-    """Tells which drivers are dead, by their processes or by their silence.
+    """Finds dead drivers, by their processes or by their silence.
 
-    Silence counts only while somebody listens: after the database was away for minutes, all seem
-    silent.
+    Only silence that was observed counts: after minutes without the database all seem silent.
     """
 
     def __init__(self) -> None:
@@ -332,7 +330,7 @@ class Watch:
         self._listened = time.monotonic()
 
     def look(self, drivers: Sequence[Driver]) -> None:
-        """Take in the present beats of drivers that did not end."""
+        """Note the present heartbeats of drivers that did not end."""
         now = time.monotonic()
         deaf = now - self._listened > 3 * BEAT_SECONDS
         self._listened = now
@@ -344,7 +342,7 @@ class Watch:
         self._heard = heard
 
     def dead(self, driver: Driver) -> bool:
-        """Whether a driver that did not end can be taken for dead."""
+        """Whether a driver that did not end counts as dead."""
         lives = Process(driver.machine, driver.process, driver.began).lives()
         if lives is not None:
             return not lives

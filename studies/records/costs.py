@@ -1,4 +1,4 @@
-"""What a row says of a network's costs."""
+"""The costs of a network, as columns of a row."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def columns(cost: Cost, objective: Objective, device: str | None = None) -> dict
     Args:
         cost: see `Cost`.
         objective: of its study.
-        device: what its latency was predicted for; None where none was.
+        device: that its latency was predicted for; None if it has no latency.
     """
     return {
         "cost": objective.of(cost),

@@ -1,7 +1,7 @@
-"""One database: opened, brought to the current schema, and written to also when it is in trouble.
+"""One database: opened, brought to the current schema, and written to even after failures.
 
-A write waits for a database that is away or full, for as long as its patience lasts. Readers do
-not: a person waits for them.
+A write waits up to `patience` seconds for a database that is away or full. Readers do not wait: a
+person waits for them.
 """
 
 import time
@@ -35,7 +35,7 @@ VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 5.0
 _UPGRADES, _UPGRADE_PAUSE_SECONDS = 6, 0.2
-"""Searches may make the same tables at once: those that fail look again, a little later."""
+"""Several searches may create the same tables at once: those that fail try again a little later."""
 _PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
 """Result codes of SQLite: busy, locked, no memory, I/O error, full, cannot open, lock protocol."""
 
@@ -55,8 +55,8 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
-        create: whether this is a search, which starts databases, or a reader.
-        on_wait: called with the reason when a write begins to wait for the database.
+        create: True for a search, which may create a database; False for a reader.
+        on_wait: called with the reason when a write starts to wait for the database.
 
     Raises:
         StoreError: the URL is malformed, or the database cannot be opened.
@@ -79,23 +79,23 @@ class Database:
                 raise
 
     def write(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
-        """Do some work in one transaction, again and again until it is committed.
+        """Do some work in one transaction, repeated until it is committed.
 
-        A connection that breaks during the commit does not tell whether it was: work that is done
-        twice must find out by itself.
+        If the connection breaks during a commit, the outcome is unknown, and the work is repeated:
+        it must see for itself whether it was done already.
 
         Args:
-            work: uses the session; it is committed afterwards.
+            work: uses the session, which is committed afterwards.
             patience: seconds to wait for a database that is away or full.
 
         Raises:
             UnavailableError: it did not come back in time.
-            StoreError: what waiting does not cure.
+            StoreError: it failed for another reason, which waiting does not cure.
         """
         return self._patiently(lambda: self._committed(work), patience)
 
     def read(self, work: Callable[[Session], T], patience: float = 0.0) -> T:
-        """Look something up, again and again until the database answers.
+        """Look something up, repeated until the database answers.
 
         Args:
             work: uses the session.
@@ -140,8 +140,8 @@ class Database:
 
     def _begin(self, session: Session) -> None:
         if self._engine.dialect.name == "sqlite":
-            # A transaction that reads first would be refused as soon as it writes, if another
-            # wrote in between.
+            # A transaction that reads first fails at its first write if another has written in
+            # between.
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
 
     def _check_exists(self) -> None:
@@ -178,32 +178,32 @@ class Database:
         connection.rollback()
         config.attributes["connection"] = connection
         if self._engine.dialect.name == "sqlite":
-            # Its driver begins no transaction for new tables: half a schema would stay.
+            # Its driver begins no transaction for new tables: a failure would leave half a schema.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(config, "head")
         connection.commit()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Say database errors in one line, without the password."""
+        """Turn database errors into one line, without the password."""
         try:
             yield
         except StoreError:
             raise
         except (NoSuchModuleError, ImportError) as error:
             raise StoreError(f"no driver for {self.shown_url}: {error}") from None
-        # Drivers refuse some settings with Python's own errors.
+        # Drivers refuse some settings with Python's built-in errors.
         except (SQLAlchemyError, MigrationError, TypeError, ValueError) as error:
             raise self._said(error) from None
 
     @contextmanager
     def _damages(self) -> Iterator[None]:
-        """Say in one line that the database holds what no search has written."""
+        """Turn the errors of rows that no search has written into one line."""
         try:
             yield
         except StoreError:
             raise
-        # What is no JSON, no date and no status, and what `studies.records.validation` refuses.
+        # No valid JSON, date or status, or refused by `studies.records.validation`.
         except (LookupError, RecursionError, TypeError, ValueError) as error:
             raise StoreError(
                 f"{self.shown_url} is damaged, or not from convnas ({error}): restore a copy "
@@ -219,12 +219,12 @@ class Database:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether the database may be well again soon, and the same work succeed then."""
+    """Whether the same work may succeed a little later."""
     if not isinstance(error, DBAPIError):
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
-        # The low byte is the result, the others say more of it.
+        # The low byte is the result code, the others give details.
         return code & 0xFF in _PASSING_IN_SQLITE
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
@@ -265,9 +265,9 @@ def _engine(url: URL, *, create: bool) -> Engine:
 
     def tune(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
         if create:
-            # Readers (a dashboard) and the writer do not wait for each other. The file remembers.
+            # Readers (a dashboard) and the writer do not wait for each other. The file keeps this.
             connection.execute("PRAGMA journal_mode=WAL")
-        # What is committed survives also when the power fails or a cloud takes the machine away.
+        # Commits survive even if the power fails or a cloud takes the machine away.
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 

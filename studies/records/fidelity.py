@@ -1,4 +1,4 @@
-"""Accuracies are compared at equal fidelity only: which evaluations were trained to the end."""
+"""Which evaluations are full trainings: accuracies are compared only at equal fidelity."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ from studies.records.tables import Evaluation, Study
 
 
 def complete(evaluations: Iterable[Evaluation], study: Study) -> list[Evaluation]:
-    """The evaluations that were trained for all epochs of their study's recipe, failed ones too.
+    """The evaluations with all epochs of their study's recipe, failed ones too.
 
-    A front is made of these. The others are partial: a rung on the way up.
+    Fronts are made of these. The others are partial: they stopped on a lower rung.
     """
     full = study.recipe["epochs"]
     return [evaluation for evaluation in evaluations if evaluation.epochs >= full]

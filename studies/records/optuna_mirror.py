@@ -1,7 +1,7 @@
-"""The same study as Optuna's dashboard reads it: finished trials, written in one go each.
+"""The study for Optuna's dashboard: finished trials, each written at once.
 
-Our own rows are the truth. The mirror can be rebuilt from them, so a search that dies between the
-two writes loses nothing: `OptunaMirror.catch_up` adds what is missing.
+Our own rows are the record, and the mirror can be rebuilt from them. So a search that dies between
+the two writes loses nothing: `OptunaMirror.catch_up` adds what is missing.
 """
 
 import threading
@@ -24,7 +24,7 @@ from studies.records.tables import Evaluation, Status, Study
 
 _ABSENT = "-"
 NUMBER = "evaluation"
-"""The user attribute of a trial that says which evaluation it shows."""
+"""The user attribute of a trial that holds the number of its evaluation."""
 _ATTEMPTS = 4
 _DELAY_SECONDS = 0.2
 """Longer than a search takes to propose and claim."""
@@ -36,16 +36,16 @@ class OptunaMirror:
     """An Optuna study of the same name in the same database.
 
     Attributes:
-        study: as Optuna has it.
-        trouble: why the last evaluation that is missing could not be added; None if none is.
+        study: Optuna's object.
+        trouble: why the last missing evaluation could not be added; None if none is missing.
 
     Args:
         url: an SQLAlchemy URL, with its password.
-        study: as stored; evaluations of fewer epochs than its recipe has are shown as pruned.
+        study: as stored; partial evaluations are shown as pruned.
         catalogue: for each parameter to show, every label it may take.
 
     Raises:
-        StoreError: Optuna's tables are another version's, or the study is somebody else's.
+        StoreError: Optuna's tables are of another version, or the study is not ours.
     """
 
     def __init__(self, url: str, study: Study, catalogue: Mapping[str, tuple[str, ...]]) -> None:
@@ -86,7 +86,7 @@ class OptunaMirror:
         return study
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
-        """Add the evaluations that are not there yet; `trouble` says why one could not be."""
+        """Add the evaluations that are missing; `trouble` says why one could not be added."""
         try:
             trials = self.study.get_trials(deepcopy=False)
         except _REFUSALS as error:
@@ -100,8 +100,8 @@ class OptunaMirror:
     def add(self, evaluation: Evaluation) -> None:
         """Show an evaluation as a trial, with the choice of every layer as a parameter.
 
-        If Optuna refuses it, `trouble` says why: our own row stands already. Where the database is
-        to blame it is tried again with the next one, else by `catch_up`.
+        If Optuna refuses it, `trouble` says why; our own row is written already. If the database
+        failed, the next call tries it again; otherwise `catch_up` does.
         """
         self._missed.append(evaluation)
         while self._missed:
@@ -139,7 +139,7 @@ class OptunaMirror:
         if state is TrialState.FAIL:
             attributes["error"] = (evaluation.error or "")[:200]
         if state is TrialState.PRUNED:
-            # Optuna knows no partial values of several objectives, and would put them on its front.
+            # Optuna has no partial values for several objectives, and would put them on its front.
             attributes["partial_val_accuracy"] = evaluation.val_accuracy
         done = state is TrialState.COMPLETE
         trial = create_trial(
@@ -155,14 +155,14 @@ class OptunaMirror:
 
 
 def _storage(url: str, name: str) -> RDBStorage:
-    """Optuna's tables, made if they are not there."""
+    """Optuna's tables, created if they are missing."""
     waiting = {"timeout": SQLITE_BUSY_SECONDS} if url.startswith("sqlite") else {}
     attempt = 1
     while True:
         try:
             return RDBStorage(url, engine_kwargs={"connect_args": waiting, "pool_pre_ping": True})
         except (*_REFUSALS, RuntimeError) as error:
-            # Another search may make them at this moment; Optuna takes no care of that.
+            # Another search may create them at the same moment; Optuna does not handle that.
             if attempt == _ATTEMPTS:
                 raise StoreError(
                     f"Optuna cannot use the database of study {name!r} ({_line(error)}); give "
@@ -173,13 +173,13 @@ def _storage(url: str, name: str) -> RDBStorage:
 
 
 class BackgroundMirror:
-    """A mirror written in a thread of its own, so that no trial waits for it.
+    """A mirror that a thread writes, so that no trial waits for it.
 
-    An evaluation has a few dozen parameters, and Optuna reads and writes each on its own: 30 to 80
-    ms in all. What a crash keeps from it, `OptunaMirror.catch_up` adds when the search continues.
+    An evaluation has a few dozen parameters, and Optuna reads and writes each alone: 30 to 80 ms
+    in all. After a crash, `OptunaMirror.catch_up` adds what is missing.
 
     Args:
-        mirror: the one to write, from now on only here.
+        mirror: the one to write; use it only through this.
     """
 
     def __init__(self, mirror: OptunaMirror) -> None:
@@ -193,12 +193,12 @@ class BackgroundMirror:
         return self._mirror.trouble
 
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
-        """Add the evaluations that are not there yet, by and by."""
+        """Add the evaluations that are missing, in the background."""
         self._thread.submit(self._mirror.catch_up, list(evaluations))
 
     def add(self, evaluation: Evaluation) -> None:
-        """Show an evaluation as a trial, soon."""
-        # A worker is free now, and the claim on its next training would have to wait.
+        """Show an evaluation as a trial, a little later."""
+        # A worker is free now: the claim on its next training must not wait for this.
         self._thread.submit(self._add, evaluation, time.monotonic() + _DELAY_SECONDS)
 
     def _add(self, evaluation: Evaluation, earliest: float) -> None:
@@ -210,7 +210,7 @@ class BackgroundMirror:
         self._thread.submit(lambda: None).result()
 
     def close(self) -> None:
-        """Write what is still to be written, and close all connections."""
+        """Write what is left, and close all connections."""
         self._closing.set()
         self._thread.submit(self._mirror.close)
         self._thread.shutdown(wait=True)
@@ -221,12 +221,12 @@ def _line(error: Exception) -> str:
 
 
 def _local(moment: datetime) -> datetime:
-    """A moment as Optuna has it: local time without a zone. SQLite forgets that ours is UTC."""
+    """A moment as Optuna stores it: local time without a zone. SQLite forgets that ours is UTC."""
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     return aware.astimezone().replace(tzinfo=None)
 
 
 def readable(architecture: Architecture) -> dict[str, str]:
-    """An architecture as labels a person reads: widths, depths, and each layer's convolution."""
+    """An architecture as labels for people: widths, depths, and each layer's convolution."""
     convs = {layer.name: str(layer.conv) for layer in architecture.layers() if layer.c_in}
     return architecture.dimensions() | convs

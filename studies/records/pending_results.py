@@ -1,7 +1,7 @@
-"""Results that a database did not take, kept in files until it does.
+"""Results that the database did not take, kept in files until it does.
 
-A training that has ended is paid for. If the database is away or full then, and stays so, its
-evaluation waits here, and the next search on the study writes it before all else.
+A finished training must not be lost. If the database stays away or full, the evaluation waits here,
+and the next search on the study writes it first.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ class PendingResults:
     """The results of one study that wait for its database.
 
     Attributes:
-        folders: where they may lie; the first that takes files is used.
+        folders: where they may be; the first that can be written is used.
     """
 
     folders: tuple[Path, ...]
 
     @classmethod
     def of(cls, url: URL, study: str) -> Self:
-        """Those of a study: in the present folder, or else in the user's cache."""
+        """The pending results of a study: in the current folder, or else in the user's cache."""
         database = url.render_as_string(hide_password=True)
         if url.get_backend_name() == "sqlite":
             database = str(Path(str(url.database)).resolve())
@@ -47,14 +47,14 @@ class PendingResults:
 
     @property
     def folder(self) -> Path:
-        """Where results wait; where they would, if none does."""
+        """The folder where results wait, or would wait."""
         return next((folder for folder in self.folders if folder.is_dir()), self.folders[0])
 
     def put(self, evaluation: Evaluation, weights: bytes | None) -> None:
         """Keep a result.
 
         Raises:
-            StoreError: no folder takes it.
+            StoreError: no folder can be written.
         """
         reasons = []
         for folder in self.folders:
@@ -68,7 +68,7 @@ class PendingResults:
         raise StoreError(f"nor can its result be kept in a file ({'; '.join(reasons)})")
 
     def deliver(self, study_id: int, record: Record) -> int:
-        """Write what waits into the database, and drop the files of what was written.
+        """Write all results that wait into the database, and delete their files.
 
         Args:
             study_id: of the study.
@@ -87,7 +87,7 @@ class PendingResults:
             count += record(evaluation, weights.read_bytes if weights.is_file() else None)
             path.unlink()
             weights.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # others wait in it still
+            with contextlib.suppress(OSError):  # other results still wait in it
                 path.parent.rmdir()
         return count
 
@@ -99,7 +99,7 @@ class PendingResults:
         stem = folder / f"{evaluation.key}-{evaluation.epochs}"
         if weights is not None:
             write_whole(stem.with_suffix(".safetensors"), weights)
-        # Last: a result is there when this file is.
+        # Last: a result counts once this file is there.
         text = json.dumps(_as_json(evaluation), indent=1)
         write_whole(stem.with_suffix(".json"), text.encode())
 
@@ -114,7 +114,7 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
 def _read(path: Path, study_id: int) -> Evaluation:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        # Older searches made MACs small, all of them.
+        # The objective of all older searches was MACs.
         values.setdefault("cost", values["macs"])
         values["status"] = Status(values["status"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])

@@ -1,4 +1,4 @@
-"""Which process a search is, and whether the process of another search still lives."""
+"""The process of a search, and whether that of another search still lives."""
 
 import os
 import socket
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-_STATE, _BEGAN = 0, 19
-"""Places in /proc/PID/stat, counted from behind the command's name (proc(5): fields 3 and 22)."""
+_STATE_FIELD, _BEGAN_FIELD = 0, 19
+"""Positions in /proc/PID/stat after the command's name (proc(5): fields 3 and 22)."""
 _GONE = frozenset("ZX")
-"""States of a process that has ended and only waits to be asked about."""
+"""States of a process that has ended, but whose parent has not noticed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process, named so that no other is taken for it.
+    """A process, described so that no other can be confused with it.
 
     Attributes:
-        machine: where its number means something: the host and, on Linux, its boot and the
-            namespace of process numbers (a container has its own).
+        machine: where its number is valid: the host and, on Linux, its boot and the namespace of
+            process numbers (a container has its own).
         number: its number there.
-        began: when it began, as the machine counts, since numbers are used again; empty where the
+        began: when it began, in the machine's own unit, since numbers are used again; empty if the
             machine does not tell.
     """
 
@@ -30,13 +30,13 @@ class Process:
 
     @classmethod
     def own(cls) -> Self:
-        """The process that asks."""
+        """The current process."""
         number = os.getpid()
         _, began = _look_up(number) or ("", "")
         return cls(_machine(), number, began)
 
     def lives(self) -> bool | None:
-        """Whether it has not ended; None if it is on another machine and cannot be looked at."""
+        """Whether it still runs; None if it is on another machine, where this is unknown."""
         if self.machine != _machine():
             return None
         if not self.began:
@@ -64,14 +64,14 @@ def _namespace() -> str:
 
 
 def _look_up(number: int) -> tuple[str, str] | None:
-    """State and beginning of a process; None if there is none of that number, or no /proc."""
+    """State and start of a process; None if there is no such process, or no /proc."""
     try:
         text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The command's name stands in brackets and may hold anything, brackets too.
+    # The command's name is in brackets and may contain anything, even brackets.
     fields = text.rpartition(")")[2].split()
-    return fields[_STATE], fields[_BEGAN]
+    return fields[_STATE_FIELD], fields[_BEGAN_FIELD]
 
 
 def _answers(number: int) -> bool:
@@ -79,6 +79,6 @@ def _answers(number: int) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # it is somebody else's, but it is there
+    except PermissionError:  # it is another user's, but it runs
         return True
     return True

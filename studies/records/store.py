@@ -1,4 +1,4 @@
-"""What is stored: studies, evaluations, weights and looks at the test split."""
+"""What is stored: studies, evaluations, weights and measurements on the test split."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ from studies.records.tables import (
 from studies.records.validation import validated
 
 _MOST_CHECKPOINTS = 32
-"""Of each rung of a study: those of the best that have not gone on."""
+"""Kept for each rung of a study: those of the best networks that have not gone up."""
 
 
 class Store:
@@ -30,7 +30,7 @@ class Store:
 
     Args:
         url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
-        create: whether this is a search, which starts databases, or a reader.
+        create: True for a search, which may create a database; False for a reader.
         on_wait: see `Database`.
 
     Raises:
@@ -71,10 +71,10 @@ class Store:
         )
 
     def study(self, name: str | None) -> Study:
-        """The study of that name; without one, the only study there is.
+        """The study of that name; without a name, the only study.
 
         Raises:
-            StoreError: there is no such study, or no telling which is meant.
+            StoreError: there is no such study, or there is no name and more than one.
         """
         found = [study for study, _, _ in self.studies()]
         if not found:
@@ -90,7 +90,7 @@ class Store:
         raise StoreError(f"no study {name!r} in {self.shown_url}; it holds: {names}")
 
     def enter(self, study: Study) -> Study:
-        """The stored study of the same name, made from this one if there is none.
+        """The stored study of the same name; if there is none, this one is stored.
 
         Raises:
             StoreError: the stored one has another space, data set, recipe or objective.
@@ -98,7 +98,7 @@ class Store:
         try:
             stored = self.database.write(lambda session: _entered(session, study))
         except StoreError:
-            # Another search may have entered it meanwhile; if that was not it, it fails again.
+            # Another search may have entered it meanwhile; any other problem makes it fail again.
             stored = self.database.write(lambda session: _entered(session, study))
         for what, how in differences(stored, study).items():
             raise StoreError(
@@ -117,7 +117,7 @@ class Store:
 
         Args:
             study: as stored.
-            after: leaves out those whose id is not above this.
+            after: only evaluations with an id above this.
             patience: see `Database.read`.
         """
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
@@ -127,7 +127,7 @@ class Store:
         )
 
     def front(self, study: Study) -> list[Evaluation]:
-        """The Pareto front of a study, by ascending cost: of what was trained to the end."""
+        """The Pareto front of a study's full trainings, by ascending cost."""
         return front(complete(self.evaluations(study), study))
 
     def record(
@@ -139,19 +139,19 @@ class Store:
     ) -> bool:
         """Write one evaluation, and its weights if it is on the front, in one transaction.
 
-        It gets the study's next number. The claim on its architecture goes, and so do the
-        checkpoint that it went on from and weights of evaluations that it pushes off the front.
+        It gets the study's next number. The claim on its architecture is deleted, and so are the
+        checkpoint that it continued from and weights of evaluations that it pushes off the front.
 
         Args:
             evaluation: to be written.
-            weights: gives its weights in safetensors form, where it is complete.
+            weights: gives its weights in safetensors form, if it is complete.
             patience: see `Database.write`.
-            checkpoint: from which it may go on, where it is partial.
+            checkpoint: from which it may continue, if it is partial.
 
         Returns:
             False if nothing was written, because the architecture has finished at this fidelity
-            already: a driver that was taken for dead may come back with a result that another
-            has meanwhile.
+            already: a driver that seemed dead may come back with a result that another driver
+            has recorded since.
 
         Raises:
             StoreError: it could not be written; nothing was.
@@ -171,7 +171,7 @@ class Store:
             ).all()
             session.execute(delete(Claim).where(*_same_work(evaluation)))
             if again and evaluation.status in there:
-                return True  # the first attempt was committed, but the answer was lost
+                return True  # an earlier attempt was committed although its answer was lost
             if Status.FINISHED in there:
                 return False
             _add(session, evaluation, weights, checkpoint)
@@ -200,11 +200,11 @@ class Store:
         return self.database.read(lambda session: session.scalar(query), patience)
 
     def record_export(self, export: Export) -> None:
-        """Write down one look at the test split."""
+        """Record one measurement on the test split."""
         self.database.write(lambda session: session.add(export))
 
     def exports(self, study: Study) -> list[Export]:
-        """All looks at the test split that a study has had, oldest first."""
+        """All measurements of a study on the test split, oldest first."""
         query = (
             select(Export)
             .join(Evaluation)
@@ -228,7 +228,7 @@ class Store:
         )
 
     def record_retraining(self, retraining: Retraining, patience: float = 0.0) -> bool:
-        """Write one training with a fresh seed; one that failed before gives way to it.
+        """Write one training with a fresh seed; it replaces one that failed before.
 
         Args:
             retraining: to be written.
@@ -242,7 +242,7 @@ class Store:
         """
 
         def work(session: Session) -> bool:
-            # Of two commands that have done the same, the second waits here for the first.
+            # If two commands did the same training, the second waits here for the first.
             evaluation = select(Evaluation.id).where(Evaluation.id == retraining.evaluation_id)
             session.execute(evaluation.with_for_update())
             there = session.scalar(
@@ -269,7 +269,7 @@ class Store:
 
 
 def _entered(session: Session, study: Study) -> Study:
-    """The study of that name, which may be this one from now on."""
+    """The stored study of that name; if there is none, this one is stored."""
     stored = session.scalar(select(Study).where(Study.name == study.name))
     if stored is not None:
         return validated(stored)
@@ -278,7 +278,7 @@ def _entered(session: Session, study: Study) -> Study:
 
 
 def _insert(session: Session, row: Study | Evaluation | Retraining) -> None:
-    """Add a row, whatever marks an earlier attempt, which was rolled back, has left on it."""
+    """Add a row, even if an earlier attempt with it was rolled back."""
     make_transient(row)
     row.id = None  # type: ignore[assignment] # the database gives it
     session.add(row)
@@ -287,7 +287,7 @@ def _insert(session: Session, row: Study | Evaluation | Retraining) -> None:
 
 def lock(session: Session, study_id: int) -> None:
     """Keep others from writing evaluations and claims of a study until the transaction ends."""
-    # SQLite has one writer at a time anyway, and knows no FOR UPDATE.
+    # SQLite has only one writer at a time, and no FOR UPDATE.
     session.execute(select(Study.id).where(Study.id == study_id).with_for_update())
 
 
@@ -329,7 +329,7 @@ def _drop_checkpoints(session: Session, of: Select[int] | list[int]) -> None:
 
 
 def _keep_checkpoint(session: Session, evaluation: Evaluation, checkpoint: bytes) -> None:
-    """Keep it, and drop those of its rung that are the least likely to go on."""
+    """Keep it, and drop those of its rung that are least likely to go up."""
     kept = session.scalars(
         select(Evaluation)
         .join(Checkpoint, Checkpoint.evaluation_id == Evaluation.id)
@@ -361,7 +361,7 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
 
 
 def differences(old: Study, new: Study) -> dict[str, str]:
-    """In which parts one study differs from another, and how."""
+    """The parts in which two studies differ, and how."""
     parts = {
         "space": (old.space, new.space),
         "data set": (_identity(old.dataset), _identity(new.dataset)),
@@ -374,7 +374,7 @@ def differences(old: Study, new: Study) -> dict[str, str]:
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
-    """What makes two data sets the same one: not where they lie, but what is in them."""
+    """What identifies a data set: its content, not its place."""
     return {name: dataset.get(name) for name in ("fingerprint", "flip")}
 
 

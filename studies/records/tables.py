@@ -1,4 +1,4 @@
-"""The tables of our record, beside Optuna's in the same database.
+"""Our tables, next to Optuna's in the same database.
 
 Their names start with ``nas_``; Optuna owns ``studies``, ``trials`` and the like. A change here
 needs a migration in `studies.records.migrations`, and a test compares the two.
@@ -48,8 +48,8 @@ class Study(Base):
         space: name and parameters of the space.
         dataset: name, options, fingerprint, classes, shape, mean and std of the data set.
         recipe: every field of the recipe.
-        objective: what it makes small, see `studies.objective`.
-        objective_device: where that was timed, if it is a time.
+        objective: the cost that it makes small, see `studies.objective`.
+        objective_device: where that cost was timed, if it is a time.
         command: the command line that created it.
     """
 
@@ -67,7 +67,7 @@ class Study(Base):
 
 
 class Evaluation(Base):
-    """One architecture at one fidelity with one seed: numbers, or the reason of failure.
+    """One architecture at one fidelity with one seed: numbers, or the reason of a failure.
 
     Attributes:
         number: the trial's number within its study, from 0.
@@ -75,16 +75,16 @@ class Evaluation(Base):
         architecture: its JSON form.
         space: name of the space it was proposed from.
         seed: of weights and data order.
-        epochs: its fidelity: how long it was trained. Where that is less than the study's recipe
-            has, it is partial: an accuracy on the way, with the learning rate still high.
-        start: of these, how many it did not have to train, for it went on from a checkpoint.
-        cost: what its study makes small: one of the numbers that follow.
+        epochs: its fidelity: how long it was trained. With fewer than the study's recipe has it is
+            partial: its accuracy was measured while the learning rate was still high.
+        start: how many of these it did not train, because it continued from a checkpoint.
+        cost: the objective's cost: one of the numbers that follow.
         macs: multiply-adds per image (the papers' FLOPs).
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None in older rows.
-        latency: predicted seconds for a batch, mostly of one image; None where the search measured
-            no device.
-        latency_device: what that was predicted for: processor, threads, torch; or the command; and
-            the batch where it is not one image.
+        latency: predicted seconds for a batch, usually of one image; None if the search measured no
+            device.
+        latency_device: that this was predicted for: processor, threads, torch; or the command; and
+            the batch if it is not one image.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         seconds: wall time of the training.
         error: why it failed, in one line.
@@ -131,13 +131,13 @@ class Evaluation(Base):
         """Its architecture, read from the JSON form.
 
         Raises:
-            InvalidArchitectureError: the JSON form is of none.
+            InvalidArchitectureError: the JSON is no architecture.
         """
         return read_architecture(self.architecture)
 
     @property
     def trained(self) -> int:
-        """Epochs that it cost."""
+        """Epochs that this evaluation trained."""
         return self.epochs - self.start
 
 
@@ -153,7 +153,7 @@ class Weights(Base):
 
 
 class Checkpoint(Base):
-    """The state of a partial training that may go on, as `trainers.checkpoints` packs it."""
+    """The state of a partial training that may continue, packed by `trainers.checkpoints`."""
 
     __tablename__ = "nas_checkpoints"
 
@@ -164,11 +164,11 @@ class Checkpoint(Base):
 
 
 class Export(Base):
-    """One look at the test split: which network, trained how, and what it scored.
+    """One measurement on the test split: which network, how it was trained, its accuracy.
 
     Attributes:
         evaluation_id: the evaluation that was exported.
-        retrained: whether it was trained anew for the export.
+        retrained: whether it was trained again for the export.
         val_accuracy: of the exported weights on the validation split.
         test_accuracy: of the exported weights on the test split.
         weights: SHA-256 of the exported weights, in hexadecimal digits.
@@ -189,12 +189,12 @@ class Export(Base):
 
 
 class Driver(Base):
-    """A search that works on a study, or that did.
+    """A search that works on a study, or did.
 
     Attributes:
         machine: see `studies.records.processes.Process`, also for `process` and `began`.
-        beats: grows while it lives. Others watch it grow, and need compare no clocks.
-        ended: whether it ended in order. One that did not, and lives no more, was killed.
+        beats: grows while it lives. Others watch it grow, so no clocks have to be compared.
+        ended: whether it signed out. One that did not, and no longer lives, was killed.
     """
 
     __tablename__ = "nas_drivers"
@@ -210,16 +210,16 @@ class Driver(Base):
 
 
 class Claim(Base):
-    """An architecture that is being trained; no evaluation yet, and no other search's to train.
+    """An architecture in training, without an evaluation yet; no other search may train it.
 
-    It goes in the transaction that writes the evaluation. Where its driver ended before, it waits
-    for the next one.
+    The transaction that writes the evaluation deletes it. If its driver ended before that, it waits
+    for the next driver.
 
     Attributes:
         key: of the architecture.
-        epochs: of the training, which with the key say what no two searches do.
-        start: of these, how many a checkpoint spares.
-        driver_id: who trains it, or did when the search ended.
+        epochs: of the training. No two claims have the same key and epochs.
+        start: how many of these are in a checkpoint.
+        driver_id: who trains it, or did until the search ended.
         losses: how many drivers were killed while they trained it.
     """
 
@@ -246,7 +246,7 @@ class Retraining(Base):
     """An evaluated architecture trained again with a fresh seed, from scratch; measured on val.
 
     Attributes:
-        recipe: name of the recipe, with `epochs` in place of its own.
+        recipe: name of the recipe; `epochs` replace its own.
         seed: of weights and data order; never the evaluation's.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         seconds: wall time of the training.

@@ -1,4 +1,4 @@
-"""What may be said of a storage URL: never its password, wherever that stands."""
+"""A storage URL for people: never with its password, wherever that is."""
 
 import re
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from nas_space.masking import MASK, is_secret, masked
 
 
 def shown(url: URL) -> str:
-    """The URL as people may see it."""
+    """The URL without its password."""
     return masked(url.render_as_string(hide_password=False))
 
 
 def without_secrets(text: str, url: URL) -> str:
-    """What a driver says, which may repeat the password that it was given."""
+    """A message of a database driver, without the password that it may repeat."""
     for secret in sorted(_secrets(url), key=len, reverse=True):
         for spelling in (secret, quote(secret, safe=""), quote_plus(secret)):
-            # A password like "a" is no reason to star every word that has one.
+            # A password like "a" must not hide every a.
             text = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", MASK, text)
     return text
 

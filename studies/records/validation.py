@@ -1,7 +1,7 @@
-"""What a row must be before anything is made of it.
+"""The checks of a row before anything uses it.
 
-SQLite keeps any value in any column, and a database may come from anyone: its texts are printed,
-its numbers decide what is built and how much memory that takes.
+SQLite stores any value in any column, and a database may come from anyone: its texts are printed,
+and its numbers decide what is built and how much memory that takes.
 """
 
 import math
@@ -21,10 +21,10 @@ class InvalidRowError(ConvnasError):
 
 
 def validated(row: Row) -> Row:
-    """The row itself.
+    """The row itself, if all its values are valid.
 
     Raises:
-        InvalidRowError: it holds what no search writes.
+        InvalidRowError: it has a value that no search writes.
     """
     table = row.__tablename__
     for place, check in _CHECKS[type(row)].items():
@@ -37,7 +37,7 @@ def validated(row: Row) -> Row:
 
 
 def _value(row: Base, place: str) -> object:
-    """What stands in a column, or in a field of the JSON object in it; None where there is none."""
+    """The value of a column, or of a field of its JSON object; None if there is none."""
     column, _, field = place.partition(".")
     value: object = getattr(row, column)
     if not field:

@@ -1,4 +1,4 @@
-"""Charts as SVG: axes, and where values lie on them."""
+"""Charts as SVG: axes, and positions of values on them."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from studies.report.html import Markup, element
 
 WIDTH, HEIGHT = 720.0, 400.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 20.0, 14.0, 52.0
-_TICKS = 6
+_MOST_TICKS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class Axis:
     Attributes:
         low: the value at its start.
         high: at its end, above `low`.
-        logarithmic: whether equal ratios are equal lengths.
+        logarithmic: whether the scale is logarithmic.
         title: what the values are.
-        write: a value as people read it.
+        write: formats a value for people.
     """
 
     low: float
@@ -30,7 +30,7 @@ class Axis:
     logarithmic: bool = False
 
     def along(self, value: float) -> float:
-        """Where a value lies, from 0 to 1; one beyond an end lies there."""
+        """The position of a value, from 0 to 1; values beyond an end are at that end."""
         low, high, at = self.low, self.high, min(max(value, self.low), self.high)
         if self.logarithmic:
             low, high, at = math.log(low), math.log(high), math.log(at)
@@ -56,7 +56,7 @@ def axis_around(
         title: see `Axis`.
         write: see `Axis`.
         logarithmic: see `Axis`.
-        within: never reaches beyond these.
+        within: bounds that the axis never exceeds.
     """
     low, high = min(values), max(values)
     if logarithmic:
@@ -74,14 +74,14 @@ class Chart:
     y: Axis
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies in the picture."""
+        """The position of a point in the picture."""
         across = LEFT + self.x.along(x) * (WIDTH - LEFT - RIGHT)
         return round(across, 1), round(
             HEIGHT - BOTTOM - self.y.along(y) * (HEIGHT - TOP - BOTTOM), 1
         )
 
     def steps(self, points: Sequence[tuple[float, float]]) -> str:
-        """A path that runs level from each point to the next one's x."""
+        """A path of steps: horizontal from each point to the next one's x, then vertical."""
         placed = [self.place(*point) for point in points]
         (x, y), *rest = placed
         return f"M{x} {y}" + "".join(f"H{x}V{y}" for x, y in rest)
@@ -91,8 +91,8 @@ class Chart:
 
         Args:
             marks: what is in it.
-            label: what it shows, for who cannot see it.
-            attributes: more of the ``svg``.
+            label: a description, for those who cannot see it.
+            attributes: further ones of the ``svg``.
         """
         return element(
             "svg",
@@ -129,13 +129,13 @@ class Chart:
             parts.append(
                 element("text", self.y.write(value), x=LEFT - 8, y=y + 4, class_="tick end")
             )
-        # Within the plane, for a narrow screen has no room beside it.
+        # Inside the plane: a narrow screen has no room beside it.
         title = element("text", self.y.title, x=LEFT + 8, y=TOP + 12, class_="axis")
         return element("g", *parts, title)
 
 
 def _even(low: float, high: float) -> list[float]:
-    rough = (high - low) / _TICKS
+    rough = (high - low) / _MOST_TICKS
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= rough)
     first = math.ceil(low / step - 1e-9)

@@ -69,10 +69,10 @@ def write(
     Args:
         store: the database.
         study: its name; None where there is only one.
-        against: the name of another one, whose hypervolume is drawn beside it.
-        output: the file; None makes its name of the study's.
+        against: the name of another study, whose hypervolume is drawn too.
+        output: the file; None derives its name from the study's.
         picture: a file for the front alone, as SVG.
-        scores: whether zero-cost scores are computed, for which the images must be there.
+        scores: whether to compute zero-cost scores, which need the images.
 
     Returns:
         The file.
@@ -80,7 +80,7 @@ def write(
     Raises:
         StoreError: there is no such study.
         CommandError: the two cannot be compared, or the files cannot be made.
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     facts = Facts.of(store, study)
     other = None if against is None else Facts.of(store, against)
@@ -98,12 +98,12 @@ def write(
 
 
 def _scores(facts: Facts) -> Numbers:
-    """Of the fully trained networks.
+    """Zero-cost scores of the fully trained networks.
 
     Raises:
-        CommandError: they are too few for a correlation.
+        CommandError: there are too few for a correlation.
     """
-    # It needs torch, which takes seconds, and which no other report does.
+    # It imports torch, which takes seconds; a report without scores does not.
     from studies.analysis.scores import of, suffice  # noqa: PLC0415
 
     suffice(facts.study, facts.complete)
@@ -111,7 +111,7 @@ def _scores(facts: Facts) -> Numbers:
 
 
 def _comparable(facts: Facts, against: Facts | None) -> None:
-    """Raise CommandError where fronts of two studies do not compare: all but the space is alike."""
+    """Raise CommandError unless two studies differ in nothing but the space."""
     if against is None:
         return
     mine, theirs = facts.study, against.study
@@ -124,5 +124,5 @@ def _comparable(facts: Facts, against: Facts | None) -> None:
 
 
 def _plain(name: str) -> str:
-    """A study's name as the name of a file."""
+    """A study's name, changed so that it can be a file's name."""
     return re.sub(r"(?:[^\w.-]|\.{2,}|-)+", "-", name).strip(".-")[:100] or "report"

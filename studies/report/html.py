@@ -1,17 +1,17 @@
-"""HTML as values: whatever is no markup yet is escaped."""
+"""HTML as values: any text that is not markup is escaped."""
 
 import html
 from collections.abc import Iterable
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 Content = str | Iterable["Content"]
-"""Markup stays as it is, other text is escaped, and anything else is gone through."""
+"""Markup stays as it is, other text is escaped, and sequences are joined."""
 
 _VOID = frozenset({"meta", "br"})
 
@@ -31,8 +31,8 @@ def element(name: str, /, *content: Content, **attributes: str | float | None) -
     Args:
         name: its tag.
         content: what is in it.
-        attributes: a ``_`` at the end is dropped, any other is written as ``-``; one that is None
-            is left out.
+        attributes: in their names, a ``_`` at the end is dropped and others become ``-``; None is
+            left out.
     """
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(_written(value))}"'
@@ -50,7 +50,7 @@ def _written(value: str | float) -> str:
 def table(
     headings: Iterable[Content], rows: Iterable[Iterable[Content]], class_: str | None = None
 ) -> Markup:
-    """A table, in a box that scrolls where the screen is narrow."""
+    """A table, in a box that scrolls on a narrow screen."""
     head = element("tr", [element("th", heading, scope="col") for heading in headings])
     body = [element("tr", [element("td", cell) for cell in row]) for row in rows]
     drawn = element("table", element("thead", head), element("tbody", body), class_=class_)

@@ -28,7 +28,7 @@ def page(facts: Facts, against: Facts | None = None, scores: ranking.Numbers = _
 
     Args:
         facts: of the study.
-        against: of another one, whose hypervolume is drawn beside it.
+        against: facts of another study, whose hypervolume is drawn too.
         scores: of its fully trained networks, see `studies.report.sections.ranking`.
     """
     style = element("style", Markup(_text("chart.css") + _text("page.css")))
@@ -124,8 +124,10 @@ def _front(facts: Facts) -> Content:
 
 def _invitation(facts: Facts) -> str:
     said = "Point at a network to see what it is."
-    if len(facts.complete) - len(facts.front) > front.NAMED:
-        said += f" The front and the best {front.NAMED} of the others say what they are."
+    if len(facts.complete) - len(facts.front) > front.MOST_NAMED_NETWORKS:
+        said += (
+            f" The front and the best {front.MOST_NAMED_NETWORKS} of the others say what they are."
+        )
     return said
 
 

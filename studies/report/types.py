@@ -1,4 +1,4 @@
-"""How each type of convolution is shown: a colour, and letters for who cannot tell colours."""
+"""How each type of convolution is shown: a colour, and letters for the colour-blind."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _COLOURS = (
     ("#d55e00", "#111"),
     ("#0072b2", "#fff"),
 )
-"""Backgrounds with their ink: Okabe and Ito's palette, which all eyes tell apart."""
+"""Background and text colours: Okabe and Ito's palette, made for the colour-blind."""
 _OTHERS = ("#999999", "#111")
 
 
@@ -23,9 +23,9 @@ class Look:
     """How a type is shown.
 
     Attributes:
-        letters: short, and no other type's.
+        letters: short, and different for each type.
         colour: of its areas.
-        ink: of what is written on them.
+        ink: colour of text on them.
     """
 
     letters: str
@@ -34,7 +34,7 @@ class Look:
 
 
 def looks(kinds: Sequence[str]) -> dict[str, Look]:
-    """The look of each type, the same wherever the types are the same."""
+    """The look of each type; the same types always get the same looks."""
     found: dict[str, Look] = {}
     taken: set[str] = set()
     for at, kind in enumerate(sorted(kinds)):
@@ -55,7 +55,7 @@ def _letters(kind: str, taken: set[str]) -> str:
 
 
 def legend(shown: Mapping[str, Look]) -> Markup:
-    """Which colour and letters are which type."""
+    """The colour and letters of each type."""
     return element(
         "p",
         [[chip(look, look.letters, None), f" {kind}  "] for kind, look in shown.items()],

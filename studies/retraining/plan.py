@@ -1,4 +1,4 @@
-"""Which trainings a front's members need for a mean over fresh seeds, and which are left."""
+"""The trainings that a front needs for means over fresh seeds, and which are left to do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class RetrainingTask:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """What it is known by among the tasks of a plan."""
+        """Identifies it among the tasks of a plan."""
         return self.evaluation_id, self.seed
 
 
@@ -37,7 +37,7 @@ class RetrainingPlan:
         members: of the front.
         fidelity: how each is trained.
         seeds: how many trainings a member has.
-        again: whether those that failed are tried once more.
+        again: whether to try failed trainings once more.
     """
 
     members: Sequence[Evaluation]
@@ -47,23 +47,23 @@ class RetrainingPlan:
 
     @property
     def total(self) -> int:
-        """How many trainings these are."""
+        """How many trainings the plan has."""
         return len(self.members) * self.seeds
 
     def seeds_of(self, member: Evaluation) -> range:
-        """The fresh seeds of a member: those that follow the one it was searched with."""
+        """The fresh seeds of a member: those that follow its seed in the search."""
         return range(member.seed + 1, member.seed + 1 + self.seeds)
 
     def missing(self, rows: Iterable[Retraining], random: Random) -> list[RetrainingTask]:
         """What is left to train.
 
-        All members get their first seed before any gets its second, so that an early end leaves
-        means of equally many.
+        All members get their first seed before any gets its second, so that after an early end all
+        means are over about as many seeds.
 
         Args:
-            rows: what was trained.
-            random: for the order of members. If commands that run at once differ in it, they mostly
-                do different trainings.
+            rows: the trainings so far.
+            random: for the order of members. Commands that run at once should differ in it: then
+                they mostly do different trainings.
         """
         settled = self.settled(rows)
         tasks = [
@@ -74,7 +74,7 @@ class RetrainingPlan:
         return [task for task in tasks if task.identity not in settled]
 
     def settled(self, rows: Iterable[Retraining]) -> set[tuple[int, int]]:
-        """Identities of the tasks that are not to be done, or not any more."""
+        """Identities of the tasks that need not be done any more."""
         return {
             (row.evaluation_id, row.seed)
             for row in self._mine(rows)
@@ -82,7 +82,7 @@ class RetrainingPlan:
         }
 
     def failed(self, rows: Iterable[Retraining]) -> list[Retraining]:
-        """Its trainings that have failed."""
+        """The failed trainings of this plan."""
         return [row for row in self._mine(rows) if row.val_accuracy is None]
 
     def _mine(self, rows: Iterable[Retraining]) -> list[Retraining]:

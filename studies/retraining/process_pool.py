@@ -1,6 +1,6 @@
-"""Processes that do tasks side by side. One that dies takes its own task with it and no other.
+"""Processes that do tasks side by side. One that dies loses its own task and no other.
 
-The standard library's pools either hang when a process dies or fail with all that they had.
+The standard library's pools hang or lose all tasks when a process dies.
 """
 
 import multiprocessing
@@ -19,15 +19,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Start = Callable[[], Callable[[T], R]]
-"""Prepares a process, once, and gives what does a task there. Both have to be picklable."""
+"""Called once in a process; returns the function that does a task there. Must be picklable."""
 
 _CONTEXT = multiprocessing.get_context("spawn")
-"""A fork would inherit torch's threads, which do not survive it."""
+"""Not fork: torch's threads do not survive it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A task that took its process with it, and the reason in one line."""
+    """The result of a task whose process died, with the reason in one line."""
 
     reason: str
 
@@ -35,25 +35,25 @@ class Lost:
 def side_by_side(
     start: Start[T, R], tasks: Iterable[T], count: int
 ) -> Generator[tuple[T, R | Lost]]:
-    """Do tasks in several processes; gives each with its result as soon as it is done.
+    """Do tasks in several processes; yields each with its result as soon as it is done.
 
-    Whatever ends the loop over the results, an interrupt too, ends the processes; if this process
-    is killed they end by themselves.
+    The processes end with the loop over the results, also after an interrupt. If this process is
+    killed they end by themselves.
 
     Args:
-        start: see `Start`. Whatever it or what it gives raises ends the process.
-        tasks: taken one by one, when a process is free for the next.
+        start: see `Start`. An error in it, or in the function that it returns, ends the process.
+        tasks: the next is taken when a process is free.
         count: of processes at a time.
     """
     waiting = iter(tasks)
-    # None of them is started in vain: the tasks come first.
+    # Take the tasks first, so that no process is started without one.
     first = [task for _, task in zip(range(count), waiting, strict=False)]
     pool = [_Worker[T, R]() for _ in first]
     busy: dict[Connection, tuple[_Worker[T, R], T]] = {}
     try:
         for worker, task in zip(pool, first, strict=True):
-            # What has to be sent may be large, and is taken only by a process that is up: all of
-            # them come up at once.
+            # A large message blocks until its process is up. So all are started first, and come up
+            # at the same time.
             worker.prepare(start)
             busy[worker.give(task)] = worker, task
         while busy:
@@ -76,13 +76,13 @@ def side_by_side(
 
 
 class _Worker(Generic[T, R]):
-    """A process and the line to it."""
+    """A process and the connection to it."""
 
     def __init__(self) -> None:
         self._line, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_work, args=(theirs,), daemon=True)
-        # Ctrl-C on a terminal reaches all processes. Ours ends the others; they inherit that they
-        # ignore it.
+        # Ctrl-C on a terminal reaches all processes. This one ends the others; they inherit that
+        # they ignore it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._process.start()
@@ -98,7 +98,7 @@ class _Worker(Generic[T, R]):
         return self._line
 
     def take(self) -> R | Lost:
-        """The result of its task; a process that is lost is ended."""
+        """The result of its task; a process that is lost is cleaned up."""
         try:
             result: R | Lost = self._line.recv()
         except (EOFError, OSError):
@@ -114,7 +114,7 @@ class _Worker(Generic[T, R]):
         self._line.close()
 
     def _send(self, message: object) -> None:
-        # Of a process that is gone `take` says so.
+        # If the process is gone, `take` says so.
         with suppress(BrokenPipeError, ConnectionResetError):
             self._line.send(message)
 
@@ -136,7 +136,7 @@ def _work(line: Connection) -> None:
             line.send(do(line.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the other side is gone
-    except Exception as error:  # noqa: BLE001 - whatever it is, the reason travels
+    except Exception as error:  # noqa: BLE001 - any error is sent back as the reason
         line.send(Lost(reason_of(error)))
 
 

@@ -1,6 +1,6 @@
-"""What a person sees while a front is trained again.
+"""Progress while a front is trained again.
 
-It is on standard error: standard output is for the result.
+It is printed on standard error: standard output is for the result.
 """
 
 import time
@@ -21,9 +21,9 @@ class RetrainingProgress(Progress):
     """A context that counts trainings.
 
     Args:
-        total: of them.
-        done: before this command, or by another one.
-        running: at a time.
+        total: all trainings.
+        done: trainings that were done before.
+        running: how many run at a time.
     """
 
     def __init__(self, total: int, done: int, running: int) -> None:
@@ -32,7 +32,7 @@ class RetrainingProgress(Progress):
         self._done = self._failed = 0
         self._shown = Text()
         super().__init__(console, refreshes=_REFRESHES_PER_SECOND, transient=False)
-        self._line_at = self._began  # the first line comes after a while, not at once
+        self._line_at = self._began  # so that the first line comes after a while
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -50,21 +50,21 @@ class RetrainingProgress(Progress):
             self._print_line()
 
     def count(self, *, failed: bool) -> None:
-        """Count one more training that has ended."""
+        """Count one more finished training."""
         self._done += 1
         self._failed += failed
         self._show()
 
     def others(self, settled: int) -> None:
-        """Count those that another command has done meanwhile.
+        """Count trainings that another command has done meanwhile.
 
         Args:
-            settled: trainings that are over, of all.
+            settled: how many of all trainings are over.
         """
         self._before = max(self._before, settled - self._done)
 
     def _show(self) -> None:
-        # The time left is that of the last count: between two counts it would only grow.
+        # The time left is updated at each count: between two counts it would only grow.
         self._shown = Text(f"{self._bar()} {self._line()}")
         self._refresh()
 

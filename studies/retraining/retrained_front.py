@@ -1,13 +1,12 @@
-"""The front drawn anew from fresh seeds, and what the selection had flattered: pure functions.
+"""The front computed again from fresh seeds, and the bias of the selection: pure functions.
 
-The most accurate of many noisy numbers is, on average, one that luck has raised: trained again, it
-falls back towards its mean. So a member is judged by the mean of its fresh seeds alone. The number
-of the search is not averaged in: the member was selected for it, which makes it biased, and more
-seeds would only dilute the bias.
+The best of many noisy accuracies was usually raised by luck: trained again, the network falls back
+towards its mean. So only the mean over fresh seeds judges a member. The accuracy of the search is
+not part of this mean: the member was selected for it, so it is biased, and more seeds would only
+dilute the bias.
 
-What remains is a bias of the images: search and retraining are measured on the same validation
-images, so this removes the luck of a seed, not that of fitting these images. An export's test
-accuracy is free of both.
+A bias of the images remains: search and retraining use the same validation images, so this removes
+the luck of a seed, not that of fitting these images. An export's test accuracy has neither bias.
 """
 
 import statistics
@@ -23,7 +22,7 @@ from trainers.intervals import around_mean
 
 
 class Fidelity(NamedTuple):
-    """How trainings are done: only those of one fidelity are compared."""
+    """How a training is done; only trainings of one fidelity are compared."""
 
     recipe: str
     epochs: int
@@ -33,7 +32,7 @@ class Fidelity(NamedTuple):
 
 
 class NotRetrainedError(ConvnasError):
-    """A front whose members have no trainings to be compared by; the message says what to do."""
+    """A front without trainings by which to compare its members; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Mean:
 
     Attributes:
         value: the mean.
-        half: half its 95 % interval (Student's t); None of a single number.
+        half: half its 95 % interval (Student's t); None for a single number.
         count: of the numbers.
     """
 
@@ -59,7 +58,7 @@ class Mean:
         return cls(statistics.mean(values), half, len(values))
 
     def apart(self, other: "Mean") -> bool:
-        """Whether the intervals of the two do not touch."""
+        """Whether the intervals of the two do not overlap."""
         if self.half is None or other.half is None:
             return False
         return abs(self.value - other.value) > self.half + other.half
@@ -70,7 +69,7 @@ class Finalist:
     """A member of the search's front with its trainings of one fidelity.
 
     Attributes:
-        evaluation: the search's.
+        evaluation: of the search.
         accuracy: on validation, over fresh seeds; None if none has finished.
         failed: trainings without an accuracy.
     """
@@ -81,7 +80,7 @@ class Finalist:
 
     @property
     def number(self) -> int:
-        """The trial's."""
+        """The number of the trial."""
         return self.evaluation.number
 
     @property
@@ -91,7 +90,7 @@ class Finalist:
 
     @property
     def cost(self) -> float:
-        """What the study makes small."""
+        """The cost that the study makes small."""
         return self.evaluation.cost
 
     @property
@@ -101,7 +100,7 @@ class Finalist:
 
     @property
     def val_accuracy(self) -> float | None:
-        """The mean, for fronts and rules of choice."""
+        """The mean accuracy, for fronts and rules."""
         return None if self.accuracy is None else self.accuracy.value
 
     @property
@@ -115,12 +114,12 @@ class Finalist:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the fresh seeds make of a member.
+    """How a member does with fresh seeds.
 
     Attributes:
-        stays: whether it is on the front that is drawn anew.
-        rival: the best of those with no more cost, which it has to beat; None if there is none.
-        clear: whether the intervals of the two do not touch.
+        stays: whether it is on the new front.
+        rival: the most accurate of those with no more cost; None if there is none.
+        clear: whether the intervals of the two do not overlap.
     """
 
     stays: bool
@@ -135,7 +134,7 @@ class RetrainedFront:
     Attributes:
         finalists: all members of the search's front, by ascending cost.
         fidelity: of the trainings.
-        equal: whether the search had trained its members in just that way.
+        equal: whether the search trained its members at the same fidelity.
     """
 
     finalists: tuple[Finalist, ...]
@@ -144,11 +143,11 @@ class RetrainedFront:
 
     @cached_property
     def front(self) -> list[Finalist]:
-        """Those that no other beats in both mean accuracy and cost, by ascending cost."""
+        """The new front, by mean accuracy and ascending cost."""
         return front(self.finalists)
 
     def comparison(self, finalist: Finalist) -> Comparison | None:
-        """What has become of a member; None if no training of it has finished."""
+        """How a member does; None if no training of it has finished."""
         if finalist.accuracy is None:
             return None
         cheaper = [f for f in self.finalists if f is not finalist and f.cost <= finalist.cost]
@@ -163,8 +162,8 @@ class RetrainedFront:
     def curse(self) -> Mean | None:
         """The winner's curse: accuracy of the search minus that of fresh seeds, over members.
 
-        None where the trainings are not the search's own, for then the difference has other
-        reasons as well.
+        None if the trainings have another fidelity than the search: then the difference has other
+        reasons too.
         """
         differences = (finalist.difference for finalist in self.finalists)
         return Mean.of([d for d in differences if d is not None]) if self.equal else None
@@ -175,15 +174,15 @@ def retrained_front(
     retrainings: Iterable[Retraining],
     fidelity: Fidelity | None = None,
 ) -> RetrainedFront:
-    """The front of a search, drawn anew from its members' trainings with fresh seeds.
+    """The front of a search, computed again from trainings of its members with fresh seeds.
 
     Args:
         members: the front of a search's complete evaluations.
-        retrainings: of the study; those of other networks and with a search's seed do not count.
-        fidelity: which of them; None takes the one of most epochs that all members were trained at.
+        retrainings: of the study; those of other networks, or with a search's seed, do not count.
+        fidelity: of the trainings; None takes the one with most epochs that all members have.
 
     Raises:
-        NotRetrainedError: at no fidelity, or not at this one, all members were trained.
+        NotRetrainedError: there is no fidelity, or not this one, at which all members were trained.
     """
     if not members:
         raise NotRetrainedError("no finished evaluations yet")
@@ -204,7 +203,7 @@ def retrained_front(
 
 
 def means_of(evaluation: Evaluation, rows: Iterable[Retraining]) -> dict[Fidelity, Mean]:
-    """The mean accuracies of one network over fresh seeds, by how these were trained."""
+    """The mean accuracies of one network over fresh seeds, by fidelity."""
     found: dict[Fidelity, list[float]] = {}
     for row in rows:
         fresh = row.evaluation_id == evaluation.id and row.seed != evaluation.seed

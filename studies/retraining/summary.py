@@ -1,4 +1,4 @@
-"""A front drawn anew from fresh seeds: as tables for people, and as plain values for programs."""
+"""A retrained front as tables for people, and as plain values for programs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from studies.retraining.retrained_front import Comparison, Finalist, Mean, Retra
 
 
 def all_of(found: RetrainedFront, objective: Objective) -> Table:
-    """Every member of the search's front, and what became of it."""
+    """Every member of the search's front, and how it does with fresh seeds."""
     drawn = _table(
         f"Finalists: validation accuracy of fresh seeds ({found.fidelity})",
         ("trial", *_costs(objective), "search", "retrained", "n", "search minus retrained"),
@@ -32,7 +32,7 @@ def all_of(found: RetrainedFront, objective: Objective) -> Table:
 
 
 def front_of(found: RetrainedFront, objective: Objective) -> Table:
-    """The front that is drawn anew."""
+    """The new front."""
     drawn = _table(
         f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
         f"{objective.heading}",
@@ -54,7 +54,7 @@ def front_of(found: RetrainedFront, objective: Objective) -> Table:
 
 
 def _costs(objective: Objective) -> dict[str, Callable[[Finalist], str]]:
-    """The columns of costs: what the study made small, if it is another, stands first."""
+    """The columns of costs; an objective other than MACs and parameters comes first."""
     usual: dict[str, Callable[[Finalist], str]] = {
         "MACs": lambda finalist: short(finalist.macs),
         "params": lambda finalist: short(finalist.params),
@@ -101,7 +101,7 @@ def as_json(found: RetrainedFront) -> dict[str, Any]:
 
 
 def member_as_json(found: RetrainedFront, finalist: Finalist) -> dict[str, Any]:
-    """A member of the new front, named as `studies.pareto` names things."""
+    """A member of the new front, with the names that `studies.pareto` uses."""
     mean = finalist.accuracy
     return {
         "trial": finalist.number,

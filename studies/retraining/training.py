@@ -15,7 +15,7 @@ from trainers.machine import cores, versions
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer
 
-_ON_A_GPU = 4
+_TRAININGS_PER_GPU = 4
 
 
 def _versions() -> dict[str, str]:
@@ -24,7 +24,7 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training gave.
+    """The result of a training.
 
     Attributes:
         device: that it ran on.
@@ -40,11 +40,11 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """Prepares a process to train networks; travels there with the images.
+class RetrainingSetup:
+    """Prepares a process to train networks; sent there with the images.
 
     Attributes:
-        data: the train and validation splits: test images stay where they are.
+        data: the train and validation splits, without test images.
         recipe: how to train.
     """
 
@@ -53,7 +53,7 @@ class Training:
 
     def __call__(self) -> Callable[[RetrainingTask], Trained]:
         """Put the images on the device."""
-        torch.set_num_threads(1)  # the other processes have the other cores
+        torch.set_num_threads(1)  # other processes use the other cores
         device = devices.best(min(self.data.shape[1:]))
         trainer = Trainer(self.data, self.recipe, device)
 
@@ -61,12 +61,12 @@ class Training:
             try:
                 return Trained(device.name, self._outcome(task, trainer))
             except torch.AcceleratorError:
-                raise  # for good, as far as this process goes
+                raise  # the device no longer works in this process
             except Exception as error:  # noqa: BLE001 - a failure is a row, not an end
                 return Trained(device.name, error=reason_of(error))
             finally:
                 if device.where.type == "cuda":
-                    # Others share the GPU; what this process keeps they cannot have.
+                    # Other processes share the GPU and need the memory that this one would keep.
                     torch.cuda.empty_cache()
 
         return train
@@ -79,5 +79,5 @@ class Training:
 
 
 def workers() -> int:
-    """How many trainings fit side by side: one a core, or as many as share a GPU in a search."""
-    return min(cores(), _ON_A_GPU) if torch.cuda.is_available() else cores()
+    """How many trainings run side by side: one per core, or as many as share a GPU in a search."""
+    return min(cores(), _TRAININGS_PER_GPU) if torch.cuda.is_available() else cores()

@@ -1,4 +1,4 @@
-"""The trainings of one command: which are left to do, and where their results go."""
+"""The trainings of one command: those left to do, and the record of results."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from studies.retraining.training import Trained
 from trainers.recipes import Recipe
 
 _PATIENCE_SECONDS = 180.0
-"""To wait for a database that is away: a training that has ended is paid for."""
+"""How long to wait for a database that is away: a finished training must not be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Work:
     Attributes:
         store: takes the results.
         study: that they belong to.
-        plan: which they are.
+        plan: of the trainings.
         recipe: how each is trained.
     """
 
@@ -34,7 +34,7 @@ class Work:
     def left(
         self, tasks: list[RetrainingTask], progress: RetrainingProgress
     ) -> Iterator[RetrainingTask]:
-        """Of some tasks those that no other command has done by the time it is their turn."""
+        """The tasks, without those that another command has done by the time it is their turn."""
         for task in tasks:
             settled = self.plan.settled(self.store.retrainings(self.study, _PATIENCE_SECONDS))
             progress.others(len(settled))
@@ -42,7 +42,7 @@ class Work:
                 yield task
 
     def record(self, task: RetrainingTask, result: Trained | Lost) -> None:
-        """Write a result down, unless another command had it before."""
+        """Record a result, unless another command was first."""
         row = Retraining(
             evaluation_id=task.evaluation_id,
             recipe=self.plan.fidelity.recipe,

@@ -21,7 +21,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--space", "mix"], "unknown space 'mix'; known spaces: mixed"),
     (["--space", ""], "unknown space ''"),
     (["--space", "a\nb"], "unknown space 'a\\nb'"),
-    (["--space", "backbone:resnet19"], "no backbone is called 'resnet19'; did you mean resnet1"),
+    (["--space", "backbone:resnet19"], "unknown backbone 'resnet19'; did you mean resnet1"),
     (["--space", "backbone:resnet18"], "ResNet fails for an image of 1×8×8: Given groups=1"),
     (["--space", "backbone:no_module:net"], "no_module cannot be imported (ModuleNotFoundError"),
     (["--space", f"{_MODELS}:broken"], "the function failed (RuntimeError: no weights)"),
@@ -29,9 +29,12 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--space", f"{_MODELS}:Tiny", "--max-macs", "1k"], "--max-macs 1000 cannot be kept: the s"),
     (
         ["--space", f"{_MODELS}:Tiny", "--max-activation-memory", "1M"],
-        "--max-activation-memory cannot be kept: nobody counts that for networks of backbone:",
+        "--max-activation-memory is not known for networks of backbone:",
     ),
-    (["--space", f"{_MODELS}:Tiny", "--objective", "activation-memory"], "nobody counts that for"),
+    (
+        ["--space", f"{_MODELS}:Tiny", "--objective", "activation-memory"],
+        "--objective activation-memory is not known for networks of backbone:",
+    ),
     (
         ["--space", f"{_MODELS}:Tiny", "--max-latency", "1ms"],
         "backbone:tests.nas_space.conversion.m",

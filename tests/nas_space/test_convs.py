@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
+from nas_space.convs import TYPES, Conv, InvalidChoiceError, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
 from nas_space.costs.counting import count
@@ -24,7 +24,7 @@ SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]
 def choices() -> list[tuple[Conv, int, int]]:
     return [
         (conv, c_in, c_out)
-        for kind in kinds().values()
+        for kind in TYPES.all().values()
         for c_in, c_out in WIDTHS
         for conv in kind.settings(c_in, c_out)
     ]
@@ -40,7 +40,7 @@ def _seeded() -> None:
 
 
 every_choice = pytest.mark.parametrize(("conv", "c_in", "c_out"), choices(), ids=case_name)
-every_kind = pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: str(kind.kind))
+every_kind = pytest.mark.parametrize("kind", TYPES.all().values(), ids=lambda kind: str(kind.kind))
 every_stride = pytest.mark.parametrize("stride", [1, 2])
 
 
@@ -257,7 +257,7 @@ def spelt(kind: str, given: dict[str, str]) -> str:
     return f"{kind}({','.join(f'{name}={value}' for name, value in given.items())})"
 
 
-labels = st.builds(spelt, st.sampled_from(list(kinds())), st.dictionaries(settings, numbers))
+labels = st.builds(spelt, st.sampled_from(list(TYPES)), st.dictionaries(settings, numbers))
 
 
 @given(st.text(max_size=40) | labels, st.integers(1, 64), st.integers(1, 64))

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convert import convert
-from nas_space.convs import kinds, parse
+from nas_space.convs import TYPES, parse
 from nas_space.spaces.building import build
 from nas_space.spaces.skeletons import read_architecture
 from trainers.fast import for_training
@@ -47,9 +47,9 @@ def operations(graph: torch.fx.Graph) -> str:
     return " ".join(str(node.target) for node in graph.nodes)
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", TYPES)
 def test_every_type_is_made_of_torchs_own_layers(kind: str) -> None:
-    for conv in kinds()[kind].settings(32, 32):
+    for conv in TYPES.get(kind).settings(32, 32):
         for part in conv.build(32, 32).modules():
             if not list(part.children()):
                 assert type(part).__module__.startswith("torch.nn.")

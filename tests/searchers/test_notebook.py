@@ -12,7 +12,7 @@ import pytest
 
 from nas_space.spaces.building import build
 from searchers import notebook
-from searchers.notebook import Export, Found, Options, RefusedError, load, search
+from searchers.notebook import ExportOptions, Found, RefusedError, SearchOptions, load, search
 from searchers.terminal import arguments
 from studies.export import command as export
 from tests.studies.report.test_html import Reader
@@ -104,7 +104,7 @@ def test_it_exports_what_a_rule_means(found: Found, tmp_path: Path) -> None:
     ],
 )
 def test_what_the_command_refuses_is_raised_with_its_line(
-    options: Options, reason: str, capsys: pytest.CaptureFixture[str]
+    options: SearchOptions, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RefusedError) as refusal:
         search("mixed", 2, **options)
@@ -125,9 +125,9 @@ def names(parser: argparse.ArgumentParser) -> set[str]:
 
 
 def test_it_has_the_options_of_the_commands() -> None:
-    assert set(get_type_hints(Options)) | {"space", "budget"} == names(arguments._parser())
+    assert set(get_type_hints(SearchOptions)) | {"space", "budget"} == names(arguments._parser())
     elsewhere = {"study", "storage", "output"}
-    assert set(get_type_hints(Export)) | elsewhere == names(export._parser())
+    assert set(get_type_hints(ExportOptions)) | elsewhere == names(export._parser())
 
 
 def test_options_become_the_words_of_a_command() -> None:

@@ -21,9 +21,9 @@ def timed() -> LatencyModel:
     return LatencyModel("here", 1, TASK, 1e-3, factors, seconds, Accuracy(40, 0.03, 0.1, 0.9, 0.05))
 
 
-@pytest.mark.parametrize("name", objective.names())
+@pytest.mark.parametrize("name", objective.OBJECTIVES)
 def test_its_bounds_are_the_costs_of_the_cheapest_and_the_dearest_of_all(name: str) -> None:
-    aim = objective.get(name)
+    aim = objective.OBJECTIVES.get(name)
     problem = Problem(FEW, TASK, Limits(), timed(), aim)
     costs = [aim.of(problem.cost(network)) for network in networks(FEW, FEW.size())]
     assert len(costs) == FEW.size()

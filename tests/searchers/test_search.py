@@ -22,8 +22,8 @@ from nas_space.costs.cost import Task, predict
 from nas_space.spaces.skeletons import read_architecture
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
-from trainers import recipes
 from trainers.data.registry import load
+from trainers.recipes import RECIPES
 
 QUICK = ["--subset", "300", "--epochs", "1", "--max-macs", "3M"]
 
@@ -238,7 +238,7 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
 @pytest.mark.slow
 def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path: Path) -> None:
     printed = search(tmp_path, 4, "--epochs", "3")
-    assert "recipe   quick, 3 epochs; after 1 the best third goes on" in printed
+    assert "recipe   quick, 3 epochs; after 1 the best third continues" in printed
     found = rows(tmp_path)
     finished = [row for row in found if row["status"] == "finished"]
     spent = sum(row["epochs"] - row["start"] for row in finished)
@@ -256,7 +256,7 @@ def test_the_best_of_each_rung_go_on_and_the_front_is_of_full_trainings(tmp_path
     # What has gone on ends as it would have, had it been trained at once.
     best = max(gone_on, key=lambda row: row["val_accuracy"])
     data = load("digits", subset=300).search
-    recipe = dataclasses.replace(recipes.get("quick"), epochs=3)
+    recipe = dataclasses.replace(RECIPES.get("quick"), epochs=3)
     architecture = json.loads(best["architecture"])
     alone = Evaluator(data, recipe, 1)(
         {

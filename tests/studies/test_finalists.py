@@ -28,17 +28,18 @@ from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining.plan import RetrainingPlan, RetrainingTask
 from studies.retraining.process_pool import Lost
 from studies.retraining.retrained_front import Fidelity
-from studies.retraining.training import Training
+from studies.retraining.training import RetrainingSetup
 from studies.retraining.work import Work
 from tests.examples import evaluation, study
 from tests.refusals import called, refusal
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
+from trainers.recipes import RECIPES
 from trainers.training import Trainer
 
 STORAGE = "sqlite:///convnas.db"
-ONE_EPOCH = dataclasses.replace(recipes.get("quick"), epochs=1)
+ONE_EPOCH = dataclasses.replace(RECIPES.get("quick"), epochs=1)
 NETWORKS = (get("igc").decode({}), get("mixed").decode({"stage1.block1.conv1": "igc"}))
 
 
@@ -161,7 +162,7 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
     members = store.evaluations(owner)
     plan = RetrainingPlan(members, Fidelity("quick", 1), 1)
     work = Work(store, owner, plan, ONE_EPOCH)
-    train = Training(digits.search, ONE_EPOCH)()
+    train = RetrainingSetup(digits.search, ONE_EPOCH)()
     bad = RetrainingTask(members[0].id, members[0].architecture | {"stages": []}, 1)
     work.record(bad, train(bad))
     work.record(RetrainingTask(members[1].id, {}, 1), Lost("ended by SIGKILL"))
@@ -247,7 +248,7 @@ def test_what_cannot_be_trained_is_refused(
     [
         ({"recipe": ONE_EPOCH.to_json() | {"peak_lr": 9.0}}, "the recipe quick has changed since"),
         ({"recipe": ONE_EPOCH.to_json()}, "is not what study one was searched on"),
-        ({"recipe": recipes.get("quick").to_json()}, "study one has no finished evaluation yet"),
+        ({"recipe": RECIPES.get("quick").to_json()}, "study one has no finished evaluation yet"),
     ],
     ids=["recipe", "images", "front"],
 )

@@ -10,15 +10,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from trainers import devices, recipes
+from trainers import devices
 from trainers.checkpoints import Checkpoint, CheckpointError
 from trainers.data.registry import load
 from trainers.data.splits import SearchData
+from trainers.recipes import RECIPES
 from trainers.training import Outcome, Trainer
 
 CPU = devices.Device(torch.device("cpu"), None)
 BF16 = devices.Device(torch.device("cpu"), torch.bfloat16)
-RECIPE = dataclasses.replace(recipes.get("full"), epochs=4)
+RECIPE = dataclasses.replace(RECIPES.get("full"), epochs=4)
 
 
 class StoppedError(Exception):

@@ -111,13 +111,14 @@ def test_a_training_does_without_torchs_compiler() -> None:
     program = """
 import sys
 import torch
-from trainers import devices, recipes
+from trainers import devices
+from trainers.recipes import RECIPES
 from trainers.data.registry import load
 from trainers.training import Trainer
 
 net = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.Flatten(), torch.nn.Linear(288, 10))
 device = devices.Device(torch.device("cpu"), None)
-Trainer(load("digits").search, recipes.get("quick"), device).train(net, seed=0, until=1)
+Trainer(load("digits").search, RECIPES.get("quick"), device).train(net, seed=0, until=1)
 sys.exit("torch._dynamo" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)

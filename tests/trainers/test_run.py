@@ -166,7 +166,7 @@ def test_stopped_by_hand_it_says_how_to_go_on() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "\nstopped; the same command goes on\n"
+    assert err == "\nstopped; the same command continues\n"
 
 
 def wait_for_training(process: subprocess.Popen[str]) -> None:

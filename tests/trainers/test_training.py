@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from trainers import devices, recipes
+from trainers import devices
 from trainers.data.batches import Batches
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
-from trainers.recipes import UnknownRecipeError
+from trainers.recipes import RECIPES, UnknownRecipeError
 from trainers.training import Trainer, TrainingDivergedError, evaluate, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
-QUICK = recipes.get("quick")
+QUICK = RECIPES.get("quick")
 
 
 @pytest.fixture(scope="module")
@@ -156,4 +156,4 @@ def test_the_learning_rate_climbs_to_its_peak_and_falls_to_nothing() -> None:
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownRecipeError, match="'slow'; known recipes: quick, full"):
-        recipes.get("slow")
+        RECIPES.get("slow")

@@ -1,1 +1,1 @@
-"""Images: the data sets there are, their splits, and batches on the device."""
+"""Images: the data sets, their splits, and batches on the device."""

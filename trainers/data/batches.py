@@ -1,4 +1,4 @@
-"""A split on the device, augmented there a batch at a time."""
+"""A split on the device, augmented there in batches."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ class Batches:
 
     Args:
         images: the split.
-        data: whose mean, std and flip hold.
+        data: gives mean, std and flip.
         device: where the images are kept and batches are made.
         shift: random shifts up to this share of the side; 0 leaves the images as they are.
     """
@@ -70,7 +70,7 @@ class Batches:
             yield self._normalise(pixels), self._labels[picked]
 
     def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """For every image the rows and the columns of the padded image that it shows."""
+        """The rows and columns to take from each padded image."""
         top, left = torch.randint(2 * self._pad + 1, (2, count, 1), generator=generator)
         rows = top + torch.arange(self._height)
         columns = left + torch.arange(self._width)
@@ -85,5 +85,5 @@ class Batches:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean cross entropy in fp32, whatever the logits' precision."""
+    """Mean cross entropy in fp32, for logits of any precision."""
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)

@@ -17,7 +17,7 @@ _SIDE_PIXELS = 8
 
 
 def load(subset: int | None = None) -> Dataset:
-    """The digits; their sixteen grey levels are stretched to 0 to 255."""
+    """The digits; their grey levels, 0 to 16, are scaled to 0 to 255."""
     table = _table()
     levels = table[:, :-1].reshape(-1, _SIDE_PIXELS, _SIDE_PIXELS, 1)
     pixels = np.round(levels * (255 / 16)).astype(np.uint8)
@@ -29,7 +29,7 @@ def load(subset: int | None = None) -> Dataset:
 
 
 def _table() -> NDArray[np.float64]:
-    """A row an image: 64 grey levels from 0 to 16, then the digit."""
+    """A row per image: 64 grey levels from 0 to 16, then the digit."""
     # Reading the file takes milliseconds; importing scikit-learn to read it takes seconds.
     package = find_spec("sklearn")
     for folder in (package.submodule_search_locations or ()) if package else ():

@@ -15,12 +15,12 @@ from trainers.data.splits import Dataset, DatasetError, make_dataset
 
 _RGB = 3
 _BROKEN = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, tarfile.TarError)
-"""What torchvision raises without a network or space, and at files that are not what they were."""
+"""Errors of torchvision without a network, without disk space, or with damaged files."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """How torchvision names a data set.
+    """A data set of torchvision.
 
     Attributes:
         kind: its class in `torchvision.datasets`.
@@ -42,16 +42,15 @@ SOURCES = {
 
 
 def load(name: str, subset: int | None, data_dir: Path, kept: Path | None = None) -> Dataset:
-    """One of `SOURCES`, from the folder or else from its authors' server.
+    """One of `SOURCES`, from the folder or from its authors' server.
 
-    CIFAR's files are pickles, which torchvision reads only after their MD5 sums have been found to
-    be its own.
+    CIFAR's files are pickles; torchvision reads them only if their MD5 sums are correct.
 
     Args:
         name: one of `SOURCES`.
         subset: see `trainers.data.splits.make_dataset`.
-        data_dir: where a download is kept; made if need be.
-        kept: where the files may be found already, or not; nothing is ever written there.
+        data_dir: where a download is kept; created if needed.
+        kept: where the files may be already; nothing is ever written there.
 
     Raises:
         DatasetError: no network, no space, or a file that is damaged.

@@ -31,13 +31,13 @@ _SPLITS = {
     "testing": "test",
 }
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What Pillow may take a file for, whatever its name. It would hand PostScript to Ghostscript."""
+"""Formats that Pillow may read, for any name of a file; it would run PostScript in Ghostscript."""
 _GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIDE_PIXELS = 64
-"""Larger images, and those of different sizes, are brought to at most this many pixels square."""
+"""Larger images, and images of different sizes, are resized to at most this side."""
 
 _BIG_SIDE_PIXELS = 256
-"""Pixels of a side from which decoding is worth a thread."""
+"""Images with a longer side are worth a thread for decoding."""
 _BROKEN = (
     OSError,
     EOFError,
@@ -49,17 +49,17 @@ _BROKEN = (
     Image.DecompressionBombWarning,
     Image.DecompressionBombError,
 )
-"""What Pillow raises at files that are no images, cut off, or too large to be honest."""
+"""Errors of Pillow for files that are no images, cut off, or suspiciously large."""
 
-Size = tuple[int, int]
+WidthHeight = tuple[int, int]
 """Width and height, in Pillow's order."""
 
 
 def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     """Decode the images below a folder.
 
-    If no size is asked for, images of one size up to 64×64 stay as they are; others are cropped to
-    a square about their centre and resized. They are grey only if all of them are.
+    Without an image size, images of equal size up to 64×64 stay as they are; others are cropped to
+    their central square and resized. They are read as grey only if all of them are grey.
 
     Raises:
         DatasetError: no images, no classes, an image that cannot be decoded, or too many pixels.
@@ -90,8 +90,8 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     size = (image_size, image_size) if image_size else headers[0].size
     mode = "L" if all(header.grey for header in headers) else "RGB"
     _check_memory(root, len(looked_at), size, channels=len(mode))
-    # Big images decode in parallel; small ones spend their time in Python and would only wait for
-    # each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
+    # Big images are decoded in parallel; small ones spend their time in Python and would only wait
+    # for each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
     threads = cores() if max(max(header.size) for header in headers) > _BIG_SIDE_PIXELS else 1
 
     def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
@@ -111,8 +111,8 @@ def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
     )
 
 
-def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
-    """One image file as pixels (H, W, C): upright, its centre, at that size.
+def decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
+    """One image file as pixels (H, W, C): upright, cropped to its centre, at that size.
 
     Args:
         path: of the file.
@@ -120,7 +120,7 @@ def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
         mode: Pillow's: ``L`` for grey, ``RGB``.
 
     Raises:
-        DatasetError: it is missing, or no image that can be decoded.
+        DatasetError: the file is missing, or cannot be decoded.
     """
     if not path.is_file():
         raise DatasetError(f"there is no image file {path}")
@@ -130,7 +130,7 @@ def decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    size: Size
+    size: WidthHeight
     grey: bool
 
 
@@ -149,7 +149,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if "train" not in splits:
             raise DatasetError(f"{root} has a {min(splits)} folder but no train folder beside it")
         return splits
-    # "train" may also be a class, next to "car" and "plane": then it holds images itself.
+    # "train" may also be a class, next to "car" and "plane": then images are directly in it.
     if "train" in splits and not _images(splits["train"]):
         raise DatasetError(
             f"{strangers[0]} stands beside {splits['train']} but is no split: move it away"
@@ -181,7 +181,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _open(path: Path) -> Image.Image:
-    if not path.is_file():  # to read a pipe or a device may take for ever
+    if not path.is_file():  # reading a pipe or a device may never end
         raise OSError("it is no file")
     return Image.open(path, formats=_FORMATS)
 
@@ -194,7 +194,7 @@ def _header(path: Path) -> _Header:
         raise _unreadable(path, error) from None
 
 
-def _decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
+def _decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
     try:
         with _open(path) as image:
             upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
@@ -207,7 +207,7 @@ def _decode(path: Path, size: Size, mode: str) -> NDArray[np.uint8]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Sixteen bits a pixel scaled down, which Pillow would clip to white."""
+    """Scale sixteen bits per pixel down; Pillow would clip them to white."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in {"I", "F"}:
@@ -217,7 +217,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 @contextlib.contextmanager
 def _bombs_are_errors() -> Iterator[None]:
-    """Let an image that is suspiciously large raise; of odd metadata Pillow need not tell."""
+    """Make suspiciously large images errors; ignore Pillow's warnings about metadata."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -230,17 +230,17 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
 
 
 def _common_side(headers: list[_Header]) -> int | None:
-    """The side to bring large images and those of different sizes to; None keeps them."""
+    """The side to resize large images and images of different sizes to; None keeps all."""
     sizes = {header.size for header in headers}
     if len(sizes) == 1 and max(sizes.pop()) <= _DEFAULT_SIDE_PIXELS:
         return None
     return min(_DEFAULT_SIDE_PIXELS, int(statistics.median(min(header.size) for header in headers)))
 
 
-def _check_memory(root: Path, count: int, size: Size, channels: int) -> None:
+def _check_memory(root: Path, count: int, size: WidthHeight, channels: int) -> None:
     # Decoded once, split once, padded once on the way to the device.
     needed = 3 * count * size[0] * size[1] * channels
-    if sys.platform != "linux":  # others do not tell how much memory is free
+    if sys.platform != "linux":  # other systems do not tell how much memory is free
         return
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if needed > free:

@@ -1,4 +1,4 @@
-"""The data sets that come by name, and folders of a user's own images."""
+"""The data sets by name, and folders of a user's own images."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from nas_space.registry import Entry, Registry, given
 from trainers.data import digits, downloads, folders
 from trainers.data.splits import Dataset, DatasetError
 
-__all__ = ["DATASETS", "DatasetError", "Loader", "load", "names"]
+__all__ = ["DATASETS", "DatasetError", "Loader", "load"]
 
 _DOWNLOADS = Path("~/.cache/convnas")
 
@@ -38,12 +38,7 @@ DATASETS: Registry[Loader] = Registry(
     refusal="no data set {name}: give {names}, or the path of a folder of images",
     found=_ours,
 )
-"""What reads the data sets that come by name."""
-
-
-def names() -> tuple[str, ...]:
-    """The data sets that can be asked for by name."""
-    return tuple(DATASETS)
+"""The loaders of data sets, by name."""
 
 
 def load(
@@ -58,16 +53,16 @@ def load(
     """Read a data set by name, or a folder of images by its path, decoded into memory.
 
     Args:
-        name: one of `names`, or the path of a folder with a sub-folder of images for each class
+        name: one of `DATASETS`, or the path of a folder with a sub-folder of images for each class
             (or with train, val and test folders that have these).
         image_size: resize the images of a folder to this many pixels square.
         subset: see `trainers.data.splits.make_dataset`.
-        flip: False forbids mirror images, as of letters or signs, in training.
+        flip: False trains on no mirror images, e.g. of letters or signs.
         data_dir: where downloads are kept; by default ``~/.cache/convnas``.
-        kept: where a download may be found already; nothing is ever written there.
+        kept: where a download may be already; nothing is ever written there.
 
     Raises:
-        DatasetError: it cannot be had; the message says why and what to do.
+        DatasetError: it cannot be read; the message says why and what to do.
     """
     dataset = _load(name, image_size, subset, data_dir, kept)
     search = replace(dataset.search, flip=dataset.search.flip and flip)

@@ -1,4 +1,4 @@
-"""Labelled images as plain arrays, and the three splits that keep an evaluation honest."""
+"""Labelled images as plain arrays, and their train, validation and test splits."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from nas_space.errors import ConvnasError
 
 _SPLIT_SEED = 20190410
-"""Seeds every split, so that one data set always falls apart in the same way."""
+"""Seeds every split, so that a data set is always split in the same way."""
 _MANY_IMAGES = 20_000
-"""So many images need no fifth of them for validation."""
+"""With this many images a tenth is enough for validation; fewer images give a fifth."""
 
 
 class DatasetError(ConvnasError):
@@ -25,7 +25,7 @@ class Images:
 
     Attributes:
         pixels: uint8, (N, H, W, C).
-        labels: int64, (N,), positions in the list of classes.
+        labels: int64, (N,): positions in the list of classes.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,10 +42,10 @@ class SearchData:
     Attributes:
         name: what the user calls it, or the folder it was read from.
         classes: names of the classes, in the order of the labels.
-        train: what weights are fitted to.
-        val: what guides the search.
+        train: images to fit the weights.
+        val: images that guide the search.
         mean: mean of each channel of train, on the scale 0 to 1.
-        std: standard deviation of each channel of train, likewise.
+        std: standard deviation of each channel of train, on the same scale.
         flip: whether a mirror image keeps its class (true of photographs, false of digits).
     """
 
@@ -72,7 +72,7 @@ class Dataset:
         search: the train and validation splits.
         open_test: decodes the images that no search and no training has seen.
         fingerprint: twelve hex digits that change with any pixel or label that a search sees.
-        image_size: side to which images were resized; None if they are as they came.
+        image_size: side to which images were resized; None if they were not.
     """
 
     search: SearchData
@@ -82,27 +82,27 @@ class Dataset:
 
 
 Positions = NDArray[np.int64]
-Labels = Mapping[str, NDArray[np.int64]]
-"""The labels of each split that a data set comes with: train, and val and test if it has them."""
+SplitLabels = Mapping[str, NDArray[np.int64]]
+"""The labels of each split of a data set: train, and val and test if it has them."""
 
 
 def make_dataset(
     name: str,
     classes: tuple[str, ...],
-    labels: Labels,
+    labels: SplitLabels,
     decode: Callable[[str, Positions], NDArray[np.uint8]],
     *,
     flip: bool,
     subset: int | None = None,
     image_size: int | None = None,
 ) -> Dataset:
-    """Put a data set together, decoding only the images that it uses.
+    """Make a data set, and decode only the images that it uses.
 
     Args:
         name: see `SearchData`.
         classes: see `SearchData`.
-        labels: see `Labels`; missing splits are carved out of train.
-        decode: gives the pixels (N, H, W, C) at some positions of a split it came with.
+        labels: see `SplitLabels`; missing splits are carved out of train.
+        decode: gives the pixels (N, H, W, C) at some positions of one of these splits.
         flip: see `SearchData`.
         subset: see `split_positions`.
         image_size: see `Dataset`.
@@ -133,13 +133,13 @@ def make_dataset(
     return Dataset(search, lambda: images("test"), _fingerprint(search), image_size)
 
 
-def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, Positions]]:
-    """Where the images of train, val and test stand: a split the data came with, and positions.
+def split_positions(labels: SplitLabels, subset: int | None) -> dict[str, tuple[str, Positions]]:
+    """For train, val and test: the original split and the positions of their images.
 
-    Test takes a fifth of train where there is none, then validation a fifth (a tenth of 20,000
-    images and more), both stratified by class and always the same. A subset keeps that many
-    images for training, and a quarter as many for validation (but no fewer than 250); test stays
-    whole.
+    Without a test split, a fifth of train becomes test. Then, without validation, a fifth of the
+    rest does (a tenth of 20,000 images or more). Both are stratified by class and always the same.
+    A subset keeps that many images for training, and a quarter as many for validation (but at
+    least 250); test stays whole.
     """
     splits = {split: (split, np.arange(len(found))) for split, found in labels.items()}
     for split in ("test", "val"):
@@ -159,10 +159,10 @@ def split_positions(labels: Labels, subset: int | None) -> dict[str, tuple[str, 
 def _carve(
     labels: NDArray[np.int64], positions: Positions, count: int
 ) -> tuple[Positions, Positions]:
-    """Split positions into (rest, carved): carved are that many, classes in proportion."""
+    """Split positions into (rest, carved): carved has that many, in proportion from each class."""
     order = positions[np.random.default_rng(_SPLIT_SEED).permutation(len(positions))]
-    # Rank every image within its class, then take the images of lowest relative rank: each class
-    # gives the same share, give or take one.
+    # Rank every image in its class, then take the images of lowest relative rank: each class gives
+    # the same share, up to one image.
     ranks = np.empty(len(order))
     for label in np.unique(labels[order]):
         members = np.flatnonzero(labels[order] == label)

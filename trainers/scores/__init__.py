@@ -1,6 +1,6 @@
-"""Zero-cost scores: what is said of a network before it is trained, from a batch or two.
+"""Zero-cost scores: numbers for a network before training, from one or two batches.
 
-Each is a file, with its paper. They are predictors to be tested, not measures of accuracy:
+Each has its own file, which names its paper. They are predictors to test, not measures of accuracy:
 `studies.analysis.rank_correlation` compares them with parameters and MACs, which cost nothing.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["SCORES", "Score", "UnknownScoreError", "score", "scores"]
 
 
 class UnknownScoreError(ConvnasError):
-    """A name that belongs to no zero-cost score."""
+    """An unknown name of a zero-cost score."""
 
 
 _OURS = {
@@ -31,7 +31,7 @@ SCORES: Registry[Callable[[], Score]] = Registry(
     UnknownScoreError,
     found=lambda: (imported(name, path) for name, path in _OURS.items()),
 )
-"""What makes each score, by the score's name."""
+"""The classes of the scores, by the score's name."""
 
 
 def scores() -> Mapping[str, Score]:

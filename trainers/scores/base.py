@@ -12,14 +12,14 @@ from trainers.data.batches import cross_entropy
 
 
 class Score(Protocol):
-    """A number for an untrained network: higher is said to be better."""
+    """A number for an untrained network; higher should be better."""
 
     @property
     def name(self) -> str:
-        """As the field calls it."""
+        """The name in the literature."""
 
     def of(self, module: nn.Module, images: Tensor, labels: Tensor) -> float:
-        """The score of a module that may be changed.
+        """The score of a module, which may be changed.
 
         Args:
             module: maps (N, C, H, W) to logits (N, classes); freshly initialised.
@@ -29,20 +29,20 @@ class Score(Protocol):
 
 
 def score(which: Score, module: nn.Module, images: Tensor, labels: Tensor, *, seed: int) -> float:
-    """The score of a module, which stays as it is, as does the random state.
+    """The score of a module; the module and the random state stay as they are.
 
     Args:
         which: the score.
         module: see `Score.of`.
-        images: likewise.
-        labels: likewise.
-        seed: of whatever the score draws.
+        images: see `Score.of`.
+        labels: see `Score.of`.
+        seed: of the score's random numbers.
 
     Returns:
-        The score, -inf where it is no number: such a network is said to be the worst.
+        The score; -inf if it is not a number: such a network ranks last.
     """
     copied = copy.deepcopy(module)
-    # In NCHW, for which no module has other ways to compute than torch's own operations.
+    # In NCHW, for which every module uses torch's own operations.
     images = images.contiguous()
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
@@ -51,7 +51,7 @@ def score(which: Score, module: nn.Module, images: Tensor, labels: Tensor, *, se
 
 
 def weights(module: nn.Module) -> Iterator[Tensor]:
-    """The weights of convolutions and linear layers: what the papers prune or look at."""
+    """The weights of convolutions and linear layers, which the papers use."""
     for layer in module.modules():
         if isinstance(layer, nn.modules.conv._ConvNd | nn.Linear):  # noqa: SLF001 - Conv1d to 3d
             yield layer.weight

@@ -1,4 +1,4 @@
-"""naswot: how differently the images of a batch are coded (Mellor et al., arXiv 2006.04647)."""
+"""naswot: how different the ReLU codes of a batch are (Mellor et al., arXiv 2006.04647)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ _RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 class Naswot:
     """The log determinant of the kernel of Hamming similarities.
 
-    Of two images it counts, over all ReLUs, the units that are on for both or off for both.
+    For two images the kernel counts, over all ReLUs, the units that are on or off for both.
     """
 
     name = "naswot"
@@ -29,7 +29,7 @@ class Naswot:
 
 
 class _Codes(TorchFunctionMode):
-    """Adds up the kernel from every ReLU that is computed, whatever module computes it."""
+    """Adds up the kernel from every ReLU that is computed, in any module."""
 
     def __init__(self, count: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""snip: how much the loss hangs on each weight (Lee et al., arXiv 1810.02340)."""
+"""snip: how much the loss depends on each weight (Lee et al., arXiv 1810.02340)."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from trainers.scores.base import gradients
 
 
 class Snip:
-    """The sum over weights w of ``|w · dL/dw|``, as Abdelfattah et al. make a score of it."""
+    """The sum over weights w of ``|w · dL/dw|``, the score of Abdelfattah et al."""
 
     name = "snip"
 

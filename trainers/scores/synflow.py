@@ -12,8 +12,8 @@ class Synflow:
     """The logarithm of the sum over weights w of ``w · dR/dw``.
 
     R is the sum of the outputs for an image of ones, with the absolute values of all parameters.
-    Batch normalisation is passed over, as by Abdelfattah et al.: its statistics are those of
-    nothing seen and its weights 1. The logarithm, because deep networks reach 1e40.
+    Batch normalisation is left out, like in Abdelfattah et al.: it has seen no data, and its
+    weights are 1. The logarithm is taken because deep networks reach 1e40.
     """
 
     name = "synflow"

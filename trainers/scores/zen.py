@@ -7,18 +7,17 @@ from torch import Tensor, nn
 
 from trainers.scores.base import weights
 
-_SIDE_PIXELS = 16
+_BATCH_IMAGES = 16
 """Random images of a batch."""
-_STEP = 0.01
-"""Of the perturbation, in standard deviations of the input."""
+_STEP_STANDARD_DEVIATIONS = 0.01
+"""Size of the perturbation of the input."""
 
 
 class Zen:
     """``log E|f(x) - f(x + 0.01 e)|`` plus the logarithms of what batch normalisation divides by.
 
-    x and e are of N(0, 1), and so are all weights. Two conventions, because any module is taken: f
-    are the logits, where the paper takes the last feature map, and shortcuts stay, where the paper
-    leaves them out.
+    x, e and all weights are drawn from N(0, 1). Because any module is accepted, two things differ
+    from the paper: f are the logits, not the last feature map, and shortcuts are not removed.
     """
 
     name = "zen"
@@ -35,12 +34,12 @@ class Zen:
             for layer in module.modules()
             if isinstance(layer, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001 - 1d to 3d
         ]
-        x = torch.randn(_SIDE_PIXELS, *images.shape[1:], device=images.device)
+        x = torch.randn(_BATCH_IMAGES, *images.shape[1:], device=images.device)
         with torch.no_grad():
             base = module(x)
             for hook in hooks:
                 hook.remove()
-            moved = module(x + _STEP * torch.randn_like(x))
+            moved = module(x + _STEP_STANDARD_DEVIATIONS * torch.randn_like(x))
         change = float((base - moved).abs().mean())
         return math.log(change) + sum(spreads) if change > 0 else -math.inf
 

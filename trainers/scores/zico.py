@@ -1,4 +1,4 @@
-"""zico: how steady the gradients are from batch to batch (Li et al., arXiv 2301.11300)."""
+"""zico: how stable the gradients are from batch to batch (Li et al., arXiv 2301.11300)."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from trainers.scores.base import gradients
 
-_BATCHES = 2
+_BATCH_COUNT = 2
 
 
 class Zico:
@@ -21,7 +21,9 @@ class Zico:
     def of(self, module: nn.Module, images: Tensor, labels: Tensor) -> float:
         """See `trainers.scores.base.Score`."""
         runs = []
-        for part, answers in zip(images.chunk(_BATCHES), labels.chunk(_BATCHES), strict=True):
+        for part, answers in zip(
+            images.chunk(_BATCH_COUNT), labels.chunk(_BATCH_COUNT), strict=True
+        ):
             runs.append([g.abs().clone() for _, g in gradients(module, part, answers)])
         total = 0.0
         for layer in zip(*runs, strict=True):

@@ -18,7 +18,7 @@ from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.registry import Entry, Registry, given
 
 
-class Form(Protocol):
+class ExportForm(Protocol):
     """A module that writes a form and opens it again."""
 
     __file__: str | None
@@ -32,12 +32,12 @@ class Form(Protocol):
         """What the file computes: images (N, C, H, W) to logits (N, classes)."""
 
 
-def _ours() -> Iterator[Entry[Form]]:
+def _ours() -> Iterator[Entry[ExportForm]]:
     yield given("program", program, program.__name__)
     yield given("onnx", onnx_model, onnx_model.__name__)
 
 
-FORMS: Registry[Form] = Registry("export form", BundleError, found=_ours)
+FORMS: Registry[ExportForm] = Registry("export form", BundleError, found=_ours)
 """The forms by name."""
 
 

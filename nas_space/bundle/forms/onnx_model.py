@@ -11,7 +11,7 @@ FILE = "model.onnx"
 
 
 def write(exported: ExportedProgram, task: str) -> bytes:
-    """See `nas_space.bundle.forms.Form`."""
+    """See `nas_space.bundle.forms.ExportForm`."""
     found = converted(exported)
     found.model.metadata_props["task"] = task
     data: bytes = found.model_proto.SerializeToString()
@@ -33,7 +33,7 @@ def converted(network: ExportedProgram | nn.Module, *images: Tensor) -> torch.on
 
 
 def opened(path: Path) -> Callable[[Tensor], Tensor]:
-    """See `nas_space.bundle.forms.Form`."""
+    """See `nas_space.bundle.forms.ExportForm`."""
     # Imported here: only opening an export needs them.
     import numpy as np  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415

@@ -12,12 +12,12 @@ FILE = "program.pt2"
 
 
 def write(exported: ExportedProgram, task: str) -> bytes:
-    """See `nas_space.bundle.forms.Form`."""
+    """See `nas_space.bundle.forms.ExportForm`."""
     written = io.BytesIO()
     torch.export.save(exported, written, extra_files={"task.json": task})
     return written.getvalue()
 
 
 def opened(path: Path) -> Callable[[Tensor], Tensor]:
-    """See `nas_space.bundle.forms.Form`."""
+    """See `nas_space.bundle.forms.ExportForm`."""
     return torch.export.load(path).module()

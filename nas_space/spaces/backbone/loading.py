@@ -4,18 +4,37 @@ A name is one of torchvision's, like ``resnet18``, or ``module:function``, which
 arguments and returns a `torch.nn.Module`.
 """
 
-import difflib
 import importlib
 import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import nn
 
+from nas_space.registry import Entry, Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 
 
 class UnknownBackboneError(InvalidArchitectureError):
     """A name that belongs to no model, or a function that gives none."""
+
+
+def _torchvisions() -> Iterator[Entry[Callable[..., nn.Module]]]:
+    from torchvision import models  # noqa: PLC0415 - seconds
+
+    for name in models.list_models(module=models):
+        yield Entry(name, models.__name__, partial(models.get_model_builder, name))
+
+
+BACKBONES: Registry[Callable[..., nn.Module]] = Registry(
+    "backbone",
+    UnknownBackboneError,
+    refusal="unknown backbone {name}; {near}give a classification model of torchvision, like "
+    "resnet18, or a function of your own, as module:function",
+    found=_torchvisions,
+)
+"""What makes torchvision's classification models, by their names."""
 
 
 def load(
@@ -39,37 +58,19 @@ def load(
         torch.manual_seed(seed)
         if ":" in name:
             return _users(name)
-        model = _torchvisions(name, classes)
+        model = _fresh(name, classes)
     if pretrained:
         _take_weights(model, name)
     return model
 
 
-def names() -> list[str]:
-    """Torchvision's classification models."""
-    from torchvision import models  # noqa: PLC0415 - seconds
-
-    return models.list_models(module=models)  # type: ignore[no-any-return]
-
-
-def _torchvisions(name: str, classes: int | None) -> nn.Module:
-    from torchvision import models  # noqa: PLC0415 - seconds
-
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=3)
-        raise UnknownBackboneError(
-            f"no backbone is called {name!r}; "
-            + (f"did you mean {', '.join(near)}? " if near else "")
-            + "Torchvision's classification models are known by name, your own function as "
-            "module:function"
-        )
+def _fresh(name: str, classes: int | None) -> nn.Module:
+    make = BACKBONES.get(name)
     options = {} if classes is None else {"num_classes": classes}
     with warnings.catch_warnings():
         # Two models say that their drawing of weights takes long.
         warnings.simplefilter("ignore", FutureWarning)
-        model: nn.Module = models.get_model(name, weights=None, **options)
-    return model
+        return make(weights=None, **options)
 
 
 def _take_weights(model: nn.Module, name: str) -> None:
@@ -80,7 +81,7 @@ def _take_weights(model: nn.Module, name: str) -> None:
         theirs = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise UnknownBackboneError(
-            f"{name}: its weights cannot be had from {weights.url} ({_said(error)})"
+            f"backbone {name}: its weights cannot be had from {weights.url} ({_said(error)})"
         ) from None
     ours = model.state_dict()
     fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}
@@ -93,18 +94,20 @@ def _users(name: str) -> nn.Module:
         found = getattr(importlib.import_module(module), function, None)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is the user's
         raise UnknownBackboneError(
-            f"{name}: {module} cannot be imported ({_said(error)})"
+            f"backbone {name}: {module} cannot be imported ({_said(error)})"
         ) from None
     if not callable(found):
         what = "nothing" if found is None else "no function"
-        raise UnknownBackboneError(f"{name}: {function} is {what} in {module}")
+        raise UnknownBackboneError(f"backbone {name}: {function} is {what} in {module}")
     try:
         model = found()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
-        raise UnknownBackboneError(f"{name}: the function failed ({_said(error)})") from None
+        raise UnknownBackboneError(
+            f"backbone {name}: the function failed ({_said(error)})"
+        ) from None
     if not isinstance(model, nn.Module):
         raise UnknownBackboneError(
-            f"{name}: the function gives a {type(model).__name__}, not a torch.nn.Module"
+            f"backbone {name}: the function gives a {type(model).__name__}, not a torch.nn.Module"
         )
     return model
 

@@ -13,7 +13,7 @@ from nas_space.costs.cost import Task
 from nas_space.costs.counting import count
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import Backbone, BackboneArchitecture, kept
-from nas_space.spaces.backbone.loading import load
+from nas_space.spaces.backbone.loading import UnknownBackboneError, load
 from nas_space.spaces.space import UnknownSpaceError
 
 
@@ -26,7 +26,9 @@ def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
     try:
         model = load(name, task.classes, pretrained=pretrained)
         sites = replaceable(model, task)
-    except (ConversionError, InvalidArchitectureError) as error:
+    except UnknownBackboneError as error:
+        raise UnknownSpaceError(str(error)) from None
+    except ConversionError as error:
         raise UnknownSpaceError(f"backbone {error}") from None
     if not sites:
         raise UnknownSpaceError(

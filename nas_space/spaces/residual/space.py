@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from nas_space.convs import TYPES, Conv, kinds
+from nas_space.convs import TYPES, Conv
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
@@ -17,7 +17,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
 from nas_space.spaces.residual.stage import Stage
-from nas_space.spaces.space import Labels, LayerCost, Measure, Parameter, Space, UnknownSpaceError
+from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space, UnknownSpaceError
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
@@ -202,7 +202,7 @@ class ResidualSpace(Space):
         return self.most(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
 
     def least(
-        self, task: Task, layer: LayerCost, total: Total, partial: Total | None = None
+        self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
     ) -> ResidualArchitecture:
         """The architecture of least total, exactly.
 
@@ -216,7 +216,7 @@ class ResidualSpace(Space):
         return min(self._best(task, layer, self.depths[0], partial or total), key=total)
 
     def most(
-        self, task: Task, layer: LayerCost, total: Total, partial: Total | None = None
+        self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
     ) -> ResidualArchitecture:
         """The architecture of most total, exactly; see `least`."""
         counted = partial or total
@@ -262,7 +262,7 @@ class ResidualSpace(Space):
         return fitting[level * len(fitting) // levels]
 
     def _best(
-        self, task: Task, layer: LayerCost, depth: int, partial: Total
+        self, task: Task, layer: ChoiceCost, depth: int, partial: Total
     ) -> Iterator[ResidualArchitecture]:
         """For each last width and size of its map, the architecture that costs least.
 
@@ -319,7 +319,7 @@ def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
 @cache
 def _settings(kind: str, c_in: int, c_out: int, *, pointwise: bool) -> tuple[Conv, ...]:
     # A type that cannot serve these widths at all leaves the layer regular.
-    found: tuple[Conv, ...] = kinds()[kind].settings(c_in, c_out) or Regular.settings(c_in, c_out)
+    found: tuple[Conv, ...] = TYPES.get(kind).settings(c_in, c_out) or Regular.settings(c_in, c_out)
     return (*found, POINTWISE) if pointwise and kind == Regular.kind else found
 
 
@@ -349,7 +349,7 @@ def _frozen(value: object) -> Any:  # noqa: ANN401 - of JSON
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
-_LAYER_COSTS: Mapping[Measure, LayerCost] = {
+_LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
     "macs": lambda conv, c_in, c_out, size, stride: conv.macs(c_in, c_out, size, stride),
     "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out),
     "activation_memory": lambda conv, c_in, c_out, size, stride: conv.peak_activations(

@@ -3,22 +3,22 @@
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.importance import FEWEST, Effect, effects
+from studies.analysis.importance import FEWEST_NETWORKS, Effect, effects
 from studies.report.html import Content, Markup, element, table
 from studies.report.types import Look, chip, looks
 
-_BARS = 12
-"""Choices that are shown."""
+_MOST_BARS = 12
+"""How many choices are shown."""
 
 
 def section(facts: Facts) -> Content:
-    """The effects of the choices; none of a few networks."""
+    """The effects of the choices; none if there are few networks."""
     parts: list[Content] = [element("h2", "Which choices go with accuracy")]
     found = effects(facts)
     if found:
         parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds))]
     else:
-        told = f"Fewer than {FEWEST} full trainings say nothing of this."
+        told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         parts.append(element("p", told, class_="soft"))
     return element("section", parts)
 
@@ -43,7 +43,7 @@ def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
             _bar(effect.accuracy / most, effect.accuracy, pale=False),
             _best(effect, shown),
         ]
-        for effect in found[:_BARS]
+        for effect in found[:_MOST_BARS]
     ]
     headings = ["choice", "networks", "beyond cost", "accuracy", "best for its cost, on average"]
     return table(headings, rows)

@@ -1,4 +1,4 @@
-"""What to type next."""
+"""The commands to type next."""
 
 import re
 
@@ -8,9 +8,9 @@ from studies.report.html import Content, element
 
 
 def section(facts: Facts) -> Content:
-    """The commands that go on from here, and what ran so far."""
+    """The commands to type next, and the commands so far."""
     lines = [
-        f"{facts.study.command}   # goes on; a larger --budget adds to it",
+        f"{facts.study.command}   # continues; a larger --budget adds to it",
         on_study(facts, "pareto"),
         on_study(facts, "finalists"),
         f"{on_study(facts, 'export')} --knee --retrain --output exported",
@@ -33,5 +33,5 @@ def without_name(command: str) -> str:
 
 
 def on_study(facts: Facts, name: str) -> str:
-    """A command of studies on this one."""
+    """A command of `studies` on this study."""
     return typed(name, facts.study.name, facts.shown_url)

@@ -1,4 +1,4 @@
-"""A network as a drawing: its layers in order, and beneath them what each costs."""
+"""A network as a drawing: its layers in order, and the cost of each below."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from nas_space.cli import short
 from nas_space.spaces.architecture import Layer
 from studies.analysis.facts import Facts
-from studies.analysis.layer_costs import LayerCost, layer_costs
+from studies.analysis.layer_costs import LayerRow, layer_costs
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, element
 from studies.report.types import Look, chip
 
 _PLAIN = Look("", "#bbbbbb", "#111")
-"""What is no choice: stem, shortcuts, classifier."""
+"""The look of layers that are not chosen: stem, shortcuts, classifier."""
 
 
 def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Markup:
@@ -39,7 +39,7 @@ def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Marku
     )
 
 
-def _ribbon(layers: Sequence[LayerCost], looks: Mapping[str, Look]) -> Markup:
+def _ribbon(layers: Sequence[LayerRow], looks: Mapping[str, Look]) -> Markup:
     """The layers as parts of a bar, each as wide as its share of the MACs."""
     total = sum(row.macs for row in layers)
     parts = []
@@ -50,7 +50,7 @@ def _ribbon(layers: Sequence[LayerCost], looks: Mapping[str, Look]) -> Markup:
     return element("div", parts, class_="ribbon", role="img", aria_label=_told(layers))
 
 
-def _look(row: LayerCost, looks: Mapping[str, Look]) -> Look:
+def _look(row: LayerRow, looks: Mapping[str, Look]) -> Look:
     return looks.get(row.convolution.partition("(")[0], _PLAIN) if row.chosen else _PLAIN
 
 
@@ -59,7 +59,7 @@ def _block(layer: Layer) -> str:
     return layer.name.rpartition(".")[0]
 
 
-def _told(layers: Sequence[LayerCost]) -> str:
+def _told(layers: Sequence[LayerRow]) -> str:
     dearest = max(layers, key=lambda row: row.macs)
     total = sum(row.macs for row in layers)
     return (

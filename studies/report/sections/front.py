@@ -11,16 +11,16 @@ from studies.report.charts import Chart, axis_around
 from studies.report.html import Markup, element, table
 from studies.retraining.summary import told
 
-NAMED = 400
-"""Dominated networks that say what they are; the rest are drawn as points only, which are small."""
+MOST_NAMED_NETWORKS = 400
+"""Dominated networks with a label; the others are small points."""
 
 
 def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
-    """Accuracy over cost: the front as steps, all others grey, fresh seeds with their intervals.
+    """Accuracy over cost: the front as steps, all others grey, fresh seeds with intervals.
 
     Args:
         facts: with at least one full training.
-        more: goes first into the picture.
+        more: drawn first.
         attributes: of the ``svg``.
     """
     chart = _chart(facts)
@@ -28,8 +28,8 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
         *more,
-        _crowd(chart, others[NAMED:]),
-        *(_other(chart, facts, entry) for entry in others[:NAMED]),
+        _crowd(chart, others[MOST_NAMED_NETWORKS:]),
+        *(_other(chart, facts, entry) for entry in others[:MOST_NAMED_NETWORKS]),
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
         *(_member(chart, facts, entry) for entry in facts.front),
@@ -103,7 +103,7 @@ def _line(chart: Chart, front: Sequence[Evaluation]) -> str:
 
 
 def _crowd(chart: Chart, entries: Sequence[Evaluation]) -> Markup:
-    """Points without names, as one path: strokes of no length with round ends."""
+    """Points without labels, as one path: lines of length 0 with round ends."""
     places = (chart.place(entry.cost, entry.val_accuracy or 0.0) for entry in entries)
     return element("path", d="".join(f"M{x} {y}h0" for x, y in places), class_="crowd")
 

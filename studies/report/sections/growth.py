@@ -1,4 +1,4 @@
-"""How the front grew with what was spent, beside another search."""
+"""How the front grew with training, compared with another search."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from studies.report.sections.commands import on_study, without_name
 
 
 def section(facts: Facts, against: Facts | None) -> Content:
-    """Hypervolume over cost; without another study, how to make one to compare with."""
+    """Hypervolume over training; without another study, the command that makes one."""
     box = facts.box
     lines = {facts.study.name: course(facts.evaluations, facts.study.recipe["epochs"], box)}
     explained = (

@@ -1,4 +1,4 @@
-"""Which convolution belongs in which layer: what the front chose, beside what was tried."""
+"""Which convolution belongs in which layer: choices of the front, and of all that were tried."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _STEM = "stem"
 
 
 def chosen(facts: Facts, entries: Sequence[Evaluation]) -> dict[str, dict[int, Conv]]:
-    """For each layer, from first to last, what the networks have there, by trial."""
+    """For each layer, from first to last, the convolutions of the networks, by trial."""
     found: dict[str, dict[int, Conv]] = {}
     for entry in entries:
         for layer in facts.architectures[entry.number].layers():
@@ -24,7 +24,7 @@ def chosen(facts: Facts, entries: Sequence[Evaluation]) -> dict[str, dict[int, C
 
 
 def picture(facts: Facts, looks: Mapping[str, Look]) -> Markup:
-    """Layers down, members of the front across, by ascending cost."""
+    """A row per layer, a column per member of the front, by ascending cost."""
     places = chosen(facts, facts.front)
     tried = chosen(facts, facts.complete)
     shown = _short(places)
@@ -44,7 +44,7 @@ def picture(facts: Facts, looks: Mapping[str, Look]) -> Markup:
 
 
 def preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
-    """For each type its share of all layers on the front, and among all that were trained."""
+    """Each type's share of all layers, on the front and among all trained networks."""
     on_front, tried = (
         Counter(conv.kind for of in chosen(facts, entries).values() for conv in of.values())
         for entries in (facts.front, facts.complete)
@@ -77,7 +77,7 @@ def _natural(name: str) -> list[tuple[str, int]]:
 
 
 def _short(names: Iterable[str]) -> dict[str, str]:
-    """stage1.block2.conv1 as 1.2.1, where all names are of that kind."""
+    """stage1.block2.conv1 as 1.2.1, if all names look like that."""
     found = {name: re.sub(r"[a-z]+(?=\d)", "", name) for name in names}
     plain = all(re.fullmatch(r"\d+(\.\d+)*", short) for short in found.values())
     return found if plain and len(set(found.values())) == len(found) else {n: n for n in found}

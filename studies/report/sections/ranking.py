@@ -1,25 +1,25 @@
-"""What ranks networks before they are trained to the end, as a table."""
+"""Numbers that rank networks before they are fully trained, as a table."""
 
 from collections.abc import Mapping, Sequence
 
 from studies.analysis.facts import Facts
-from studies.analysis.rank_correlation import FEWEST, baselines, rank_correlations
+from studies.analysis.rank_correlation import FEWEST_NETWORKS, baselines, rank_correlations
 from studies.report.html import Content, element, table
 
 Numbers = Mapping[str, Sequence[float]]
-"""Of the fully trained networks, in their order, by what they are."""
+"""For each score its values for the fully trained networks, in their order."""
 
 
 def section(facts: Facts, scores: Numbers) -> Content:
-    """The rank correlations of what comes free, and of scores if they were computed.
+    """The rank correlations of numbers that are free, and of scores if they were computed.
 
     Args:
         facts: of the study.
-        scores: that need no training; empty where they were not asked for.
+        scores: that need no training; empty if they were not asked for.
     """
     parts: list[Content] = [element("h2", "What ranks networks before they are trained")]
-    if len(facts.complete) < FEWEST:
-        told = f"Fewer than {FEWEST} full trainings say nothing of this."
+    if len(facts.complete) < FEWEST_NETWORKS:
+        told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         return element("section", [*parts, element("p", told, class_="soft")])
     found = rank_correlations(
         _free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete]
@@ -44,7 +44,7 @@ _EXPLANATION = (
 
 
 def _free(facts: Facts) -> dict[str, list[float]]:
-    """Parameters, MACs, and the accuracies of the rungs that all have been through."""
+    """Parameters, MACs, and accuracies on the rungs that all networks were on."""
     numbers = baselines(facts.complete)
     for epochs in sorted({entry.epochs for entry in facts.partial}):
         then = {

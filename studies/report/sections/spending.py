@@ -9,7 +9,7 @@ from studies.analysis.facts import Facts
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, table
 
-_SLOWEST = 5
+_SLOWEST_TRAININGS = 5
 
 
 def trainings(facts: Facts) -> Markup:
@@ -30,7 +30,7 @@ def trainings(facts: Facts) -> Markup:
 
 
 def bill(facts: Facts) -> str:
-    """What it cost, in hours of workers on each device, and how long it took."""
+    """The cost, in worker hours on each device, and how long the search took."""
     by_device: defaultdict[str, float] = defaultdict(float)
     for entry in facts.evaluations:
         by_device[entry.device or "an unknown device"] += entry.seconds or 0.0
@@ -52,7 +52,7 @@ def bill(facts: Facts) -> str:
 
 
 def slowest(facts: Facts) -> Markup:
-    """The trainings that took the longest an epoch."""
+    """The trainings with the longest epochs."""
     timed = [e for e in (*facts.complete, *facts.partial) if e.seconds and e.trained]
     timed.sort(key=lambda e: -(e.seconds or 0.0) / e.trained)
     rows: list[list[Content]] = [
@@ -62,13 +62,13 @@ def slowest(facts: Facts) -> Markup:
             duration(entry.seconds or 0.0),
             facts.objective.write(entry.cost),
         ]
-        for entry in timed[:_SLOWEST]
+        for entry in timed[:_SLOWEST_TRAININGS]
     ]
     return table(["trial", "an epoch", "in all", facts.objective.heading], rows)
 
 
 def failures(facts: Facts) -> Markup:
-    """Reasons, each with how often and the last trial that had it."""
+    """The reasons of failures, each with its count and its last trial."""
     reasons = Counter((entry.error or "unknown").partition(":")[0] for entry in facts.failed)
     last = {(entry.error or "unknown").partition(":")[0]: entry for entry in facts.failed}
     rows = [

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nas_space.bundle import Preprocessing
-from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.spaces.registry import get
+from tests.model_files import imported
 from trainers.data.folders import decode
 
 

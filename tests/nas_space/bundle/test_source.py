@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.bundle import Classifier, Preprocessing
-from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.residual import ResidualArchitecture
+from tests.model_files import imported
 
 TASK = Preprocessing((3, 9, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", 'd"og', "bi'rd", "ねこ"))
 ROOT = Path(__file__).parents[3]
@@ -62,7 +62,7 @@ def test_it_is_formatted_short_lined_and_names_its_papers(space: str, tmp_path: 
         )
         assert done.returncode == 0, done.stdout
     used = {type(layer.conv) for layer in deep(space).layers()}
-    for kind in kinds().values():
+    for kind in TYPES.all().values():
         assert (kind.paper in text) == (kind in used)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from nas_space.convs import Conv, kinds, parse
+from nas_space.convs import TYPES, Conv, parse
 from nas_space.convs.octave import Octave
 from nas_space.weights import factors
 
@@ -108,7 +108,7 @@ def test_what_no_kernel_needs_can_still_be_learnt() -> None:
     assert (pointwise.abs().sum(dim=(0, 2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: str(kind.kind))
+@pytest.mark.parametrize("kind", TYPES.all().values(), ids=lambda kind: str(kind.kind))
 def test_a_type_that_cannot_says_so_and_leaves_the_weights_alone(kind: type[Conv]) -> None:
     conv = kind.settings(16, 16)[0]
     module = conv.build(16, 16)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nas_space.conversion.command import main
-from nas_space.spaces.backbone.loading import UnknownBackboneError, load, names
+from nas_space.spaces.backbone.loading import BACKBONES, UnknownBackboneError, load
 from tests.refusals import called, refusal
 
 USERS = "tests.nas_space.conversion.models"
@@ -55,12 +55,21 @@ def test_its_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("resnet19", "igc"), "no backbone is called 'resnet19'; did you mean resnet1"),
-        (("nowhere:net", "igc"), "nowhere:net: nowhere cannot be imported (ModuleNotFoundError"),
-        ((f"{USERS}:none", "igc"), f"{USERS}:none: none is nothing in {USERS}"),
-        ((f"{USERS}:__doc__", "igc"), f"{USERS}:__doc__: __doc__ is no function"),
-        ((f"{USERS}:broken", "igc"), f"{USERS}:broken: the function failed (RuntimeError: no w"),
-        ((f"{USERS}:number", "igc"), f"{USERS}:number: the function gives a int, not a torch.nn"),
+        (("resnet19", "igc"), "unknown backbone 'resnet19'; did you mean resnet1"),
+        (
+            ("nowhere:net", "igc"),
+            "backbone nowhere:net: nowhere cannot be imported (ModuleNotFoundError",
+        ),
+        ((f"{USERS}:none", "igc"), f"backbone {USERS}:none: none is nothing in {USERS}"),
+        ((f"{USERS}:__doc__", "igc"), f"backbone {USERS}:__doc__: __doc__ is no function"),
+        (
+            (f"{USERS}:broken", "igc"),
+            f"backbone {USERS}:broken: the function failed (RuntimeError: no w",
+        ),
+        (
+            (f"{USERS}:number", "igc"),
+            f"backbone {USERS}:number: the function gives a int, not a torch.nn",
+        ),
         ((f"{USERS}:Nothing", "igc"), "Nothing has no Conv2d: there is nothing to convert"),
         ((f"{USERS}:small", "igc", "--shape", "1x9x9"), "Small fails for an image of 1×9×9: "),
         ((f"{USERS}:small", "igc", "--shape", "3x9"), "argument --shape: '3x9' is no shape like"),
@@ -86,7 +95,7 @@ def test_a_seed_draws_the_weights_and_the_random_state_stays() -> None:
 
 
 def test_torchvisions_models_are_known_by_name() -> None:
-    assert {"resnet18", "vgg11", "convnext_tiny"} <= set(names())
-    assert "fasterrcnn_resnet50_fpn" not in names()
+    assert {"resnet18", "vgg11", "convnext_tiny"} <= set(BACKBONES)
+    assert "fasterrcnn_resnet50_fpn" not in BACKBONES
     with pytest.raises(UnknownBackboneError):
         load("fasterrcnn_resnet50_fpn")

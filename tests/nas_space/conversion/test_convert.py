@@ -11,13 +11,13 @@ from torch import nn
 from torchvision import models
 
 from nas_space.convert import Conversion, ConversionError, convert, survey
-from nas_space.convs import Conv, InvalidChoiceError, kinds, parse
+from nas_space.convs import TYPES, Conv, InvalidChoiceError, parse
 from nas_space.costs.counting import count
 from nas_space.papers import get
 from tests.nas_space.conversion.models import Controlled, Nothing, Row, Small, obstacles
 
 SHAPE = (3, 16, 16)
-every_kind = pytest.mark.parametrize("kind", kinds())
+every_kind = pytest.mark.parametrize("kind", TYPES)
 
 
 def reasons(found: Conversion) -> dict[str, str | None]:
@@ -146,7 +146,7 @@ def test_every_obstacle_is_named(reason: str) -> None:
         (Small(), "igc(Q=2)", InvalidChoiceError, "igc takes the settings kernel, L, M; unknown"),
         (Small(), "igc(M=x)", InvalidChoiceError, "igc: M='x' is no int"),
         (Small(), "octave(alpha=2)", InvalidChoiceError, "octave: alpha must be from 0 to 1"),
-        (Small(), {"shard": "igc"}, ConversionError, "no convolution's name is like 'shard'"),
+        (Small(), {"shard": "igc"}, ConversionError, "no convolution's name is like 'shard'; "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line(
@@ -173,7 +173,7 @@ def test_a_layer_that_cannot_have_a_choice_says_why(choice: str, reason: str) ->
 
 
 @given(
-    st.sampled_from(sorted(kinds())),
+    st.sampled_from(sorted(TYPES)),
     st.lists(st.sampled_from([8, 12, 16, 24]), min_size=2, max_size=4),
     st.sampled_from([1, 3, 5]),
     st.sampled_from([1, 2]),

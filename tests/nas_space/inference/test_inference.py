@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812
 
 from nas_space.convert import convert
-from nas_space.convs import kinds, parse
+from nas_space.convs import TYPES, parse
 from nas_space.inference import for_inference
 from nas_space.papers import get
 from nas_space.spaces.building import build
@@ -103,7 +103,7 @@ def test_so_does_a_converted_network(name: str, choice: str) -> None:
 
 @settings(max_examples=60)
 @given(
-    kind=st.sampled_from(sorted(kinds())),
+    kind=st.sampled_from(sorted(TYPES)),
     widths=st.sampled_from([(16, 16), (16, 32), (32, 16)]),
     stride=st.sampled_from([1, 2]),
     size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
@@ -112,7 +112,7 @@ def test_so_does_a_converted_network(name: str, choice: str) -> None:
 def test_every_setting_of_every_type_takes_the_normalisation_behind_it(
     kind: str, widths: tuple[int, int], stride: int, size: tuple[int, int], *, relu: bool
 ) -> None:
-    for choice in kinds()[kind].settings(*widths):
+    for choice in TYPES.get(kind).settings(*widths):
         conv = choice.build(*widths, stride)
         module = used(nn.Sequential(conv, *normed(widths[1], relu=relu)))
         assert count(same(module, torch.randn(2, widths[0], *size)), nn.BatchNorm2d) == 0

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nas_space.convs import kinds, parse
+from nas_space.convs import TYPES, parse
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
@@ -107,15 +107,15 @@ def drawn(space: ResidualSpace, seed: int) -> ResidualArchitecture:
     return space.decode({p.name: chance.choice(p.labels) for p in space.parameters})
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("size", [(8, 8), (9, 7), (1, 1)])
 def test_the_closed_form_is_what_the_operations_of_each_type_take_and_give(
     kind: str, size: tuple[int, int]
 ) -> None:
     # One stage that any layer may fill, so that each of them is the worst moment of a network.
     for c_in, c_out in ((16, 16), (16, 48), (48, 16)):
-        for conv in kinds()[kind].settings(c_in, c_out):
-            for inner in kinds()[kind].settings(c_out, c_out) or (parse("regular"),):
+        for conv in TYPES.get(kind).settings(c_in, c_out):
+            for inner in TYPES.get(kind).settings(c_out, c_out) or (parse("regular"),):
                 first = Stage(c_in, ((parse("regular"), parse("regular")),))
                 network = ResidualArchitecture((first, Stage(c_out, ((conv, inner),))))
                 task = Task(3, size, 10)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.__main__ import main
 from nas_space.spaces.registry import get, spaces
@@ -88,15 +88,15 @@ def test_the_size_of_a_space_is_the_number_of_its_architectures(space: ResidualS
 
 
 def test_there_is_a_space_for_every_type_and_one_for_all() -> None:
-    assert spaces().keys() == {"mixed", *kinds()}
-    assert set(get("mixed").kinds) == set(kinds())
+    assert spaces().keys() == {"mixed", *TYPES}
+    assert set(get("mixed").kinds) == set(TYPES)
 
 
 def test_mixed_reaches_the_papers_igc_networks() -> None:
     # IGC-L24M2: widths 48, 96, 192, wider than RegConv-W16's 16, 32, 64.
     widths = get("mixed").widths
     assert all(width in allowed for width, allowed in zip((48, 96, 192), widths, strict=True))
-    assert any(str(conv) == "igc(L=24,M=2)" for conv in kinds()["igc"].settings(48, 48))
+    assert any(str(conv) == "igc(L=24,M=2)" for conv in TYPES.get("igc").settings(48, 48))
 
 
 def test_an_architecture_of_another_space_has_no_labels() -> None:

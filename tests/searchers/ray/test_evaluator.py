@@ -12,11 +12,11 @@ from nas_space.costs.cost import Task
 from nas_space.spaces.registry import get
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
-from trainers import recipes
 from trainers.data.registry import load
 from trainers.data.splits import SearchData
+from trainers.recipes import RECIPES
 
-RECIPE = dataclasses.replace(recipes.get("quick"), epochs=3)
+RECIPE = dataclasses.replace(RECIPES.get("quick"), epochs=3)
 ARCHITECTURE = get("mixed").smallest(Task(1, (8, 8), 10)).text
 
 

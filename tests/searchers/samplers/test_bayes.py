@@ -92,7 +92,7 @@ def test_its_proposals_keep_tight_limits_mostly_as_they_come() -> None:
 
 
 def test_another_objective_gives_a_better_front_of_that_cost() -> None:
-    memory = objectives.get("activation-memory")
+    memory = objectives.OBJECTIVES.get("activation-memory")
     bounds = Problem(get("mixed"), TASK, Limits(), objective=memory).bounds
     for_macs = search(proposer(), 40)
     for_memory = search(proposer(objective=memory), 40)

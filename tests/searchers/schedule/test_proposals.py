@@ -25,7 +25,7 @@ from tests.examples import evaluation, study
 
 TASK = Task(channels=3, size=(32, 32), classes=10)
 SMALL = ResidualSpace("small", ("regular",), widths=((8, 16), (16, 32)), depths=(1, 2))
-every_sampler = pytest.mark.parametrize("name", samplers.names())
+every_sampler = pytest.mark.parametrize("name", samplers.SAMPLERS)
 
 
 @pytest.fixture(autouse=True)
@@ -156,8 +156,8 @@ def test_nsga2_breeds_from_earlier_evaluations() -> None:
 def test_a_sampler_that_forgets_repeats_nothing_and_loses_no_proposal(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proposals, "_MEMORY", 12)
-    monkeypatch.setattr(proposals, "_KEPT", 8)
+    monkeypatch.setattr(proposals, "_MOST_OBSERVATIONS", 12)
+    monkeypatch.setattr(proposals, "_KEPT_OBSERVATIONS", 8)
     source = proposer(name)
     out = [source.propose() for _ in range(3)]
     found = proposed(source, 40)

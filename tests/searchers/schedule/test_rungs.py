@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchers.schedule.rungs import Entry, InvalidRungsError, Promotion, Rungs, check, ladder
+from searchers.schedule.rungs import InvalidRungsError, Promotion, RungResult, Rungs, check, ladder
 from studies.records.tables import Study
 from tests.examples import evaluation
 
 
-def entry(key: str, accuracy: float | None = 0.5, cost: int = 1000) -> Entry:
-    return Entry(key, accuracy, cost)
+def entry(key: str, accuracy: float | None = 0.5, cost: int = 1000) -> RungResult:
+    return RungResult(key, accuracy, cost)
 
 
 @given(st.integers(1, 10_000))

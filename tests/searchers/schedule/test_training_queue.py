@@ -80,7 +80,7 @@ def test_a_training_that_was_cut_off_is_not_begun_by_the_rungs_as_well() -> None
 
 
 def test_samplers_go_on_with_partial_and_full_accuracies() -> None:
-    for name in samplers.names():
+    for name in samplers.SAMPLERS:
         if name == "gp":  # a second a proposal
             continue
         source = queue(1, 3, 9, sampler=name)

@@ -18,9 +18,9 @@ from studies.export.trained_network import checkpoint_of, look, retrained
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 from tests.examples import evaluation, study
-from trainers import recipes
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
+from trainers.recipes import RECIPES
 
 STORAGE = "sqlite:///convnas.db"
 SMALL = get("mixed").decode({"stage1.block1.conv1": "igc"})
@@ -126,7 +126,7 @@ def test_a_retraining_that_was_killed_goes_on_and_ends_as_one_left_alone(
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert not Path("best").exists()
-    recipe = dataclasses.replace(recipes.get("full"), epochs=20)
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=20)
     kept = checkpoint_of(tmp_path / ".best.checkpoint", chosen, digits, recipe)
     assert kept.path.is_file()
     alone = checkpoint_of(tmp_path / "alone.checkpoint", chosen, digits, recipe)
@@ -139,7 +139,7 @@ def test_the_test_images_are_looked_at_once_for_the_same_weights(
     stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
 ) -> None:
     store, owner, chosen = stored
-    recipe = dataclasses.replace(recipes.get("full"), epochs=1)
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
     test = digits.open_test()
     found = []
     for name in ("a", "b"):

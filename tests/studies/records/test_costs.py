@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from nas_space.costs.cost import Cost
-from studies.objective import MACS, get
+from studies.objective import MACS, OBJECTIVES
 from studies.pareto.table import table
 from studies.records import costs
 from studies.records.tables import Evaluation
@@ -28,7 +28,7 @@ def test_a_row_says_what_its_network_costs_and_on_which_device() -> None:
         "latency": 0.5,
         "latency_device": "here",
     }
-    assert costs.columns(cost, get("latency"), "here")["cost"] == 0.5
+    assert costs.columns(cost, OBJECTIVES.get("latency"), "here")["cost"] == 0.5
     assert costs.columns(Cost(10, 20, 30), MACS, "here")["latency_device"] is None
 
 

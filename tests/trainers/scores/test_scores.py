@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
 from trainers.scores import Score, score, scores
@@ -31,7 +31,7 @@ def value(which: str, module: nn.Module, images: Tensor, labels: Tensor) -> floa
 
 
 @every_score
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", TYPES)
 def test_every_type_of_network_has_a_finite_score_that_repeats(which: Score, kind: str) -> None:
     images, labels = batch()
     found = [score(which, network(kind), images, labels, seed=3) for _ in range(2)]

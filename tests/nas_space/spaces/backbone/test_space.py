@@ -171,7 +171,7 @@ def test_a_backbone_that_has_changed_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "task", "line"),
     [
-        ("backbone:resnet19", DIGITS, "backbone no backbone is called 'resnet19'"),
+        ("backbone:resnet19", DIGITS, "unknown backbone 'resnet19'; did you mean resnet1"),
         ("backbone:resnet18", DIGITS, "backbone ResNet fails for an image of 1×8×8: Given groups"),
         ("backbone:convnext_tiny", Task(3, (32, 32), 10), "has no convolution that can be repla"),
         ("backbone:googlenet", Task(3, (32, 32), 10), "gives a GoogLeNetOutputs for two images"),
@@ -186,7 +186,7 @@ def test_a_backbone_that_has_changed_is_refused() -> None:
         (f"{USERS}:Choosy", DIGITS, "torch.fx cannot follow its forward, whose way must not dep"),
         (f"{USERS}:Foreign", DIGITS, "in plain torch: its forward calls"),
         (f"{USERS}:Constant", DIGITS, "uses shift, which its state_dict does not hold"),
-        ("backbone:", DIGITS, "no backbone is called ''"),
+        ("backbone:", DIGITS, "unknown backbone ''; give a classification model of torchvision"),
         ("spine:resnet18", DIGITS, "unknown space 'spine:resnet18'"),
     ],
 )

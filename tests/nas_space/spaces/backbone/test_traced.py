@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from nas_space.bundle import Classifier, Preprocessing
-from nas_space.bundle.model_file import imported
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.costs.cost import Task
 from nas_space.spaces.backbone.space import BackboneSpace
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import find
+from tests.model_files import imported
 
 MODELS = "tests.nas_space.conversion.models"
 

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from nas_space.convs import kinds
+from nas_space.convs import TYPES
 from studies.analysis.facts import Facts
-from studies.analysis.importance import FEWEST, effects
+from studies.analysis.importance import FEWEST_NETWORKS, effects
 from studies.report.sections import drawing, front, layers, spending
 from studies.report.types import looks
 from tests.studies.report.examples import facts, trained
@@ -41,7 +41,7 @@ def test_a_point_says_which_network_it_is(shown: Facts) -> None:
 
 
 def test_each_layer_shows_what_each_member_of_the_front_has_there(shown: Facts) -> None:
-    page = Reader(layers.picture(shown, looks(tuple(kinds()))))
+    page = Reader(layers.picture(shown, looks(tuple(TYPES))))
     cells = Counter(
         (given["data-trial"], given["title"])
         for _, given in page.tags
@@ -57,14 +57,14 @@ def test_each_layer_shows_what_each_member_of_the_front_has_there(shown: Facts) 
 
 
 def test_types_have_letters_and_colours_of_their_own() -> None:
-    found = looks(tuple(kinds())).values()
+    found = looks(tuple(TYPES)).values()
     assert len({look.letters for look in found}) == len({look.colour for look in found}) == 6
     assert looks(("igc", "iota", "igcv2"))["iota"].letters == "Io"
 
 
 def test_a_drawing_gives_every_layer_its_share_of_the_macs(shown: Facts) -> None:
     entry = shown.front[-1]
-    page = Reader(drawing.drawing(shown, entry, looks(tuple(kinds()))))
+    page = Reader(drawing.drawing(shown, entry, looks(tuple(TYPES))))
     shares = [
         int(style.partition(":")[2].partition(";")[0])
         for tag, given in page.tags
@@ -92,7 +92,7 @@ def test_the_choice_that_decides_is_the_most_important_one() -> None:
     assert first.beyond > 0.9
     assert first.gain > 0.2
     assert all(effect.beyond < 0.1 for effect in others)
-    assert effects(facts(entries[: FEWEST - 1])) == []
+    assert effects(facts(entries[: FEWEST_NETWORKS - 1])) == []
 
 
 def test_chance_explains_nothing() -> None:
