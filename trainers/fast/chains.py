@@ -142,7 +142,7 @@ def _mixes(inner: int, digits: tuple[int, ...], shuffles: tuple[int, ...], width
         len(digits) <= mixing.STAGES
         and math.prod((inner, *digits)) == width
         and shuffles == expected
-        and mixing.kernels() is not None
+        and mixing.KERNELS.exist()
     )
 
 

@@ -14,10 +14,10 @@ from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, unlike, way
 from trainers.fast import for_training, training
 from trainers.fast.chains import Chain, folded
-from trainers.fast.kernels.mixing import MixingFunction, kernels
+from trainers.fast.kernels.mixing import KERNELS, MixingFunction
 from trainers.fast.sequences import Steps
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not KERNELS.exist(), reason="no C compiler")
 CHAINS = ["igc(L=8,M=4)", "igc(L=2,M=16)", "igcv2(K1=1,K2=8,K3=4)", "igcv2(K1=2,K2=4,K3=2,K4=2)"]
 WAYS = ["parts", "dense", pytest.param("mixed", marks=compiled)]
 
