@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from nas_space.convs import parse
+from nas_space.weights import through
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, unlike, way
 from trainers.fast import for_training, training
-from trainers.fast.chains import Chain, folded
+from trainers.fast.chains import Chain
 from trainers.fast.kernels.mixing import KERNELS, MixingFunction
 from trainers.fast.sequences import Steps
 
@@ -58,7 +59,9 @@ def test_a_folded_chain_computes_what_its_parts_do_in_double_precision(label: st
     weights = [part.weight for part in parts if isinstance(part, nn.Conv2d)]
 
     def dense(x: Tensor) -> Tensor:
-        return nn.functional.conv2d(x, folded(parts, 32).view(32, 32, 1, 1))
+        return nn.functional.conv2d(
+            x, through(parts, torch.eye(32, dtype=torch.double))[:, :, None, None]
+        )
 
     found = outputs_and_gradients(dense, x, *weights)
     assert close(found, outputs_and_gradients(nn.Sequential(*parts), x), 1e-12)
@@ -67,7 +70,7 @@ def test_a_folded_chain_computes_what_its_parts_do_in_double_precision(label: st
 @pytest.mark.parametrize("label", CHAINS)
 def test_a_folded_chain_is_one_dense_matrix(label: str) -> None:
     parts = list(layer(label))[1:]
-    matrix = folded(parts, 32)
+    matrix = through(parts, torch.eye(32))
     unit = torch.eye(32).view(32, 32, 1, 1)
     for part in parts:
         unit = part(unit)
