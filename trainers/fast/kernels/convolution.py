@@ -1,7 +1,7 @@
 """What C kernels for convolutions share: how they are found, called and differentiated."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call, longs, rows
 
-_ARGUMENTS = {
+_ARGUMENTS: Mapping[str, Sequence[type]] = {
     "correlate": [*[POINTER] * 4, ctypes.c_int],
     "products": [POINTER] * 4,
     "lanes": [],
