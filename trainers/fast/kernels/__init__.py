@@ -49,7 +49,7 @@ def library(name: str) -> ctypes.CDLL | None:
 def _compiled(source: Path) -> Path:
     compiler, folder = _compiler(), _folder()
     key = None
-    # Only a compiler that has compiled here is asked without the lock: another one may hang.
+    # Where nothing has been compiled yet the compiler may hang, so one process at a time asks it.
     if any(folder.glob(f"{source.stem}-*.so")):
         key = _key(compiler, source)
         if made := _whole(key):
