@@ -29,7 +29,7 @@ from trainers import devices
 from trainers.data.batches import cross_entropy
 from trainers.descent import Descent
 from trainers.fast import algorithms, chains, for_training, kernels
-from trainers.fast.kernels import convolution, mixing, norm, octave
+from trainers.fast.kernels import calling
 from trainers.heap import kept_heap
 from trainers.recipes import RECIPES
 
@@ -47,12 +47,7 @@ def without(*names: str) -> Iterator[None]:
     def library(name: str) -> object:
         return None if name in names else own(name)
 
-    with (
-        mock.patch.object(convolution, "library", library),
-        mock.patch.object(mixing, "library", library),
-        mock.patch.object(norm, "library", library),
-        mock.patch.object(octave, "library", library),
-    ):
+    with mock.patch.object(calling, "library", library):
         _forget()
         yield
     _forget()
@@ -60,8 +55,7 @@ def without(*names: str) -> Iterator[None]:
 
 def _forget() -> None:
     """Choose anew among the kernels there are."""
-    for remembered in (convolution.compiled, mixing.kernels, norm.kernels, octave.kernels):
-        remembered.cache_clear()
+    calling.found.cache_clear()
     algorithms.fastest.cache_clear()
     chains._fastest.cache_clear()  # noqa: SLF001 - what a benchmark has to undo
 

@@ -1,4 +1,6 @@
-"""Weights of convolutions: drawn, as factors of low rank, as those of fewer groups."""
+"""Weights of convolutions: drawn, as factors of low rank, of fewer groups, of several in a row."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +28,31 @@ def block_diagonal(weight: Tensor, groups: int, together: int) -> Tensor:
     diagonal = torch.eye(together, dtype=weight.dtype, device=weight.device)
     spread = blocks * diagonal.view(1, together, 1, together, 1, 1, 1)
     return spread.reshape(c_out, together * width, *sides)
+
+
+def through(parts: Sequence[nn.Module], columns: Tensor) -> Tensor:
+    """What 1×1 convolutions and channel shuffles in a row make of pixels; of units: their product.
+
+    Args:
+        parts: `torch.nn.Conv2d` and `torch.nn.ChannelShuffle`.
+        columns: (c_in, n), the channels of n pixels, in the type to compute in.
+
+    Returns:
+        (c_out, n).
+    """
+    for part in parts:
+        if isinstance(part, nn.ChannelShuffle):
+            columns = columns.view(part.groups, -1, columns.shape[1]).transpose(0, 1)
+            columns = columns.reshape(-1, columns.shape[2])
+        else:
+            assert isinstance(part, nn.Conv2d)  # noqa: S101 - as documented
+            c_out, width, _, _ = part.weight.shape
+            weight = part.weight.to(columns.dtype).view(part.groups, -1, width)
+            columns = weight @ columns.reshape(part.groups, width, -1)
+            columns = columns.reshape(c_out, -1)
+            if part.bias is not None:
+                columns = columns + part.bias.to(columns.dtype).view(-1, 1)
+    return columns
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -8,10 +8,10 @@ multiply-adds, but is faster than convolutions in narrow groups.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
-from nas_space.inference.tracing import alone, layer, order, put
-from nas_space.weights import block_diagonal
+from nas_space.inference.tracing import alone, layer, put
+from nas_space.weights import through
 
 _WIDEST_DENSE_CHANNELS = 128
 """Beyond this width a dense 1×1 convolution is slower than grouped ones and their shuffles."""
@@ -68,32 +68,17 @@ def _pays(graph_module: fx.GraphModule, chain: _Chain) -> bool:
 
 def _merge(graph_module: fx.GraphModule, chain: _Chain) -> None:
     parts = [graph_module.get_submodule(str(node.target)) for node in chain.rest]
-    matrix, bias = _product(parts)
-    merged = nn.Conv2d(matrix.shape[1], matrix.shape[0], 1)
-    merged.weight = nn.Parameter(matrix.view(*matrix.shape, 1, 1))
-    merged.bias = nn.Parameter(bias)
+    entering = next(part for part in parts if isinstance(part, nn.Conv2d))
+    width, kind = entering.in_channels, entering.weight.dtype
+    with torch.no_grad():
+        # Of no channels at all they make their biases.
+        made = through(parts, torch.eye(width, width + 1, dtype=torch.double))
+        matrix, bias = made[:, :-1] - made[:, -1:], made[:, -1]
+    merged = nn.Conv2d(width, len(matrix), 1)
+    merged.weight = nn.Parameter(matrix.to(kind)[:, :, None, None])
+    merged.bias = nn.Parameter(bias.to(kind).contiguous())
     last = chain.rest[-1]
     node = put(graph_module, last, merged, chain.first)
     last.replace_all_uses_with(node)
     for old in reversed(chain.rest):
         graph_module.graph.erase_node(old)
-
-
-def _product(parts: list[nn.Module]) -> tuple[Tensor, Tensor]:
-    """The matrix (c_out, c_in) and the bias (c_out,) of 1×1 convolutions and shuffles in a row."""
-    convs = [part for part in parts if isinstance(part, nn.Conv2d)]
-    width, kind = convs[0].in_channels, convs[0].weight.dtype
-    matrix = torch.eye(width, dtype=torch.double)
-    bias = torch.zeros(width, dtype=torch.double)
-    for part in parts:
-        if isinstance(part, nn.ChannelShuffle):
-            turned = order(part, len(bias))
-            matrix, bias = matrix[turned], bias[turned]
-        else:
-            assert isinstance(part, nn.Conv2d)  # noqa: S101 - as `_chain` saw
-            weight = part.weight.detach().double()
-            dense = block_diagonal(weight, part.groups, part.groups)[:, :, 0, 0]
-            matrix, bias = dense @ matrix, dense @ bias
-            if part.bias is not None:
-                bias = bias + part.bias.detach().double()
-    return matrix.to(kind), bias.to(kind)

@@ -29,6 +29,14 @@ def conv_norm_relu(conv: nn.Module, channels: int, norm: Normalise) -> nn.Sequen
     return nn.Sequential(conv, norm(channels), nn.ReLU())
 
 
+def shortcut(c_in: int, c_out: int, stride: int, norm: Normalise, *, groups: int = 1) -> nn.Module:
+    """The identity, or where the width changes a 1×1 convolution and its normalisation."""
+    if c_in == c_out:
+        return nn.Identity()
+    line = nn.Conv2d(c_in, c_out, 1, stride, groups=groups, bias=False)
+    return nn.Sequential(line, norm(c_out))
+
+
 def classify(features: int, classes: int) -> nn.Sequential:
     """Global average pooling and a linear classifier."""
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(features, classes))

@@ -67,9 +67,9 @@ class PaperNetwork(ABC):
         """The one spelling of this network, as users type it."""
 
     @property
-    @abstractmethod
     def shape(self) -> Shape:
-        """The input that its figures are counted for."""
+        """The input that its figures are counted for; ImageNet's images, if not another."""
+        return 3, 224, 224
 
     @classmethod
     @abstractmethod
@@ -106,6 +106,26 @@ class PaperNetwork(ABC):
     def counts(self) -> Counts:
         """Parameters and multiply-adds, layer by layer."""
         return _counts(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlyMember(PaperNetwork):
+    """A family of one network, whose name is its pattern."""
+
+    @property
+    def name(self) -> str:
+        """The one name."""
+        return self.pattern
+
+    @classmethod
+    def catalogue(cls) -> Iterator[Self]:
+        """The one member."""
+        yield cls()
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:  # noqa: ARG003 - none
+        """See `PaperNetwork.from_parts`."""
+        return cls()
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from nas_space.weights import through
 from trainers.fast import table
 from trainers.fast.algorithms import convolve, in_usual_precision
 from trainers.fast.kernels import mixing
@@ -86,29 +87,16 @@ class Chain:
         return y
 
     def _dense(self, x: Tensor) -> Tensor:
-        width = self.convs[0].in_channels
-        return convolve(x, folded(self.parts, width).view(width, width, 1, 1))
+        first = self.convs[0].weight
+        unit = torch.eye(len(first), dtype=first.dtype, device=first.device)
+        with torch.autocast(first.device.type, enabled=False):
+            matrix = through(self.parts, unit)
+        return convolve(x, matrix[:, :, None, None])
 
     def _in_parts(self, x: Tensor) -> Tensor:
         for part in self.parts:
             x = part(x)
         return x
-
-
-def folded(parts: Sequence[nn.Module], width: int) -> Tensor:
-    """The matrix (width, width) of a chain of 1×1 group convolutions and channel shuffles."""
-    weights = [part.weight for part in parts if isinstance(part, nn.Conv2d)]
-    with torch.autocast(weights[0].device.type, enabled=False):
-        matrix = torch.eye(width, dtype=weights[0].dtype, device=weights[0].device)
-        for part in parts:
-            if isinstance(part, nn.ChannelShuffle):
-                matrix = matrix.view(part.groups, -1, width).transpose(0, 1)
-            else:
-                assert isinstance(part, nn.Conv2d)  # noqa: S101 - as documented
-                kernels = part.weight.view(part.groups, -1, width // part.groups)
-                matrix = kernels @ matrix.reshape(part.groups, -1, width)
-            matrix = matrix.reshape(width, width)
-    return matrix
 
 
 def size(
@@ -142,7 +130,7 @@ def _mixes(inner: int, digits: tuple[int, ...], shuffles: tuple[int, ...], width
         len(digits) <= mixing.STAGES
         and math.prod((inner, *digits)) == width
         and shuffles == expected
-        and mixing.kernels() is not None
+        and mixing.KERNELS.exist()
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-from trainers.fast.kernels.norm import NormActFunction, Running, kernels
+from trainers.fast.kernels.norm import KERNELS, NormActFunction, Running
 
 
 class NormAct:
@@ -34,7 +34,7 @@ class NormAct:
             type(module) is nn.BatchNorm2d
             and module.momentum is not None
             and module.track_running_stats
-            and kernels() is not None
+            and KERNELS.exist()
             and _has_parts(module)
         )
 

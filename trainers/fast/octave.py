@@ -82,7 +82,7 @@ class MergedOctave:
             high = _side_by_side(coarse, conv.h2h, conv.l2h)
             low = _side_by_side(halved(coarse), conv.h2l, conv.l2l)
             return torch.cat([high, upsample(low, (high.shape[2], high.shape[3]))], dim=1)
-        if octave.kernels() is None or not _parts_fast(x):
+        if not octave.KERNELS.exist() or not _parts_fast(x):
             return Octave.forward(self._module, x)
         fine, coarse, low = octave.PartFunction.apply(x, conv.widths_in[0])
         to_low = _side_by_side(coarse, conv.h2l, conv.l2l)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 from torch import nn
 
 from nas_space.convs import Conv, InvalidChoiceError
-from nas_space.papers._blocks import Sum, classify
+from nas_space.papers._blocks import Sum, classify, shortcut
 from nas_space.papers.base import PaperNetwork, Shape, UnknownNetworkError
 
 TAIL = r"-d(?P<depth>[0-9]{1,3})(?P<ident>-ident)?(?:-c(?P<classes>[0-9]{1,6}))?"
@@ -111,11 +111,8 @@ class CifarNetwork(PaperNetwork):
 
     def _unit(self, c_in: int, c_out: int) -> nn.Sequential:
         deep = nn.Sequential(self._layer(c_in, c_out), self.block(c_out, c_out), self._norm(c_out))
-        shortcut: nn.Module = nn.Identity()
-        if c_in != c_out:
-            line = nn.Conv2d(c_in, c_out, 1, 2, groups=self.shortcut_groups, bias=False)
-            shortcut = nn.Sequential(line, self._norm(c_out))
-        return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
+        line = shortcut(c_in, c_out, 2, self._norm, groups=self.shortcut_groups)
+        return nn.Sequential(Sum(deep, line), nn.ReLU())
 
     def _norm(self, channels: int) -> nn.BatchNorm2d:
         # MXNet's momentum of .99 (plain) and .9 (residual) is what remains of the old statistics.

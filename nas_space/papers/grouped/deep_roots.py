@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 
 from torch import nn
 
-from nas_space.papers._blocks import Sum, classify, conv_norm_relu
+from nas_space.papers._blocks import Sum, classify, conv_norm_relu, shortcut
 from nas_space.papers.base import (
     MACS_AND_BIASES,
     PARAMS,
@@ -25,7 +25,6 @@ from nas_space.papers.base import (
     UnknownNetworkError,
 )
 
-_PAPER = "Ioannou et al., Deep Roots, arXiv 1605.06489"
 _SOURCE = "data of the first author's thesis"
 
 
@@ -33,27 +32,67 @@ def _groups(root: int, count: int) -> list[int]:
     return [max(1, root >> halvings) for halvings in range(count)]
 
 
-def _check(root: int, most: int) -> None:
-    if not 1 <= root <= most or root & (root - 1):
-        raise UnknownNetworkError(f"a root is a power of two from 1 to {most}, not {root}")
-
-
 @dataclass(frozen=True, kw_only=True)
-class RootNIN(PaperNetwork):
-    """Network in Network for CIFAR-10 (Lin et al., arXiv 1312.4400), with roots.
+class Rooted(PaperNetwork):
+    """What both networks share.
 
     Attributes:
-        root: groups of the second spatial convolution; the third has half as many.
+        root: groups of the first convolution that is grouped; 1 gives no groups.
+        most: the largest root, which divides the channels.
+        counted: how the parameters of `published` are counted.
+        published: exact parameters, and multiply-adds with one operation a bias, by root.
     """
 
-    paper: ClassVar[str] = _PAPER
-    pattern: ClassVar[str] = r"nin(?:-root-(?P<root>[0-9]{1,3}))?"
+    paper: ClassVar[str] = "Ioannou et al., Deep Roots, arXiv 1605.06489"
+    most: ClassVar[int]
+    counted: ClassVar[Counting]
+    published: ClassVar[Mapping[int, tuple[int, int]]]
 
     root: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what does not divide 96 and 192 channels."""
-        _check(self.root, 32)
+        """Refuse what does not divide the channels."""
+        if not 1 <= self.root <= self.most or self.root & (self.root - 1):
+            raise UnknownNetworkError(
+                f"a root is a power of two from 1 to {self.most}, not {self.root}"
+            )
+
+    @classmethod
+    def catalogue(cls) -> Iterator[Self]:
+        """Those with figures."""
+        return (cls(root=root) for root in cls.published)
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
+        """See `PaperNetwork.from_parts`."""
+        return cls(root=int(parts["root"] or 1))
+
+    def figures(self) -> tuple[Figure, ...]:
+        """Exact integers."""
+        counted = (self.counted, MACS_AND_BIASES)
+        return tuple(
+            Figure(printed=str(number), counted=how, source=_SOURCE)
+            for number, how in zip(self.published.get(self.root, ()), counted, strict=False)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootNIN(Rooted):
+    """Network in Network for CIFAR-10 (Lin et al., arXiv 1312.4400), with roots.
+
+    The root is that of the second spatial convolution; the third has half as many groups.
+    """
+
+    pattern: ClassVar[str] = r"nin(?:-root-(?P<root>[0-9]{1,3}))?"
+    most: ClassVar[int] = 32
+    counted: ClassVar[Counting] = PARAMS
+    published: ClassVar[Mapping[int, tuple[int, int]]] = {
+        1: (966_986, 222_487_946),
+        2: (736_586, 163_505_546),
+        4: (455_498, 123_397_514),
+        8: (314_954, 103_343_498),
+        16: (244_682, 93_316_490),
+    }
 
     @property
     def name(self) -> str:
@@ -64,16 +103,6 @@ class RootNIN(PaperNetwork):
     def shape(self) -> Shape:
         """CIFAR's images."""
         return 3, 32, 32
-
-    @classmethod
-    def catalogue(cls) -> Iterator[Self]:
-        """Without groups, and root-2 to root-16."""
-        return (cls(root=root) for root in _NIN)
-
-    @classmethod
-    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `PaperNetwork.from_parts`."""
-        return cls(root=int(parts["root"] or 1))
 
     def module(self) -> nn.Module:
         """Three spatial convolutions, each followed by two 1×1 ones; biases, no BN."""
@@ -101,47 +130,31 @@ class RootNIN(PaperNetwork):
             nn.Flatten(),
         )
 
-    def figures(self) -> tuple[Figure, ...]:
-        """Exact integers."""
-        return _exact(_NIN, self.root, PARAMS)
-
 
 @dataclass(frozen=True, kw_only=True)
-class RootResNet50(PaperNetwork):
+class RootResNet50(Rooted):
     """ResNet-50 (He et al., arXiv 1512.03385, stride in the first 1×1 convolution), with roots.
 
-    Attributes:
-        root: groups of the 3×3 convolutions of the first stage.
+    The root is that of the 3×3 convolutions of the first stage. Parameters are without BN.
     """
 
-    paper: ClassVar[str] = _PAPER
     pattern: ClassVar[str] = r"resnet-50-root-(?P<root>[0-9]{1,3})"
-
-    root: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse what does not divide 64 channels."""
-        _check(self.root, 64)
+    most: ClassVar[int] = 64
+    counted: ClassVar[Counting] = PARAMS_WITHOUT_NORM
+    published: ClassVar[Mapping[int, tuple[int, int]]] = {
+        1: (25_503_976, 3_857_974_312),
+        2: (25_448_680, 3_684_566_056),
+        4: (25_126_120, 3_366_650_920),
+        8: (23_195_368, 2_860_876_840),
+        16: (18_691_048, 2_434_581_544),
+        32: (16_438_888, 2_221_433_896),
+        64: (15_312_808, 2_114_860_072),
+    }
 
     @property
     def name(self) -> str:
         """E.g. ``resnet-50-root-8``; root-1 has no groups."""
         return f"resnet-50-root-{self.root}"
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
-
-    @classmethod
-    def catalogue(cls) -> Iterator[Self]:
-        """Without groups, and root-2 to root-64."""
-        return (cls(root=root) for root in _RESNET_50)
-
-    @classmethod
-    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:
-        """See `PaperNetwork.from_parts`."""
-        return cls(root=int(parts["root"] or 1))
 
     def module(self) -> nn.Module:
         """Bottlenecks; the stem alone has a bias, as in the Caffe network."""
@@ -159,10 +172,6 @@ class RootResNet50(PaperNetwork):
                 c_in = 4 * mid
         return nn.Sequential(*layers, classify(c_in, 1000))
 
-    def figures(self) -> tuple[Figure, ...]:
-        """Exact integers, parameters without BN."""
-        return _exact(_RESNET_50, self.root, PARAMS_WITHOUT_NORM)
-
 
 def _bottleneck(c_in: int, mid: int, stride: int, groups: int) -> nn.Sequential:
     def conv(a: int, b: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -175,38 +184,4 @@ def _bottleneck(c_in: int, mid: int, stride: int, groups: int) -> nn.Sequential:
         conv(mid, c_out),
         norm(c_out),
     )
-    shortcut: nn.Module = nn.Identity()
-    if c_in != c_out:
-        shortcut = nn.Sequential(conv(c_in, c_out, stride=stride), norm(c_out))
-    return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
-
-
-def _exact(
-    table: Mapping[int, tuple[int, int]], root: int, counted: Counting
-) -> tuple[Figure, ...]:
-    if root not in table:
-        return ()
-    params, macs = map(str, table[root])
-    return (
-        Figure(printed=params, counted=counted, source=_SOURCE),
-        Figure(printed=macs, counted=MACS_AND_BIASES, source=_SOURCE),
-    )
-
-
-_NIN = {
-    1: (966_986, 222_487_946),
-    2: (736_586, 163_505_546),
-    4: (455_498, 123_397_514),
-    8: (314_954, 103_343_498),
-    16: (244_682, 93_316_490),
-}
-_RESNET_50 = {
-    1: (25_503_976, 3_857_974_312),
-    2: (25_448_680, 3_684_566_056),
-    4: (25_126_120, 3_366_650_920),
-    8: (23_195_368, 2_860_876_840),
-    16: (18_691_048, 2_434_581_544),
-    32: (16_438_888, 2_221_433_896),
-    64: (15_312_808, 2_114_860_072),
-}
-"""Root: parameters, multiply-adds and one operation a bias."""
+    return nn.Sequential(Sum(deep, shortcut(c_in, c_out, stride, norm)), nn.ReLU())

@@ -17,7 +17,7 @@ from torch import nn
 from nas_space.convs import Conv
 from nas_space.convs.igc import IGC
 from nas_space.convs.regular import Regular
-from nas_space.papers._blocks import Sum, classify, conv_norm_relu
+from nas_space.papers._blocks import Sum, classify, conv_norm_relu, shortcut
 from nas_space.papers.base import (
     MACS,
     PARAMS,
@@ -25,7 +25,6 @@ from nas_space.papers.base import (
     Counting,
     Figure,
     PaperNetwork,
-    Shape,
     UnknownNetworkError,
 )
 
@@ -86,11 +85,8 @@ class _Stage:
             self.conv.build(width, width),
             _norm(width),
         )
-        shortcut: nn.Module = nn.Identity()
-        if c_in != width:
-            line = nn.Conv2d(c_in, width, 1, stride, groups=self.groups, bias=False)
-            shortcut = nn.Sequential(line, _norm(width))
-        return nn.Sequential(Sum(deep, shortcut), nn.ReLU())
+        line = shortcut(c_in, width, stride, _norm, groups=self.groups)
+        return nn.Sequential(Sum(deep, line), nn.ReLU())
 
 
 def _assemble(stem: int, stages: tuple[_Stage, ...]) -> nn.Sequential:
@@ -125,11 +121,6 @@ class ResNet18(PaperNetwork):
     def name(self) -> str:
         """E.g. ``resnet-18-w64``."""
         return f"resnet-18-w{self.width}"
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
@@ -186,11 +177,6 @@ class IGCImageNet(PaperNetwork):
     def name(self) -> str:
         """E.g. ``igc-l4m32-imagenet``, ``igc-l100m2-imagenet-widen-l``."""
         return f"igc-l{self.L}m{self.M}-imagenet{'-widen-l' if self.widen_l else ''}"
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:

@@ -17,7 +17,6 @@ from nas_space.papers.base import (
     PARAMS_WITHOUT_CLASSIFIER,
     Figure,
     PaperNetwork,
-    Shape,
     UnknownNetworkError,
 )
 
@@ -66,11 +65,6 @@ class IGCV3(PaperNetwork):
     def name(self) -> str:
         """E.g. ``igcv3-d-0.75``; a multiplier of 1 goes without saying."""
         return "igcv3-d" if self.widen == 1 else f"igcv3-d-{self.widen:g}"
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:

@@ -15,8 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
-from nas_space.papers._blocks import classify, conv_norm_relu
-from nas_space.papers.base import PARAMS, Figure, PaperNetwork, Shape, UnknownNetworkError
+from nas_space.papers._blocks import classify, conv_norm_relu, shortcut
+from nas_space.papers.base import (
+    PARAMS,
+    Figure,
+    OnlyMember,
+    PaperNetwork,
+    Shape,
+    UnknownNetworkError,
+)
 
 _PAPER = "Zhao et al., Merge-and-Run Mappings, arXiv 1611.07718"
 _README = "README of the merge-and-run authors' code"
@@ -182,9 +189,7 @@ def _basic(c_in: int, c_out: int, *, last: bool) -> MergeAndRun:
         )
 
     def line() -> nn.Module:
-        if c_in == c_out:
-            return nn.Identity()
-        return nn.Sequential(_conv(c_in, c_out, 1, stride), _norm(c_out))
+        return shortcut(c_in, c_out, stride, _norm)
 
     return MergeAndRun(branch, line, last=last)
 
@@ -203,7 +208,7 @@ _CIFAR = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeAndRunImageNet(PaperNetwork):
+class MergeAndRunImageNet(OnlyMember):
     """DFN-MR for ImageNet, as the authors' ``symbol_cross.py`` builds it.
 
     Bottlenecks, 1, 2, 11 and 2 of them a stage. The first block of a stage has no shortcut, the
@@ -212,26 +217,6 @@ class MergeAndRunImageNet(PaperNetwork):
 
     paper: ClassVar[str] = _PAPER
     pattern: ClassVar[str] = r"dfn-mr-imagenet"
-
-    @property
-    def name(self) -> str:
-        """The one member."""
-        return "dfn-mr-imagenet"
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
-
-    @classmethod
-    def catalogue(cls) -> Iterator[Self]:
-        """The one member."""
-        yield cls()
-
-    @classmethod
-    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:  # noqa: ARG003 - none
-        """See `PaperNetwork.from_parts`."""
-        return cls()
 
     def module(self) -> nn.Module:
         """Four stages of 256 to 2,048 channels a branch."""

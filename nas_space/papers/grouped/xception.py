@@ -4,15 +4,14 @@ Source: Chollet, *Xception: Deep Learning with Depthwise Separable Convolutions*
 arXiv 1610.02357, Figure 5.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from torch import nn
 
 from nas_space.convs.xception import Xception
-from nas_space.papers._blocks import Sum, classify, conv_norm_relu
-from nas_space.papers.base import PARAMS, Figure, PaperNetwork, Shape
+from nas_space.papers._blocks import Sum, classify, conv_norm_relu, shortcut
+from nas_space.papers.base import PARAMS, Figure, OnlyMember, Shape
 
 _norm = nn.BatchNorm2d
 
@@ -22,31 +21,16 @@ def _separable(c_in: int, c_out: int) -> nn.Sequential:
 
 
 @dataclass(frozen=True, kw_only=True)
-class XceptionNetwork(PaperNetwork):
+class XceptionNetwork(OnlyMember):
     """The whole network, for ImageNet at 299 pixels."""
 
     paper: ClassVar[str] = Xception.paper
     pattern: ClassVar[str] = "xception"
 
     @property
-    def name(self) -> str:
-        """The one member."""
-        return "xception"
-
-    @property
     def shape(self) -> Shape:
         """ImageNet's images as the paper resizes them."""
         return 3, 299, 299
-
-    @classmethod
-    def catalogue(cls) -> Iterator[Self]:
-        """The one member."""
-        yield cls()
-
-    @classmethod
-    def from_parts(cls, parts: Mapping[str, str | None]) -> Self:  # noqa: ARG003 - none
-        """See `PaperNetwork.from_parts`."""
-        return cls()
 
     def module(self) -> nn.Module:
         """Entry flow, eight middle blocks, exit flow; the two stem convolutions do not pad."""
@@ -79,8 +63,7 @@ def _shrink(c_in: int, mid: int, c_out: int, *, relu_first: bool = True) -> nn.S
         _separable(mid, c_out),
         nn.MaxPool2d(3, 2, 1),
     )
-    line = nn.Sequential(nn.Conv2d(c_in, c_out, 1, 2, bias=False), _norm(c_out))
-    return nn.Sequential(Sum(deep, line))
+    return nn.Sequential(Sum(deep, shortcut(c_in, c_out, 2, _norm)))
 
 
 def _middle(channels: int) -> nn.Module:

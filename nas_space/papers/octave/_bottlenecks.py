@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nas_space.layers.octave import Octaves, Widths
-from nas_space.papers.octave._pairs import Alpha, Both, Each, SqueezeExcite, add, conv
+from nas_space.papers.octave._pairs import Alpha, Both, Each, SqueezeExcite, add, conv, normalised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +57,9 @@ class Plan:
     stride: int
     projects: bool
     alpha: Alpha
-    groups: int
-    se: bool
-    form: Form
+    groups: int = 1
+    se: bool = False
+    form: Form = Form()
 
     def convs(self) -> Iterator[nn.Module]:
         """The three convolutions of the residual branch."""
@@ -82,6 +82,10 @@ class Plan:
             bias=self.form.biased_shortcut,
         )
 
+    def norm(self, channels: int) -> nn.Module:
+        """BN of one map."""
+        return self.form.norm(channels)
+
     def extra_norm(self, *, needed: bool = True) -> nn.Module | None:
         """BN without parameters, where the form has it."""
         if not (self.se and self.form.norm_before_se and needed):
@@ -97,12 +101,12 @@ class PostActivated(nn.Module):
         _, mid, out = plan.widths
         self.pre1 = plan.extra_norm()
         self.conv1, self.conv2, self.conv3 = plan.convs()
-        self.bn1, self.bn2 = Each(mid, plan.form.norm), Each(mid, plan.form.norm)
-        self.bn3 = Each(out, plan.form.norm)
+        self.bn1, self.bn2 = Each(mid, plan.norm), Each(mid, plan.norm)
+        self.bn3 = Each(out, plan.norm)
         self.se = SqueezeExcite(out) if plan.se else None
         self.pre4 = plan.extra_norm(needed=plan.projects)
         self.conv4 = plan.shortcut()
-        self.bn4 = Each(out, plan.form.norm) if plan.projects else None
+        self.bn4 = Each(out, plan.norm) if plan.projects else None
         self.relu = Both(nn.ReLU())
 
     def forward(self, x: Octaves) -> Octaves:
@@ -129,11 +133,11 @@ class PreActivated(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         before, mid, out = plan.widths
-        self.bn1 = Each(before, plan.form.norm)
-        self.bn2, self.bn3 = Each(mid, plan.form.norm), Each(mid, plan.form.norm)
+        self.bn1 = Each(before, plan.norm)
+        self.bn2, self.bn3 = Each(mid, plan.norm), Each(mid, plan.norm)
         self.conv1, self.conv2, self.conv3 = plan.convs()
         self.se = SqueezeExcite(out) if plan.se else None
-        self.bn4 = Each(before, plan.form.norm) if plan.projects else None
+        self.bn4 = Each(before, plan.norm) if plan.projects else None
         self.conv4 = plan.shortcut()
         self.relu = Both(nn.ReLU())
 
@@ -150,21 +154,17 @@ class PreActivated(nn.Module):
 
 
 def stem(form: Form) -> nn.Sequential:
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    pool = _ResidualPool(form) if form.residual_pool else nn.MaxPool2d(3, 2, 1)
     if not form.stem:
-        layers["conv"] = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
-        layers |= OrderedDict(bn=form.norm(64), relu=nn.ReLU())
+        first = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
+        return normalised(first, form.norm, relu=nn.ReLU(), pool=pool)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     c_in = 3
     for number, (width, stride) in enumerate(form.stem):
-        layers[str(number)] = nn.Sequential(
-            OrderedDict(
-                conv=nn.Conv2d(c_in, width, 3, stride, 1, bias=False),
-                bn=form.norm(width),
-                relu=nn.ReLU(),
-            )
-        )
+        conv = nn.Conv2d(c_in, width, 3, stride, 1, bias=False)
+        layers[str(number)] = normalised(conv, form.norm, relu=nn.ReLU())
         c_in = width
-    layers["pool"] = _ResidualPool(form) if form.residual_pool else nn.MaxPool2d(3, 2, 1)
+    layers["pool"] = pool
     return nn.Sequential(layers)
 
 
@@ -176,7 +176,7 @@ class _ResidualPool(nn.Module):
 
         def layer(c_in: int, c_out: int, kernel: int, stride: int, **more: nn.Module) -> nn.Module:
             conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
-            return nn.Sequential(OrderedDict(conv=conv, bn=form.norm(c_out), **more))
+            return normalised(conv, form.norm, **more)
 
         self.c1 = layer(64, 32, 1, 1, relu=nn.ReLU())
         self.c2 = layer(32, 32, 3, 2, relu=nn.ReLU())

@@ -3,14 +3,18 @@
 A pair is a tuple of two maps (N, C, H, W) and (N, C', H/2, W/2), of which the low one may be None.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from nas_space.convs.octave import split
 from nas_space.layers.octave import Octaves, OctConv2d, Widths
-from nas_space.papers.base import UnknownNetworkError
+from nas_space.papers._blocks import Normalise
+from nas_space.papers.base import PaperNetwork, UnknownNetworkError
 
 Alpha = float | None
 """Share of low-frequency channels; None is the vanilla network, whose convolutions stride."""
@@ -39,10 +43,22 @@ def shares(width: int, alpha: Alpha) -> Widths:
     return split(width, alpha or 0.0)
 
 
-def check_alpha(alpha: Alpha) -> None:
-    """Raise UnknownNetworkError for shares outside [0, 1)."""
-    if alpha is not None and not 0 <= alpha < 1:
-        raise UnknownNetworkError(f"alpha must be from 0 to below 1, not {alpha}")
+@dataclass(frozen=True, kw_only=True)
+class OctaveNetwork(PaperNetwork):
+    """What the families share.
+
+    Attributes:
+        alpha: share of low-frequency channels; None is vanilla, 0 pools where that strides.
+    """
+
+    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
+
+    alpha: Alpha = None
+
+    def __post_init__(self) -> None:
+        """Refuse shares outside [0, 1)."""
+        if self.alpha is not None and not 0 <= self.alpha < 1:
+            raise UnknownNetworkError(f"alpha must be from 0 to below 1, not {self.alpha}")
 
 
 class Vanilla(nn.Module):
@@ -129,6 +145,11 @@ class SqueezeExcite(nn.Module):
         gates = [gate for gate in self.fc2((squeezed, squeezed)) if gate is not None]
         scaled = [x * g.sigmoid()[..., None, None] for x, g in zip(maps, gates, strict=True)]
         return scaled[0], scaled[1] if len(scaled) > 1 else None
+
+
+def normalised(conv: nn.Conv2d | nn.Conv3d, norm: Normalise, **after: nn.Module) -> nn.Sequential:
+    """A convolution of one map, its normalisation, and the modules after it by their names."""
+    return nn.Sequential(OrderedDict(conv=conv, bn=norm(conv.out_channels), **after))
 
 
 def add(a: Octaves, b: Octaves) -> Octaves:

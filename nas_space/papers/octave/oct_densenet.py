@@ -16,18 +16,18 @@ from torch import nn
 
 from nas_space.layers.octave import Octaves, Widths
 from nas_space.papers._blocks import Normalise
-from nas_space.papers.base import PaperNetwork, Shape
 from nas_space.papers.octave._pairs import (
     ALPHA,
     OCT,
     Alpha,
     Both,
     Each,
+    OctaveNetwork,
     OctNet,
     alpha_of,
-    check_alpha,
     concatenate,
     conv,
+    normalised,
     shares,
     spell,
 )
@@ -37,34 +37,22 @@ _GROWTH, _MID, _STEM = 32, 128, 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctDenseNet(PaperNetwork):
+class OctDenseNet(OctaveNetwork):
     """DenseNet-121.
 
     Attributes:
-        alpha: share of low-frequency channels; None is vanilla.
         octave_stem: whether the 7×7 stem is an octave convolution too, as in the authors' gluon
             library and against the paper's rule; the ablation's network has a vanilla one.
     """
 
-    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
     pattern: ClassVar[str] = OCT + r"densenet-121(?P<gluon>-gluon)?" + ALPHA
 
-    alpha: Alpha = None
     octave_stem: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse impossible shares."""
-        check_alpha(self.alpha)
 
     @property
     def name(self) -> str:
         """E.g. ``oct-densenet-121-a0.125``, ``oct-densenet-121-gluon-a0.125``."""
         return spell(f"densenet-121{'-gluon' if self.octave_stem else ''}", self.alpha)
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
@@ -93,9 +81,7 @@ class OctDenseNet(PaperNetwork):
         else:
             widths = (_STEM, 0)
             first = nn.Conv2d(3, _STEM, 7, 2, 3, bias=False)
-            stem = nn.Sequential(
-                OrderedDict(conv=first, bn=norm(_STEM), relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))
-            )
+            stem = normalised(first, norm, relu=nn.ReLU(), pool=nn.MaxPool2d(3, 2, 1))
         for stage, count in enumerate(_LAYERS, 1):
             alpha = 0.0 if stage == len(_LAYERS) else self.alpha
             if stage > 1:

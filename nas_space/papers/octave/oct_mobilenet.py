@@ -22,8 +22,6 @@ from nas_space.papers.base import (
     PARAMS,
     Counting,
     Figure,
-    PaperNetwork,
-    Shape,
     UnknownNetworkError,
 )
 from nas_space.papers.octave._pairs import (
@@ -33,11 +31,12 @@ from nas_space.papers.octave._pairs import (
     Both,
     Each,
     GlobalPool,
+    OctaveNetwork,
     OctNet,
     add,
     alpha_of,
-    check_alpha,
     conv,
+    normalised,
     shares,
     spell,
 )
@@ -54,24 +53,21 @@ def _figures(params: str, macs: str, counted: Counting, gap: str = "") -> tuple[
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctMobileNet(PaperNetwork):
+class OctMobileNet(OctaveNetwork):
     """What both generations share.
 
     Attributes:
         multiplier: factor on the widths, rounded down.
-        alpha: share of low-frequency channels; None is vanilla.
     """
 
-    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
     generation: ClassVar[int]
     published: ClassVar[Mapping[tuple[float, Alpha], tuple[Figure, ...]]]
 
     multiplier: float = 1.0
-    alpha: Alpha = None
 
     def __post_init__(self) -> None:
         """Refuse impossible shares and multipliers."""
-        check_alpha(self.alpha)
+        super().__post_init__()
         if self.multiplier < 0.25:  # noqa: PLR2004 - the authors' bound as well
             raise UnknownNetworkError(f"a multiplier is at least 0.25, not {self.multiplier}")
 
@@ -79,11 +75,6 @@ class OctMobileNet(PaperNetwork):
     def name(self) -> str:
         """E.g. ``oct-mobilenet-v1-0.75-a0.375``, ``mobilenet-v2-1``."""
         return spell(f"mobilenet-v{self.generation}-{self.multiplier:g}", self.alpha)
-
-    @property
-    def shape(self) -> Shape:
-        """ImageNet's images."""
-        return 3, 224, 224
 
     @classmethod
     def catalogue(cls) -> Iterator[Self]:
@@ -109,8 +100,8 @@ class OctMobileNet(PaperNetwork):
             body[f"L{stage}_B{number}"] = block
         tail, features = self.tail()
         first = nn.Conv2d(3, width, 3, 2, 1, bias=False)
-        stem = OrderedDict(conv=first, bn=nn.BatchNorm2d(width), relu=self.activation())
-        return OctNet(nn.Sequential(stem), nn.Sequential(body), tail, features, pool=self.pool())
+        stem = normalised(first, nn.BatchNorm2d, relu=self.activation())
+        return OctNet(stem, nn.Sequential(body), tail, features, pool=self.pool())
 
     def pool(self) -> nn.Module:
         """Global average pooling."""
@@ -225,8 +216,7 @@ class OctMobileNetV2(OctMobileNet):
         """A 1×1 convolution to 1,280 channels, which never shrink."""
         width = max(1280, self._scaled(1280))
         layer = nn.Conv2d(self._scaled(320), width, 1, bias=False)
-        tail = OrderedDict(conv=layer, bn=nn.BatchNorm2d(width), relu=self.activation())
-        return nn.Sequential(tail), width
+        return normalised(layer, nn.BatchNorm2d, relu=self.activation()), width
 
     def activation(self) -> nn.Module:
         """ReLU6."""

@@ -21,7 +21,6 @@ from nas_space.papers.base import (
     PARAMS,
     Counting,
     Figure,
-    PaperNetwork,
     Shape,
     UnknownNetworkError,
 )
@@ -29,10 +28,9 @@ from nas_space.papers.octave._bottlenecks import Form, Plan, PostActivated, PreA
 from nas_space.papers.octave._pairs import (
     ALPHA,
     OCT,
-    Alpha,
+    OctaveNetwork,
     OctNet,
     alpha_of,
-    check_alpha,
     shares,
     spell,
 )
@@ -58,21 +56,19 @@ _FORMS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctResNet(PaperNetwork):
-    """A bottleneck network; α = None is vanilla, α = 0 pools where the vanilla one strides.
+class OctResNet(OctaveNetwork):
+    """A bottleneck network.
 
     Attributes:
         depth: 26, 50, 101, 152 or 200.
         form: ``v1b`` (stride in the 3×3 convolution), ``v2`` (pre-activation, the paper's
             ablation), ``v2b`` (the same in the authors' other library: shortcuts have biases),
             ``v1e`` and ``v1f`` (deep stems, stride in the last 1×1 convolution).
-        alpha: share of low-frequency channels.
         groups: of the 3×3 convolutions; with 32 they are twice as wide (ResNeXt 32×4d).
         se: with squeeze-and-excitation.
         size: of the images, a multiple of 32.
     """
 
-    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
     pattern: ClassVar[str] = (
         OCT + r"(?P<se>se-)?resne(?P<kind>t|xt)-(?P<depth>26|50|101|152|200)"
         r"-(?P<form>v1b|v1e|v1f|v2b|v2)" + ALPHA + r"(?:@(?P<size>[0-9]{2,4}))?"
@@ -80,14 +76,13 @@ class OctResNet(PaperNetwork):
 
     depth: int
     form: str = "v1b"
-    alpha: Alpha = None
     groups: int = 1
     se: bool = False
     size: int = 224
 
     def __post_init__(self) -> None:
         """Refuse depths, forms, shares and sizes that the network cannot have."""
-        check_alpha(self.alpha)
+        super().__post_init__()
         if self.depth not in _BLOCKS or self.form not in _FORMS:
             raise UnknownNetworkError(
                 f"no {self.form} of depth {self.depth}; forms: {', '.join(_FORMS)}; "

@@ -14,19 +14,19 @@ from typing import ClassVar, Self
 
 from torch import nn
 
-from nas_space.layers.octave import Octaves, OctConv3d, Widths
-from nas_space.papers.base import MACS, Figure, PaperNetwork, Shape
+from nas_space.layers.octave import OctConv3d, Widths
+from nas_space.papers.base import MACS, Figure, Shape
+from nas_space.papers.octave._bottlenecks import Plan, PostActivated
 from nas_space.papers.octave._pairs import (
     ALPHA,
     OCT,
     Alpha,
     Both,
-    Each,
+    OctaveNetwork,
     OctNet,
     Vanilla,
-    add,
     alpha_of,
-    check_alpha,
+    normalised,
     shares,
     spell,
 )
@@ -47,7 +47,7 @@ def _figure(printed: str, gap: str = _ONE_PERCENT) -> tuple[Figure, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OctVideo(PaperNetwork):
+class OctVideo(OctaveNetwork):
     """A ResNet-50 for clips: per frame (C2D), or inflated in time (I3D).
 
     I3D has a 5×7×7 stem, and 3×1×1 instead of 1×1×1 in the first convolution of the first stage's
@@ -55,18 +55,11 @@ class OctVideo(PaperNetwork):
 
     Attributes:
         inflated: whether it is I3D.
-        alpha: share of low-frequency channels; None is vanilla.
     """
 
-    paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
     pattern: ClassVar[str] = OCT + r"(?P<kind>c2d|i3d)-resnet-50" + ALPHA
 
     inflated: bool = False
-    alpha: Alpha = None
-
-    def __post_init__(self) -> None:
-        """Refuse impossible shares."""
-        check_alpha(self.alpha)
 
     @property
     def name(self) -> str:
@@ -94,81 +87,54 @@ class OctVideo(PaperNetwork):
 
     def module(self) -> nn.Module:
         """Stem, four stages of bottlenecks, classifier."""
-        stem = OrderedDict(
-            conv=nn.Conv3d(
-                3,
-                64,
-                (5 if self.inflated else 1, 7, 7),
-                (1, 2, 2),
-                (2 if self.inflated else 0, 3, 3),
-                bias=False,
-            ),
-            bn=nn.BatchNorm3d(64),
-            relu=nn.ReLU(),
-            pool=nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)),
-        )
+        time = 5 if self.inflated else 1
+        first = nn.Conv3d(3, 64, (time, 7, 7), (1, 2, 2), (time // 2, 3, 3), bias=False)
+        pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+        stem = normalised(first, nn.BatchNorm3d, relu=nn.ReLU(), pool=pool)
         body: OrderedDict[str, nn.Module] = OrderedDict()
         before: Widths = (64, 0)
         for stage, kernels in enumerate(_INFLATED):
             alpha = 0.0 if stage == len(_INFLATED) - 1 else self.alpha
             out = shares(256 * 2**stage, alpha)
             for block, frames in enumerate(kernels):
-                body[f"L{stage + 1}_B{block}"] = Bottleneck(
-                    (before, shares(64 * 2**stage, alpha), out),
-                    frames=frames if self.inflated else 1,
-                    stride=2 if stage and not block else 1,
-                    projects=not block,
-                    alpha=self.alpha,
+                body[f"L{stage + 1}_B{block}"] = PostActivated(
+                    _ClipPlan(
+                        widths=(before, shares(64 * 2**stage, alpha), out),
+                        frames=frames if self.inflated else 1,
+                        stride=2 if stage and not block else 1,
+                        projects=not block,
+                        alpha=self.alpha,
+                    )
                 )
                 before = out
             if not stage:
                 body["pool"] = Both(nn.MaxPool3d((2, 1, 1), (2, 1, 1)))
         features = sum(before)
-        return OctNet(
-            nn.Sequential(stem), nn.Sequential(body), nn.Identity(), features, classes=_CLASSES
-        )
+        return OctNet(stem, nn.Sequential(body), nn.Identity(), features, classes=_CLASSES)
 
 
-class Bottleneck(nn.Module):
-    """conv - BN - ReLU, twice; conv - BN, plus the shortcut; ReLU. The 3×3 convolution strides.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ClipPlan(Plan):
+    """What a bottleneck on clips is made of; its 3×3 convolution strides, in height and width.
 
-    Args:
-        widths: (high, low) channels of input, middle and output.
+    Attributes:
         frames: of the first convolution's kernel.
-        stride: of the block, in height and width.
-        projects: whether its shortcut is a convolution.
-        alpha: None makes all convolutions vanilla.
     """
 
-    def __init__(
-        self,
-        widths: tuple[Widths, Widths, Widths],
-        *,
-        frames: int,
-        stride: int,
-        projects: bool,
-        alpha: Alpha,
-    ) -> None:
-        super().__init__()
-        before, mid, out = widths
-        self.conv1 = _conv(before, mid, (frames, 1, 1), alpha)
-        self.conv2 = _conv(mid, mid, (1, 3, 3), alpha, stride)
-        self.conv3 = _conv(mid, out, (1, 1, 1), alpha)
-        self.bn1, self.bn2 = Each(mid, nn.BatchNorm3d), Each(mid, nn.BatchNorm3d)
-        self.bn3 = Each(out, nn.BatchNorm3d)
-        self.conv4 = _conv(before, out, (1, 1, 1), alpha, stride) if projects else None
-        self.bn4 = Each(out, nn.BatchNorm3d) if projects else None
-        self.relu = Both(nn.ReLU())
+    frames: int
 
-    def forward(self, x: Octaves) -> Octaves:
-        """Map a pair of clips to a pair of clips."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        if self.conv4 is not None and self.bn4 is not None:
-            x = self.bn4(self.conv4(x))
-        summed: Octaves = self.relu(add(y, x))
-        return summed
+    def convs(self) -> Iterator[nn.Module]:
+        before, mid, out = self.widths
+        yield _conv(before, mid, (self.frames, 1, 1), self.alpha)
+        yield _conv(mid, mid, (1, 3, 3), self.alpha, self.stride)
+        yield _conv(mid, out, (1, 1, 1), self.alpha)
+
+    def shortcut(self) -> nn.Module | None:
+        before, _, out = self.widths
+        return _conv(before, out, (1, 1, 1), self.alpha, self.stride) if self.projects else None
+
+    def norm(self, channels: int) -> nn.Module:
+        return nn.BatchNorm3d(channels)
 
 
 def _conv(

@@ -17,9 +17,9 @@ from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, way
 from trainers.fast import for_training, training
 from trainers.fast.blocks import Block, with_fused_norms
-from trainers.fast.kernels.norm import kernels
+from trainers.fast.kernels.norm import KERNELS
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not KERNELS.exist(), reason="no C compiler")
 
 BY_KERNEL = "NormActFunctionBackward"
 

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from nas_space.convs import parse
+from nas_space.weights import through
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, unlike, way
 from trainers.fast import for_training, training
-from trainers.fast.chains import Chain, folded
-from trainers.fast.kernels.mixing import MixingFunction, kernels
+from trainers.fast.chains import Chain
+from trainers.fast.kernels.mixing import KERNELS, MixingFunction
 from trainers.fast.sequences import Steps
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not KERNELS.exist(), reason="no C compiler")
 CHAINS = ["igc(L=8,M=4)", "igc(L=2,M=16)", "igcv2(K1=1,K2=8,K3=4)", "igcv2(K1=2,K2=4,K3=2,K4=2)"]
 WAYS = ["parts", "dense", pytest.param("mixed", marks=compiled)]
 
@@ -58,7 +59,9 @@ def test_a_folded_chain_computes_what_its_parts_do_in_double_precision(label: st
     weights = [part.weight for part in parts if isinstance(part, nn.Conv2d)]
 
     def dense(x: Tensor) -> Tensor:
-        return nn.functional.conv2d(x, folded(parts, 32).view(32, 32, 1, 1))
+        return nn.functional.conv2d(
+            x, through(parts, torch.eye(32, dtype=torch.double))[:, :, None, None]
+        )
 
     found = outputs_and_gradients(dense, x, *weights)
     assert close(found, outputs_and_gradients(nn.Sequential(*parts), x), 1e-12)
@@ -67,7 +70,7 @@ def test_a_folded_chain_computes_what_its_parts_do_in_double_precision(label: st
 @pytest.mark.parametrize("label", CHAINS)
 def test_a_folded_chain_is_one_dense_matrix(label: str) -> None:
     parts = list(layer(label))[1:]
-    matrix = folded(parts, 32)
+    matrix = through(parts, torch.eye(32))
     unit = torch.eye(32).view(32, 32, 1, 1)
     for part in parts:
         unit = part(unit)

@@ -24,9 +24,9 @@ from tests.nas_space.conversion.models import Controlled, Small
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import rows, unlike, way
 from trainers.fast import for_training, training
-from trainers.fast.kernels.norm import kernels
+from trainers.fast.kernels.norm import KERNELS as NORM
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not NORM.exist(), reason="no C compiler")
 
 KERNELS = ("direct", "winograd", "grouped", "depthwise", "seen", "together", "mixed", "dense")
 """Each before the others, and all of them before torch."""

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from tests.trainers.fast.exact import unlike
 from trainers.fast import for_training
-from trainers.fast.kernels.norm import kernels
+from trainers.fast.kernels.norm import KERNELS
 from trainers.fast.norm import NormAct
 
 NHWC = torch.channels_last
@@ -19,7 +19,7 @@ CHANNELS = (1, 3, 8, 16, 24, 48, 64, 72, 96, 101, 128, 192, 256)
 FORMS = ((True, True), (False, True), (False, False))
 """Whether there is a residual, whether there is a ReLU: what networks have."""
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not KERNELS.exist(), reason="no C compiler")
 
 
 def images(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:

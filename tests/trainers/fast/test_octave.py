@@ -14,10 +14,10 @@ from nas_space.layers.octave import Octave, OctConv2d, OctConv3d, pool
 from tests.trainers.fast.conftest import Write
 from tests.trainers.fast.exact import close, outputs_and_gradients, rows, unlike, way
 from trainers.fast import for_training
-from trainers.fast.kernels.octave import JoinFunction, PartFunction, kernels
+from trainers.fast.kernels.octave import KERNELS, JoinFunction, PartFunction
 from trainers.fast.octave import MergedOctave, halved
 
-compiled = pytest.mark.skipif(kernels() is None, reason="no C compiler")
+compiled = pytest.mark.skipif(not KERNELS.exist(), reason="no C compiler")
 
 
 @pytest.mark.parametrize("size", [(4, 6), (5, 6), (1, 1)])

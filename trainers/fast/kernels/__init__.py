@@ -23,7 +23,10 @@ _COMPILERS = ("cc", "gcc", "clang")
 _PATIENCE_SECONDS = 60.0
 """Time that a compiler may take for a file; it needs three seconds."""
 _GRUDGE_SECONDS = 3600.0
-"""How long no process calls a compiler again after it hung."""
+"""How long no process calls a compiler again after it hung, or for a file that it failed on.
+
+Headers may be installed later, and what kills a compiler may end: neither changes the key.
+"""
 
 
 @cache
@@ -31,8 +34,8 @@ def library(name: str) -> ctypes.CDLL | None:
     """The compiled ``name.c`` of this folder, or None where it cannot be had.
 
     The library is cached under a name made from its sources and compiler. The first process
-    compiles it, the others load it. A compiler that hangs costs one time-out in all: processes
-    that wait see a marker and do not call it.
+    compiles it, the others load it. A compiler that hangs costs one time-out, and a file that it
+    cannot compile one attempt: they leave a marker, and for an hour no process tries again.
     """
     if os.environ.get("CONVNAS_KERNELS") == "0":
         return None
@@ -44,26 +47,48 @@ def library(name: str) -> ctypes.CDLL | None:
 
 
 def _compiled(source: Path) -> Path:
-    compiler = _compiler()
-    folder = _folder()
-    hung = folder / f"hung-{_digest(' '.join(compiler).encode())}"
+    compiler, folder = _compiler(), _folder()
+    key = None
+    # Where nothing has been compiled yet the compiler may hang, so one process at a time asks it.
+    if any(folder.glob(f"{source.stem}-*.so")):
+        key = _key(compiler, source)
+        if made := _whole(key):
+            return made
     with _alone(folder):
-        if hung.exists() and time.time() - hung.stat().st_mtime < _GRUDGE_SECONDS:
-            raise FileNotFoundError(f"the C compiler hung less than an hour ago: {hung}")
+        key = key or _key(compiler, source)
+        return _whole(key) or _compile(compiler, source, key)
+
+
+def _whole(key: str) -> Path | None:
+    """The library whose content has the digest in its name: half a one would crash who loads it."""
+    return next(
+        (
+            made
+            for made in _folder().glob(f"{key}-*.so")
+            if made.stem == f"{key}-{_digest(made.read_bytes())}"
+        ),
+        None,
+    )
+
+
+def _compile(compiler: list[str], source: Path, key: str) -> Path:
+    folder = _folder()
+    failed = folder / f"{key}.failed"
+    _refuse(failed)
+    # Compiled elsewhere, then renamed: no process sees half a library.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        fresh = Path(scratch, "library.so")
         try:
-            made = folder / f"{source.stem}-{_fingerprint(compiler, source)}.so"
-            if not made.exists():
-                # Compiled elsewhere, then renamed: no process sees half a library.
-                with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                    fresh = Path(scratch, made.name)
-                    _output(*compiler, *_FLAGS, "-o", str(fresh), str(source), "-lm")
-                    with fresh.open("rb") as written:
-                        os.fsync(written.fileno())  # half a file would crash who loads it
-                    fresh.replace(made)
-        except subprocess.TimeoutExpired:
-            hung.touch()
+            _output(compiler, "-o", str(fresh), str(source), "-lm")
+        except subprocess.CalledProcessError as error:
+            failed.write_bytes(error.stderr)
             raise
-    return made
+        return fresh.replace(folder / f"{key}-{_digest(fresh.read_bytes())}.so")
+
+
+def _refuse(marker: Path) -> None:
+    if marker.exists() and time.time() - marker.stat().st_mtime < _GRUDGE_SECONDS:
+        raise FileNotFoundError(f"the C compiler failed or hung less than an hour ago: {marker}")
 
 
 @contextmanager
@@ -99,24 +124,31 @@ def _folder() -> Path:
     return (root if root.is_absolute() else Path.home() / ".cache") / "convnas" / "kernels"
 
 
-def _fingerprint(compiler: list[str], source: Path) -> str:
+def _key(compiler: list[str], source: Path) -> str:
     """What decides a library's content: sources, flags, compiler, and what it knows of the CPU."""
     # The predefined macros are the compiler's version and the CPU's instructions.
-    macros = _output(*compiler, *_FLAGS, "-dM", "-E", "-x", "c", os.devnull)
+    macros = _output(compiler, "-dM", "-E", "-x", "c", os.devnull)
     headers = sorted(source.parent.glob("*.h"))
     texts = [part.read_bytes() for part in (source, *headers)]
-    return _digest(*texts, macros, " ".join(_FLAGS).encode())
+    return f"{source.stem}-{_digest(*texts, macros, ' '.join(_FLAGS).encode())}"
 
 
 def _digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
-def _output(*command: str) -> bytes:
-    return subprocess.run(  # noqa: S603 - the machine's own compiler
-        command,
-        check=True,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=_PATIENCE_SECONDS,
-    ).stdout
+def _output(compiler: list[str], *arguments: str) -> bytes:
+    """What the compiler prints."""
+    hung = _folder() / f"hung-{_digest(' '.join(compiler).encode())}"
+    _refuse(hung)
+    try:
+        return subprocess.run(  # noqa: S603 - the machine's own compiler
+            [*compiler, *_FLAGS, *arguments],
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_SECONDS,
+        ).stdout
+    except subprocess.TimeoutExpired:
+        hung.touch()
+        raise

@@ -1,10 +1,55 @@
-"""How C kernels are called on tensors."""
+"""How C kernels are found, and called on tensors."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
+
+from trainers.fast.kernels import library
+
+POINTER = ctypes.c_void_p
+"""The type of an argument that is a tensor, a struct, or None."""
+Struct = ctypes.Array[ctypes.c_long]
+"""The struct ``shape`` of a C file, all of whose fields are longs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Functions:
+    """The functions of ``NAME.c``, which says what they take; they are compiled when asked for.
+
+    Attributes:
+        name: of the C file.
+        arguments: their types, by the function's name without the ``NAME_`` before it in C.
+    """
+
+    name: str
+    arguments: Mapping[str, Sequence[type]]
+
+    def exist(self) -> bool:
+        """Whether they can be had."""
+        return bool(found(self))
+
+    def __getitem__(self, function: str) -> Callable[..., int]:
+        """One of them; callers ask first whether they exist."""
+        return found(self)[function]
+
+
+@cache
+def found(functions: Functions) -> Mapping[str, Callable[..., int]]:
+    """The compiled functions by their names; none where they cannot be had."""
+    compiled = library(functions.name)
+    if compiled is None:
+        return {}
+    try:
+        return {
+            name: ctypes.CFUNCTYPE(ctypes.c_int, *types)((f"{functions.name}_{name}", compiled))
+            for name, types in functions.arguments.items()
+        }
+    except AttributeError:  # another library of that name
+        return {}
 
 
 def call(kernel: Callable[..., int], *arguments: object) -> None:
@@ -18,8 +63,8 @@ def call(kernel: Callable[..., int], *arguments: object) -> None:
         raise MemoryError("a CPU kernel found no memory for its sums: use a smaller batch")
 
 
-def longs(*numbers: int) -> "ctypes.Array[ctypes.c_long]":
-    """The struct ``shape`` of a C file, all of whose fields are longs."""
+def longs(*numbers: int) -> Struct:
+    """The struct of these numbers."""
     return (ctypes.c_long * len(numbers))(*numbers)
 
 

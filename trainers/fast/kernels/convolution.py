@@ -1,22 +1,22 @@
 """What C kernels for convolutions share: how they are found, called and differentiated."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels import library
-from trainers.fast.kernels.calling import as_rows, call, longs, rows
+from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call, longs, rows
 
-_POINTER = ctypes.c_void_p
-_CORRELATE = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4, ctypes.c_int)
-_PRODUCTS = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 4)
-_LANES = ctypes.CFUNCTYPE(ctypes.c_int)
+_ARGUMENTS: Mapping[str, Sequence[type]] = {
+    "correlate": [*[POINTER] * 4, ctypes.c_int],
+    "products": [POINTER] * 4,
+    "lanes": [],
+}
 
 
 class Shape(NamedTuple):
@@ -95,36 +95,15 @@ class ConvKernel:
     describe: Callable[[Direction], tuple[int, ...]]
     layout: torch.memory_format
 
+    @cached_property
+    def functions(self) -> Functions:
+        """The functions of the C file."""
+        return Functions(self.name, _ARGUMENTS)
+
     @property
     def lanes(self) -> int | None:
         """Numbers of a vector; None where the kernel cannot be had."""
-        found = compiled(self.name)
-        return None if found is None else found.lanes
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """The functions of a C file."""
-
-    correlate: Callable[..., int]
-    products: Callable[..., int]
-    lanes: int
-
-
-@cache
-def compiled(name: str) -> Compiled | None:
-    """The functions of ``name.c``, or None where they cannot be had."""
-    found = library(name)
-    if found is None:
-        return None
-    try:
-        return Compiled(
-            _CORRELATE((f"{name}_correlate", found)),
-            _PRODUCTS((f"{name}_products", found)),
-            _LANES((f"{name}_lanes", found))(),
-        )
-    except AttributeError:  # another library of that name
-        return None
+        return self.functions["lanes"]() if self.functions.exist() else None
 
 
 @cache
@@ -153,13 +132,11 @@ class ConvolutionFunction(torch.autograd.Function):
         shape: Shape,
     ) -> Tensor:
         """Map x to (N, c_out, ceil(H/stride), ceil(W/stride)) of its type."""
-        functions = compiled(kernel.name)
-        assert functions is not None  # noqa: S101 - who calls has asked
         ctx.kernel, ctx.shape = kernel, shape
         weight = weight.contiguous(memory_format=kernel.layout)
         ctx.save_for_backward(x, weight)
         y = rows(x, shape.c_out, *shape.size_out)
-        call(functions.correlate, x, weight, y, _arguments(kernel, shape)[0], 0)
+        call(kernel.functions["correlate"], x, weight, y, _arguments(kernel, shape)[0], 0)
         return y
 
     @staticmethod
@@ -170,8 +147,6 @@ class ConvolutionFunction(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Gradients of x and weight from y's."""
         kernel, shape = ctx.kernel, ctx.shape
-        functions = compiled(kernel.name)
-        assert functions is not None  # noqa: S101 - there was a forward
         # A hook on saved tensors may give them back with other strides.
         x, weight = ctx.saved_tensors
         x, dy, weight = as_rows(x), as_rows(dy), weight.contiguous(memory_format=kernel.layout)
@@ -179,8 +154,8 @@ class ConvolutionFunction(torch.autograd.Function):
         dx = dweight = None
         if ctx.needs_input_grad[0]:
             dx = rows(x, shape.c_in, shape.height, shape.width)
-            call(functions.correlate, dy, weight, dx, back, 1)
+            call(kernel.functions["correlate"], dy, weight, dx, back, 1)
         if ctx.needs_input_grad[1]:
             dweight = torch.empty_like(weight)
-            call(functions.products, x, dy, dweight, there)
+            call(kernel.functions["products"], x, dy, dweight, there)
         return dx, dweight, None, None

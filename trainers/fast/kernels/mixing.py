@@ -1,44 +1,17 @@
 """Chains of 1×1 group convolutions and channel shuffles, on the kernels of ``mixing.c``."""
 
-import ctypes
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels import library
-from trainers.fast.kernels.calling import as_rows, call, longs
+from trainers.fast.kernels.calling import POINTER, Functions, Struct, as_rows, call, longs
 
 STAGES = 3
 """Convolutions of a chain at most."""
 
-_POINTER = ctypes.c_void_p
-_FORWARD = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 6)
-_BACKWARD = ctypes.CFUNCTYPE(ctypes.c_int, *[_POINTER] * 10)
-
-
-@dataclass(frozen=True, slots=True)
-class Kernels:
-    """``mixing_forward`` and ``mixing_backward`` of ``mixing.c``, which says what they take."""
-
-    forward: Callable[..., int]
-    backward: Callable[..., int]
-
-
-@cache
-def kernels() -> Kernels | None:
-    """The compiled kernels, or None where they cannot be had."""
-    found = library("mixing")
-    if found is None:
-        return None
-    try:
-        return Kernels(_FORWARD(("mixing_forward", found)), _BACKWARD(("mixing_backward", found)))
-    except AttributeError:  # another library of that name
-        return None
+KERNELS = Functions("mixing", {"forward": [POINTER] * 6, "backward": [POINTER] * 10})
 
 
 class MixingFunction(torch.autograd.Function):
@@ -66,7 +39,7 @@ class MixingFunction(torch.autograd.Function):
         ctx.inner = inner
         ctx.save_for_backward(x, *weights)
         y = torch.empty_like(x)
-        call(_kernels().forward, x, *_three(weights), y, _shape(x, inner, weights))
+        call(KERNELS["forward"], x, *_three(weights), y, _shape(x, inner, weights))
         return y
 
     @staticmethod
@@ -82,7 +55,7 @@ class MixingFunction(torch.autograd.Function):
         dx = torch.empty_like(x)
         gradients = [torch.zeros_like(weight) for weight in weights]
         shape = _shape(x, ctx.inner, weights)
-        call(_kernels().backward, x, dy, *_three(weights), dx, *_three(gradients), shape)
+        call(KERNELS["backward"], x, dy, *_three(weights), dx, *_three(gradients), shape)
         return dx, None, *gradients
 
 
@@ -90,17 +63,9 @@ def _three(parts: "tuple[Tensor, ...] | list[Tensor]") -> tuple[Tensor | None, .
     return *parts, *[None] * (STAGES - len(parts))
 
 
-def _shape(
-    x: Tensor, inner: int, weights: "tuple[Tensor, ...] | list[Tensor]"
-) -> "ctypes.Array[ctypes.c_long]":
+def _shape(x: Tensor, inner: int, weights: "tuple[Tensor, ...] | list[Tensor]") -> Struct:
     """The struct of that name in ``mixing.c``."""
     channels = x.shape[1]
     widths = [*(weight.shape[1] for weight in weights), 0, 0][:STAGES]
     half = x.dtype is torch.bfloat16
     return longs(x.numel() // channels, channels, inner, len(weights), *widths, half)
-
-
-def _kernels() -> Kernels:
-    found = kernels()
-    assert found is not None  # noqa: S101 - who calls the function has asked
-    return found

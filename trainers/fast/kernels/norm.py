@@ -1,43 +1,23 @@
 """Batch normalisation in training with its ReLU and residual, on the kernels of ``norm.c``."""
 
 import ctypes
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels import library
-from trainers.fast.kernels.calling import as_rows, call
+from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call
 
-_POINTERS, _SIZES, _FLAGS = [ctypes.c_void_p] * 8, [ctypes.c_long] * 2, [ctypes.c_int] * 2
-_FORWARD = ctypes.CFUNCTYPE(
-    ctypes.c_int, *_POINTERS, ctypes.c_void_p, *_SIZES, *[ctypes.c_double] * 2, *_FLAGS
+_SIZES, _FLAGS = [ctypes.c_long] * 2, [ctypes.c_int] * 2
+KERNELS = Functions(
+    "norm",
+    {
+        "forward": [*[POINTER] * 9, *_SIZES, *[ctypes.c_double] * 2, *_FLAGS],
+        "backward": [*[POINTER] * 8, *_SIZES, *_FLAGS],
+    },
 )
-_BACKWARD = ctypes.CFUNCTYPE(ctypes.c_int, *_POINTERS, *_SIZES, *_FLAGS)
-
-
-@dataclass(frozen=True, slots=True)
-class Kernels:
-    """``norm_forward`` and ``norm_backward`` of ``norm.c``, which says what they take."""
-
-    forward: Callable[..., int]
-    backward: Callable[..., int]
-
-
-@cache
-def kernels() -> Kernels | None:
-    """The compiled kernels, or None where they cannot be had."""
-    compiled = library("norm")
-    if compiled is None:
-        return None
-    try:
-        return Kernels(_FORWARD(("norm_forward", compiled)), _BACKWARD(("norm_backward", compiled)))
-    except AttributeError:  # another library of that name
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +61,7 @@ class NormActFunction(torch.autograd.Function):
         y = torch.empty_like(x)
         saved = torch.empty(4, channels, dtype=torch.float32, device="cpu")
         call(
-            _kernels().forward,
+            KERNELS["forward"],
             x,
             residual,
             weight,
@@ -120,7 +100,7 @@ class NormActFunction(torch.autograd.Function):
         parameters = torch.empty(2, channels, dtype=torch.float32, device="cpu")
         dweight, dbias = parameters.unbind()
         call(
-            _kernels().backward,
+            KERNELS["backward"],
             dy,
             x,
             y,
@@ -135,9 +115,3 @@ class NormActFunction(torch.autograd.Function):
             ctx.relu,
         )
         return dx, dresidual, dweight, dbias, None, None
-
-
-def _kernels() -> Kernels:
-    found = kernels()
-    assert found is not None  # noqa: S101 - who calls the function has asked
-    return found

@@ -1,42 +1,14 @@
 """What stands between the paths of an octave convolution, on the kernels of ``octave.c``."""
 
-import ctypes
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels import library
-from trainers.fast.kernels.calling import as_rows, call, longs, rows
+from trainers.fast.kernels.calling import POINTER, Functions, Struct, as_rows, call, longs, rows
 
-_KERNEL = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 5)
-
-
-@dataclass(frozen=True, slots=True)
-class Kernels:
-    """The functions of ``octave.c``, which says what they take."""
-
-    part: Callable[..., int]
-    unpart: Callable[..., int]
-    join: Callable[..., int]
-    unjoin: Callable[..., int]
-
-
-@cache
-def kernels() -> Kernels | None:
-    """The compiled kernels, or None where they cannot be had."""
-    found = library("octave")
-    if found is None:
-        return None
-    names = ("part", "unpart", "join", "unjoin")
-    try:
-        return Kernels(*(_KERNEL((f"octave_{name}", found)) for name in names))
-    except AttributeError:  # another library of that name
-        return None
+KERNELS = Functions("octave", dict.fromkeys(("part", "unpart", "join", "unjoin"), [POINTER] * 5))
 
 
 class PartFunction(torch.autograd.Function):
@@ -59,7 +31,7 @@ class PartFunction(torch.autograd.Function):
         fine = rows(x, high, height, width)
         coarse, low = rows(x, channels, *half), rows(x, channels - high, *half)
         shape = _shape(x, images, height, width, channels, high)
-        call(_kernels().part, x, fine, coarse, low, shape)
+        call(KERNELS["part"], x, fine, coarse, low, shape)
         return fine, coarse, low
 
     @staticmethod
@@ -73,7 +45,7 @@ class PartFunction(torch.autograd.Function):
         images, channels, height, width = ctx.shape
         dx = rows(given[0], channels, height, width)
         shape = _shape(dx, images, height, width, channels, ctx.high)
-        call(_kernels().unpart, *given, dx, shape)
+        call(KERNELS["unpart"], *given, dx, shape)
         return dx, None
 
 
@@ -96,7 +68,7 @@ class JoinFunction(torch.autograd.Function):
         ctx.high = high
         y = rows(fine, channels, height, width)
         shape = _shape(y, images, height, width, channels, high)
-        call(_kernels().join, fine, from_low, low, y, shape)
+        call(KERNELS["join"], fine, from_low, low, y, shape)
         return y
 
     @staticmethod
@@ -112,16 +84,10 @@ class JoinFunction(torch.autograd.Function):
         dfine = rows(dy, high, height, width)
         dfrom_low, dlow = rows(dy, high, *half), rows(dy, channels - high, *half)
         shape = _shape(dy, images, height, width, channels, high)
-        call(_kernels().unjoin, dy, dfine, dfrom_low, dlow, shape)
+        call(KERNELS["unjoin"], dy, dfine, dfrom_low, dlow, shape)
         return dfine, dfrom_low, dlow
 
 
-def _shape(x: Tensor, *sizes: int) -> "ctypes.Array[ctypes.c_long]":
+def _shape(x: Tensor, *sizes: int) -> Struct:
     """The struct of that name in ``octave.c``."""
     return longs(*sizes, x.dtype is torch.bfloat16)
-
-
-def _kernels() -> Kernels:
-    found = kernels()
-    assert found is not None  # noqa: S101 - who calls the functions has asked
-    return found
