@@ -1,8 +1,11 @@
 """What is searched, and what its networks cost."""
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import NormalDist
 
 from nas_space.costs.cost import Cost, Task, predict
 from nas_space.spaces.architecture import Architecture
@@ -11,6 +14,9 @@ from nas_space.spaces.space import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
 from studies.objective import MACS, Objective
+
+_TARGET_SPREAD = 0.5
+"""Standard deviation of the attention around a target, in natural logarithms of the cost."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class Problem:
         limits: of their costs.
         latency: predicts how long networks take; None if not asked for.
         objective: the cost that is made small.
+        target: the cost that the search is about, in the objective's unit; None gives every octave
+            of costs the same attention.
     """
 
     space: Space
@@ -30,6 +38,7 @@ class Problem:
     limits: Limits
     latency: LatencyModel | None = None
     objective: Objective = MACS
+    target: float | None = None
 
     def cost(self, architecture: Architecture) -> Cost:
         """The cost of a network, with its predicted latency if that was asked for."""
@@ -44,6 +53,45 @@ class Problem:
         low, high = (self.objective.of(self.cost(network)) for network in self._extremes())
         return low, high
 
+    @cached_property
+    def span(self) -> tuple[float, float]:
+        """The costs that a search begins with: from the least to the limit, or to a known network.
+
+        See `Space.reference`.
+        """
+        low, high = self.bounds
+        limit: float | None = getattr(self.limits, self.objective.column)
+        if limit is None and self.latency is None:
+            limit = self.objective.of(self.cost(self.space.reference()))
+        return low, max(low, min(high, high if limit is None else limit))
+
+    def at(self, share: float) -> float:
+        """A cost of the span by its share, 0 to 1, of the search's attention.
+
+        Shares are even over the logarithm of costs; with a target, as the normal distribution of
+        `weigh` has them.
+        """
+        if self.target is None:
+            low, high = self.span
+            return float(low * (high / low) ** share)
+        return self.target * math.exp(_TARGET_SPREAD * NormalDist().inv_cdf(share))
+
+    def spread(self, count: int) -> list[float]:
+        """That many costs, evenly spread: the middle first, then ever finer."""
+        return [self.at(_halved(number)) for number in range(1, count + 1)]
+
+    def weigh(self, costs: Sequence[float]) -> list[float]:
+        """Places of costs on an axis where equal lengths deserve equal attention."""
+        if self.target is None:
+            return [math.log(cost) for cost in costs]
+        target = math.log(self.target)
+        return [NormalDist(target, _TARGET_SPREAD).cdf(math.log(cost)) for cost in costs]
+
+    def octave(self, cost: float) -> float:
+        """The place of a cost in octaves; with a target, in eighths of the search's attention."""
+        (place,) = self.weigh([cost])
+        return place / math.log(2) if self.target is None else 8 * place
+
     def _extremes(self) -> tuple[Architecture, Architecture]:
         measure = self.objective.measure
         if measure is not None:
@@ -52,3 +100,12 @@ class Problem:
         assert self.latency is not None  # noqa: S101 - `set_up` sees to it
         assert isinstance(self.space, ResidualSpace)  # noqa: S101 - as above
         return self.latency.fastest(self.space), self.latency.slowest(self.space)
+
+
+def _halved(number: int) -> float:
+    """The number's binary digits behind the point, in reverse: such as 1/2, 1/4, 3/4, 1/8."""
+    found, unit = 0.0, 0.5
+    while number:
+        found += unit * (number % 2)
+        number, unit = number // 2, unit / 2
+    return found

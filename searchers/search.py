@@ -11,6 +11,7 @@ from searchers.ray.cluster import Cluster, Resources
 from searchers.ray.scheduling import run_trials
 from searchers.ray.worker import Job, TrainingJob
 from searchers.samplers import registry as samplers
+from searchers.samplers.baselines import Baselines
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.schedule.driver import SearchDriver
 from searchers.schedule.proposals import Proposer
@@ -152,7 +153,8 @@ def _queue(
 ) -> TrainingQueue:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
-    return TrainingQueue(proposer, Rungs(rungs))
+    climbing = Rungs(rungs, problem.octave)
+    return TrainingQueue(proposer, climbing, Baselines(problem, settings.budget))
 
 
 def _last_words(driver: SearchDriver) -> str:

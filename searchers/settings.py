@@ -39,6 +39,7 @@ class Settings:
         study: its name; None makes one of the space, data set, recipe and seed.
         flip: whether to train on mirror images too, if the data set allows it.
         objective: the cost that is made small, see `studies.objective`.
+        target: the cost, in the objective's unit, that the search is about; None is all costs.
         latency_command: measures a network on a device of the user, see
             `searchers.latency.device`; None means this machine.
         latency_batch: images at a time, for latencies.
@@ -66,6 +67,7 @@ class Settings:
     storage: str = DEFAULT_URL
     limits: Limits = _NO_LIMITS
     objective: str = MACS.name
+    target: float | None = None
     latency_command: str | None = None
     latency_batch: int = 1
     cluster: ClusterOptions = _ANYWHERE

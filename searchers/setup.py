@@ -42,6 +42,7 @@ class SearchSetup:
     rungs: tuple[int, ...]
     objective: Objective
     latency: LatencyModel | None = None
+    target: float | None = None
 
     @property
     def objective_device(self) -> str | None:
@@ -50,11 +51,23 @@ class SearchSetup:
 
     def problem(self, limits: Limits) -> Problem:
         """The problem to search, with these limits."""
-        return Problem(self.space, self.task, limits, self.latency, self.objective)
+        return Problem(self.space, self.task, limits, self.latency, self.objective, self.target)
 
 
 def _silent(_line: str) -> None:
     """Say nothing."""
+
+
+def _check_target(problem: Problem) -> None:
+    """Raise UnknownObjectiveError if no network within the limits has the cost that is wanted."""
+    low, high = problem.bounds
+    limit: float | None = getattr(problem.limits, problem.objective.column)
+    high, target, write = min(high, limit or high), problem.target, problem.objective.write
+    if target is not None and not low <= target <= high:
+        raise UnknownObjectiveError(
+            f"--target {write(target)} is out of reach: networks of {problem.space.name} within "
+            f"the limits have {write(low)} to {write(high)} {problem.objective.heading}"
+        )
 
 
 def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
@@ -94,7 +107,9 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
             f"{' or '.join(space.measures).replace('_', '-')} instead"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
-        return SearchSetup(space, recipe, dataset, task, rungs, objective)
+        setup = SearchSetup(space, recipe, dataset, task, rungs, objective, target=settings.target)
+        _check_target(setup.problem(settings.limits))
+        return setup
     if not isinstance(space, ResidualSpace):
         raise LatencyError(
             f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
@@ -102,4 +117,6 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
         )
     latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
     check_latency(space, latency, settings.limits)
-    return SearchSetup(space, recipe, dataset, task, rungs, objective, latency)
+    setup = SearchSetup(space, recipe, dataset, task, rungs, objective, latency, settings.target)
+    _check_target(setup.problem(settings.limits))
+    return setup

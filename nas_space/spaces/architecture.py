@@ -152,6 +152,11 @@ class Architecture(ABC):
         return self
 
     @property
+    def by_hand(self) -> str | None:
+        """What an engineer would call this network; None if no rule of thumb leads to it."""
+        return None
+
+    @property
     def text(self) -> str:
         """The JSON form as canonical text: equal architectures have equal texts."""
         return json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))

@@ -73,6 +73,17 @@ class Space(ABC):
         """Networks of one type everywhere, to begin with; the first few are spread out."""
 
     @abstractmethod
+    def by_hand(self) -> Iterator[Architecture]:
+        """Networks that an engineer would choose without a search: the baselines to beat.
+
+        Some may not be of the space.
+        """
+
+    @abstractmethod
+    def reference(self) -> Architecture:
+        """A network that people know: without a limit, a search begins at costs up to its cost."""
+
+    @abstractmethod
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Every label that each dimension and each layer's convolution may take."""
 

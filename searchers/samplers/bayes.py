@@ -12,9 +12,9 @@ The front so far is made of the model's means for the trained networks, not of t
 accuracies: one lucky seed would hide better candidates.
 """
 
-import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,8 @@ _UNIFORM_PROPOSALS = 12
 """Known good networks to propose before the model is used."""
 _BEGINNING_TRIALS = 40
 """With this many trials a search has begun long ago, even if its sampler is new."""
+_DRAWS = 3
+"""Random networks, of which the one nearest to a cost is taken."""
 _MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 240, 60
 """Candidates of a proposal."""
 _PARENT_NETWORKS = 16
@@ -99,9 +101,7 @@ class BayesSampler(BaseSampler):
         limit: float | None = getattr(problem.limits, problem.objective.column)
         self._dearest = limit or problem.bounds[1]
         self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
-        uniform = map(space.encode, space.uniform())
-        known_good = (self._network(labels) for labels in uniform if labels is not None)
-        self._start = list(itertools.islice(known_good, _UNIFORM_PROPOSALS))
+        self._start = self._spread_out()
         self._kernel: Kernel | None = None
         self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
@@ -200,11 +200,11 @@ class BayesSampler(BaseSampler):
     ) -> Vector:
         """The expected gain in hypervolume of each candidate."""
         members = sorted(believed, key=lambda known: known.cost)
-        edges = np.log([*(member.cost for member in members), self._dearest])
+        edges = np.array(self._problem.weigh([*(m.cost for m in members), self._dearest]))
         heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
         # Interval i of costs is from edge i - 1 to edge i; what is found there has height i.
         left = np.concatenate([[-math.inf], edges[:-1]])
-        at = np.log([self._price(candidate.cost) for candidate in candidates])
+        at = np.array(self._problem.weigh([self._price(c.cost) for c in candidates]))
         widths = np.maximum(0.0, edges[None, :] - np.maximum(left[None, :], at[:, None]))
         z = (means[:, None] - heights[None, :]) / spreads[:, None]
         excess = spreads[:, None] * (_density(z) + z * _cumulative(z))
@@ -232,7 +232,27 @@ class BayesSampler(BaseSampler):
         return self._network(labels)
 
     def _drawn(self) -> EncodedNetwork:
-        return self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
+        """A random network, of a cost that is as likely as the search attends to it."""
+        cost = math.log(self._problem.at(self._random.uniform(0.01, 0.99)))
+        drawn = [
+            self._network({n: self._random.choice(ls) for n, ls in self._parameters.items()})
+            for _ in range(_DRAWS)
+        ]
+        return min(drawn, key=lambda network: abs(math.log(self._price(network.cost)) - cost))
+
+    def _spread_out(self) -> list[EncodedNetwork]:
+        """Uniform networks of every type in turn, spread over costs."""
+        labels = map(self._problem.space.encode, self._problem.space.uniform())
+        left = [self._network(found) for found in labels if found is not None]
+        chosen: list[EncodedNetwork] = []
+        for cost in map(math.log, self._problem.spread(min(_UNIFORM_PROPOSALS, len(left)))):
+            kinds = Counter(map(_main_kind, chosen))
+            fewest = min(kinds[_main_kind(network)] for network in left)
+            fresh = [network for network in left if kinds[_main_kind(network)] == fewest]
+            nearest = min(fresh, key=lambda n: abs(math.log(self._price(n.cost)) - cost))
+            chosen.append(nearest)
+            left.remove(nearest)
+        return chosen
 
     def _network(self, labels: Mapping[str, str]) -> EncodedNetwork:
         problem = self._problem
@@ -247,6 +267,12 @@ class BayesSampler(BaseSampler):
         if place not in self._trained:
             self._trained[place] = self._network(trial.params)
         return self._trained[place]
+
+
+def _main_kind(network: EncodedNetwork) -> str:
+    """The type of most of its layers."""
+    kinds = Counter(layer.conv.kind for layer in network.architecture.layers())
+    return kinds.most_common(1)[0][0]
 
 
 def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:

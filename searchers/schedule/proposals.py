@@ -100,6 +100,10 @@ class Proposer:
             self._open[architecture.key] = _Open(labels, epochs, self._start(labels, epochs))
         return self.known(architecture)
 
+    def has_seen(self, architecture: Architecture) -> bool:
+        """Whether an architecture was proposed or evaluated."""
+        return architecture.key in self._seen
+
     def known(self, architecture: Architecture) -> Proposal:
         """A known architecture as a proposal; the sampler is not asked."""
         return Proposal(architecture, self._problem.cost(architecture))

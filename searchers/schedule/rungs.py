@@ -8,7 +8,9 @@ Every training has the learning rates of a full one, and a network that goes up 
 checkpoint. A partial accuracy is compared only with others of its rung.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -74,9 +76,11 @@ class Rungs:
 
     Attributes:
         epochs: of each rung, ascending; the last is a full training.
+        place: of a cost, on an axis where every unit deserves the same attention.
     """
 
     epochs: tuple[int, ...]
+    place: Callable[[float], float] = math.log2
     _results: dict[int, dict[str, RungResult]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
@@ -94,6 +98,11 @@ class Rungs:
     def full(self) -> int:
         """Epochs of a full training."""
         return self.epochs[-1]
+
+    @property
+    def complete(self) -> Iterable[RungResult]:
+        """The results of full trainings."""
+        return self._results[self.full].values()
 
     def learn(self, evaluations: "Iterable[Evaluation]") -> None:
         """Learn evaluations; those that are on none of these rungs are ignored."""
@@ -120,10 +129,23 @@ class Rungs:
         """The next network to go up, from the highest rung that has one; None if no rung has."""
         for rung, above in self._steps():
             best = ranked(self._results[rung].values())
-            for result in best[: len(best) // REDUCTION]:
-                if result.key not in self._gone[rung]:
-                    return Promotion(result.key, rung, above)
+            waiting = [
+                result
+                for result in best[: len(best) // REDUCTION]
+                if result.key not in self._gone[rung]
+            ]
+            if waiting:
+                gone = Counter(
+                    self._octave(result.cost) for result in best if result.key in self._gone[rung]
+                )
+                # Each octave of costs gets its turn; in one, the better ranks come first.
+                chosen = min(waiting, key=lambda result: gone[self._octave(result.cost)])
+                return Promotion(chosen.key, rung, above)
         return None
+
+    def _octave(self, cost: float) -> int:
+        """A factor of two in costs, or an equal share of the search's attention."""
+        return math.floor(self.place(cost))
 
     def finish(self) -> Promotion | None:
         """The best network that has not gone up, even if it is not in the best third of its rung.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nas_space.costs.cost import Cost
 from nas_space.spaces.architecture import Architecture
+from searchers.samplers.baselines import Baselines
 from searchers.schedule.proposals import Proposal, Proposer
 from searchers.schedule.rungs import Promotion, RungResult, Rungs
 from studies.records.tables import Evaluation
@@ -49,10 +50,16 @@ class TrainingQueue:
     Args:
         proposer: of new networks.
         rungs: of the search; with a single rung every network is trained to the end.
+        baselines: hand-designed networks, which are trained to the end; None for none.
     """
 
-    def __init__(self, proposer: Proposer, rungs: Rungs) -> None:
+    def __init__(
+        self, proposer: Proposer, rungs: Rungs, baselines: Baselines | None = None
+    ) -> None:
         self._proposer = proposer
+        self._baselines = baselines
+        self._opening = list(baselines.opening) if baselines else []
+        self._closing = baselines.closing if baselines else 0
         self._rungs = rungs
         self._architectures: dict[str, Architecture | Evaluation] = {}
 
@@ -89,6 +96,9 @@ class TrainingQueue:
         Args:
             room: epochs left of the budget, without those in training.
         """
+        baseline = self._baseline(room)
+        if baseline is not None:
+            return Assignment(self._proposer.resume(baseline, self.full), self.full)
         at_last = room <= _LAST_TRAININGS * self.full
         promotion = self._rungs.promotion()
         if promotion is None and at_last:
@@ -98,6 +108,18 @@ class TrainingQueue:
         epochs = self.full if at_last else self.first
         proposal = self._proposer.propose(epochs)
         return None if proposal is None else Assignment(proposal, epochs)
+
+    def _baseline(self, room: int) -> Architecture | None:
+        """The hand-designed network whose turn it is; None if it is none's."""
+        while self._opening:
+            baseline = self._opening.pop(0)
+            if not self._proposer.has_seen(baseline):
+                return baseline
+        if self._baselines is None or not 0 < room <= self._closing * self.full:
+            return None
+        self._closing -= 1
+        beside = self._baselines.beside(self._rungs.complete)
+        return next((near for near in beside if not self._proposer.has_seen(near)), None)
 
     def tell(self, assignment: Assignment, val_accuracy: float | None) -> None:
         """Report the accuracy of a training; None if it failed, or another search does it."""

@@ -31,7 +31,8 @@ call FLOPs.
 
 def read(argv: Sequence[str]) -> Settings:
     """The settings that a command line asks for; exits with code 2 where it is malformed."""
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)
     return Settings(
         space=given.space,
         pretrained=given.init == "pretrained",
@@ -52,6 +53,7 @@ def read(argv: Sequence[str]) -> Settings:
             given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
         ),
         objective=given.objective,
+        target=_target(parser, given),
         latency_command=given.latency_command,
         latency_batch=given.latency_batch,
         cluster=ClusterOptions(
@@ -100,6 +102,12 @@ def _parser() -> Parser:
         metavar="COST",
         help=f"the cost to make small beside a large accuracy: {', '.join(objectives.OBJECTIVES)} "
         "(default: %(default)s)",
+    )
+    what.add_argument(
+        "--target",
+        metavar="COST",
+        help="the cost that you want a network of, like 2M (or 5ms with --objective latency): the "
+        "search spends most of its budget near it (default: every octave of costs alike)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
@@ -209,6 +217,18 @@ def _parser() -> Parser:
         "--verbose", action="store_true", help="let Ray and Optuna say what they have to say"
     )
     return parser
+
+
+def _target(parser: Parser, given: argparse.Namespace) -> float | None:
+    """The target in the unit of the objective."""
+    if given.target is None:
+        return None
+    try:
+        return (seconds if objectives.OBJECTIVES.get(given.objective).timed else quantity)(
+            given.target
+        )
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument --target: {error}")
 
 
 def _rungs(text: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from nas_space.cli import duration
 from searchers.schedule.counts import Snapshot
 from studies.objective import Objective
+from studies.pareto.by_hand import caption
 from studies.records.tables import Evaluation, Status
 
 _BAR_CHARACTERS = 24
@@ -61,7 +62,7 @@ def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
             str(member.number),
             f"{member.val_accuracy:.2%}",
             objective.write(member.cost),
-            str(member.parsed_architecture),
+            caption(member),
         )
     return table
 

@@ -15,7 +15,9 @@ from searchers.setup import SearchSetup
 from searchers.terminal.progress import SearchProgress
 from studies import objective
 from studies.cli import typed
+from studies.pareto.by_hand import gain
 from studies.pareto.table import table
+from studies.records.fidelity import complete
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -25,7 +27,7 @@ def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
         return INTERRUPTED
-    return _conclude(settings, finding)
+    return _conclude(settings, finding, len(setup.dataset.search.val))
 
 
 def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding:
@@ -82,12 +84,16 @@ def _say_waiting(reason: str) -> None:
     _say(f"waiting for the database ({reason})")
 
 
-def _conclude(settings: Settings, finding: Finding) -> int:
+def _conclude(settings: Settings, finding: Finding, images: int) -> int:
     end, store = finding.end, finding.store
     members = store.front(finding.study)
     failed = f", {end.failed} failed" if end.failed else ""
     if members:
         console().print(table(members, objective.of(finding.study)))
+    trained = complete(store.evaluations(finding.study), finding.study)
+    worth = gain(trained, images, settings.target)
+    if worth is not None:
+        print(worth.told(objective.of(finding.study)))  # noqa: T201
     partial = f" and {end.partial} partial ones" * bool(end.partial)
     where = f"in study {finding.study.name} of {store.shown_url}"
     print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201

@@ -12,6 +12,7 @@ from nas_space.spaces.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of
 from studies.objective import Objective
+from studies.pareto.by_hand import Gain, gain
 from studies.pareto.front import front
 from studies.pareto.knee import knee
 from studies.records.fidelity import complete
@@ -78,6 +79,11 @@ class Facts:
     def knee(self) -> Evaluation | None:
         """The member of the front from which on more cost stops paying."""
         return knee(self.front) if self.front else None
+
+    @cached_property
+    def gain(self) -> Gain | None:
+        """What the search is worth at the knee."""
+        return gain(self.complete)
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:

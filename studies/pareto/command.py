@@ -25,6 +25,7 @@ _FIELDS = (
     "latency",
     "latency_device",
     "val_accuracy",
+    "by_hand",
     "architecture",
 )
 
@@ -80,6 +81,7 @@ def _as_json(member: Evaluation) -> dict[str, Any]:
         "latency": member.latency,
         "latency_device": member.latency_device,
         "val_accuracy": member.val_accuracy,
+        "by_hand": member.parsed_architecture.by_hand,
         "architecture": member.architecture,
     }
 

@@ -18,3 +18,14 @@ def knee(members: Sequence[S]) -> S:
         return above - along
 
     return max(members, key=height)
+
+
+def answer(members: Sequence[S], target: float | None = None) -> S:
+    """The member of a front that a search is about: the knee, or the best within a target cost.
+
+    Where all cost more than the target it is the cheapest.
+    """
+    if target is None:
+        return knee(members)
+    within = [member for member in members if member.cost <= target]
+    return within[-1] if within else members[0]

@@ -8,6 +8,7 @@ from rich.table import Table
 from nas_space.cli import short
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
+from studies.pareto.by_hand import caption
 from studies.records.tables import Evaluation
 
 
@@ -38,7 +39,7 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     drawn.add_column("key", no_wrap=True)
     architectures = [member.parsed_architecture for member in members]
     drawn.add_column(legend(architectures), overflow="fold")
-    for member, architecture in zip(members, architectures, strict=True):
+    for member in members:
         drawn.add_row(
             str(member.number),
             f"{member.val_accuracy:.2%}",
@@ -46,6 +47,6 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
             short(member.params),
             *(extra.of(member) for extra in extras),
             member.key,
-            str(architecture),
+            caption(member),
         )
     return drawn

@@ -109,6 +109,9 @@ def _front(facts: Facts) -> Content:
         front.picture(facts),
         element("p", _invitation(facts), id="said", aria_live="polite"),
     ]
+    if facts.gain is not None:
+        told = f"Beside the hand-designed networks (green): {facts.gain.told(facts.objective)}."
+        parts.append(element("p", told))
     if facts.failed:
         reason = f"{len(facts.failed)} trainings failed and are in no picture; reasons are below."
         parts.append(element("p", reason))

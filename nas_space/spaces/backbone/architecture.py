@@ -194,6 +194,11 @@ class BackboneArchitecture(Architecture):
             "convs": [None if isinstance(conv, AsIs) else str(conv) for conv in self.convs],
         }
 
+    @property
+    def by_hand(self) -> str | None:
+        """See `Architecture.by_hand`."""
+        return "as it is" if all(isinstance(conv, AsIs) for conv in self.convs) else None
+
     def __str__(self) -> str:
         """A line a person can read: the backbone, then the choices from first to last."""
         spelt = itertools.groupby(map(str, self.convs))

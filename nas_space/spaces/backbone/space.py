@@ -76,11 +76,19 @@ class BackboneSpace(Space):
 
     def uniform(self) -> Iterator[Architecture]:
         """The backbone as it is; then each type wherever it can be, middling, dense, sparse."""
-        yield BackboneArchitecture(self.backbone, tuple(map(kept, self.backbone.sites)))
+        yield from self.by_hand()
         for share in (_MIDDLE, _DENSEST, _SPARSEST):
             for kind in self.kinds[1:]:
                 convs = (_at(site, kind, share) for site in self.backbone.sites)
                 yield BackboneArchitecture(self.backbone, tuple(convs))
+
+    def by_hand(self) -> Iterator[Architecture]:
+        """The backbone as it is."""
+        yield BackboneArchitecture(self.backbone, tuple(map(kept, self.backbone.sites)))
+
+    def reference(self) -> Architecture:
+        """The backbone as it is."""
+        return next(iter(self.by_hand()))
 
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Every label that each layer's convolution may take."""

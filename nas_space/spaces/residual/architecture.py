@@ -17,6 +17,7 @@ from nas_space.spaces.architecture import (
     Rest,
 )
 from nas_space.spaces.residual.blocks import BlockLayers, BlockSite, begin, end
+from nas_space.spaces.residual.families import family_of
 from nas_space.spaces.residual.memory import peak
 from nas_space.spaces.residual.stage import Stage, listed
 
@@ -174,6 +175,11 @@ class ResidualArchitecture(Architecture):
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""
         self.stem.check(channels, self.stages[0].width)
+
+    @property
+    def by_hand(self) -> str | None:
+        """See `Architecture.by_hand`."""
+        return family_of(self.stages) if self.stem == _STEM else None
 
     def __str__(self) -> str:
         """A line a person can read: widths, then the choices of each stage."""

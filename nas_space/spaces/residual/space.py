@@ -16,6 +16,7 @@ from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
+from nas_space.spaces.residual.families import FAMILIES, WIDTHS
 from nas_space.spaces.residual.stage import Stage
 from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space, UnknownSpaceError
 
@@ -137,6 +138,15 @@ class ResidualSpace(Space):
                     for place in self._places(s):
                         labels |= {place: kind, f"{place}.setting": middle}
                 yield self.decode(labels)
+
+    def by_hand(self) -> Iterator[ResidualArchitecture]:
+        """See `Space.by_hand`: every family at every width."""
+        for family, width in itertools.product(FAMILIES, WIDTHS):
+            yield ResidualArchitecture(family.stages(width))
+
+    def reference(self) -> ResidualArchitecture:
+        """ResNet-20 of width 16, with pooled downsampling."""
+        return ResidualArchitecture(FAMILIES[-1].stages(16))
 
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Every label that each dimension and each layer's convolution may take."""

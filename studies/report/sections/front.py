@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from nas_space.cli import short
 from studies.analysis.facts import Facts
 from studies.analysis.layer_costs import legend
+from studies.pareto.by_hand import caption
 from studies.pareto.front import ranked
 from studies.records.tables import Evaluation
 from studies.report.charts import Chart, axis_around
@@ -55,7 +56,7 @@ def members(facts: Facts) -> Markup:
             *([means.get(entry.number, "–")] if means else []),
             *(write(entry) for write in extra.values()),
             *(short(getattr(entry, column)) for column in costs.values()),
-            str(facts.architectures[entry.number]),
+            caption(entry),
         ]
         for entry in facts.front
     ]
@@ -69,7 +70,7 @@ def note(facts: Facts, entry: Evaluation) -> str:
     cost = "" if aim.column in ("macs", "params") else f"{aim.write(entry.cost)} {aim.heading}, "
     return (
         f"trial {entry.number}: {entry.val_accuracy:.2%}, {cost}{short(entry.macs)} MACs, "
-        f"{short(entry.params)} parameters · {facts.architectures[entry.number]}"
+        f"{short(entry.params)} parameters · {caption(entry)}"
     )
 
 
@@ -115,7 +116,7 @@ def _other(chart: Chart, facts: Facts, entry: Evaluation) -> Markup:
         cx=x,
         cy=y,
         r=3.5,
-        class_="other",
+        class_="other hand" if facts.architectures[entry.number].by_hand else "other",
         data_trial=entry.number,
         data_note=note(facts, entry),
     )
@@ -134,7 +135,7 @@ def _member(chart: Chart, facts: Facts, entry: Evaluation) -> Markup:
         "path" if knee else "circle",
         element("title", told),
         **shape,
-        class_="member",
+        class_="member hand" if facts.architectures[entry.number].by_hand else "member",
         tabindex=0,
         role="img",
         aria_label=told,

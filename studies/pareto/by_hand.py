@@ -1,0 +1,98 @@
+"""What a search is worth: its networks beside the hand-designed ones that it trained."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from studies.objective import Objective
+from studies.pareto.front import accuracy_of, front
+from studies.pareto.knee import answer
+from studies.records.tables import Evaluation
+
+_Z = 1.96
+"""97.5 % of a normal distribution is below this number of standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A network of the front beside the best hand-designed network that costs no more.
+
+    Attributes:
+        found: of the front.
+        by_hand: None if no hand-designed network of at most its cost was trained to the end.
+        images: of the validation split; None if unknown.
+        target: the cost that the search was about; None is all costs.
+    """
+
+    found: Evaluation
+    by_hand: Evaluation | None
+    images: int | None = None
+    target: float | None = None
+
+    @property
+    def points(self) -> float | None:
+        """Points of accuracy that the found network has more."""
+        if self.by_hand is None:
+            return None
+        return 100 * (accuracy_of(self.found) - accuracy_of(self.by_hand))
+
+    @property
+    def half(self) -> float | None:
+        """Half the 95 % interval of `points` that the number of images alone gives."""
+        if self.by_hand is None or self.images is None:
+            return None
+        shares = accuracy_of(self.found), accuracy_of(self.by_hand)
+        return 100 * _Z * math.sqrt(sum(p * (1 - p) for p in shares) / self.images)
+
+    def told(self, objective: Objective) -> str:
+        """A sentence about it."""
+        cost = f"{objective.write(self.found.cost)} {objective.heading}"
+        place = "knee" if self.target is None else f"best within {objective.write(self.target)}"
+        beginning = f"the {place}, trial {self.found.number}, {cost}"
+        if self.by_hand is self.found:
+            name = self.found.parsed_architecture.by_hand
+            return f"{beginning}, is a hand-designed network ({name}): the search found none better"
+        if self.by_hand is None or self.points is None:
+            return (
+                f"{beginning}: no hand-designed network of at most its cost was trained to the end"
+            )
+        other = self.by_hand
+        name = other.parsed_architecture.by_hand
+        interval = "" if self.half is None else f" ± {self.half:.1f}"
+        return (
+            f"{beginning}: {self.found.val_accuracy:.1%}; the best hand-designed network of at "
+            f"most that ({name}, trial {other.number}, {objective.write(other.cost)}): "
+            f"{other.val_accuracy:.1%}; gain {self.points:+.1f}{interval} points"
+        )
+
+
+def gain(
+    complete: Sequence[Evaluation], images: int | None = None, target: float | None = None
+) -> Gain | None:
+    """The gain at the knee of a front, or below a target; None if nothing was trained to the end.
+
+    Args:
+        complete: full trainings of a study.
+        images: of the validation split.
+        target: the cost that the search was about.
+    """
+    members = front(complete)
+    if not members:
+        return None
+    found = answer(members, target)
+    hand = [
+        entry
+        for entry in complete
+        if entry.val_accuracy is not None
+        and entry.cost <= found.cost
+        and entry.parsed_architecture.by_hand is not None
+    ]
+    best = max(hand, key=accuracy_of, default=None)
+    return Gain(found, best, images, target)
+
+
+def caption(entry: Evaluation) -> str:
+    """The architecture as a line, which says so where it is hand-designed."""
+    architecture = entry.parsed_architecture
+    name = architecture.by_hand
+    return f"by hand: {name}; {architecture}" if name else str(architecture)
