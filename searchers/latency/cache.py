@@ -35,6 +35,7 @@ _TIMED = (
     "searchers/latency/fitting.py",
     "searchers/latency/measuring.py",
     "searchers/latency/parts.py",
+    "searchers/latency/sampling.py",
 )
 """The code that decides which operations are timed, and how."""
 

@@ -67,6 +67,7 @@ def _layer(part: Part) -> nn.Module:
 _MAKERS: dict[str, Callable[[Part], nn.Module]] = {
     "layer": _layer,
     "add": lambda _: _Add(),
+    "pool": lambda _: nn.AvgPool2d(2, ceil_mode=True),
     "head": lambda part: _Head(part.c_in, part.c_out),
 }
 

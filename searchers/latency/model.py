@@ -66,11 +66,11 @@ class LatencyModel:
 
     def fastest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space with the least predicted latency, exactly."""
-        return space.least(self.task, self._layer, self.predict)
+        return space.least(self.task, self._layer, self.predict, self._begun)
 
     def slowest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space with the most predicted latency, exactly."""
-        return space.most(self.task, self._layer, self.predict)
+        return space.most(self.task, self._layer, self.predict, self._begun)
 
     def __str__(self) -> str:
         """One line on how good the predictions are."""
@@ -80,6 +80,10 @@ class LatencyModel:
             f"left out in turn, half are within {found.error:.1%}, nine of ten within "
             f"{found.error90:.1%}; rank correlation (Kendall) {found.tau:.2f}"
         )
+
+    def _begun(self, architecture: Architecture) -> float:
+        """Seconds of the first stages of a network, without the head."""
+        return sum(self._weighted(p) for p in parts(architecture, self.task) if p.what != "head")
 
     def _layer(self, conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> float:
         return self._weighted(layer(conv, c_in, c_out, size, stride))

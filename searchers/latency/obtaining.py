@@ -18,6 +18,7 @@ from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.parts import Part, every_part, parts
 from searchers.latency.processes import Say, run_ours
+from searchers.latency.sampling import completed, sampled
 
 NETWORKS = 40
 """Whole networks to measure on this machine."""
@@ -55,7 +56,8 @@ def obtain(
     kept = cache.read(path)
     if kept is not None and set(rows) <= kept.seconds.keys():
         return kept
-    answer = measured(rows, task, () if device else chosen, batch, say)
+    timed = sampled(rows)
+    answer = measured(timed, task, () if device else chosen, batch, say)
     quartiles = np.array(
         device.measure(chosen, task, batch, say) if device else answer["networks"], dtype=np.float64
     )
@@ -65,7 +67,7 @@ def obtain(
         f"{where}, batches of {batch}" if batch > 1 else where,
         batch,
         task,
-        dict(zip(rows, answer["parts"], strict=True)),
+        completed(rows, dict(zip(timed, answer["parts"], strict=True))),
         chosen,
         quartiles,
     )

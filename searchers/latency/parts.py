@@ -1,7 +1,7 @@
 """The parts of a network's latency: layers that can be timed one by one."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,7 @@ from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
+from nas_space.spaces.residual.stage import behind, entered
 
 OTHER = "other"
 """Group of the parts that are not chosen: stem, shortcuts, additions, pool and classifier."""
@@ -22,7 +23,8 @@ class Part:
 
     Attributes:
         what: ``layer``, a convolution with normalisation and ReLU; ``add``, the addition of a
-            shortcut of c_in channels; ``head``, global pool and classifier.
+            shortcut of c_in channels; ``pool``, their 2×2 averages; ``head``, global pool and
+            classifier.
         conv: of a layer, as text, so that a part is a plain row of a file.
         size: of the input map.
         chosen: whether the space chooses this layer; False for stem and shortcut.
@@ -43,8 +45,8 @@ class Part:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds for one image; an addition has none."""
-        if self.what == "add":
+        """Multiply-adds for one image; additions and averages have none."""
+        if self.what in {"add", "pool"}:
             return 0
         if self.what == "head":
             return self.c_in * self.c_out
@@ -83,46 +85,71 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 
 
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
-    """Every part of a residual network; its latency is about the sum of theirs."""
+    """Every part of a residual network; the latency is about the sum of theirs."""
     assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
     size, stem = task.size, architecture.stem
     width = architecture.stages[0].width
     yield Part("layer", str(stem), task.channels, width, size, 1, chosen=False)
     for block in architecture.blocks():
         first, second, before = block.first, block.second, width
-        width = second.c_out
-        yield layer(first.conv, before, width, size, first.stride)
+        hidden, width = first.c_out, second.c_out
+        if block.pooled and size != (1, 1):
+            yield _pool(before, size)
+            size = out_size(size, 2)
+        yield layer(first.conv, before, hidden, size, first.stride)
         if block.shortcut is not None:
             yield _shortcut(before, width, size, first.stride)
         size = out_size(size, first.stride)
-        yield layer(second.conv, width, width, size, 1)
+        yield layer(second.conv, hidden, width, size, 1)
         yield _add(width, size)
     yield _head(width, size, task.classes)
 
 
 def every_part(space: ResidualSpace, task: Task) -> list[Part]:
     """Every part that a network of the space may have, each once."""
-    found: dict[Part, None] = {}
-    size, before = task.size, space.widths[0]
     stem = str(Regular())
+    found: dict[Part, None] = {
+        Part("layer", stem, task.channels, width, task.size, 1, chosen=False): None
+        for width in space.widths[0]
+    }
+    sizes, before = {task.size}, space.widths[0]
     for s, widths in enumerate(space.widths):
-        stride = 2 if s else 1
-        out = out_size(size, stride)
-        pairs = itertools.product(before, widths) if s else ((w, w) for w in widths)
-        for c_in, c_out in pairs:
-            found |= {layer(c, c_in, c_out, size, stride): None for c in space.choices(c_in, c_out)}
-            if s:
-                found[_shortcut(c_in, c_out, size, stride)] = None
-        for width in widths:
-            found |= {layer(c, width, width, out, 1): None for c in space.choices(width, width)}
-            found[_add(width, out)] = None
-            if not s:
-                part = Part("layer", stem, task.channels, width, size, 1, chosen=False)
-                found[part] = None
-            if s == len(space.widths) - 1:
-                found[_head(width, out, task.classes)] = None
-        size, before = out, widths
-    return list(found)
+        pairs = list(itertools.product(before, widths) if s else ((w, w) for w in widths))
+        inside = {behind(size, down) for size in sizes for down in space.downs_of(s)}
+        for size, down in itertools.product(sizes, space.downs_of(s)):
+            found |= dict.fromkeys(_entering(space, pairs, size, down))
+        for size in inside:
+            found |= dict.fromkeys(_inside(space, widths, size))
+        sizes, before = inside, widths
+    heads = itertools.product(before, sizes)
+    return list(found | {_head(width, size, task.classes): None for width, size in heads})
+
+
+def _entering(
+    space: ResidualSpace, pairs: Iterable[tuple[int, int]], size: Size, down: str
+) -> Iterator[Part]:
+    """What stands where a stage begins, between these widths."""
+    here, stride = entered(size, down)
+    for c_in, width in pairs:
+        if here != size:
+            yield _pool(c_in, size)
+        if stride > 1 or c_in != width:
+            yield _shortcut(c_in, width, here, stride)
+        for hidden in space.hidden(width):
+            yield from (layer(c, c_in, hidden, here, stride) for c in space.choices(c_in, hidden))
+
+
+def _inside(space: ResidualSpace, widths: Iterable[int], size: Size) -> Iterator[Part]:
+    """What stands in stages of these widths, on maps of a size."""
+    for width in widths:
+        yield _add(width, size)
+        for hidden in space.hidden(width):
+            for c_in, c_out in ((width, hidden), (hidden, width)):
+                yield from (layer(c, c_in, c_out, size, 1) for c in space.choices(c_in, c_out))
+
+
+def _pool(width: int, size: Size) -> Part:
+    return Part("pool", str(Regular()), width, width, size, 1, chosen=False)
 
 
 def _shortcut(c_in: int, c_out: int, size: Size, stride: int) -> Part:

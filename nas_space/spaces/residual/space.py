@@ -10,14 +10,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from nas_space.convs import TYPES, Conv
-from nas_space.convs.base import Size, out_size
+from nas_space.convs.base import Size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
 from nas_space.spaces.residual.families import FAMILIES, WIDTHS
-from nas_space.spaces.residual.stage import Stage
+from nas_space.spaces.residual.stage import Stage, behind, entered
 from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space, UnknownSpaceError
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
@@ -153,8 +153,8 @@ class ResidualSpace(Space):
         found = dict(_dimensions(self))
         before: set[int] = set()
         for s, widths in enumerate(self.widths, 1):
-            inner = {hidden for w in widths for hidden in self._hidden(w)}
-            pairs = [(w, hidden) for w in widths for hidden in self._hidden(w)]
+            inner = {hidden for w in widths for hidden in self.hidden(w)}
+            pairs = [(w, hidden) for w in widths for hidden in self.hidden(w)]
             # A stage is entered at another width, but for the first, which the stem enters.
             entering = _labels(self, itertools.product(before, inner) if before else pairs)
             first, second = _labels(self, pairs), _labels(self, [(h, w) for w, h in pairs])
@@ -244,7 +244,11 @@ class ResidualSpace(Space):
         blocks = range(1, self.depths[-1] + 1)
         return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, (1, 2))]
 
-    def _hidden(self, width: int) -> list[int]:
+    def downs_of(self, position: int) -> tuple[str, ...]:
+        """How a stage may halve the map; positions count from 0."""
+        return self.downs if position else self.entries
+
+    def hidden(self, width: int) -> list[int]:
         """The hidden widths of a block, each once."""
         return list(dict.fromkeys(hidden_width(width, ratio) for ratio in self.expansions))
 
@@ -255,7 +259,7 @@ class ResidualSpace(Space):
     def _stages(self, c_in: int, width: int, downs: tuple[str, ...]) -> int:
         """How many different stages lead from a width to another."""
         total = 0
-        for hidden in self._hidden(width):
+        for hidden in self.hidden(width):
             entering = len(self.choices(c_in, hidden))
             first, second = len(self.choices(width, hidden)), len(self.choices(hidden, width))
             # A stage of depth d has one entering convolution, d - 1 other first and d second ones.
@@ -291,12 +295,8 @@ class ResidualSpace(Space):
             for (_, stages, c_in, size), width in itertools.product(begun.values(), widths):
                 if not stages and width != c_in:  # the stem is as wide as the first stage
                     continue
-                for down, hidden in itertools.product(
-                    self.downs if s else self.entries, self._hidden(width)
-                ):
-                    before = out_size(size, 2) if down == "pooled" else size
-                    stride = 2 if down == "strided" else 1
-                    after = out_size(before, stride)
+                for down, hidden in itertools.product(self.downs_of(s), self.hidden(width)):
+                    (before, stride), after = entered(size, down), behind(size, down)
                     entering = best(c_in, hidden, before, stride)
                     first, second = best(width, hidden, after, 1), best(hidden, width, after, 1)
                     blocks = ((entering, second), *([(first, second)] * (depth - 1)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_space.convs import Conv, parse
+from nas_space.convs.base import Size, out_size
 from nas_space.spaces.architecture import InvalidArchitectureError, is_whole
 
 DOWNS = ("none", "strided", "pooled")
@@ -104,6 +105,21 @@ class Stage:
         ]
         head = f"{self.width}({','.join(unusual)})" if unusual else str(self.width)
         return f"{head}: " + " ".join(str(conv) for block in self.blocks for conv in block)
+
+
+def entered(size: Size, down: str) -> tuple[Size, int]:
+    """The size of the map that a block's first convolution reads, and its stride.
+
+    Args:
+        size: of the block's input.
+        down: one of `DOWNS`.
+    """
+    return (out_size(size, 2), 1) if down == "pooled" else (size, 2 if down == "strided" else 1)
+
+
+def behind(size: Size, down: str) -> Size:
+    """The size of the map behind a block's first convolution, see `entered`."""
+    return size if down == "none" else out_size(size, 2)
 
 
 def listed(data: object, what: str, most: int) -> list[object]:
