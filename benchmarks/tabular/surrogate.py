@@ -32,6 +32,7 @@ from nas_space.convs import TYPES
 from nas_space.costs.cost import predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.features import describe
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 
 _TREES, _LEAF, _SHARE = 100, 2, 0.5
@@ -41,7 +42,8 @@ Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 def features(architecture: Architecture) -> list[float]:
     """What the trees see."""
-    return describe(architecture, TASK, predict(architecture, TASK), tuple(TYPES))
+    sections = get("mixed").sections
+    return describe(architecture, TASK, predict(architecture, TASK), tuple(TYPES), sections)
 
 
 @dataclass(frozen=True)

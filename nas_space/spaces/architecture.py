@@ -95,8 +95,13 @@ class Architecture(ABC):
     def sections(self) -> Iterator[tuple[Layer, ...]]:
         """The layers that can be chosen, in groups of those that are alike; none is empty.
 
-        Networks of one space have equally many sections.
+        Networks of a space have up to `Space.sections`, and those of one space that have fewer lack
+        the last ones.
         """
+
+    def traits(self) -> Iterator[tuple[float, float]]:
+        """Two numbers for each section: what tells it from one of the same layers."""
+        return ((0.0, 0.0) for _ in self.sections())
 
     @abstractmethod
     def dimensions(self) -> dict[str, str]:

@@ -20,11 +20,13 @@ _CHOICES: Mapping[str, Any] = {
         (4, 8, 12, 16, 20, 24, 32, 40, 48, 64),
         (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128),
         (12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256),
+        (16, 32, 48, 64, 96, 128, 160, 192, 256, 384, 512),
     ),
     "entries": ("none", "pooled"),
     "downs": ("pooled", "strided"),
     "expansions": (1.0, 2.0, 4.0),
     "pointwise": True,
+    "optional": True,
 }
 """What the spaces of this version choose beside depths and convolutions (docs/log.md)."""
 

@@ -79,6 +79,11 @@ class Space(ABC):
         Some may not be of the space.
         """
 
+    @property
+    @abstractmethod
+    def sections(self) -> int:
+        """The most sections that a network has, see `Architecture.sections`."""
+
     @abstractmethod
     def reference(self) -> Architecture:
         """A network that people know: without a limit, a search begins at costs up to its cost."""

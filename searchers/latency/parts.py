@@ -120,9 +120,10 @@ def every_part(space: ResidualSpace, task: Task) -> list[Part]:
             found |= dict.fromkeys(_entering(space, pairs, size, down))
         for size in inside:
             found |= dict.fromkeys(_inside(space, widths, size))
+        for width, size in itertools.product(widths, inside):
+            found[_head(width, size, task.classes)] = None
         sizes, before = inside, widths
-    heads = itertools.product(before, sizes)
-    return list(found | {_head(width, size, task.classes): None for width, size in heads})
+    return list(found)
 
 
 def _entering(

@@ -255,10 +255,10 @@ class BayesSampler(BaseSampler):
         return chosen
 
     def _network(self, labels: Mapping[str, str]) -> EncodedNetwork:
-        problem = self._problem
-        architecture = problem.space.decode(labels)
+        problem, space = self._problem, self._problem.space
+        architecture = space.decode(labels)
         cost = problem.cost(architecture)
-        features = describe(architecture, problem.task, cost, problem.space.kinds)
+        features = describe(architecture, problem.task, cost, space.kinds, space.sections)
         return EncodedNetwork(dict(labels), architecture, cost, features)
 
     def _of(self, trial: FrozenTrial) -> EncodedNetwork:

@@ -86,6 +86,11 @@ class BackboneSpace(Space):
         """The backbone as it is."""
         yield BackboneArchitecture(self.backbone, tuple(map(kept, self.backbone.sites)))
 
+    @property
+    def sections(self) -> int:
+        """See `Space.sections`."""
+        return sum(1 for _ in self.reference().sections())
+
     def reference(self) -> Architecture:
         """The backbone as it is."""
         return next(iter(self.by_hand()))

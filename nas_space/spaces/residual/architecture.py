@@ -1,5 +1,6 @@
 """Residual networks in stages, as CIFAR's, whose every convolution is a choice."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -144,6 +145,12 @@ class ResidualArchitecture(Architecture):
             yield tuple(layers[start:end])
             start = end
 
+    def traits(self) -> Iterator[tuple[float, float]]:
+        """Whether a stage pools (1), strides (-1) or keeps its map; log of its expansion."""
+        for position, stage in enumerate(self.stages):
+            down = _DOWN_TRAITS[usual_down(stage, position)]
+            yield down, math.log(stage.inner / stage.width)
+
     def dimensions(self) -> dict[str, str]:
         """Width, depth, downsampling and expansion of each stage."""
         found = {}
@@ -197,6 +204,9 @@ class ResidualArchitecture(Architecture):
             return cls(stages, stem=parse(_string(data["stem"])))
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
+
+
+_DOWN_TRAITS = {"none": 0.0, "pooled": 1.0, "strided": -1.0}
 
 
 def usual_down(stage: Stage, position: int) -> str:

@@ -1,6 +1,6 @@
 """Networks that an engineer would scale by hand: the baselines that a search has to beat.
 
-Each family is a rule from one width to a network: three stages of widths w, 2w and 4w, the same
+Each family is a rule from one width to a network: stages of widths w, 2w, 4w and so on, the same
 convolutions everywhere, 2×2 averages where the map is halved.
 """
 
@@ -17,7 +17,6 @@ from nas_space.spaces.residual.stage import Stage
 
 WIDTHS = (4, 8, 12, 16, 20, 24, 32, 48, 64)
 """Channels of the first stage."""
-_STAGES = 3
 
 Convs = Callable[[int], Conv]
 """From a width to the convolution there."""
@@ -34,6 +33,7 @@ class Family:
         second: the one behind it.
         expansion: hidden channels of a block for one of its width.
         entry: how the first stage halves the map, see `Stage.down`.
+        count: of stages.
     """
 
     name: str
@@ -42,11 +42,12 @@ class Family:
     second: Convs
     expansion: int = 1
     entry: str | None = None
+    count: int = 3
 
     def stages(self, width: int) -> tuple[Stage, ...]:
         """The stages of the network whose first stage has that width."""
         found = []
-        for position in range(_STAGES):
+        for position in range(self.count):
             w = width * 2**position
             block = (self.first(w), self.second(w))
             down = "pooled" if position else self.entry
@@ -75,6 +76,7 @@ FAMILIES = (
     Family("MobileNetV2, expansion 4", 1, _POINTWISE, _SEPARABLE, expansion=4),
     Family("ResNet-14", 2, _DENSE, _DENSE),
     Family("MobileNetV2, images halved", 1, _POINTWISE, _SEPARABLE, expansion=4, entry="pooled"),
+    Family("ResNet-10", 1, _DENSE, _DENSE, count=4),
     Family("Xception, 2 blocks a stage", 2, _XCEPTION, _XCEPTION),
     Family("MobileNet, 2 blocks a stage", 2, _SEPARABLE, _SEPARABLE),
     Family("IGC M=2, 2 blocks a stage", 2, _igc, _igc),

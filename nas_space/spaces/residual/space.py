@@ -23,6 +23,9 @@ from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
 
+_ABSENT = "0"
+"""The depth of a stage that a network does not have."""
+
 Total = Callable[[ResidualArchitecture], float]
 """What a network costs."""
 
@@ -42,6 +45,7 @@ class ResidualSpace(Space):
         kinds: the types of convolution that a layer may have.
         widths: for each stage, the widths it may have.
         depths: the numbers of blocks that a stage may have, ascending.
+        optional: whether the last stage may be absent: its depth is then 0.
         entries: how the first stage may halve the map, of `DOWNS`.
         downs: how later stages may.
         expansions: hidden channels of a block for one of its width.
@@ -58,6 +62,7 @@ class ResidualSpace(Space):
     downs: tuple[str, ...] = ("strided",)
     expansions: tuple[float, ...] = (1.0,)
     pointwise: bool = False
+    optional: bool = False
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -77,6 +82,8 @@ class ResidualSpace(Space):
         stages, levels = [], self._levels
         for s in range(1, len(self.widths) + 1):
             name = f"stage{s}"
+            if chosen[f"{name}.depth"] == _ABSENT:
+                continue
             width = int(chosen[f"{name}.width"])
             hidden = hidden_width(width, float(chosen[f"{name}.expansion"]))
             blocks = []
@@ -99,7 +106,7 @@ class ResidualSpace(Space):
             return None
         chance = random.Random(architecture.key)
         labels = {p.name: chance.choice(p.labels) for p in self.parameters}
-        labels |= architecture.dimensions()
+        labels |= {f"stage{len(self.widths)}.depth": _ABSENT} | architecture.dimensions()
         for layer in architecture.layers():
             if layer.c_in is None:
                 continue
@@ -144,6 +151,11 @@ class ResidualSpace(Space):
         for family, width in itertools.product(FAMILIES, WIDTHS):
             yield ResidualArchitecture(family.stages(width))
 
+    @property
+    def sections(self) -> int:
+        """See `Space.sections`."""
+        return len(self.widths)
+
     def reference(self) -> ResidualArchitecture:
         """ResNet-20 of width 16, with pooled downsampling."""
         return ResidualArchitecture(FAMILIES[-1].stages(16))
@@ -169,12 +181,14 @@ class ResidualSpace(Space):
     def size(self) -> int:
         """How many different architectures the space holds."""
         ways = {width: self._stages(width, width, self.entries) for width in self.widths[0]}
+        shorter = 0
         for widths in self.widths[1:]:
+            shorter = sum(ways.values()) * self.optional
             ways = {
                 width: sum(n * self._stages(c_in, width, self.downs) for c_in, n in ways.items())
                 for width in widths
             }
-        return sum(ways.values())
+        return shorter + sum(ways.values())
 
     def to_json(self) -> dict[str, Any]:
         """Name, types, widths and depths, and every other choice that is not as usual."""
@@ -289,6 +303,7 @@ class ResidualSpace(Space):
             choices = self.choices(c_in, c_out)
             return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
+        shorter: _Begun = {}
         begun: _Begun = {(w, task.size): (0.0, (), w, task.size) for w in self.widths[0]}
         for s, widths in enumerate(self.widths):
             longer: _Begun = {}
@@ -305,8 +320,8 @@ class ResidualSpace(Space):
                     kept = longer.get((width, after))
                     if kept is None or value < kept[0]:
                         longer[width, after] = (value, found, width, after)
-            begun = longer
-        for _, stages, _, _ in begun.values():
+            begun, shorter = longer, begun
+        for _, stages, _, _ in (*begun.values(), *(shorter.values() if self.optional else ())):
             yield ResidualArchitecture(stages)
 
 
@@ -320,7 +335,8 @@ def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for s, widths in enumerate(space.widths, 1):
         found[f"stage{s}.width"] = tuple(map(str, widths))
-        found[f"stage{s}.depth"] = tuple(map(str, space.depths))
+        absent = (_ABSENT,) * (space.optional and s == len(space.widths))
+        found[f"stage{s}.depth"] = (*absent, *map(str, space.depths))
         found[f"stage{s}.down"] = space.downs if s > 1 else space.entries
         found[f"stage{s}.expansion"] = tuple(f"{ratio:g}" for ratio in space.expansions)
     return MappingProxyType(found)

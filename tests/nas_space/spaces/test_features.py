@@ -21,13 +21,13 @@ def drawn(seed: int) -> ResidualArchitecture:
 
 
 def described(architecture: ResidualArchitecture) -> list[float]:
-    return describe(architecture, TASK, predict(architecture, TASK), SPACE.kinds)
+    return describe(architecture, TASK, predict(architecture, TASK), SPACE.kinds, SPACE.sections)
 
 
 @given(st.integers())
 def test_all_networks_of_a_space_have_the_same_number_of_finite_features(seed: int) -> None:
     found = described(drawn(seed))
-    assert len(found) == 2 + 3 * (5 + len(SPACE.kinds)) + len(SPACE.kinds)
+    assert len(found) == 2 + SPACE.sections * (7 + len(SPACE.kinds)) + len(SPACE.kinds)
     assert all(map(math.isfinite, found))
 
 
@@ -42,6 +42,7 @@ def test_shares_of_types_add_up_and_costs_are_logarithms(seed: int) -> None:
 def test_a_uniform_dense_network_has_no_sparsity_and_one_type() -> None:
     first = next(a for a in SPACE.uniform() if a.stages[0].blocks[0][0].kind == "regular")
     found = described(first)
-    stage = found[2 : 2 + 5 + len(SPACE.kinds)]
+    stage = found[2 : 2 + 7 + len(SPACE.kinds)]
     assert stage[4] == 0
-    assert stage[5 + SPACE.kinds.index("regular")] == 1
+    assert stage[5:7] == [0, 0]
+    assert stage[7 + SPACE.kinds.index("regular")] == 1

@@ -123,7 +123,7 @@ def test_what_cannot_be_replaced_offers_no_choice() -> None:
 def test_features_have_one_length(space: BackboneSpace) -> None:
     task = space.backbone.task
     found = [
-        describe(a, task, predict(a, task), space.kinds)
+        describe(a, task, predict(a, task), space.kinds, space.sections)
         for a in (space.smallest(task), space.largest(task), next(iter(space.uniform())))
     ]
     assert len({len(features) for features in found}) == 1
