@@ -94,7 +94,7 @@ def test_there_is_a_space_for_every_type_and_one_for_all() -> None:
 
 def test_mixed_reaches_the_papers_igc_networks() -> None:
     # IGC-L24M2: widths 48, 96, 192, wider than RegConv-W16's 16, 32, 64.
-    widths = get("mixed").widths
+    widths = get("mixed").widths[:3]
     assert all(width in allowed for width, allowed in zip((48, 96, 192), widths, strict=True))
     assert any(str(conv) == "igc(L=24,M=2)" for conv in TYPES.get("igc").settings(48, 48))
 
