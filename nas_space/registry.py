@@ -1,7 +1,7 @@
 """A registry: all things of one kind, by the names that users type.
 
 The project has one for each kind that can be extended: convolution types, skeletons, spaces,
-backbones, builders, writers, export forms, papers' networks and their families, data sets, recipes,
+backbones, export forms, papers' networks and their families, data sets, recipes,
 zero-cost scores, samplers, objectives. A registry knows where each thing comes from, and refuses an
 unknown name in one line.
 

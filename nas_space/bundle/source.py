@@ -1,16 +1,12 @@
 """The text of `model.py`: an architecture as a module of plain torch, to read and to run."""
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 from nas_space.bundle import shipped
-from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
-from nas_space.bundle.written import Written
 from nas_space.layers.source import definitions
-from nas_space.registry import Registry, imported
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.skeletons import SKELETONS
 
 _TEMPLATE = '''\
 """A convolutional network for {classes} classes, written out: needs torch and nothing else.
@@ -59,22 +55,6 @@ _IMPORTS = {"import json", "import math", "from pathlib import Path"}
 _CONSTANTS = {"INPUT_SIZE"}
 """Lines and names that the template has."""
 
-Writer = Callable[[Any, tuple[int, int, int], int], Written]
-"""It is given an architecture of its skeleton, the image's shape, and the number of classes."""
-
-_OURS = {
-    "residual": "nas_space.bundle.residual:written",
-    "backbone": "nas_space.bundle.traced:written",
-}
-
-WRITERS: Registry[Writer] = Registry(
-    "writer",
-    BundleError,
-    refusal="nothing writes networks of the skeleton {name}; known skeletons: {names}",
-    found=lambda: (imported(name, path) for name, path in _OURS.items()),
-)
-"""What writes a network as Python text, by `Architecture.skeleton`."""
-
 
 def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     """The text of a Python file whose `load` gives the network.
@@ -85,7 +65,7 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         InvalidChoiceError: a type of convolution says no way to be written in plain torch.
         InvalidArchitectureError: a backbone cannot be.
     """
-    write = WRITERS.get(architecture.skeleton)
+    write = SKELETONS.get(architecture.skeleton).write
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
     imports, parts = found.definitions()
     readers = [definitions(part) for part in (shipped.read_weights, shipped.read_image)]

@@ -5,17 +5,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 from nas_space.costs.cost import Cost, Task
 from nas_space.errors import ConvnasError
-from nas_space.spaces.builders import BUILDERS
-
-if TYPE_CHECKING:
-    from torch import nn
-
 
 FORMAT = 1
 """Version of the JSON form. Older forms stay readable."""
@@ -126,13 +121,6 @@ class Architecture(ABC):
         Raises:
             InvalidArchitectureError, InvalidChoiceError: it cannot; the message says why.
         """
-
-    def module(self, channels: int, classes: int, seed: int) -> "nn.Module":
-        """Make the network; users call `nas_space.spaces.building.build`, which checks first.
-
-        `nas_space.spaces.builders` names the function that does so for the skeleton.
-        """
-        return BUILDERS.get(self.skeleton)(self, channels, classes, seed)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

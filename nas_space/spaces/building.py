@@ -5,6 +5,7 @@ from torch import nn
 
 from nas_space.errors import InvalidChoiceError
 from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.skeletons import SKELETONS
 
 
 def build(
@@ -34,4 +35,5 @@ def build(
         raise InvalidChoiceError(f"cannot build for {channels} channels and {classes} classes")
     architecture.check(channels, classes)
     with torch.random.fork_rng(devices=()):
-        return architecture.module(channels, classes, seed)
+        skeleton = SKELETONS.get(architecture.skeleton)
+        return skeleton.build(architecture, channels, classes, seed)

@@ -1,24 +1,79 @@
 """The skeletons of networks by the names that their JSON has, and the reading of that JSON.
 
-An architecture knows no other skeleton than its own: the classes are here as import strings.
+An architecture knows no other skeleton than its own, and is read without torch. So a skeleton is
+three import strings: its class, what builds its networks, what writes them for an export.
 """
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from nas_space.registry import Registry, imported
+from nas_space.registry import Registry, given, imported
 from nas_space.spaces.architecture import FORMAT, Architecture, InvalidArchitectureError, is_whole
 
-_OURS = {
-    "residual": "nas_space.spaces.residual.architecture:ResidualArchitecture",
-    "backbone": "nas_space.spaces.backbone.architecture:BackboneArchitecture",
-}
+if TYPE_CHECKING:
+    from torch import nn
 
-SKELETONS: Registry[type[Architecture]] = Registry(
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A kind of network. Each part is ``module:attribute``, and is imported when it is asked for.
+
+    Attributes:
+        name: in the JSON of its architectures, `Architecture.skeleton`.
+        architecture: the subclass of `Architecture`.
+        builder: makes the module of an architecture, from channels, classes and a seed.
+        writer: makes the text of an export, a `nas_space.bundle.written.Written`, of an
+            architecture, from the image's shape (C, H, W) and the number of classes.
+    """
+
+    name: str
+    architecture: str
+    builder: str
+    writer: str
+
+    @property
+    def kind(self) -> type[Architecture]:
+        """The class of its architectures."""
+        found: type[Architecture] = imported(self.name, self.architecture).load()
+        return found
+
+    @property
+    def build(self) -> "Callable[[Any, int, int, int], nn.Module]":
+        """What makes the module of an architecture."""
+        found: Callable[[Any, int, int, int], nn.Module] = imported(self.name, self.builder).load()
+        return found
+
+    @property
+    def write(self) -> Callable[[Any, tuple[int, int, int], int], Any]:
+        """What makes the text of an export."""
+        found: Callable[[Any, tuple[int, int, int], int], Any]
+        found = imported(self.name, self.writer).load()
+        return found
+
+
+_OURS = (
+    Skeleton(
+        "residual",
+        "nas_space.spaces.residual.architecture:ResidualArchitecture",
+        "nas_space.spaces.residual.building:build",
+        "nas_space.bundle.residual:written",
+    ),
+    Skeleton(
+        "backbone",
+        "nas_space.spaces.backbone.architecture:BackboneArchitecture",
+        "nas_space.spaces.backbone.building:build",
+        "nas_space.bundle.traced:written",
+    ),
+)
+
+SKELETONS: Registry[Skeleton] = Registry(
     "skeleton",
     InvalidArchitectureError,
-    found=lambda: (imported(name, path) for name, path in _OURS.items()),
+    found=lambda: (given(skeleton.name, skeleton, __name__) for skeleton in _OURS),
 )
-"""The kinds of architecture by the name in their JSON, `Architecture.skeleton`."""
+"""The skeletons by name."""
 
 
 def read_architecture(data: object) -> Architecture:
@@ -46,7 +101,7 @@ def read_architecture(data: object) -> Architecture:
             f"this version reads format {FORMAT} of the skeletons {', '.join(SKELETONS)}, and "
             "nothing else"
         )
-    return SKELETONS.get(skeleton).read(data)
+    return SKELETONS.get(skeleton).kind.read(data)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -12,9 +12,8 @@ from nas_space.convs import TYPES
 from nas_space.errors import ConvnasError
 from nas_space.papers import FAMILIES, NETWORKS
 from nas_space.registry import Entry, Registry, given, imported
-from nas_space.spaces.builders import BUILDERS
 from nas_space.spaces.registry import SPACES
-from nas_space.spaces.skeletons import SKELETONS
+from nas_space.spaces.skeletons import SKELETONS, Skeleton
 from searchers.samplers.registry import SAMPLERS
 from studies.objective import OBJECTIVES
 from trainers.data.registry import DATASETS
@@ -22,7 +21,6 @@ from trainers.recipes import RECIPES
 from trainers.scores import SCORES, scores
 
 REGISTRIES: tuple[Registry[Any], ...] = (
-    BUILDERS,
     DATASETS,
     FAMILIES,
     NETWORKS,
@@ -39,13 +37,12 @@ every_registry = pytest.mark.parametrize("registry", REGISTRIES, ids=lambda foun
 LIGHT = """
 import sys
 from nas_space import convs
-from nas_space.spaces import builders, skeletons
+from nas_space.spaces import skeletons
 from nas_space.spaces import registry as spaces
 from searchers.samplers import registry as samplers
 from studies import objective
 from trainers import recipes
 for registry in (
-    builders.BUILDERS,
     convs.TYPES,
     objective.OBJECTIVES,
     recipes.RECIPES,
@@ -54,9 +51,10 @@ for registry in (
     spaces.SPACES,
 ):
     assert all(name in registry for name in registry)
-skeletons.SKELETONS.all()
+for skeleton in skeletons.SKELETONS.all().values():
+    assert skeleton.kind.skeleton == skeleton.name
 assert "torch" not in sys.modules
-builders.BUILDERS.get("residual")
+assert callable(skeletons.SKELETONS.get("residual").build)
 assert "torch" in sys.modules
 """
 
@@ -205,7 +203,7 @@ def test_every_kind_refuses_an_unknown_name_in_one_line(registry: Registry[Any])
     ("registry", "name"),
     [
         (TYPES, lambda kind: kind.kind),
-        (SKELETONS, lambda skeleton: skeleton.skeleton),
+        (SKELETONS, lambda skeleton: skeleton.kind.skeleton),
         (SPACES, lambda space: space.name),
         (NETWORKS, lambda network: network.name),
         (RECIPES, lambda recipe: recipe.name),
@@ -218,8 +216,10 @@ def test_things_that_know_their_name_are_under_it(registry: Registry[Any], name:
     assert [name(thing) for thing in registry.all().values()] == list(registry)
 
 
-def test_every_skeleton_has_a_builder() -> None:
-    assert list(BUILDERS) == list(SKELETONS)
+@pytest.mark.parametrize("skeleton", SKELETONS.all().values(), ids=lambda found: found.name)
+def test_every_skeleton_can_be_built_and_written(skeleton: Skeleton) -> None:
+    assert callable(skeleton.build)
+    assert callable(skeleton.write)
 
 
 def test_scores_are_made_by_what_is_registered() -> None:

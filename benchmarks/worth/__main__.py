@@ -1,0 +1,180 @@
+"""What a search's answer is worth beside the best network that an engineer would scale by hand.
+
+    uv run python -m benchmarks.worth --images CIFAR10 --minutes 60
+    uv run python -m benchmarks.worth.table
+
+`CIFAR10` is a folder of image files, train/CLASS and test/CLASS. Every step is a line of
+docs/results/worth.jsonl, and the same command continues where it was stopped:
+
+1. one search of the whole cost axis (`searchers.run --max-macs 6M`), on training and validation
+   images only;
+2. at each level of MACs, every hand-designed family is scaled to the level and trained with
+   `CHOICE_SEEDS` seeds; so are the `CANDIDATES` best networks of the search within the level;
+3. the best family and the best found network, each by its mean validation accuracy, are trained
+   with `FRESH_SEEDS` further seeds, and their test accuracy is measured.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.worth.setting import (
+    CANDIDATES,
+    CHOICE_SEEDS,
+    FRESH_SEEDS,
+    SETTINGS,
+    Setting,
+    best,
+    scaled,
+)
+from nas_space.cli import Parser, positive, run
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.building import build
+from nas_space.spaces.residual.families import FAMILIES
+from studies.pareto.front import ranked
+from studies.records.fidelity import complete
+from studies.records.store import Store
+from trainers import devices
+from trainers.data.registry import load
+from trainers.data.splits import Dataset
+from trainers.training import Trainer, evaluate
+
+_OUTPUT = Path("docs/results/worth.jsonl")
+_FIRST_FRESH_SEED = 1000
+
+
+class Runner:
+    """Trains what is missing, and writes each result at once.
+
+    Args:
+        setting: on what, and how.
+        images: the folder.
+        output: the lines so far, and those to come.
+        end: seconds of the monotonic clock at which no training begins any more.
+    """
+
+    def __init__(self, setting: Setting, images: str, output: Path, end: float) -> None:
+        self._setting, self._images, self._output, self._end = setting, images, output, end
+        self._done: dict[str, dict[str, Any]] = {}
+        for text in output.read_text().splitlines() if output.exists() else ():
+            line = json.loads(text)
+            self._done[line["job"]] = line
+        self._dataset: Dataset | None = None
+
+    def search(self, database: Path) -> list[Architecture]:
+        """The fully trained networks of the search that are not hand-designed, best first."""
+        setting = self._setting
+        options = {
+            "space": "mixed",
+            "study": setting.name,
+            "dataset": self._images,
+            "image-size": setting.side,
+            "subset": setting.subset,
+            "epochs": setting.epochs,
+            "budget": setting.budget,
+            "max-macs": setting.most_macs,
+            "storage": f"sqlite:///{database}",
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        command = [sys.executable, "-m", "searchers.run", *words]
+        subprocess.run(command, check=True)
+        store = Store(f"sqlite:///{database}", create=False)
+        study = store.study(setting.name)
+        entries = ranked(complete(store.evaluations(study), study))
+        found = sorted(entries, key=lambda entry: -(entry.val_accuracy or 0.0))
+        networks = [entry.parsed_architecture for entry in found]
+        return [network for network in networks if network.by_hand is None]
+
+    def level(self, macs: int, networks: list[Architecture]) -> None:
+        """Both sides of a level, as far as time allows."""
+        task = self._task
+        for family in FAMILIES:
+            network = scaled(family, macs, task)
+            if network is not None:
+                self._choice(f"{macs}/hand/{family.name}", network)
+        for found in [n for n in networks if macs / 2 < predict(n, task).macs <= macs][:CANDIDATES]:
+            self._choice(f"{macs}/found/{found.key}", found)
+        if time.monotonic() > self._end:  # a choice among some of the families is none
+            return
+        for side in ("hand", "found"):
+            chosen = best(self._done.values(), f"{self._setting.name}/choice/{macs}/{side}/")
+            if chosen is None:
+                continue
+            for seed in range(FRESH_SEEDS):
+                name = f"fresh/{macs}/{side}/{chosen.key}"
+                self._train(name, chosen, _FIRST_FRESH_SEED + seed, test=True)
+
+    def _choice(self, name: str, network: Architecture) -> None:
+        for seed in range(CHOICE_SEEDS):
+            self._train(f"choice/{name}", network, seed, test=False)
+
+    @property
+    def _task(self) -> Task:
+        side = self._setting.side
+        return Task(3, (side, side), 10)
+
+    @property
+    def _data(self) -> Dataset:
+        if self._dataset is None:
+            setting = self._setting
+            self._dataset = load(self._images, image_size=setting.side, subset=setting.subset)
+        return self._dataset
+
+    def _train(self, name: str, network: Architecture, seed: int, *, test: bool) -> None:
+        job = f"{self._setting.name}/{name}/{seed}"
+        if job in self._done or time.monotonic() > self._end:
+            return
+        device = devices.best(self._setting.side)
+        data = self._data
+        module = build(network, 3, 10, seed=seed)
+        outcome = Trainer(data.search, self._setting.recipe, device).train(module, seed=seed)
+        line: dict[str, Any] = {
+            "job": job,
+            "val": outcome.val_accuracy,
+            "macs": predict(network, self._task).macs,
+            "params": predict(network, self._task).params,
+            "seconds": round(outcome.seconds, 1),
+            "architecture": network.to_json(),
+        }
+        if test:
+            line["test"] = evaluate(module, data.open_test(), data.search, device=device)
+        self._done[job] = line
+        with self._output.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(job, f"{outcome.val_accuracy:.2%}", flush=True)
+
+
+def main() -> int:
+    """Train until the time is over."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", required=True, help="CIFAR-10 as image files")
+    parser.add_argument("--setting", choices=SETTINGS, default="short16")
+    parser.add_argument("--minutes", type=positive, default=60)
+    parser.add_argument("--output", type=Path, default=_OUTPUT)
+    parser.add_argument("--database", type=Path, help="the search's (default: beside the output)")
+    parser.add_argument("--levels", type=int, nargs="+", help="of MACs (default: all)")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    setting = SETTINGS[given.setting]
+    end = time.monotonic() + 60 * given.minutes
+    runner = Runner(setting, given.images, given.output, end)
+    database = given.database or given.output.with_suffix(".db")
+    found = runner.search(database.absolute())
+    for macs in given.levels or setting.levels:
+        runner.level(macs, found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

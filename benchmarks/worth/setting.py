@@ -1,0 +1,92 @@
+"""On what, how, and at which MACs found and hand-designed networks are compared."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from nas_space.costs.cost import Task, predict
+from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.residual import ResidualArchitecture
+from nas_space.spaces.residual.families import Family
+from nas_space.spaces.skeletons import read_architecture
+from trainers.recipes import RECIPES, Recipe
+
+CHOICE_SEEDS = 2
+"""Seeds by which each side's network of a level is chosen."""
+FRESH_SEEDS = 5
+"""Further seeds, by which the chosen networks are compared."""
+CANDIDATES = 5
+"""Networks of the search that are trained again at each level."""
+_WIDTH_STEP_CHANNELS = 4
+_MOST_CHANNELS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One comparison.
+
+    Attributes:
+        side: of the images, in pixels.
+        subset: training images.
+        epochs: of every training, in the search and outside.
+        budget: of the search, in full trainings.
+        levels: MACs that networks have at most.
+    """
+
+    name: str
+    side: int
+    subset: int
+    epochs: int
+    budget: int
+    levels: tuple[int, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """How networks are trained."""
+        return dataclasses.replace(RECIPES.get("quick"), epochs=self.epochs)
+
+    @property
+    def most_macs(self) -> int:
+        """Of the search."""
+        return round(1.2 * max(self.levels))
+
+
+_LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
+"""In the order in which they are worked off."""
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting("short16", 16, 5_000, 9, 60, _LEVELS),
+        Setting("long16", 16, 40_000, 12, 40, _LEVELS),
+    )
+}
+
+
+def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None:
+    """The widest network of a family within that many MACs; None if there is none."""
+    found = None
+    for width in range(_WIDTH_STEP_CHANNELS, _MOST_CHANNELS, _WIDTH_STEP_CHANNELS):
+        network = ResidualArchitecture(family.stages(width))
+        if predict(network, task).macs > macs:
+            break
+        found = network
+    return found
+
+
+def best(lines: Iterable[dict[str, Any]], prefix: str) -> Architecture | None:
+    """The network of most mean validation accuracy among those of a prefix.
+
+    Only those with all of their seeds count.
+    """
+    accuracies: dict[str, list[float]] = {}
+    networks: dict[str, Any] = {}
+    for line in lines:
+        if line["job"].startswith(prefix):
+            name = line["job"].rpartition("/")[0]
+            accuracies.setdefault(name, []).append(line["val"])
+            networks[name] = line["architecture"]
+    whole = {name: mean(vals) for name, vals in accuracies.items() if len(vals) == CHOICE_SEEDS}
+    return read_architecture(networks[max(whole, key=whole.__getitem__)]) if whole else None

@@ -1,0 +1,80 @@
+"""`python -m benchmarks.worth.table`: the lines of `benchmarks.worth` as a table in Markdown."""
+
+import argparse
+import json
+import math
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.worth.setting import SETTINGS, best
+from nas_space.cli import Parser, run, short
+from nas_space.spaces.residual import ResidualArchitecture
+from nas_space.spaces.residual.families import FAMILIES
+
+
+def main() -> int:
+    """Print the tables."""
+    return run(_main)
+
+
+def _main() -> int:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=Path, default=Path("docs/results/worth.jsonl"))
+    lines = [json.loads(text) for text in parser.parse_args().lines.read_text().splitlines()]
+    for setting in SETTINGS.values():
+        rows = [row for macs in sorted(setting.levels) if (row := _row(lines, setting.name, macs))]
+        if rows:
+            print(
+                f"\n{setting.name}: {setting.subset:,} images of {setting.side}×{setting.side}, "
+                f"{setting.epochs} epochs, one search of {setting.budget} trainings\n"
+            )
+            print(
+                "| at most | best by hand | MACs | test % | found: MACs | test % | found - hand |"
+            )
+            print("| --- | --- | --- | --- | --- | --- | --- |")
+            print("\n".join(rows))
+    return 0
+
+
+def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> str | None:
+    fresh: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for side in ("hand", "found"):
+        chosen = best(lines, f"{setting}/choice/{macs}/{side}/")
+        start = f"{setting}/fresh/{macs}/{side}/{chosen.key}/" if chosen else "none"
+        fresh[side] = [line for line in lines if line["job"].startswith(start)]
+    if len(fresh["hand"]) < 2 or len(fresh["found"]) < 2:  # noqa: PLR2004 - an interval needs two
+        return None
+    hand, found = ([100 * line["test"] for line in fresh[side]] for side in ("hand", "found"))
+    difference = statistics.mean(found) - statistics.mean(hand)
+    error = math.sqrt(sum(statistics.variance(v) / len(v) for v in (hand, found)))
+    half = _quantile(len(hand) + len(found) - 2) * error
+    cells = [
+        short(macs),
+        _name(lines, setting, macs),
+        short(fresh["hand"][0]["macs"]),
+        f"{statistics.mean(hand):.1f} (n = {len(hand)})",
+        short(fresh["found"][0]["macs"]),
+        f"{statistics.mean(found):.1f} (n = {len(found)})",
+        f"{difference:+.1f} ± {half:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _name(lines: list[dict[str, Any]], setting: str, macs: int) -> str:
+    chosen = best(lines, f"{setting}/choice/{macs}/hand/")
+    assert isinstance(chosen, ResidualArchitecture)  # noqa: S101 - fresh seeds exist
+    width = chosen.stages[0].width
+    return next(f.name for f in FAMILIES if ResidualArchitecture(f.stages(width)) == chosen)
+
+
+def _quantile(freedom: int) -> float:
+    from scipy.special import stdtrit  # noqa: PLC0415 - half a second
+
+    found: float = stdtrit(freedom, 0.975)
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
