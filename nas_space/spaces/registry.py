@@ -24,7 +24,7 @@ _CHOICES: Mapping[str, Any] = {
     ),
     "entries": ("none", "pooled"),
     "downs": ("pooled", "strided"),
-    "expansions": (1.0, 2.0, 4.0),
+    "expansions": (1.0, 2.0, 3.0, 4.0),
     "pointwise": True,
     "optional": True,
 }

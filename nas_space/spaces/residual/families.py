@@ -73,7 +73,8 @@ def _igc(width: int) -> Conv:
 FAMILIES = (
     Family("ResNet-8", 1, _DENSE, _DENSE),
     Family("ResNet-8, images halved", 1, _DENSE, _DENSE, entry="pooled"),
-    Family("MobileNetV2, expansion 4", 1, _POINTWISE, _SEPARABLE, expansion=4),
+    Family("MobileNetV2, 4 stages", 1, _POINTWISE, _SEPARABLE, expansion=3, count=4),
+    Family("MobileNetV2, 3 stages", 1, _POINTWISE, _SEPARABLE, expansion=4),
     Family("ResNet-14", 2, _DENSE, _DENSE),
     Family("MobileNetV2, images halved", 1, _POINTWISE, _SEPARABLE, expansion=4, entry="pooled"),
     Family("ResNet-10", 1, _DENSE, _DENSE, count=4),
