@@ -44,7 +44,7 @@ from studies.pareto.front import front
 from studies.pareto.hypervolume import hypervolume
 from trainers.intervals import around_mean
 
-SPACE = get("mixed")
+SPACE = get("mixed@1")
 LIMITS = Limits(macs=MOST_MACS)
 BOUNDS = predict(SPACE.smallest(TASK), TASK).macs, MOST_MACS
 _WORKERS = 2

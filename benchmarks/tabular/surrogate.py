@@ -42,7 +42,7 @@ Curves = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 def features(architecture: Architecture) -> list[float]:
     """What the trees see."""
-    sections = get("mixed").sections
+    sections = get("mixed@1").sections
     return describe(architecture, TASK, predict(architecture, TASK), tuple(TYPES), sections)
 
 

@@ -183,7 +183,7 @@ def _main() -> int:
     if not given.output.exists():
         given.output.write_bytes(gzip.decompress(TABLE.read_bytes()))
     known = [json.loads(line) for line in given.output.read_text().splitlines()]
-    proposals = Proposals(get("mixed"), known)
+    proposals = Proposals(get("mixed@1"), known)
     number = max((line["number"] for line in known), default=-1) + 1
     waiting: list[tuple[int, Architecture, int]] = []
     running: dict[Future[dict[str, Any]], tuple[int, Architecture]] = {}
