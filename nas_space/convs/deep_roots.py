@@ -38,9 +38,10 @@ class DeepRoots(Conv):
             raise InvalidChoiceError(f"deep_roots: groups must be at least 1, not {self.groups}")
 
     @classmethod
-    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - fixed list
-        """Root-2 to root-32."""
-        return tuple(cls(groups=groups) for groups in (2, 4, 8, 16, 32))
+    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
+        """Root-2 to root-32, without the one that is an Xception layer: a group a channel."""
+        roots = (2, 4, 8, 16, 32)
+        return tuple(cls(groups=g) for g in roots if not g == c_in == c_out)
 
     def unsupported_reason(self, c_in: int, c_out: int) -> str | None:
         """The groups must divide both widths."""

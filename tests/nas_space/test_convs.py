@@ -69,6 +69,22 @@ def test_closed_form_agrees_with_thop_and_with_torchs_counter(
     assert counter.get_total_flops() == 2 * measured.macs
 
 
+@pytest.mark.parametrize("c_in", [4, 8, 16, 24, 32])
+@pytest.mark.parametrize("c_out", [4, 8, 16, 24, 32, 48])
+def test_no_two_choices_at_the_same_widths_are_one_network(c_in: int, c_out: int) -> None:
+    """Else a search would hold one network under two keys, and train it twice."""
+    seen: dict[object, Conv] = {}
+    for conv in (conv for kind in TYPES.all().values() for conv in kind.settings(c_in, c_out)):
+        module = conv.build(c_in, c_out)
+        torch.manual_seed(0)
+        for parameter in module.parameters():
+            torch.nn.init.normal_(parameter)
+        output = module.eval()(torch.ones(1, c_in, 4, 4)).detach()
+        look = (*(tuple(p.shape) for p in module.parameters()), *output.flatten().tolist())
+        assert look not in seen, f"{conv} is {seen.get(look)}"
+        seen[look] = conv
+
+
 @every_choice
 def test_every_weight_and_input_gets_a_gradient(conv: Conv, c_in: int, c_out: int) -> None:
     module = conv.build(c_in, c_out)
