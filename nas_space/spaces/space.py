@@ -1,5 +1,6 @@
 """The contract of a search space: which architectures may be proposed, as lists of labels."""
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from nas_space.convs.base import Size
 from nas_space.costs.cost import Task
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
+
+_MOST_CHANGES = 4
+"""Labels that differ between a network and its mutant."""
 
 Measure = Literal["macs", "params", "activation_memory"]
 
@@ -67,6 +71,16 @@ class Space(ABC):
         Labels without effect are drawn at random, seeded by the architecture's key, so that a
         sampler that learns from them sees no pattern there.
         """
+
+    def mutated(self, labels: Labels, chance: random.Random) -> dict[str, str]:
+        """Labels of a network that is near to another one, as evolution makes it."""
+        changed = dict(labels)
+        parameters = self.parameters
+        for parameter in chance.sample(
+            parameters, chance.randint(1, min(_MOST_CHANGES, len(parameters)))
+        ):
+            changed[parameter.name] = chance.choice(parameter.labels)
+        return changed
 
     @abstractmethod
     def uniform(self) -> Iterator[Architecture]:

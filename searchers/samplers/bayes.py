@@ -42,10 +42,9 @@ _BEGINNING_TRIALS = 40
 """With this many trials a search has begun long ago, even if its sampler is new."""
 _DRAWS = 3
 """Random networks, of which the one nearest to a cost is taken."""
-_MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 240, 60
+_MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 160, 30
 """Candidates of a proposal."""
 _PARENT_NETWORKS = 16
-_MOST_LABEL_CHANGES = 4
 _GROWTH_FACTOR = 1.1
 """The kernel, most of the work of a fit, is chosen again after this growth in proposals."""
 _EPOCHS_WEIGHT = 6.0
@@ -219,17 +218,16 @@ class BayesSampler(BaseSampler):
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
 
     def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
-        """A parent, half of the time crossed with another one, with a few labels changed."""
+        """A mutant of a parent, which is crossed with another one half of the times.
+
+        What belongs together comes from one parent: a stage, or the layers of a module.
+        """
         labels = dict(self._random.choice(parents))
         if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
             other = self._random.choice(parents)
-            for name in labels:
-                if self._random.random() < 0.5:  # noqa: PLR2004 - a coin
-                    labels[name] = other[name]
-        changes = min(self._random.randint(1, _MOST_LABEL_CHANGES), len(self._parameters))
-        for name in self._random.sample(list(self._parameters), changes):
-            labels[name] = self._random.choice(self._parameters[name])
-        return self._network(labels)
+            taken = {part: self._random.random() < 0.5 for part in map(_part, labels)}  # noqa: PLR2004
+            labels |= {name: label for name, label in other.items() if taken[_part(name)]}
+        return self._network(self._problem.space.mutated(labels, self._random))
 
     def _drawn(self) -> EncodedNetwork:
         """A random network, of a cost that is as likely as the search attends to it."""
@@ -267,6 +265,11 @@ class BayesSampler(BaseSampler):
         if place not in self._trained:
             self._trained[place] = self._network(trial.params)
         return self._trained[place]
+
+
+def _part(name: str) -> str:
+    """The part of a network that a parameter is of: ``stage1`` of ``stage1.block2.conv1``."""
+    return name.partition(".")[0]
 
 
 def _main_kind(network: EncodedNetwork) -> str:

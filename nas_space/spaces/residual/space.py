@@ -23,6 +23,8 @@ from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
 
+_SHARES_OF_MOVES = (0.6, 0.2, 0.2)
+"""Of mutants: with other labels, with a stage of one type, wider or narrower everywhere."""
 _ABSENT = "0"
 """The depth of a stage that a network does not have."""
 
@@ -122,6 +124,13 @@ class ResidualSpace(Space):
         labels = {name: label for name, label in labels.items() if name in allowed}
         inside = all(label in allowed[name] for name, label in labels.items())
         return labels if inside and self.decode(labels) == architecture else None
+
+    def mutated(self, labels: Labels, chance: random.Random) -> dict[str, str]:
+        """See `Space.mutated`: some labels that have an effect, a stage's types, or all widths."""
+        (move,) = chance.choices(
+            (self._relabelled, self._retyped, self._rescaled), _SHARES_OF_MOVES
+        )
+        return move(labels, chance)
 
     def uniform(self) -> Iterator[ResidualArchitecture]:
         """Networks of one type everywhere, at every width that stages have in common.
@@ -257,6 +266,37 @@ class ResidualSpace(Space):
     def _places(self, stage: int) -> list[str]:
         blocks = range(1, self.depths[-1] + 1)
         return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, (1, 2))]
+
+    def _relabelled(self, labels: Labels, chance: random.Random) -> dict[str, str]:
+        """A few other labels, none of a block that the network does not have."""
+        present = {layer.name for layer in self.decode(labels).layers()} | _dimensions(self).keys()
+        parameters = [p for p in self.parameters if p.name.removesuffix(".setting") in present]
+        changed = dict(labels)
+        for parameter in chance.sample(parameters, min(chance.randint(1, 4), len(parameters))):
+            changed[parameter.name] = chance.choice(parameter.labels)
+        return changed
+
+    def _retyped(self, labels: Labels, chance: random.Random) -> dict[str, str]:
+        """One type and setting in one place of all blocks of a stage."""
+        stage = chance.randint(1, len(self.widths))
+        kind, level = chance.choice(self.kinds), str(chance.randint(1, self._levels))
+        ending = chance.choice(("conv1", "conv2", ""))
+        changed = dict(labels)
+        for place in self._places(stage):
+            if place.endswith(ending):
+                changed |= {place: kind, f"{place}.setting": level}
+        return {name: label for name, label in changed.items() if name in labels}
+
+    def _rescaled(self, labels: Labels, chance: random.Random) -> dict[str, str]:
+        """All widths a step or two up or down."""
+        step = chance.choice((-2, -1, 1, 2))
+        changed = dict(labels)
+        for s, widths in enumerate(self.widths, 1):
+            name = f"stage{s}.width"
+            if name in changed:
+                at = widths.index(int(changed[name])) + step
+                changed[name] = str(widths[min(max(at, 0), len(widths) - 1)])
+        return changed
 
     def downs_of(self, position: int) -> tuple[str, ...]:
         """How a stage may halve the map; positions count from 0."""
