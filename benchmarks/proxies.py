@@ -3,9 +3,9 @@
     uv run python -m benchmarks.proxies --images CIFAR10 --minutes 120
     uv run python -m benchmarks.proxies --table
 
-`CIFAR10` is a folder of image files, train/CLASS and test/CLASS, here at 16×16. Some networks, every
-other one scaled by hand and the others random ones of `mixed`, are spread over .1M to 6M MACs. Each
-is trained by the recipe `full` on all images, and by every short training of `PROXIES`, with one
+`CIFAR10` is a folder of image files, train/CLASS and test/CLASS, here at 16×16. Some networks,
+every other one scaled by hand and the others random ones of `mixed`, are spread over .1M to 6M MACs.
+Each is trained by the recipe `full` on all images, and by every short training of `PROXIES`, with one
 seed. Lines go to docs/results/proxies.jsonl; the same command continues where it was stopped. The
 table says how well each short training ranks them (Kendall's τ with the long one, of all and within
 thirds by MACs) and which share of its time it takes.
@@ -47,7 +47,7 @@ PROXIES = {
 _LONG = ("full", None, 60)
 _SIDE_PIXELS = 16
 _LEAST_MACS, _MOST_MACS = 1e5, 6e6
-_DRAWS = 60
+_DRAWS = 200
 _TASK = Task(3, (_SIDE_PIXELS, _SIDE_PIXELS), 10)
 _OUTPUT = Path("docs/results/proxies.jsonl")
 
@@ -56,6 +56,7 @@ def networks() -> Iterator[Architecture]:
     """The networks, cheap and dear ones in turn."""
     space, chance = get("mixed"), random.Random(0)
     by_hand = list(space.by_hand())
+    seen = set[str]()
     steps = sorted(range(NETWORKS), key=lambda at: (at * 7) % NETWORKS)
     for number, step in enumerate(steps):
         cost = _LEAST_MACS * (_MOST_MACS / _LEAST_MACS) ** (step / (NETWORKS - 1))
@@ -64,7 +65,10 @@ def networks() -> Iterator[Architecture]:
             for _ in range(_DRAWS)
         ]
         some = chance.sample(by_hand, len(by_hand) // 4) if number % 2 else drawn
-        yield min(some, key=lambda a: abs(math.log(predict(a, _TASK).macs / cost)))
+        fresh = [network for network in some if network.key not in seen]
+        nearest = min(fresh, key=lambda a: abs(math.log(predict(a, _TASK).macs / cost)))  # noqa: B023
+        seen.add(nearest.key)
+        yield nearest
 
 
 def main() -> int:
