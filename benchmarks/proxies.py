@@ -4,11 +4,11 @@
     uv run python -m benchmarks.proxies --table
 
 `CIFAR10` is a folder of image files, train/CLASS and test/CLASS, here at 16×16. Some networks,
-every other one scaled by hand and the others random ones of `mixed`, are spread over .1M to 6M MACs.
-Each is trained by the recipe `full` on all images, and by every short training of `PROXIES`, with one
-seed. Lines go to docs/results/proxies.jsonl; the same command continues where it was stopped. The
-table says how well each short training ranks them (Kendall's τ with the long one, of all and within
-thirds by MACs) and which share of its time it takes.
+every other one scaled by hand and the others random ones of `mixed`, are spread over .1M to 6M
+MACs. Each is trained by the recipe `full` on all images, and by every short training of
+`PROXIES`, with one seed. Lines go to docs/results/proxies.jsonl; the same command continues where
+it was stopped. The table says how well each short training ranks them (Kendall's τ with the long
+one, of all and within thirds by MACs) and which share of its time it takes.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def networks() -> Iterator[Architecture]:
         ]
         some = chance.sample(by_hand, len(by_hand) // 4) if number % 2 else drawn
         fresh = [network for network in some if network.key not in seen]
-        nearest = min(fresh, key=lambda a: abs(math.log(predict(a, _TASK).macs / cost)))  # noqa: B023
+        nearest = min(fresh, key=lambda a: abs(math.log(predict(a, _TASK).macs / cost)))
         seen.add(nearest.key)
         yield nearest
 
