@@ -55,15 +55,31 @@ class Problem:
 
     @cached_property
     def span(self) -> tuple[float, float]:
-        """The costs that a search begins with: from the least to the limit, or to a known network.
+        """The costs that a search attends to: from the cheapest hand-designed network to the limit.
 
-        See `Space.reference`.
+        Without a limit they end where `Space.reference` is. Where hand-designed networks are few,
+        they begin at the least of the space.
         """
         low, high = self.bounds
+        costs = [self.objective.of(cost) for cost, _ in self.by_hand]
         limit: float | None = getattr(self.limits, self.objective.column)
         if limit is None and self.latency is None:
             limit = self.objective.of(self.cost(self.space.reference()))
-        return low, max(low, min(high, high if limit is None else limit))
+        high = max(low, min(high, high if limit is None else limit))
+        return (min(costs) if len(costs) > 1 else low), high
+
+    @cached_property
+    def by_hand(self) -> list[tuple[Cost, Architecture]]:
+        """The hand-designed networks within the limits whose costs are known."""
+        found = []
+        for architecture in self.space.by_hand():
+            # A latency is known of the space's own layers only.
+            if self.latency is not None and self.space.encode(architecture) is None:
+                continue
+            cost = self.cost(architecture)
+            if self.limits.excess(cost) == 0:
+                found.append((cost, architecture))
+        return found
 
     def at(self, share: float) -> float:
         """A cost of the span by its share, 0 to 1, of the search's attention.
@@ -83,7 +99,7 @@ class Problem:
     def weigh(self, costs: Sequence[float]) -> list[float]:
         """Places of costs on an axis where equal lengths deserve equal attention."""
         if self.target is None:
-            return [math.log(cost) for cost in costs]
+            return [math.log(max(cost, self.span[0])) for cost in costs]
         target = math.log(self.target)
         return [NormalDist(target, _TARGET_SPREAD).cdf(math.log(cost)) for cost in costs]
 

@@ -1,7 +1,7 @@
 """Which hand-designed networks a search trains: the baselines that it has to beat."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from nas_space.spaces.architecture import Architecture
 from searchers.problem import Problem
@@ -29,7 +29,8 @@ class Baselines:
 
     def __init__(self, problem: Problem, budget: int) -> None:
         self._problem = problem
-        self._known = list(_priced(problem))
+        price = problem.objective.of
+        self._known = [(price(cost), architecture) for cost, architecture in problem.by_hand]
         self.closing = min(_MOST_CLOSING, budget // _TRAININGS_A_BASELINE)
         self.opening = self._spread(min(_MOST_OPENING, budget // _TRAININGS_A_BASELINE))
 
@@ -57,17 +58,6 @@ class Baselines:
             fresh = [pair for pair in left if names.count(pair[1].by_hand) == fewest]
             chosen.append(_nearest(fresh, math.log(cost)))
         return [architecture for _, architecture in chosen]
-
-
-def _priced(problem: Problem) -> Iterator[tuple[float, Architecture]]:
-    """The hand-designed networks within the limits, with what the search makes small."""
-    for architecture in problem.space.by_hand():
-        # A latency is known of the space's own layers only.
-        if problem.latency is not None and problem.space.encode(architecture) is None:
-            continue
-        cost = problem.cost(architecture)
-        if problem.limits.excess(cost) == 0:
-            yield problem.objective.of(cost), architecture
 
 
 def _nearest(known: list[tuple[float, Architecture]], target: float) -> tuple[float, Architecture]:
