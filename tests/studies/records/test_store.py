@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import studies
+from nas_space.spaces.registry import get
 from studies.records import store as module
 from studies.records.database import StoreError
 from studies.records.store import Store
@@ -73,6 +74,17 @@ def test_a_study_refuses_another_question(
     store.enter(study())
     with pytest.raises(StoreError, match=reason):
         store.enter(study(**changes))
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("mixed@1", "mixed"), ("mixed", "mixed@1")])
+def test_a_study_of_another_version_of_its_space_says_how_to_go_on(
+    store: Store, stored: str, asked: str
+) -> None:
+    kept = store.enter(study(space=get(stored).to_json()))
+    with pytest.raises(StoreError, match=f"; continue it with --space {stored}, or give") as caught:
+        store.enter(study(space=get(asked).to_json()))
+    assert "\n" not in str(caught.value)
+    assert store.enter(study(space=get(stored).to_json())).id == kept.id
 
 
 def test_only_weights_of_the_front_are_kept(store: Store) -> None:
