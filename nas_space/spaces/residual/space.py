@@ -206,6 +206,8 @@ class ResidualSpace(Space):
         Raises:
             UnknownSpaceError: this version does not have such a space.
         """
+        if not data.keys() >= {"name", "kinds"}:
+            raise UnknownSpaceError(f"no space has only the fields {', '.join(data)}")
         unknown = [
             *sorted(data.keys() - {field.name for field in fields(cls)}),
             *(kind for kind in data["kinds"] if kind not in TYPES),

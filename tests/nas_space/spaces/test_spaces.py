@@ -203,6 +203,11 @@ def test_a_stored_space_of_a_later_version_is_refused(
         recorded(OLD_MIXED | changes)
 
 
+def test_what_is_no_space_at_all_is_refused() -> None:
+    with pytest.raises(UnknownSpaceError, match="no space has only the fields name"):
+        recorded({"name": "mixed"})
+
+
 def test_hand_designed_networks_of_every_family_are_in_mixed() -> None:
     space, found = get("mixed"), list(get("mixed").by_hand())
     assert len({architecture.key for architecture in found}) == len(FAMILIES) * len(WIDTHS)

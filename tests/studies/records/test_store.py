@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import studies
-from nas_space.spaces.registry import get
+from nas_space.spaces.registry import get, recorded
 from studies.records import store as module
 from studies.records.database import StoreError
 from studies.records.store import Store
@@ -59,7 +59,7 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"space": {"name": "igc"}}, r"another space \(name: 'mixed', now 'igc'\)"),
+        ({"space": get("igc").to_json()}, r"another space \(kinds\); continue .* --space mixed,"),
         ({"recipe": {"name": "quick", "epochs": 7}}, r"another recipe \(epochs: 6, now 7\)"),
         ({"objective": "params"}, r"another objective \(objective: 'macs', now 'params'\)"),
         (
@@ -277,6 +277,21 @@ def test_a_database_of_an_older_release_is_brought_up_to_date_with_all_it_holds(
         opened.record(evaluation(owner, 9, 0.9), lambda: b"weights")
     with closing(Store(old_database)) as again:
         assert again.count(owner) == 5
+
+
+def test_a_study_of_the_first_mixed_goes_on_as_one_of_mixed_at_1(old_database: str) -> None:
+    with closing(Store(old_database)) as opened:
+        owner = opened.study("small")
+        again = {
+            "dataset": owner.dataset,
+            "recipe": owner.recipe,
+            "objective": owner.objective,
+            "objective_device": owner.objective_device,
+        }
+        assert recorded(owner.space) == get("mixed@1")
+        assert opened.enter(study("small", space=get("mixed@1").to_json(), **again)).id == owner.id
+        with pytest.raises(StoreError, match="continue it with --space mixed@1, or"):
+            opened.enter(study("small", space=get("mixed").to_json(), **again))
 
 
 _AS_OF_OLD: dict[str, dict[str, Any]] = {
