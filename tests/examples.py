@@ -13,7 +13,7 @@ TASK = Task(channels=1, size=(8, 8), classes=10)
 
 def study(name: str = "s", **changes: object) -> Study:
     parts: dict[str, Any] = {
-        "space": {"name": "mixed"},
+        "space": get("mixed").to_json(),
         "dataset": {
             "name": "digits",
             "fingerprint": "f",

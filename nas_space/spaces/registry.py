@@ -14,6 +14,8 @@ BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
 FIRST_VERSION = "@1"
 """Ends the name of a space as it was before blocks, stems and downsampling became choices."""
+_LATER_KINDS = {"separable"}
+"""Types of convolution that spaces of the first version do not have."""
 
 _CHOICES: Mapping[str, Any] = {
     "widths": (
@@ -61,7 +63,28 @@ def get(name: str) -> ResidualSpace:
     """
     base = name.removesuffix(FIRST_VERSION)
     space = SPACES.get(base)
-    return space if base == name else ResidualSpace(base, space.kinds)
+    if base == name:
+        return space
+    kinds = tuple(kind for kind in space.kinds if kind not in _LATER_KINDS)
+    if not kinds:
+        raise UnknownSpaceError(f"the first version had no space {base}: there is {base} only")
+    return ResidualSpace(base, kinds)
+
+
+def name_of(data: Mapping[str, Any]) -> str | None:
+    """The name under which users type a space that `Space.to_json` wrote.
+
+    Returns:
+        None if this version has no such space of residual networks.
+    """
+    for name in (f"{data.get('name')}", f"{data.get('name')}{FIRST_VERSION}"):
+        try:
+            space = get(name)
+        except UnknownSpaceError:
+            continue
+        if space.to_json() == data:
+            return name
+    return None
 
 
 def find(name: str, task: Task, *, pretrained: bool = False) -> Space:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
+from nas_space.spaces import registry as spaces
 from studies.pareto.front import front, ranked
 from studies.records.database import Database, StoreError
 from studies.records.fidelity import complete
@@ -101,8 +102,9 @@ class Store:
             # Another search may have entered it meanwhile; any other problem makes it fail again.
             stored = self.database.write(lambda session: _entered(session, study))
         for what, how in differences(stored, study).items():
+            same = _same_space(stored) if what == "space" else "the same one"
             raise StoreError(
-                f"study {study.name!r} has another {what} ({how}); continue it with the same one, "
+                f"study {study.name!r} has another {what} ({how}); continue it with {same}, "
                 "or give this search another --study name"
             )
         return stored
@@ -371,6 +373,12 @@ def differences(old: Study, new: Study) -> dict[str, str]:
     return {
         what: _difference(before, now) for what, (before, now) in parts.items() if before != now
     }
+
+
+def _same_space(study: Study) -> str:
+    """How to ask for the space of a study."""
+    name = spaces.name_of(study.space)
+    return "the same one" if name is None else f"--space {name}"
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:

@@ -27,12 +27,14 @@ def test_layers_account_for_all_macs(number: int) -> None:
 
 
 def test_maps_shrink_where_a_stage_begins() -> None:
-    first = next(get("mixed").uniform())
-    sizes = {
-        layer.layer: (layer.size, layer.stride) for layer in layer_costs.layer_costs(first, TASK)
-    }
-    assert sizes["stage2.block1.conv1"] == sizes["stage2.block1.shortcut"] == ((8, 8), 2)
-    assert sizes["stage2.block1.conv2"] == ((4, 4), 1)
+    for down, entered in (("strided", ((8, 8), 2)), ("pooled", ((4, 4), 1))):
+        network = get("mixed").decode({"stage2.down": down})
+        sizes = {
+            layer.layer: (layer.size, layer.stride)
+            for layer in layer_costs.layer_costs(network, TASK)
+        }
+        assert sizes["stage2.block1.conv1"] == sizes["stage2.block1.shortcut"] == entered
+        assert sizes["stage2.block1.conv2"] == ((4, 4), 1)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -215,8 +215,10 @@ class ResidualSpace(Space):
         Raises:
             UnknownSpaceError: this version does not have such a space.
         """
+        if not data.keys() >= {"name", "kinds"}:
+            raise UnknownSpaceError(f"no space has only the fields {', '.join(data)}")
         unknown = [
-            *(data.keys() - {field.name for field in fields(cls)}),
+            *sorted(data.keys() - {field.name for field in fields(cls)}),
             *(kind for kind in data["kinds"] if kind not in TYPES),
         ]
         if unknown:
@@ -228,11 +230,11 @@ class ResidualSpace(Space):
 
     def smallest(self, task: Task, measure: Measure = "macs") -> ResidualArchitecture:
         """The architecture of fewest MACs, parameters, or bytes of activations at its peak."""
-        return self.least(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
+        return self.least(task, _LAYER_COSTS[measure], *_totals(task, measure))
 
     def largest(self, task: Task, measure: Measure = "macs") -> ResidualArchitecture:
         """The architecture of most MACs, parameters, or bytes of activations at its peak."""
-        return self.most(task, _LAYER_COSTS[measure], lambda a: getattr(predict(a, task), measure))
+        return self.most(task, _LAYER_COSTS[measure], *_totals(task, measure))
 
     def least(
         self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
@@ -405,6 +407,15 @@ def _most_settings(space: ResidualSpace) -> int:
 def _labels(space: ResidualSpace, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
     """Every convolution of the space between these widths."""
     return tuple(sorted({str(conv) for pair in pairs for conv in space.choices(*pair)}))
+
+
+def _totals(task: Task, measure: Measure) -> tuple[Total, Total]:
+    """What a network costs, and what its first stages do, which end in no classifier."""
+    begun = replace(task, classes=1)
+    return (
+        lambda architecture: getattr(predict(architecture, task), measure),
+        lambda architecture: getattr(predict(architecture, begun), measure),
+    )
 
 
 def _plain(value: object) -> object:

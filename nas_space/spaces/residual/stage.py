@@ -40,7 +40,7 @@ class Stage:
     @property
     def inner(self) -> int:
         """Channels between the two convolutions of a block."""
-        return self.hidden or self.width
+        return self.width if self.hidden is None else self.hidden
 
     def check(self, name: str) -> None:
         """Refuse what could not be built.
@@ -101,7 +101,7 @@ class Stage:
         """Width, what is not as usual, then the convolutions."""
         unusual = [
             *([self.down] if self.down else []),
-            *([f"hidden={self.hidden}"] if self.hidden else []),
+            *([] if self.hidden is None else [f"hidden={self.hidden}"]),
         ]
         head = f"{self.width}({','.join(unusual)})" if unusual else str(self.width)
         return f"{head}: " + " ".join(str(conv) for block in self.blocks for conv in block)

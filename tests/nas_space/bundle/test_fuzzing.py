@@ -123,7 +123,7 @@ def test_an_architecture_that_its_weights_cannot_fill_takes_no_memory(
     exported: Path, tmp_path: Path
 ) -> None:
     # 75 million weights: refused by the smallness of the file, before they are made.
-    large = ARCHITECTURE.text.replace('"width":8', '"width":2048')
+    large = ARCHITECTURE.text.replace('"width":4', '"width":2048')
     assert read_architecture(large).dimensions()["stage1.width"] == "2048"
     folder = damaged(exported, tmp_path, "architecture.json", large.encode())
     with pytest.raises(BundleError, match="do not belong together"):

@@ -4,6 +4,8 @@ import random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import InvalidChoiceError
@@ -30,6 +32,43 @@ def test_predicted_cost_is_what_thop_and_torch_count(space: str, size: tuple[int
     with FlopCounterMode(display=False) as counter:
         network.eval()(torch.randn(1, 3, *size))
     assert counter.get_total_flops() == 2 * cost.macs
+
+
+@given(st.integers(0, 10**6), st.sampled_from([(7, 5), (9, 8), (13, 2), (1, 1)]))
+@settings(max_examples=25)
+def test_so_is_that_of_any_network_with_pooled_wider_and_separable_layers(
+    seed: int, size: tuple[int, int]
+) -> None:
+    architecture = example("mixed", seed)
+    assert count(build(architecture, 3, 10), (3, *size)) == predict(architecture, Task(3, size, 10))
+
+
+def test_a_pooled_stage_of_separable_blocks_costs_what_its_arithmetic_says() -> None:
+    block = ["regular(kernel=1)", "separable"]
+    stages = [{"width": 8, "blocks": [block], "down": "pooled", "hidden": 32}]
+    data = {"format": 1, "skeleton": "residual", "stem": "regular", "stages": stages}
+    architecture = read_architecture(data)
+    inside = 8 * 32 + (9 + 2 + 8) * 32  # the 1×1, the 3×3 with its own BN, and the second 1×1
+    bn = 2 * (8 + 32 + 8)
+    assert predict(architecture, Task(3, (7, 5), 10)) == Cost(
+        params=9 * 3 * 8 + inside + bn + 8 * 10 + 10,
+        macs=9 * 3 * 8 * 35 + (8 * 32 + (9 + 8) * 32) * 4 * 3 + 8 * 10,
+    )
+    assert count(build(architecture, 3, 10), (3, 7, 5)) == predict(
+        architecture, Task(3, (7, 5), 10)
+    )
+
+
+def test_no_activation_follows_the_addition_where_the_inside_is_wider() -> None:
+    data = {"format": 1, "skeleton": "residual", "stem": "regular"}
+    for hidden, kept in ((8, False), (16, True), (4, False)):
+        stage = {"width": 8, "blocks": [["regular", "regular"]], "hidden": hidden}
+        network = build(read_architecture({**data, "stages": [stage]}), 3, 10)
+        seen: list[torch.Tensor] = []
+        blocks = network.get_submodule("blocks")
+        blocks.register_forward_hook(lambda _module, _args, out, seen=seen: seen.append(out))
+        network(torch.randn(4, 3, 8, 8))
+        assert bool((seen[0] < 0).any()) == kept
 
 
 def test_a_resnet_20_costs_what_is_known_of_it() -> None:

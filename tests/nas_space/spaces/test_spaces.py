@@ -2,24 +2,59 @@
 
 import functools
 import itertools
+import json
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.convs import TYPES
+from nas_space.convs import TYPES, parse
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.__main__ import main
-from nas_space.spaces.registry import get, spaces
-from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.registry import get, name_of, recorded, spaces
+from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
+from nas_space.spaces.residual.families import FAMILIES, WIDTHS
 from nas_space.spaces.space import Measure, UnknownSpaceError
 
 TASK = Task(channels=3, size=(32, 32), classes=10)
 TINY = (
     ResidualSpace("two stages", ("igc", "regular"), widths=((8, 16), (16,)), depths=(1,)),
     ResidualSpace("two depths", ("igc", "regular"), widths=((8, 16),), depths=(1, 2)),
+    ResidualSpace(
+        "every choice",
+        ("regular", "xception"),
+        widths=((4, 8), (6,)),
+        depths=(1,),
+        entries=("none", "pooled"),
+        downs=("pooled", "strided"),
+        expansions=(1.0, 2.0),
+        pointwise=True,
+        optional=True,
+    ),
+    ResidualSpace(
+        "absent",
+        ("separable",),
+        widths=((4, 8), (4, 12), (8, 16)),
+        depths=(1, 2),
+        entries=("none", "strided"),
+        downs=("strided", "none"),
+        expansions=(1.0, 0.5, 3.0),
+        optional=True,
+    ),
+    # With 50 classes its classifier takes nearly the memory of its first stage.
+    ResidualSpace("narrowing", ("regular",), ((12,), (8,)), (1,), expansions=(3.0, 1.0)),
 )
+OLD_KINDS = ("deep_roots", "igc", "igcv2", "octave", "regular", "xception")
+"""Those of `mixed` as it was first."""
+OLD_MIXED = {
+    "name": "mixed",
+    "kinds": list(OLD_KINDS),
+    "widths": [[8, 16, 24, 32, 48, 64], [16, 32, 48, 64, 96, 128], [32, 64, 96, 128, 192, 256]],
+    "depths": [1, 2, 3],
+}
+"""What studies of `mixed` as it was first have stored."""
 
 every_space = pytest.mark.parametrize("space", spaces().values(), ids=lambda space: str(space.name))
 
@@ -77,19 +112,139 @@ def test_the_catalogue_lists_every_label_that_occurs(space: ResidualSpace, seed:
         assert str(layer.conv) in catalogue[layer.name]
 
 
+@functools.cache
+def everything(space: ResidualSpace) -> frozenset[ResidualArchitecture]:
+    labels = [[(p.name, label) for label in p.labels] for p in space.parameters]
+    return frozenset(space.decode(dict(chosen)) for chosen in itertools.product(*labels))
+
+
 @pytest.mark.parametrize("space", TINY, ids=lambda space: str(space.name))
 def test_the_size_of_a_space_is_the_number_of_its_architectures(space: ResidualSpace) -> None:
-    labels = [[(p.name, label) for label in p.labels] for p in space.parameters]
-    everything = {space.decode(dict(combination)) for combination in itertools.product(*labels)}
-    assert space.size() == len(everything)
-    least, most = space.smallest(TASK), space.largest(TASK)
-    macs = [predict(architecture, TASK).macs for architecture in everything]
-    assert (predict(least, TASK).macs, predict(most, TASK).macs) == (min(macs), max(macs))
+    assert space.size() == len(everything(space))
+    assert len({architecture.key for architecture in everything(space)}) == space.size()
+
+
+@pytest.mark.parametrize("space", TINY, ids=lambda space: str(space.name))
+def test_every_architecture_of_a_space_has_labels(space: ResidualSpace) -> None:
+    for architecture in everything(space):
+        labels = space.encode(architecture)
+        assert labels is not None, architecture
+        assert space.decode(labels) == architecture
+
+
+@pytest.mark.parametrize("space", TINY, ids=lambda space: str(space.name))
+@pytest.mark.parametrize(
+    "task", [TASK, Task(1, (9, 5), 10), Task(3, (1, 1), 50), Task(3, (3, 2), 30)], ids=str
+)
+@pytest.mark.parametrize("measure", ["macs", "params", "activation_memory"])
+def test_smallest_and_largest_are_the_extremes_of_all(
+    space: ResidualSpace, task: Task, measure: Measure
+) -> None:
+    costs = [getattr(predict(architecture, task), measure) for architecture in everything(space)]
+    ends = space.smallest(task, measure), space.largest(task, measure)
+    assert everything(space).issuperset(ends)
+    assert [getattr(predict(end, task), measure) for end in ends] == [min(costs), max(costs)]
 
 
 def test_there_is_a_space_for_every_type_and_one_for_all() -> None:
     assert spaces().keys() == {"mixed", *TYPES}
     assert set(get("mixed").kinds) == set(TYPES)
+
+
+def test_the_first_version_of_mixed_is_what_studies_have_stored() -> None:
+    old = get("mixed@1")
+    assert old == ResidualSpace("mixed", OLD_KINDS)
+    assert old.to_json() == OLD_MIXED
+    assert recorded(OLD_MIXED) == old
+
+
+def test_the_first_version_has_the_choices_that_it_had() -> None:
+    names = {parameter.name.rpartition(".")[2] for parameter in get("mixed@1").parameters}
+    assert names == {"width", "depth", "conv1", "conv2", "setting"}
+    plain = get("mixed@1").decode({"stage1.width": "16"})
+    assert plain.text == (
+        '{"format":1,"skeleton":"residual","stages":['
+        '{"blocks":[["deep_roots(groups=2)","deep_roots(groups=2)"]],"width":16},'
+        '{"blocks":[["deep_roots(groups=2)","deep_roots(groups=2)"]],"width":16},'
+        '{"blocks":[["deep_roots(groups=2)","deep_roots(groups=2)"]],"width":32}],'
+        '"stem":"regular"}'
+    )
+
+
+def test_each_type_had_a_space_in_the_first_version_but_those_that_came_later() -> None:
+    for kind in OLD_KINDS:
+        assert get(f"{kind}@1") == ResidualSpace(kind, (kind,))
+    with pytest.raises(UnknownSpaceError, match="the first version had no space separable"):
+        get("separable@1")
+    with pytest.raises(UnknownSpaceError, match="unknown space 'mixed@2'"):
+        get("mixed@2")
+
+
+@every_space
+def test_a_space_is_read_back_as_it_was_stored(space: ResidualSpace) -> None:
+    data = json.loads(json.dumps(space.to_json()))
+    assert recorded(data) == space
+    assert name_of(data) == space.name
+
+
+def test_a_stored_space_is_named_as_users_type_it() -> None:
+    assert name_of(OLD_MIXED) == "mixed@1"
+    assert name_of(OLD_MIXED | {"depths": [1]}) is None
+    assert name_of({"name": "gone"}) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "unknown"), [({"kinds": ["gone"]}, "gone"), ({"heads": [1]}, "heads")]
+)
+def test_a_stored_space_of_a_later_version_is_refused(
+    changes: dict[str, object], unknown: str
+) -> None:
+    with pytest.raises(UnknownSpaceError, match=f"has {unknown}, which this version does not"):
+        recorded(OLD_MIXED | changes)
+
+
+def test_what_is_no_space_at_all_is_refused() -> None:
+    with pytest.raises(UnknownSpaceError, match="no space has only the fields name"):
+        recorded({"name": "mixed"})
+
+
+def test_hand_designed_networks_of_every_family_are_in_mixed() -> None:
+    space, found = get("mixed"), list(get("mixed").by_hand())
+    assert len({architecture.key for architecture in found}) == len(FAMILIES) * len(WIDTHS)
+    assert {architecture.by_hand for architecture in found} == {f.name for f in FAMILIES}
+    for architecture in found:
+        labels = space.encode(architecture)
+        assert labels is not None, architecture
+        assert space.decode(labels) == architecture
+        assert space.decode(labels).by_hand == architecture.by_hand
+
+
+def test_the_reference_is_a_resnet_20_of_width_16() -> None:
+    reference = get("mixed").reference()
+    assert reference.by_hand == "ResNet-20"
+    assert [(stage.width, len(stage.blocks)) for stage in reference.stages] == [
+        (16, 3),
+        (32, 3),
+        (64, 3),
+    ]
+
+
+def test_only_families_have_a_name() -> None:
+    known = next(a for a in get("mixed").by_hand() if a.by_hand == "ResNet-14")
+    first, *others = known.stages
+    regular, igc = parse("regular"), parse("igc(L=2,M=2)")
+    changed = [
+        (replace(first, width=first.width + 1), *others),
+        (replace(first, hidden=2 * first.width), *others),
+        (replace(first, down="strided"), *others),
+        (replace(first, blocks=((regular, igc), *first.blocks[1:])), *others),
+        (first, *(replace(stage, down=None) for stage in others)),
+        (first, *others[:-1]),
+    ]
+    assert [ResidualArchitecture(stages).by_hand for stages in changed] == [None] * len(changed)
+    assert replace(known, stem=parse("regular(kernel=5)")).by_hand is None
+    drawn = {get("mixed").decode(draw(get("mixed"), seed)).by_hand for seed in range(100)}
+    assert drawn == {None}
 
 
 def test_mixed_reaches_the_papers_igc_networks() -> None:

@@ -70,6 +70,52 @@ def test_small_networks_go_on_as_well_as_accurate_ones() -> None:
     assert gone == {"small", "large"}
 
 
+def promoted(rungs: Rungs, count: int) -> list[str]:
+    """The keys of the next networks that go up from the lowest rung."""
+    found = []
+    for _ in range(count):
+        promotion = rungs.promotion()
+        assert promotion is not None
+        rungs.leave(promotion.key, promotion.epochs)
+        found.append(promotion.key)
+    assert rungs.promotion() is None
+    return found
+
+
+def crowded() -> dict[str, RungResult]:
+    """Six good networks: four of 512 to 1024, one of 2048, one of 4096; and twelve poor ones."""
+    good = {"a": 520, "b": 600, "c": 700, "d": 800, "e": 2050, "f": 4100}
+    found = {key: entry(key, 0.5 + cost / 10_000, cost) for key, cost in good.items()}
+    for number in range(12):
+        found[f"poor{number}"] = entry(f"poor{number}", 0.1, 5000 + number)
+    return found
+
+
+def test_octaves_of_costs_take_turns_and_the_better_ranks_of_one_come_first() -> None:
+    rungs = Rungs((1, 3))
+    for result in crowded().values():
+        rungs.tell(1, result)
+    found = promoted(rungs, 6)
+    assert set(found[:3]) & set("abcd")
+    assert set(found[:3]) >= {"e", "f"}, "a crowded octave does not keep the others waiting"
+    assert set(found[3:]) < set("abcd")
+
+
+def test_the_axis_of_costs_says_what_takes_turns() -> None:
+    # All in one place: then only ranks count, and these six are all of the first.
+    rungs = Rungs((1, 3), lambda _cost: 0.0)
+    for result in crowded().values():
+        rungs.tell(1, result)
+    first = promoted(rungs, 6)
+    other = Rungs((1, 3), lambda cost: 0.0 if cost < 750 else 1.0)
+    for result in crowded().values():
+        other.tell(1, result)
+    second = promoted(other, 6)
+    assert set(first) == set(second) == set("abcdef")
+    sides = ["abc".count(key) for key in second]
+    assert [sum(sides[at : at + 2]) for at in (0, 2, 4)] == [1, 1, 1], "in turn"
+
+
 def test_the_highest_rung_goes_first() -> None:
     rungs = Rungs((1, 3, 9))
     for key in "abc":

@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import studies
+from nas_space.spaces.registry import get, recorded
 from studies.records import store as module
 from studies.records.database import StoreError
 from studies.records.store import Store
@@ -58,7 +59,7 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"space": {"name": "igc"}}, r"another space \(name: 'mixed', now 'igc'\)"),
+        ({"space": get("igc").to_json()}, r"another space \(kinds\); continue .* --space mixed,"),
         ({"recipe": {"name": "quick", "epochs": 7}}, r"another recipe \(epochs: 6, now 7\)"),
         ({"objective": "params"}, r"another objective \(objective: 'macs', now 'params'\)"),
         (
@@ -73,6 +74,17 @@ def test_a_study_refuses_another_question(
     store.enter(study())
     with pytest.raises(StoreError, match=reason):
         store.enter(study(**changes))
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("mixed@1", "mixed"), ("mixed", "mixed@1")])
+def test_a_study_of_another_version_of_its_space_says_how_to_go_on(
+    store: Store, stored: str, asked: str
+) -> None:
+    kept = store.enter(study(space=get(stored).to_json()))
+    with pytest.raises(StoreError, match=f"; continue it with --space {stored}, or give") as caught:
+        store.enter(study(space=get(asked).to_json()))
+    assert "\n" not in str(caught.value)
+    assert store.enter(study(space=get(stored).to_json())).id == kept.id
 
 
 def test_only_weights_of_the_front_are_kept(store: Store) -> None:
@@ -265,6 +277,21 @@ def test_a_database_of_an_older_release_is_brought_up_to_date_with_all_it_holds(
         opened.record(evaluation(owner, 9, 0.9), lambda: b"weights")
     with closing(Store(old_database)) as again:
         assert again.count(owner) == 5
+
+
+def test_a_study_of_the_first_mixed_goes_on_as_one_of_mixed_at_1(old_database: str) -> None:
+    with closing(Store(old_database)) as opened:
+        owner = opened.study("small")
+        again = {
+            "dataset": owner.dataset,
+            "recipe": owner.recipe,
+            "objective": owner.objective,
+            "objective_device": owner.objective_device,
+        }
+        assert recorded(owner.space) == get("mixed@1")
+        assert opened.enter(study("small", space=get("mixed@1").to_json(), **again)).id == owner.id
+        with pytest.raises(StoreError, match="continue it with --space mixed@1, or"):
+            opened.enter(study("small", space=get("mixed").to_json(), **again))
 
 
 _AS_OF_OLD: dict[str, dict[str, Any]] = {
