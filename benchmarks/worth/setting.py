@@ -7,6 +7,7 @@ from statistics import mean
 from typing import Any
 
 from nas_space.costs.cost import Task, predict
+from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import Family
@@ -19,7 +20,6 @@ FRESH_SEEDS = 5
 """Further seeds, by which the chosen networks are compared."""
 CANDIDATES = 5
 """Networks of the search that are trained again at each level."""
-_WIDTH_STEP_CHANNELS = 4
 _MOST_CHANNELS = 512
 
 
@@ -66,10 +66,16 @@ SETTINGS = {
 
 
 def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None:
-    """The widest network of a family within that many MACs; None if there is none."""
+    """The widest network of a family within that many MACs; None if there is none.
+
+    Widths go up by one channel: where a type does not fit, the next one does.
+    """
     found = None
-    for width in range(_WIDTH_STEP_CHANNELS, _MOST_CHANNELS, _WIDTH_STEP_CHANNELS):
-        network = ResidualArchitecture(family.stages(width))
+    for width in range(1, _MOST_CHANNELS):
+        try:
+            network = ResidualArchitecture(family.stages(width))
+        except ConvnasError:
+            continue
         if predict(network, task).macs > macs:
             break
         found = network
