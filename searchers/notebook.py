@@ -63,6 +63,7 @@ class SearchOptions(TypedDict, total=False):
 
     init: str
     objective: str
+    target: int | str
     max_macs: int | str
     max_params: int | str
     max_activation_memory: int | str
