@@ -78,7 +78,7 @@ def test_the_first_networks_are_uniform_and_their_types_and_widths_differ() -> N
     kinds = get("mixed").kinds
     first = search(proposer(), 12)
     for source in (first[: len(kinds)], first[len(kinds) :]):
-        mains = []
+        mains: list[str] = []
         for proposal in source:
             layers = [at.conv.kind for at in proposal.architecture.layers() if at.c_in]
             # A type that does not fit a width leaves a layer regular.
