@@ -92,7 +92,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--max-macs", "9" * 400], "is no positive number"),
     (["--max-macs", "1k"], "--max-macs 1000 cannot be kept: the smallest network"),
     (["--max-params", "10"], "--max-params 10 cannot be kept"),
-    (["--max-activation-memory", "2k"], "--max-activation-memory 2000 cannot be kept"),
+    (["--max-activation-memory", "1k"], "--max-activation-memory 1000 cannot be kept"),
     (["--target", ""], "argument --target: '' is no positive number"),
     (["--target", "0"], "argument --target: '0' is no positive number"),
     (["--target", "2X"], "argument --target: '2X' is no positive number like 500k"),
