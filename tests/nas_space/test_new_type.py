@@ -78,7 +78,7 @@ from nas_space.spaces.registry import get
 old = read_architecture(open("old.json").read())
 assert old == get("mixed").decode(get("mixed").encode(old))
 assert "dilated" in get("mixed").kinds
-chosen = get("dilated").decode({"stage1.block1.conv1.setting": "2"})
+chosen = get("dilated").decode({"stage1.width": "8", "stage1.block1.conv1.setting": "2"})
 assert "dilated(rate=3)" in str(chosen)
 assert read_architecture(chosen.text) == chosen
 from nas_space.bundle import Preprocessing
@@ -86,7 +86,8 @@ from nas_space.bundle.source import source
 text = source(chosen, Preprocessing((1, 8, 8), (0.5,), (0.5,), ("a", "b")))
 assert "nn.Conv2d(8, 8, kernel_size=(3, 3), stride=(1, 1), padding=(3, 3), dilation=(3, 3)" in text
 assert "- dilated: Yu and Koltun, arXiv 1511.07122" in text
-text = source(get("halved").decode({}), Preprocessing((1, 8, 8), (0.5,), (0.5,), ("a", "b")))
+halved = get("halved").decode({"stage1.width": "8"})
+text = source(halved, Preprocessing((1, 8, 8), (0.5,), (0.5,), ("a", "b")))
 assert "HALF = math.cos(math.pi / 3)" in text
 assert "Halved(8, 8)" in text
 """

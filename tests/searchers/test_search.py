@@ -19,6 +19,7 @@ import torch
 
 from nas_space.bundle import Bundle
 from nas_space.costs.cost import Task, predict
+from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
 from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
@@ -122,7 +123,7 @@ def test_the_front_is_printed_as_table_json_and_csv(searched: tuple[Path, str]) 
     folder, _ = searched
     members = json.loads(run(folder, "studies.pareto", "--json"))
     names = {"trial", "key", "macs", "params", "val_accuracy", "architecture"}
-    names |= {"activation_memory", "latency", "latency_device"}
+    names |= {"activation_memory", "latency", "latency_device", "by_hand"}
     assert all(member.keys() == names for member in members)
     macs = [member["macs"] for member in members]
     accuracies = [member["val_accuracy"] for member in members]
@@ -177,6 +178,56 @@ def test_the_same_command_goes_on_to_a_larger_budget_and_repeats_nothing(tmp_pat
     assert len({row["key"] for row in rows(tmp_path)}) == 4
     assert "4 evaluations" in search(tmp_path, 4), "nothing is left to do"
     assert len(rows(tmp_path)) == 4
+
+
+@pytest.mark.slow
+def test_a_search_trains_hand_designed_networks_and_says_what_it_gains(tmp_path: Path) -> None:
+    printed = search(tmp_path, 24)
+    found = rows(tmp_path)
+    assert len(found) == 24
+    names = {
+        row["number"]: read_architecture(json.loads(row["architecture"])).by_hand for row in found
+    }
+    by_hand = {number: name for number, name in names.items() if name is not None}
+    # Two are trained first, and up to two last, where any are cheaper than the knee.
+    assert 2 <= len(by_hand) <= 4
+    assert len({name for number, name in by_hand.items() if number < 4}) == 2
+    (told,) = [line for line in printed.splitlines() if line.startswith("the knee, trial ")]
+    number = int(told.removeprefix("the knee, trial ").partition(",")[0])
+    knee = found[number]
+    cheaper = [r for r in found if r["number"] in by_hand and r["cost"] <= knee["cost"]]
+    if number in by_hand:
+        assert told.endswith(f"({by_hand[number]}): the search found none better")
+    elif cheaper:
+        best = max(r["val_accuracy"] for r in cheaper)
+        points = 100 * (knee["val_accuracy"] - best)
+        assert f"; gain {points:+.1f} ± " in told
+        assert told.endswith(" points")
+    else:
+        assert told.endswith("no hand-designed network of at most its cost was trained to the end")
+    members = json.loads(run(tmp_path, "studies.pareto", "--json"))
+    assert all(member["by_hand"] == names[member["trial"]] for member in members)
+    report = tmp_path / "report.html"
+    run(tmp_path, "studies.report", "--output", str(report))
+    assert "Beside the hand-designed networks (green): the knee, trial " in report.read_text()
+
+
+@pytest.mark.slow
+def test_a_study_of_the_first_version_of_its_space_goes_on_as_one(tmp_path: Path) -> None:
+    first = ("--study", "old", "--space", "mixed@1")
+    search(tmp_path, 2, *first)
+    said = search(tmp_path, 3, "--study", "old", code=2)
+    assert said.startswith("error: study 'old' has another space (")
+    assert "; continue it with --space mixed@1, or" in said
+    assert said.count("\n") == 1
+    assert "2 done" in search(tmp_path, 3, *first)
+    found = rows(tmp_path)
+    networks = [read_architecture(json.loads(row["architecture"])) for row in found]
+    assert len(networks) == 3
+    assert all(get("mixed@1").encode(network) is not None for network in networks)
+    assert "look number 1" in run(tmp_path, "studies.export", "--knee", "--output", "knee")
+    run(tmp_path, "studies.report", "--output", "report.html")
+    assert "--space mixed@1" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow
