@@ -91,6 +91,8 @@ def test_direct_kernels_give_output_and_gradients_of_the_definition(
     found = found_and_exact(
         lambda x, weight: convolved(direct.KERNEL, x, weight, stride), x, weight, stride
     )
+    # A sum of products that nearly cancel has no digits left to compare.
+    assume(all(float(exact.abs().max()) > 0.3 for _, exact in found))
     assert all(farthest(*pair) < 1e-5 for pair in found)
 
 

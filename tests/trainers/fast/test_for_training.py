@@ -694,7 +694,9 @@ def test_a_network_trains_alike_with_and_without_a_twin(
     seed: int, amp: bool, favour: Write
 ) -> None:
     favour(*KERNELS)
-    modules = [searched("mixed", seed).to(memory_format=NHWC).train() for _ in range(2)]
+    # Of the first version: torch's own backward pass writes outside of its memory on an AVX2 CPU
+    # for one of the networks that `mixed` holds since (docs/log.md, 2026-11-30).
+    modules = [searched("mixed@1", seed).to(memory_format=NHWC).train() for _ in range(2)]
     fused = losses(modules[0], for_training(modules[0]), amp=amp)
     plain = losses(modules[1], modules[1], amp=amp)
     assert fused != plain
