@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.layers.octave import OctConv2d
-from trainers.fast.algorithms import convolve, is_plain_conv
+from trainers.fast.algorithms import convolve, is_plain_conv, is_sound_in_torch
 from trainers.fast.blocks import with_fused_norms
 from trainers.fast.norm import NormAct
 from trainers.fast.octave import MergedOctave, halved
@@ -33,28 +33,31 @@ def for_training(module: nn.Module) -> nn.Module:
     in training, or inside of ``with training(…)``, some of its parts have a faster forward, which
     gives the same outputs and gradients up to rounding. There is no second derivative.
 
-    Returns the module itself on a GPU, with several threads, or if it has no layer that the pass
-    knows.
+    Returns the module itself on a GPU, or if it has no layer that the pass knows. With several
+    threads only those convolutions have another forward that torch computes wrongly, see
+    `trainers.fast.algorithms.is_sound_in_torch`.
 
     Args:
         module: any; on the device where it is trained.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    if torch.get_num_threads() > 1 or not all(tensor.is_cpu for tensor in tensors):
+    if not all(tensor.is_cpu for tensor in tensors):
         return module
     if isinstance(module, torch.jit.ScriptModule | Swapped):
         return module
+    alone = torch.get_num_threads() == 1
+    replace = _faster if alone else _sound
     parts: list[tuple[nn.Module, Attributes]] = [
         (part, {"forward": forward})
         for part in module.modules()
-        if (forward := _faster(part)) is not None
+        if (forward := replace(part)) is not None
     ]
     if not parts:
         return module
     parts += [
         (part, {"halve": halved})
         for part in module.modules()
-        if isinstance(part, OctConv2d) and type(part).halve is OctConv2d.halve
+        if alone and isinstance(part, OctConv2d) and type(part).halve is OctConv2d.halve
     ]
     return swapped(module, parts)
 
@@ -79,6 +82,17 @@ def _faster(module: nn.Module) -> Forward | None:
     if NormAct.takes(module):
         return NormAct(module, relu=False)
     return in_fewer_steps(module) or with_fused_norms(module)
+
+
+def _sound(module: nn.Module) -> Forward | None:
+    """A forward for a convolution that torch computes wrongly; None for all else."""
+    if "forward" in vars(module) or hasattr(module, "parametrizations"):
+        return None
+    if not is_plain_conv(module):
+        return None
+    group_in = module.in_channels // module.groups
+    sound = is_sound_in_torch(module.kernel_size[0], module.stride[0], group_in)
+    return None if sound else _Convolution(module)
 
 
 class _Convolution:

@@ -15,6 +15,9 @@ from trainers.fast import table
 from trainers.fast.kernels import depthwise, direct, grouped, winograd
 from trainers.fast.kernels.convolution import ConvKernel, ConvolutionFunction, Shape
 
+_VECTOR_CHANNELS = 8
+"""Numbers of a vector of AVX2."""
+
 Compute = Callable[[Tensor, Tensor, Shape], Tensor]
 """Maps x (N, c_in, H, W) and a weight (c_out, c_in/groups, K, K) to the convolution's output."""
 
@@ -84,10 +87,14 @@ def in_usual_precision(x: Tensor) -> bool:
 
 @cache
 def fastest(shape: Shape) -> Algorithm:
-    """The fastest algorithm, by the table, of those that serve this shape."""
+    """The fastest algorithm, by the table, of those that serve this shape.
+
+    Without a time in the table it is the first that serves, which is torch's own nearly always.
+    """
     times = table.conv_times(shape)
-    serving = [found for found in ALGORITHMS if found.name in times and found.serves(shape)]
-    return min(serving, key=lambda found: times[found.name], default=TORCH)
+    serving = [found for found in ALGORITHMS if found.serves(shape)]
+    timed = [found for found in serving if found.name in times]
+    return min(timed, key=lambda found: times[found.name], default=serving[0])
 
 
 def _by_torch(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
@@ -158,7 +165,25 @@ def _in_fp32(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
         return convolve(x.float(), weight, shape.stride, shape.groups).to(x.dtype)
 
 
-TORCH = Algorithm("torch", lambda _: True, _by_torch)
+def is_sound_in_torch(kernel: int, stride: int, group_in: int) -> bool:
+    """Whether torch computes a convolution's gradients without writing outside of its memory.
+
+    torch 2.15 does not for 1×1 convolutions of stride 2 from 2 to 6 channels in channels_last, seen
+    on a CPU with AVX2 (docs/log.md, 2026-11-30). `seen` computes them instead.
+
+    Args:
+        kernel: its side.
+        stride: down and across.
+        group_in: input channels of a group.
+    """
+    return kernel > 1 or stride == 1 or group_in >= _VECTOR_CHANNELS
+
+
+TORCH = Algorithm(
+    "torch",
+    lambda shape: is_sound_in_torch(shape.kernel, shape.stride, shape.group_in),
+    _by_torch,
+)
 ALGORITHMS = (
     TORCH,
     *map(_by_kernel, (direct.KERNEL, winograd.KERNEL, grouped.KERNEL, depthwise.KERNEL)),

@@ -86,13 +86,13 @@ def test_minimal_filtering_of_many_channels_takes_more_tiles_at_a_time(images: i
 def test_direct_kernels_give_output_and_gradients_of_the_definition(
     images: int, widths: tuple[int, int], size: tuple[int, int], kernel: int, stride: int
 ) -> None:
+    # From one channel to one, a gradient is a single sum: it may cancel, and leave no digits.
+    assume(widths != (1, 1))
     torch.manual_seed(0)
     x, weight = rows(images, widths[0], *size), rows(widths[1], widths[0], kernel, kernel)
     found = found_and_exact(
         lambda x, weight: convolved(direct.KERNEL, x, weight, stride), x, weight, stride
     )
-    # A sum of products that nearly cancel has no digits left to compare.
-    assume(all(float(exact.abs().max()) > 0.3 for _, exact in found))
     assert all(farthest(*pair) < 1e-5 for pair in found)
 
 
