@@ -19,6 +19,26 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def between_shares(one: float, other: float, count: int) -> float:
+    """Half the 95 % interval of the difference of two shares of `count` independent images each."""
+    return _Z * math.sqrt((one * (1 - one) + other * (1 - other)) / count)
+
+
+def between_means(values: Sequence[float], others: Sequence[float]) -> float:
+    """Half the 95 % interval of the difference of two means, each of at least two values.
+
+    Source: Welch, The generalization of Student's problem, Biometrika 1947.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - half a second for this number
+
+    errors = [statistics.variance(v) / len(v) for v in (values, others)]
+    weights = [e**2 / (len(v) - 1) for e, v in zip(errors, (values, others), strict=True)]
+    if not sum(errors):
+        return 0.0
+    quantile: float = stdtrit(sum(errors) ** 2 / sum(weights), 0.975)
+    return quantile * math.sqrt(sum(errors))
+
+
 def around_mean(values: Sequence[float]) -> float:
     """Half the 95 % interval of the mean of at least two values, by Student's t distribution."""
     from scipy.special import stdtrit  # noqa: PLC0415 - half a second for this number

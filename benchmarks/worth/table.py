@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from benchmarks.worth.setting import SETTINGS, best
 from nas_space.cli import Parser, run, short
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import FAMILIES
+from trainers.intervals import between_means
 
 
 def main() -> int:
@@ -48,8 +48,7 @@ def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> str | None:
         return None
     hand, found = ([100 * line["test"] for line in fresh[side]] for side in ("hand", "found"))
     difference = statistics.mean(found) - statistics.mean(hand)
-    error = math.sqrt(sum(statistics.variance(v) / len(v) for v in (hand, found)))
-    half = _quantile(len(hand) + len(found) - 2) * error
+    half = between_means(hand, found)
     cells = [
         short(macs),
         _name(lines, setting, macs),
@@ -67,13 +66,6 @@ def _name(lines: list[dict[str, Any]], setting: str, macs: int) -> str:
     assert isinstance(chosen, ResidualArchitecture)  # noqa: S101 - fresh seeds exist
     width = chosen.stages[0].width
     return next(f.name for f in FAMILIES if ResidualArchitecture(f.stages(width)) == chosen)
-
-
-def _quantile(freedom: int) -> float:
-    from scipy.special import stdtrit  # noqa: PLC0415 - half a second
-
-    found: float = stdtrit(freedom, 0.975)
-    return found
 
 
 if __name__ == "__main__":

@@ -6,34 +6,24 @@ MobileNetV2's inverted residual block, arXiv 1801.04381.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
-from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.convs.base import Conv
+from nas_space.convs.xception import Xception
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separable(Conv):
-    """A depthwise K×K convolution, BN and ReLU, then a dense 1×1 convolution.
+class Separable(Xception):
+    """An Xception layer with BN and ReLU between its two convolutions: MACs and memory are equal.
 
-    `nas_space.convs.xception` is the same without BN and ReLU. The depthwise part takes the stride.
-
-    MACs = (K² + c_out) · c_in · H_out · W_out.
+    The ReLU makes it nonlinear: it cannot begin from a dense kernel.
     """
 
     kind: ClassVar[str] = "separable"
     paper: ClassVar[str] = "Howard et al., MobileNets, arXiv 1704.04861"
-
-    @classmethod
-    def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width
-        """The one setting a separable convolution has."""
-        return (cls(),)
-
-    def unsupported_reason(self, c_in: int, c_out: int) -> str | None:  # noqa: ARG002 - any width
-        """None: a separable convolution serves any widths."""
-        return None
 
     @classmethod
     def layer(cls) -> "type[nn.Module]":
@@ -42,14 +32,10 @@ class Separable(Conv):
 
         return separable.Separable
 
+    def init_from_dense(self, module: "nn.Module", kernel: "Tensor") -> bool:
+        """Do nothing, as `Conv.init_from_dense`."""
+        return Conv.init_from_dense(self, module, kernel)
+
     def params(self, c_in: int, c_out: int) -> int:
-        """Depthwise K² · c_in, BN's gamma and beta, pointwise c_in · c_out."""
-        return (self.kernel**2 + 2 + c_out) * c_in
-
-    def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
-        """Both convolutions run at the output's resolution."""
-        return (self.kernel**2 + c_out) * c_in * area(out_size(size, stride))
-
-    def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
-        """The maps behind both convolutions."""
-        return (c_in + c_out) * area(out_size(size, stride))
+        """Those of `Xception`, and BN's gamma and beta."""
+        return super().params(c_in, c_out) + 2 * c_in

@@ -57,7 +57,7 @@ class Xception(Conv):
 
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Both convolutions run at the output's resolution."""
-        return self.params(c_in, c_out) * area(out_size(size, stride))
+        return (self.kernel**2 + c_out) * c_in * area(out_size(size, stride))
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The maps behind both convolutions."""

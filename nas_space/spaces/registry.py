@@ -13,7 +13,7 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
 FIRST_VERSION = "@1"
-"""Ends the name of a space as it was before blocks, stems and downsampling became choices."""
+"""Ends the name of a space as it was before downsampling and expansion became choices."""
 _LATER_KINDS = {"separable"}
 """Types of convolution that spaces of the first version do not have."""
 
@@ -30,7 +30,7 @@ _CHOICES: Mapping[str, Any] = {
     "pointwise": True,
     "optional": True,
 }
-"""What the spaces of this version choose beside depths and convolutions (docs/log.md)."""
+"""What the spaces of this version choose beside depths and convolutions (docs/decisions/0020)."""
 
 
 def _residual() -> Iterator[Entry[ResidualSpace]]:

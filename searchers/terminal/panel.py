@@ -62,7 +62,7 @@ def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
             str(member.number),
             f"{member.val_accuracy:.2%}",
             objective.write(member.cost),
-            caption(member),
+            caption(member.parsed_architecture),
         )
     return table
 

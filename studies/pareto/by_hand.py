@@ -1,16 +1,14 @@
 """What a search is worth: its networks beside the hand-designed ones that it trained."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas_space.spaces.architecture import Architecture
 from studies.objective import Objective
 from studies.pareto.front import accuracy_of, front
 from studies.pareto.knee import answer
 from studies.records.tables import Evaluation
-
-_Z = 1.96
-"""97.5 % of a normal distribution is below this number of standard deviations."""
+from trainers.intervals import between_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Gain:
         if self.by_hand is None or self.images is None:
             return None
         shares = accuracy_of(self.found), accuracy_of(self.by_hand)
-        return 100 * _Z * math.sqrt(sum(p * (1 - p) for p in shares) / self.images)
+        return 100 * between_shares(*shares, self.images)
 
     def told(self, objective: Objective) -> str:
         """A sentence about it."""
@@ -60,9 +58,9 @@ class Gain:
         name = other.parsed_architecture.by_hand
         interval = "" if self.half is None else f" ± {self.half:.1f}"
         return (
-            f"{beginning}: {self.found.val_accuracy:.1%}; the best hand-designed network of at "
-            f"most that ({name}, trial {other.number}, {objective.write(other.cost)}): "
-            f"{other.val_accuracy:.1%}; gain {self.points:+.1f}{interval} points"
+            f"{beginning}: {self.found.val_accuracy:.1%}; best by hand within that cost: {name}, "
+            f"trial {other.number}, {objective.write(other.cost)}: {other.val_accuracy:.1%}; "
+            f"gain {self.points:+.1f}{interval} points"
         )
 
 
@@ -91,8 +89,7 @@ def gain(
     return Gain(found, best, images, target)
 
 
-def caption(entry: Evaluation) -> str:
+def caption(architecture: Architecture) -> str:
     """The architecture as a line, which says so where it is hand-designed."""
-    architecture = entry.parsed_architecture
     name = architecture.by_hand
     return f"by hand: {name}; {architecture}" if name else str(architecture)

@@ -39,7 +39,7 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
     drawn.add_column("key", no_wrap=True)
     architectures = [member.parsed_architecture for member in members]
     drawn.add_column(legend(architectures), overflow="fold")
-    for member in members:
+    for member, architecture in zip(members, architectures, strict=True):
         drawn.add_row(
             str(member.number),
             f"{member.val_accuracy:.2%}",
@@ -47,6 +47,6 @@ def table(members: Sequence[Evaluation], objective: Objective) -> Table:
             short(member.params),
             *(extra.of(member) for extra in extras),
             member.key,
-            caption(member),
+            caption(architecture),
         )
     return drawn

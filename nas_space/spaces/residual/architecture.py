@@ -22,18 +22,11 @@ from nas_space.spaces.residual.families import family_of
 from nas_space.spaces.residual.memory import peak
 from nas_space.spaces.residual.stage import Stage, listed
 
-ACTIVATIONS = {"relu": "ReLU", "silu": "SiLU", "hardswish": "Hardswish"}
-"""The activations, and the names of their classes in `torch.nn`."""
-
-YES = {False: "no", True: "yes"}
-"""How labels spell what is there or not."""
-
 _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
 """Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
 _STEM = Regular()
-_PIXEL = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ convolutions everywhere, 2×2 averages where the map is halved.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from nas_space.convs import Conv
 from nas_space.convs.igc import IGC
@@ -89,7 +90,9 @@ FAMILIES = (
 
 def family_of(stages: tuple[Stage, ...]) -> str | None:
     """The name of the family that these stages, as an architecture holds them, are of."""
-    width = stages[0].width
-    if width not in WIDTHS:
-        return None
-    return next((family.name for family in FAMILIES if family.stages(width) == stages), None)
+    return _names().get(stages)
+
+
+@cache
+def _names() -> dict[tuple[Stage, ...], str]:
+    return {family.stages(width): family.name for family in FAMILIES for width in WIDTHS}

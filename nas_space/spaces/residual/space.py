@@ -69,20 +69,14 @@ class ResidualSpace(Space):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What a sampler chooses; parameters with a single label are left out."""
-        found = [Parameter(*pair) for pair in _dimensions(self).items()]
-        levels = tuple(str(level) for level in range(1, self._levels + 1))
-        for s in range(1, len(self.widths) + 1):
-            for place in self._places(s):
-                found.append(Parameter(place, self.kinds))
-                found.append(Parameter(f"{place}.setting", levels))
-        return tuple(parameter for parameter in found if len(parameter.labels) > 1)
+        return _parameters(self)
 
     def decode(self, labels: Labels) -> ResidualArchitecture:
         """The architecture that these labels mean; absent ones mean their first label."""
         chosen = {name: labels.get(name, ls[0]) for name, ls in _dimensions(self).items()}
         c_in = int(chosen["stage1.width"])
         stages, levels = [], self._levels
-        for s in range(1, len(self.widths) + 1):
+        for s in self._stages:
             name = f"stage{s}"
             if chosen[f"{name}.depth"] == _ABSENT:
                 continue
@@ -151,7 +145,7 @@ class ResidualSpace(Space):
                 for s, widths in enumerate(self.widths, 1):
                     labels[f"stage{s}.width"] = str(widths[at])
                     labels[f"stage{s}.depth"] = depth
-                    for place in self._places(s):
+                    for place in self.places(s):
                         labels |= {place: kind, f"{place}.setting": middle}
                 yield self.decode(labels)
 
@@ -179,7 +173,7 @@ class ResidualSpace(Space):
             # A stage is entered at another width, but for the first, which the stem enters.
             entering = _labels(self, itertools.product(before, inner) if before else pairs)
             first, second = _labels(self, pairs), _labels(self, [(h, w) for w, h in pairs])
-            for place in self._places(s):
+            for place in self.places(s):
                 if place.endswith("conv2"):
                     found[place] = second
                 else:
@@ -189,12 +183,12 @@ class ResidualSpace(Space):
 
     def size(self) -> int:
         """How many different architectures the space holds."""
-        ways = {width: self._stages(width, width, self.entries) for width in self.widths[0]}
+        ways = {width: self._count(width, width, self.entries) for width in self.widths[0]}
         shorter = 0
         for widths in self.widths[1:]:
             shorter = sum(ways.values()) * self.optional
             ways = {
-                width: sum(n * self._stages(c_in, width, self.downs) for c_in, n in ways.items())
+                width: sum(n * self._count(c_in, width, self.downs) for c_in, n in ways.items())
                 for width in widths
             }
         return shorter + sum(ways.values())
@@ -265,13 +259,22 @@ class ResidualSpace(Space):
         found = (conv for kind in self.kinds for conv in self.settings(kind, c_in, c_out))
         return tuple(dict.fromkeys(found))
 
-    def _places(self, stage: int) -> list[str]:
+    @property
+    def _stages(self) -> range:
+        """The numbers of the stages."""
+        return range(1, len(self.widths) + 1)
+
+    def places(self, stage: int) -> list[str]:
+        """The names of the layers that a stage may have; stages count from 1."""
         blocks = range(1, self.depths[-1] + 1)
         return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, (1, 2))]
 
     def _relabelled(self, labels: Labels, chance: random.Random) -> dict[str, str]:
         """A few other labels, none of a block that the network does not have."""
-        present = {layer.name for layer in self.decode(labels).layers()} | _dimensions(self).keys()
+        present = set(_dimensions(self))
+        for s in self._stages:
+            depth = int(labels.get(f"stage{s}.depth", self.depths[0]))
+            present |= set(self.places(s)[: 2 * depth])
         parameters = [p for p in self.parameters if p.name.removesuffix(".setting") in present]
         changed = dict(labels)
         for parameter in chance.sample(parameters, min(chance.randint(1, 4), len(parameters))):
@@ -280,11 +283,11 @@ class ResidualSpace(Space):
 
     def _retyped(self, labels: Labels, chance: random.Random) -> dict[str, str]:
         """One type and setting in one place of all blocks of a stage."""
-        stage = chance.randint(1, len(self.widths))
+        stage = chance.choice(self._stages)
         kind, level = chance.choice(self.kinds), str(chance.randint(1, self._levels))
         ending = chance.choice(("conv1", "conv2", ""))
         changed = dict(labels)
-        for place in self._places(stage):
+        for place in self.places(stage):
             if place.endswith(ending):
                 changed |= {place: kind, f"{place}.setting": level}
         return {name: label for name, label in changed.items() if name in labels}
@@ -312,7 +315,7 @@ class ResidualSpace(Space):
         """The settings of a type at these widths, those of most weights first."""
         return _settings(kind, c_in, c_out, pointwise=self.pointwise)
 
-    def _stages(self, c_in: int, width: int, downs: tuple[str, ...]) -> int:
+    def _count(self, c_in: int, width: int, downs: tuple[str, ...]) -> int:
         """How many different stages lead from a width to another."""
         total = 0
         for hidden in self.hidden(width):
@@ -379,9 +382,20 @@ def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
         found[f"stage{s}.width"] = tuple(map(str, widths))
         absent = (_ABSENT,) * (space.optional and s == len(space.widths))
         found[f"stage{s}.depth"] = (*absent, *map(str, space.depths))
-        found[f"stage{s}.down"] = space.downs if s > 1 else space.entries
+        found[f"stage{s}.down"] = space.downs_of(s - 1)
         found[f"stage{s}.expansion"] = tuple(f"{ratio:g}" for ratio in space.expansions)
     return MappingProxyType(found)
+
+
+@cache
+def _parameters(space: ResidualSpace) -> tuple[Parameter, ...]:
+    found = [Parameter(*pair) for pair in _dimensions(space).items()]
+    levels = tuple(str(level) for level in range(1, _most_settings(space) + 1))
+    for s in range(1, len(space.widths) + 1):
+        for place in space.places(s):
+            found.append(Parameter(place, space.kinds))
+            found.append(Parameter(f"{place}.setting", levels))
+    return tuple(parameter for parameter in found if len(parameter.labels) > 1)
 
 
 @cache
@@ -396,10 +410,10 @@ def _most_settings(space: ResidualSpace) -> int:
     """The most settings that any type offers any layer of the space."""
     pairs, before = set[tuple[int, int]](), set[int]()
     for widths in space.widths:
-        for width, ratio in itertools.product(widths, space.expansions):
-            hidden = hidden_width(width, ratio)
-            pairs |= {(width, hidden), (hidden, width)}
-            pairs |= {(c_in, hidden) for c_in in before}
+        for width in widths:
+            for hidden in space.hidden(width):
+                pairs |= {(width, hidden), (hidden, width)}
+                pairs |= {(c_in, hidden) for c_in in before}
         before = set(widths)
     return max(len(space.settings(kind, *pair)) for kind in space.kinds for pair in pairs)
 

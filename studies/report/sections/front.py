@@ -56,7 +56,7 @@ def members(facts: Facts) -> Markup:
             *([means.get(entry.number, "–")] if means else []),
             *(write(entry) for write in extra.values()),
             *(short(getattr(entry, column)) for column in costs.values()),
-            caption(entry),
+            caption(facts.architectures[entry.number]),
         ]
         for entry in facts.front
     ]
@@ -70,7 +70,7 @@ def note(facts: Facts, entry: Evaluation) -> str:
     cost = "" if aim.column in ("macs", "params") else f"{aim.write(entry.cost)} {aim.heading}, "
     return (
         f"trial {entry.number}: {entry.val_accuracy:.2%}, {cost}{short(entry.macs)} MACs, "
-        f"{short(entry.params)} parameters · {caption(entry)}"
+        f"{short(entry.params)} parameters · {caption(facts.architectures[entry.number])}"
     )
 
 
