@@ -189,8 +189,8 @@ def test_a_search_trains_hand_designed_networks_and_says_what_it_gains(tmp_path:
         row["number"]: read_architecture(json.loads(row["architecture"])).by_hand for row in found
     }
     by_hand = {number: name for number, name in names.items() if name is not None}
-    # Two are trained first, and up to two last, where any are cheaper than the knee.
-    assert 2 <= len(by_hand) <= 4
+    # Two of different families are trained first, and up to two last, where any are cheaper than
+    # the knee. The sampler may propose others itself: a uniform network is one.
     assert len({name for number, name in by_hand.items() if number < 4}) == 2
     (told,) = [line for line in printed.splitlines() if line.startswith("the knee, trial ")]
     number = int(told.removeprefix("the knee, trial ").partition(",")[0])
