@@ -24,7 +24,7 @@ from benchmarks.tables import circumstances, spread
 from nas_space.convs import parse
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.residual import ResidualArchitecture, Stage
-from trainers.data.splits import SearchData
+from trainers.data.splits import SearchData, Subset
 from trainers.recipes import RECIPES
 
 LOOPS = ("convnas", "plain")
@@ -48,13 +48,18 @@ def read(dataset: str | None, images: int) -> SearchData:
     from trainers.data.splits import make_dataset  # noqa: PLC0415
 
     if dataset is not None:
-        return load(dataset, subset=images).search
+        return load(dataset, subset=Subset.earlier(images)).search
     chance = np.random.default_rng(0)
     pixels = chance.integers(0, 256, (images * 2, 32, 32, 3), dtype=np.uint8)
     labels = {"train": np.arange(images * 2) % 10}
     names = tuple(map(str, range(10)))
     made = make_dataset(
-        "random", names, labels, lambda _, positions: pixels[positions], flip=True, subset=images
+        "random",
+        names,
+        labels,
+        lambda _, positions: pixels[positions],
+        flip=True,
+        subset=Subset.earlier(images),
     )
     return made.search
 

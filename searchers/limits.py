@@ -1,7 +1,8 @@
 """Hard limits on what a proposed network may cost."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from nas_space.costs.cost import Cost, Task, predict
 from nas_space.errors import ConvnasError
@@ -30,6 +31,12 @@ class Limits:
     params: int | None = None
     activation_memory: int | None = None
     latency: float | None = None
+
+    def at_most(self, column: str, cost: float) -> "Limits":
+        """These limits, and another one of the cost of that name."""
+        before: float | None = getattr(self, column)
+        changed: dict[str, Any] = {column: cost if before is None else min(before, cost)}
+        return replace(self, **changed)
 
     def excess(self, cost: Cost) -> float:
         """How far a cost is beyond the limits: a sum of logarithms of ratios; 0 within them."""

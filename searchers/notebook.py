@@ -73,6 +73,7 @@ class SearchOptions(TypedDict, total=False):
     dataset: str | Path
     image_size: int
     subset: int
+    val_subset: int
     no_flip: bool
     data_dir: str | Path
     recipe: str

@@ -15,8 +15,9 @@ from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
 from studies.objective import MACS, Objective
 
-_TARGET_SPREAD = 0.5
-"""Standard deviation of the attention around a target, in natural logarithms of the cost."""
+_TARGET_SPREAD = 0.3
+"""How far below a target the attention reaches, in natural logarithms of the cost: the standard
+deviation of a normal distribution of which only the half below the target is taken."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Problem:
         limits: of their costs.
         latency: predicts how long networks take; None if not asked for.
         objective: the cost that is made small.
-        target: the cost that the search is about, in the objective's unit; None gives every octave
-            of costs the same attention.
+        target: the cost that the network which is wanted may have at most, in the objective's unit;
+            None gives every octave of costs the same attention.
     """
 
     space: Space
@@ -84,13 +85,12 @@ class Problem:
     def at(self, share: float) -> float:
         """A cost of the span by its share, 0 to 1, of the search's attention.
 
-        Shares are even over the logarithm of costs; with a target, as the normal distribution of
-        `weigh` has them.
+        Shares are even over the logarithm of costs; with a target, as `weigh` has them.
         """
         if self.target is None:
             low, high = self.span
             return float(low * (high / low) ** share)
-        return self.target * math.exp(_TARGET_SPREAD * NormalDist().inv_cdf(share))
+        return self.target * math.exp(_TARGET_SPREAD * NormalDist().inv_cdf(share / 2))
 
     def spread(self, count: int) -> list[float]:
         """That many costs, evenly spread: the middle first, then ever finer."""
@@ -100,8 +100,8 @@ class Problem:
         """Places of costs on an axis where equal lengths deserve equal attention."""
         if self.target is None:
             return [math.log(max(cost, self.span[0])) for cost in costs]
-        target = math.log(self.target)
-        return [NormalDist(target, _TARGET_SPREAD).cdf(math.log(cost)) for cost in costs]
+        attention = NormalDist(math.log(self.target), _TARGET_SPREAD)
+        return [min(1.0, 2 * attention.cdf(math.log(cost))) for cost in costs]
 
     def octave(self, cost: float) -> float:
         """The place of a cost in octaves; with a target, in eighths of the search's attention."""

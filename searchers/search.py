@@ -27,6 +27,7 @@ from studies.records.optuna_mirror import BackgroundMirror, OptunaMirror
 from studies.records.pending_results import PendingResults
 from studies.records.store import Store
 from studies.records.tables import Driver, Study
+from trainers.data.splits import Subset
 
 _PATIENCE_SECONDS = 180.0
 """How long a search waits for its database before it stops."""
@@ -148,6 +149,12 @@ def search(
     return Finding(study, store, end, driver.over_because, mirror.trouble, driver.queue.acceptance)
 
 
+def _subset(subset: Subset | None) -> dict[str, int | None]:
+    return (
+        {"subset": None} if subset is None else {"subset": subset.train, "val_subset": subset.val}
+    )
+
+
 def _queue(
     settings: Settings, problem: Problem, rungs: tuple[int, ...], done: int
 ) -> TrainingQueue:
@@ -180,7 +187,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
         dataset={
             "name": data.name,
             "image_size": dataset.image_size,
-            "subset": settings.subset,
+            **_subset(dataset.subset),
             "flip": data.flip,
             "data_dir": str(settings.data_dir) if settings.data_dir else None,
             "fingerprint": dataset.fingerprint,

@@ -37,6 +37,8 @@ class Settings:
     Attributes:
         pretrained: whether a backbone brings its weights.
         study: its name; None makes one of the space, data set, recipe and seed.
+        subset: training images; None takes all.
+        val_subset: validation images of a subset; None takes as many as training images.
         flip: whether to train on mirror images too, if the data set allows it.
         objective: the cost that is made small, see `studies.objective`.
         target: the cost, in the objective's unit, that the search is about; None is all costs.
@@ -56,6 +58,7 @@ class Settings:
     dataset: str = "digits"
     image_size: int | None = None
     subset: int | None = None
+    val_subset: int | None = None
     flip: bool = True
     data_dir: Path | None = None
     recipe: str = "quick"

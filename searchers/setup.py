@@ -21,7 +21,7 @@ from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
 from trainers.data.registry import load
-from trainers.data.splits import Dataset
+from trainers.data.splits import Dataset, Subset
 from trainers.recipes import RECIPES, Recipe
 
 
@@ -50,7 +50,9 @@ class SearchSetup:
         return self.latency.device if self.latency and self.objective.timed else None
 
     def problem(self, limits: Limits) -> Problem:
-        """The problem to search, with these limits."""
+        """The problem to search, with these limits; a target is one, too."""
+        if self.target is not None:
+            limits = limits.at_most(self.objective.column, self.target)
         return Problem(self.space, self.task, limits, self.latency, self.objective, self.target)
 
 
@@ -93,7 +95,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     dataset = load(
         settings.dataset,
         image_size=settings.image_size,
-        subset=settings.subset,
+        subset=settings.subset and Subset.of(settings.subset, settings.val_subset),
         data_dir=settings.data_dir,
         flip=settings.flip,
     )

@@ -5,17 +5,20 @@ from pathlib import Path
 from studies.cli import CommandError
 from studies.records.tables import Study
 from trainers.data.registry import load
-from trainers.data.splits import Dataset
+from trainers.data.splits import Dataset, Subset
 
 
 def read(
-    study: Study, subset: int | None, moved: str | None = None, data_dir: Path | None = None
+    study: Study,
+    subset: int | Subset | None,
+    moved: str | None = None,
+    data_dir: Path | None = None,
 ) -> Dataset:
     """The data set of a study, or more or fewer of its images.
 
     Args:
         study: names the data set.
-        subset: how many images to train on; None takes all.
+        subset: how many images to use, see `trainers.data.registry.load`; None takes all.
         moved: where the images are now, if they were moved.
         data_dir: keeps downloads.
 
@@ -42,10 +45,17 @@ def searched(study: Study, moved: str | None = None, data_dir: Path | None = Non
         CommandError: the images have changed.
         DatasetError: they cannot be read.
     """
-    dataset = read(study, study.dataset["subset"], moved, data_dir)
+    dataset = read(study, _subset(study), moved, data_dir)
     if dataset.fingerprint != study.dataset["fingerprint"]:
         raise CommandError(
             f"{dataset.search.name} is not what study {study.name} was searched on: images, "
             "classes or splits have changed"
         )
     return dataset
+
+
+def _subset(study: Study) -> Subset | None:
+    train, val = study.dataset["subset"], study.dataset.get("val_subset")
+    if train is None:
+        return None
+    return Subset.earlier(train) if val is None else Subset(train, val)

@@ -6,10 +6,10 @@
 `CIFAR10` is a folder of image files, train/CLASS and test/CLASS. Every step is a line of
 docs/results/worth.jsonl, and the same command continues where it was stopped:
 
-1. one search of the whole cost axis (`searchers.run --max-macs 6M`), on training and validation
-   images only;
-2. at each level of MACs, every hand-designed family is scaled to the level and trained with
-   `CHOICE_SEEDS` seeds; so are the `CANDIDATES` best networks of the search within the level;
+1. at each level of MACs a search for it (`searchers.run --target LEVEL`), on training and
+   validation images only;
+2. every hand-designed family is scaled to the level and trained with `CHOICE_SEEDS` seeds; so are
+   the `CANDIDATES` networks of the search of which its model expects most;
 3. the best family and the best found network, each by its mean validation accuracy, are trained
    with `FRESH_SEEDS` further seeds, and their test accuracy is measured.
 """
@@ -38,7 +38,7 @@ from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.residual.families import FAMILIES
-from studies.pareto.front import ranked
+from studies.model.accuracy import expected
 from studies.records.fidelity import complete
 from studies.records.store import Store
 from trainers import devices
@@ -68,29 +68,32 @@ class Runner:
             self._done[line["job"]] = line
         self._dataset: Dataset | None = None
 
-    def search(self, database: Path) -> list[Architecture]:
-        """The fully trained networks of the search that are not hand-designed, best first."""
+    def search(self, macs: int, database: Path) -> list[Architecture]:
+        """The networks of a search within these MACs of which its model expects most."""
         setting = self._setting
+        name = f"{setting.name}-{macs}"
         options = {
             "space": "mixed",
-            "study": setting.name,
+            "study": name,
             "dataset": self._images,
             "image-size": setting.side,
             "subset": setting.subset,
             "epochs": setting.epochs,
             "budget": setting.budget,
-            "max-macs": setting.most_macs,
+            "target": macs,
+            "concurrency": 1,
             "storage": f"sqlite:///{database}",
         }
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "searchers.run", *words]
         subprocess.run(command, check=True)
         store = Store(f"sqlite:///{database}", create=False)
-        study = store.study(setting.name)
-        entries = ranked(complete(store.evaluations(study), study))
-        found = sorted(entries, key=lambda entry: -(entry.val_accuracy or 0.0))
+        study = store.study(name)
+        evaluations = store.evaluations(study)
+        means = expected(study, evaluations)
+        found = sorted(complete(evaluations, study), key=lambda entry: -means[entry.number])
         networks = [entry.parsed_architecture for entry in found]
-        return [network for network in networks if network.by_hand is None]
+        return [network for network in networks if network.by_hand is None][:CANDIDATES]
 
     def level(self, macs: int, networks: list[Architecture]) -> None:
         """Both sides of a level, as far as time allows."""
@@ -99,7 +102,7 @@ class Runner:
             network = scaled(family, macs, task)
             if network is not None:
                 self._choice(f"{macs}/hand/{family.name}", network)
-        for found in [n for n in networks if macs / 2 < predict(n, task).macs <= macs][:CANDIDATES]:
+        for found in networks:
             self._choice(f"{macs}/found/{found.key}", found)
         if time.monotonic() > self._end:  # a choice among some of the families is none
             return
@@ -170,9 +173,9 @@ def _main() -> int:
     end = time.monotonic() + 60 * given.minutes
     runner = Runner(setting, given.images, given.output, end)
     database = given.database or given.output.with_suffix(".db")
-    found = runner.search(database.absolute())
     for macs in given.levels or setting.levels:
-        runner.level(macs, found)
+        if time.monotonic() < end:
+            runner.level(macs, runner.search(macs, database.absolute()))
     return 0
 
 

@@ -31,7 +31,7 @@ class Setting:
         side: of the images, in pixels.
         subset: training images.
         epochs: of every training, in the search and outside.
-        budget: of the search, in full trainings.
+        budget: of the search at each level, in full trainings.
         levels: MACs that networks have at most.
     """
 
@@ -46,11 +46,6 @@ class Setting:
     def recipe(self) -> Recipe:
         """How networks are trained."""
         return dataclasses.replace(RECIPES.get("quick"), epochs=self.epochs)
-
-    @property
-    def most_macs(self) -> int:
-        """Of the search."""
-        return round(1.2 * max(self.levels))
 
 
 _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)

@@ -7,6 +7,7 @@ from nas_space.convs import TYPES
 from nas_space.costs.cost import Task
 from nas_space.registry import Entry, Registry, given
 from nas_space.spaces.backbone.space import BackboneSpace
+from nas_space.spaces.residual.families import WIDTHS
 from nas_space.spaces.residual.space import ResidualSpace
 from nas_space.spaces.space import Space, UnknownSpaceError
 
@@ -18,12 +19,7 @@ _LATER_KINDS = {"separable"}
 """Types of convolution that spaces of the first version do not have."""
 
 _CHOICES: Mapping[str, Any] = {
-    "widths": (
-        (4, 8, 12, 16, 20, 24, 32, 40, 48, 64),
-        (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128),
-        (12, 16, 24, 32, 40, 48, 64, 80, 96, 128, 192, 256),
-        (16, 32, 48, 64, 96, 128, 160, 192, 256, 384, 512),
-    ),
+    "widths": tuple(tuple(width * 2**stage for width in WIDTHS) for stage in range(4)),
     "entries": ("none", "pooled"),
     "downs": ("pooled", "strided"),
     "expansions": (1.0, 2.0, 3.0, 4.0),

@@ -30,10 +30,24 @@ class UnknownSpaceError(ConvnasError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One choice that a sampler makes, always present: a name and a finite list of labels."""
+    """One choice that a sampler makes, always present.
+
+    Attributes:
+        name: of the choice.
+        labels: what may be chosen.
+        ordered: whether neighbouring labels make similar networks, as widths do.
+    """
 
     name: str
     labels: tuple[str, ...]
+    ordered: bool = False
+
+    def another(self, label: str, chance: random.Random) -> str:
+        """A random label; of ordered ones it is a neighbour of the given one half of the times."""
+        if not self.ordered or chance.random() < 0.5:  # noqa: PLR2004 - a coin
+            return chance.choice(self.labels)
+        at = self.labels.index(label) + chance.choice((-1, 1))
+        return self.labels[min(max(at, 0), len(self.labels) - 1)]
 
 
 class Space(ABC):
@@ -79,7 +93,8 @@ class Space(ABC):
         for parameter in chance.sample(
             parameters, chance.randint(1, min(_MOST_CHANGES, len(parameters)))
         ):
-            changed[parameter.name] = chance.choice(parameter.labels)
+            before = labels.get(parameter.name, parameter.labels[0])
+            changed[parameter.name] = parameter.another(before, chance)
         return changed
 
     @abstractmethod

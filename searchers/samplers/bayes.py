@@ -32,8 +32,9 @@ from nas_space.costs.cost import Cost
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.features import describe
 from searchers.problem import Problem
-from searchers.samplers.gaussian import Gaussian, Kernel, Matrix, Vector
 from searchers.samplers.observations import EPOCHS
+from studies.model.accuracy import Point, inputs, learnt
+from studies.model.gaussian import Gaussian, Kernel, Matrix, Vector
 from studies.pareto.front import ranked
 
 _UNIFORM_PROPOSALS = 12
@@ -47,8 +48,6 @@ _MUTANT_CANDIDATES, _RANDOM_CANDIDATES = 160, 30
 _PARENT_NETWORKS = 16
 _GROWTH_FACTOR = 1.1
 """The kernel, most of the work of a fit, is chosen again after this growth in proposals."""
-_EPOCHS_WEIGHT = 6.0
-"""More epochs change an accuracy more than another feature of the network does."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +172,13 @@ class BayesSampler(BaseSampler):
 
     def _model(self, trained: Sequence[Known]) -> Gaussian:
         """Accuracy, from features and epochs."""
-        x = np.array([[*known.network.features, math.log(known.epochs)] for known in trained])
-        y = np.array([known.val_accuracy for known in trained], dtype=np.float64)
-        weights = np.ones(x.shape[1])
-        weights[-1] = _EPOCHS_WEIGHT
+        points = [
+            Point(known.network.features, known.epochs, known.val_accuracy or 0.0)
+            for known in trained
+        ]
         self._asked += 1
         anew = self._asked >= _GROWTH_FACTOR * self._chosen_at
-        model = Gaussian(x, y, weights, None if anew else self._kernel)
+        model = learnt(points, None if anew else self._kernel)
         if anew:
             self._kernel, self._chosen_at = model.kernel, self._asked
         return model
@@ -279,7 +278,7 @@ def _main_kind(network: EncodedNetwork) -> str:
 
 
 def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:
-    return np.array([[*network.features, math.log(epochs)] for network in networks])
+    return inputs([network.features for network in networks], epochs)
 
 
 def _density(z: Matrix) -> Matrix:

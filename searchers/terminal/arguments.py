@@ -40,6 +40,7 @@ def read(argv: Sequence[str]) -> Settings:
         dataset=given.dataset,
         image_size=given.image_size,
         subset=given.subset,
+        val_subset=given.val_subset,
         flip=not given.no_flip,
         data_dir=given.data_dir,
         recipe=given.recipe,
@@ -106,8 +107,9 @@ def _parser() -> Parser:
     what.add_argument(
         "--target",
         metavar="COST",
-        help="the cost that you want a network of, like 2M (or 5ms with --objective latency): the "
-        "search spends most of its budget near it (default: every octave of costs alike)",
+        help="the most that the network you want may cost, like 2M (or 5ms with --objective "
+        "latency): the search spends most of its budget just below (default: every octave of "
+        "costs alike)",
     )
     what.add_argument("--max-macs", type=quantity, metavar="N", help="most MACs per image, like 5M")
     what.add_argument("--max-params", type=quantity, metavar="N", help="most parameters, like 200k")
@@ -154,6 +156,12 @@ def _parser() -> Parser:
     )
     data.add_argument(
         "--subset", type=positive, metavar="N", help="train on N of the images, to look quickly"
+    )
+    data.add_argument(
+        "--val-subset",
+        type=positive,
+        metavar="N",
+        help="with --subset, validate on N images (default: as many, and at least 250)",
     )
     data.add_argument(
         "--no-flip", action="store_true", help="train on no mirror images, as of letters or signs"

@@ -21,6 +21,7 @@ from studies.records.tables import (
     Weights,
 )
 from studies.records.validation import validated
+from trainers.data.splits import Subset
 
 _MOST_CHECKPOINTS = 32
 """Kept for each rung of a study: those of the best networks that have not gone up."""
@@ -102,7 +103,11 @@ class Store:
             # Another search may have entered it meanwhile; any other problem makes it fail again.
             stored = self.database.write(lambda session: _entered(session, study))
         for what, how in differences(stored, study).items():
-            same = _same_space(stored) if what == "space" else "the same one"
+            same = "the same one"
+            if what == "space":
+                same = _same_space(stored)
+            elif what == "data set":
+                same = _same_images(stored, study)
             raise StoreError(
                 f"study {study.name!r} has another {what} ({how}); continue it with {same}, "
                 "or give this search another --study name"
@@ -379,6 +384,15 @@ def _same_space(study: Study) -> str:
     """How to ask for the space of a study."""
     name = spaces.name_of(study.space)
     return "the same one" if name is None else f"--space {name}"
+
+
+def _same_images(study: Study, asked: Study) -> str:
+    """How to ask for the images of a study."""
+    before, now = ((s.dataset["subset"], s.dataset.get("val_subset")) for s in (study, asked))
+    if before[0] is None or before[0] != now[0] or before[1] == now[1]:
+        return "the same one"
+    val = before[1] or Subset.earlier(before[0]).val
+    return f"the same one, or --val-subset {val} if the images are the same"
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:

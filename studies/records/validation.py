@@ -98,6 +98,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.fingerprint": _text,
         "dataset.image_size": _maybe(_positive),
         "dataset.subset": _maybe(_positive),
+        "dataset.val_subset": _maybe(_positive),
         "dataset.flip": _flag,
         "dataset.data_dir": _maybe(_any_text),
         "dataset.shape": _shape,

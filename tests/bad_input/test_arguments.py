@@ -103,7 +103,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--target", "2M", "--objective", "flops"], "unknown objective 'flops'"),
     (["--target", "100"], "--target 100 is out of reach: networks of mixed within the limits"),
     (["--target", "1000G"], "is out of reach: networks of mixed within the limits have"),
-    (["--target", "2M", "--max-macs", "1M"], "within the limits have 3.78k to 1M MACs"),
+    (["--target", "2M", "--max-macs", "1M"], "within the limits have 4k to 1M MACs"),
     (["--target", "2", "--objective", "params"], "--target 2 is out of reach"),
     (["--space", "mixed@2"], "unknown space 'mixed@2'"),
     (["--space", "separable@1"], "the first version had no space separable"),

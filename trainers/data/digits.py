@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data.splits import Dataset, make_dataset
+from trainers.data.splits import Dataset, Subset, make_dataset
 
 NAME = "digits"
 _SIDE_PIXELS = 8
 
 
-def load(subset: int | None = None) -> Dataset:
+def load(subset: Subset | None = None) -> Dataset:
     """The digits; their grey levels, 0 to 16, are scaled to 0 to 255."""
     table = _table()
     levels = table[:, :-1].reshape(-1, _SIDE_PIXELS, _SIDE_PIXELS, 1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data.splits import Dataset, DatasetError, make_dataset
+from trainers.data.splits import Dataset, DatasetError, Subset, make_dataset
 
 _RGB = 3
 _BROKEN = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, tarfile.TarError)
@@ -41,7 +41,7 @@ SOURCES = {
 }
 
 
-def load(name: str, subset: int | None, data_dir: Path, kept: Path | None = None) -> Dataset:
+def load(name: str, subset: Subset | None, data_dir: Path, kept: Path | None = None) -> Dataset:
     """One of `SOURCES`, from the folder or from its authors' server.
 
     CIFAR's files are pickles; torchvision reads them only if their MD5 sums are correct.

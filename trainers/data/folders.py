@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from trainers.data.splits import Dataset, DatasetError, Positions, make_dataset, split_positions
+from trainers.data.splits import (
+    Dataset,
+    DatasetError,
+    Positions,
+    Subset,
+    make_dataset,
+    split_positions,
+)
 from trainers.machine import cores
 
 _SUFFIXES = frozenset(
@@ -55,7 +62,7 @@ WidthHeight = tuple[int, int]
 """Width and height, in Pillow's order."""
 
 
-def load(root: Path, image_size: int | None, subset: int | None) -> Dataset:
+def load(root: Path, image_size: int | None, subset: Subset | None) -> Dataset:
     """Decode the images below a folder.
 
     Without an image size, images of equal size up to 64×64 stay as they are; others are cropped to

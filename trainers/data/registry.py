@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nas_space.registry import Entry, Registry, given
 from trainers.data import digits, downloads, folders
-from trainers.data.splits import Dataset, DatasetError
+from trainers.data.splits import Dataset, DatasetError, Subset
 
 __all__ = ["DATASETS", "DatasetError", "Loader", "load"]
 
@@ -18,11 +18,11 @@ _DOWNLOADS = Path("~/.cache/convnas")
 class Loader(Protocol):
     """Reads one data set."""
 
-    def __call__(self, subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:
+    def __call__(self, subset: Subset | None, data_dir: Path, kept: Path | None) -> Dataset:
         """The data set; see `load` for the arguments."""
 
 
-def _digits(subset: int | None, data_dir: Path, kept: Path | None) -> Dataset:  # noqa: ARG001
+def _digits(subset: Subset | None, data_dir: Path, kept: Path | None) -> Dataset:  # noqa: ARG001
     return digits.load(subset)
 
 
@@ -45,7 +45,7 @@ def load(
     name: str,
     *,
     image_size: int | None = None,
-    subset: int | None = None,
+    subset: int | Subset | None = None,
     data_dir: Path | None = None,
     kept: Path | None = None,
     flip: bool = True,
@@ -56,7 +56,7 @@ def load(
         name: one of `DATASETS`, or the path of a folder with a sub-folder of images for each class
             (or with train, val and test folders that have these).
         image_size: resize the images of a folder to this many pixels square.
-        subset: see `trainers.data.splits.make_dataset`.
+        subset: how many images to use; a number is of training images, see `Subset.of`.
         flip: False trains on no mirror images, e.g. of letters or signs.
         data_dir: where downloads are kept; by default ``~/.cache/convnas``.
         kept: where a download may be already; nothing is ever written there.
@@ -64,6 +64,8 @@ def load(
     Raises:
         DatasetError: it cannot be read; the message says why and what to do.
     """
+    if isinstance(subset, int):
+        subset = Subset.of(subset)
     dataset = _load(name, image_size, subset, data_dir, kept)
     search = replace(dataset.search, flip=dataset.search.flip and flip)
     return replace(dataset, search=search)
@@ -72,7 +74,7 @@ def load(
 def _load(
     name: str,
     image_size: int | None,
-    subset: int | None,
+    subset: Subset | None,
     data_dir: Path | None,
     kept: Path | None,
 ) -> Dataset:

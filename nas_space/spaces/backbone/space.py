@@ -47,7 +47,7 @@ class BackboneSpace(Space):
         for site in self.backbone.sites:
             found.append(Parameter(site.name, tuple(_offers(site))))
             levels = tuple(str(level) for level in range(1, _levels(site) + 1))
-            found.append(Parameter(f"{site.name}.setting", levels))
+            found.append(Parameter(f"{site.name}.setting", levels, ordered=True))
         return tuple(parameter for parameter in found if len(parameter.labels) > 1)
 
     def decode(self, labels: Labels) -> BackboneArchitecture:

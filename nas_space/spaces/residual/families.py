@@ -16,7 +16,7 @@ from nas_space.convs.separable import Separable
 from nas_space.convs.xception import Xception
 from nas_space.spaces.residual.stage import Stage
 
-WIDTHS = (4, 8, 12, 16, 20, 24, 32, 48, 64)
+WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 """Channels of the first stage."""
 
 Convs = Callable[[int], Conv]

@@ -1,5 +1,6 @@
 """The space of residual networks: what each stage may be, and a convolution for each layer."""
 
+import contextlib
 import itertools
 import math
 import random
@@ -13,7 +14,7 @@ from nas_space.convs import TYPES, Conv
 from nas_space.convs.base import Size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
-from nas_space.spaces.architecture import Architecture
+from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
 from nas_space.spaces.residual.families import FAMILIES, WIDTHS
@@ -150,9 +151,10 @@ class ResidualSpace(Space):
                 yield self.decode(labels)
 
     def by_hand(self) -> Iterator[ResidualArchitecture]:
-        """See `Space.by_hand`: every family at every width."""
+        """See `Space.by_hand`: every family at every width that its types serve."""
         for family, width in itertools.product(FAMILIES, WIDTHS):
-            yield ResidualArchitecture(family.stages(width))
+            with contextlib.suppress(InvalidArchitectureError):
+                yield ResidualArchitecture(family.stages(width))
 
     @property
     def sections(self) -> int:
@@ -278,7 +280,8 @@ class ResidualSpace(Space):
         parameters = [p for p in self.parameters if p.name.removesuffix(".setting") in present]
         changed = dict(labels)
         for parameter in chance.sample(parameters, min(chance.randint(1, 4), len(parameters))):
-            changed[parameter.name] = chance.choice(parameter.labels)
+            before = labels.get(parameter.name, parameter.labels[0])
+            changed[parameter.name] = parameter.another(before, chance)
         return changed
 
     def _retyped(self, labels: Labels, chance: random.Random) -> dict[str, str]:
@@ -389,12 +392,15 @@ def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _parameters(space: ResidualSpace) -> tuple[Parameter, ...]:
-    found = [Parameter(*pair) for pair in _dimensions(space).items()]
+    found = [
+        Parameter(name, labels, ordered=labels not in (space.entries, space.downs))
+        for name, labels in _dimensions(space).items()
+    ]
     levels = tuple(str(level) for level in range(1, _most_settings(space) + 1))
     for s in range(1, len(space.widths) + 1):
         for place in space.places(s):
             found.append(Parameter(place, space.kinds))
-            found.append(Parameter(f"{place}.setting", levels))
+            found.append(Parameter(f"{place}.setting", levels, ordered=True))
     return tuple(parameter for parameter in found if len(parameter.labels) > 1)
 
 

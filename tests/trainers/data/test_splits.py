@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from trainers.data import digits
 from trainers.data.registry import load
-from trainers.data.splits import Dataset, DatasetError, SearchData, make_dataset, split_positions
+from trainers.data.splits import (
+    Dataset,
+    DatasetError,
+    SearchData,
+    Subset,
+    make_dataset,
+    split_positions,
+)
 
 
 def numbered(
@@ -41,12 +48,23 @@ def test_carved_splits_are_disjoint_complete_and_keep_the_classes_shares(counts:
 def test_splits_are_the_same_every_time_and_subsets_are_parts_of_them() -> None:
     labels, _ = numbered([400, 400, 400])
     whole, again = split_positions(labels, None), split_positions(labels, None)
-    part = split_positions(labels, 100)
+    part = split_positions(labels, Subset.of(100, 30))
     for name in ("train", "val", "test"):
         assert np.array_equal(whole[name][1], again[name][1])
         assert set(part[name][1]) <= set(whole[name][1])
     assert len(part["train"][1]) == 100
+    assert len(part["val"][1]) == 30
     assert np.array_equal(part["test"][1], whole["test"][1])
+
+
+def test_a_subset_validates_on_as_many_images_as_it_trains_on() -> None:
+    assert Subset.of(5000) == Subset(5000, 5000)
+    assert Subset.of(100) == Subset(100, 250)
+    assert Subset.of(5000, 30) == Subset(5000, 30)
+    assert (Subset.earlier(5000), Subset.earlier(100)) == (Subset(5000, 1250), Subset(100, 250))
+    labels, _ = numbered([400, 400, 400])
+    whole, part = split_positions(labels, None), split_positions(labels, Subset.of(500))
+    assert np.array_equal(part["val"][1], whole["val"][1]), "there are no more"
 
 
 def test_splits_that_a_data_set_brings_are_kept() -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from searchers.samplers.gaussian import Gaussian, Matrix, Vector
+from studies.model.gaussian import Gaussian, Matrix, Vector
 
 
 def points(count: int, features: int = 3, seed: int = 0) -> Matrix:

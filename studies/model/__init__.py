@@ -1,0 +1,1 @@
+"""A model of accuracy, learnt from the trainings of a study."""

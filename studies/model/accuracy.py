@@ -1,0 +1,84 @@
+"""How accurate networks of a study are, by a model that learns from all of its trainings.
+
+One training is one draw: with another seed the same network differs by about a point. A model of
+all trainings is surer of a network than its own training is, because similar networks count, too.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas_space.costs.cost import predict
+from nas_space.spaces import registry as spaces
+from nas_space.spaces.features import describe
+from nas_space.spaces.space import UnknownSpaceError
+from studies.analysis.layer_costs import task_of
+from studies.model.gaussian import Gaussian, Kernel, Matrix
+from studies.records.tables import Evaluation, Study
+
+_EPOCHS_WEIGHT = 6.0
+"""More epochs change an accuracy more than another feature of the network does."""
+_FEWEST_TRAININGS = 8
+"""With fewer there is nothing to learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A training, as the model sees it.
+
+    Attributes:
+        features: of the network, see `nas_space.spaces.features`.
+        epochs: after which it was measured.
+        val_accuracy: then.
+    """
+
+    features: Sequence[float]
+    epochs: int
+    val_accuracy: float
+
+
+def learnt(points: Sequence[Point], kernel: Kernel | None = None) -> Gaussian:
+    """The model of some trainings, to be asked with `inputs`; for `kernel` see `Gaussian`."""
+    x = np.vstack([inputs([point.features], point.epochs) for point in points])
+    y = np.array([point.val_accuracy for point in points], dtype=np.float64)
+    weights = np.ones(x.shape[1])
+    weights[-1] = _EPOCHS_WEIGHT
+    return Gaussian(x, y, weights, kernel)
+
+
+def inputs(features: Sequence[Sequence[float]], epochs: int) -> Matrix:
+    """What the model reads (n, d): features of networks, and the logarithm of epochs."""
+    return np.array([[*row, math.log(epochs)] for row in features])
+
+
+def expected(study: Study, evaluations: Sequence[Evaluation]) -> dict[int, float]:
+    """The expected validation accuracy after a full training, of each evaluation by its number.
+
+    Args:
+        study: its space must be known here.
+        evaluations: of the study; those without an accuracy are left out.
+
+    Returns:
+        Nothing if there are too few evaluations, or if the space is unknown.
+    """
+    finished = [entry for entry in evaluations if entry.val_accuracy is not None]
+    try:
+        space = spaces.recorded(study.space)
+    except UnknownSpaceError:
+        return {}
+    if len(finished) < _FEWEST_TRAININGS:
+        return {}
+    task = task_of(study)
+    networks = [entry.parsed_architecture for entry in finished]
+    features = [
+        describe(network, task, predict(network, task), space.kinds, space.sections)
+        for network in networks
+    ]
+    points = [
+        Point(row, entry.epochs, entry.val_accuracy or 0.0)
+        for row, entry in zip(features, finished, strict=True)
+    ]
+    means = learnt(points).mean(inputs(features, study.recipe["epochs"]))
+    return {entry.number: float(mean) for entry, mean in zip(finished, means, strict=True)}
