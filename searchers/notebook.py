@@ -196,7 +196,9 @@ class Found:
         facts = self._facts()
         rule = Rule(None, knee, max_macs, max_params, None, min_accuracy)
         with _refusals():
-            chosen = choose.choose_among(facts.front, rule, lambda member: member.latency or 0.0)
+            chosen = choose.choose(
+                facts.study, facts.evaluations, rule, lambda member: member.latency or 0.0
+            )
         return _frame([chosen]).iloc[0]
 
     def report(self, path: str | Path | None = None, against: str | None = None) -> Path:

@@ -12,6 +12,9 @@ from nas_space.cli import Parser, console, positive, spoken
 from studies import images, objective
 from studies.arguments import DEFAULT_URL, add_study_arguments
 from studies.cli import CommandError, run
+from studies.model.accuracy import better_than_measured
+from studies.pareto.front import front
+from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Retraining, Study
 from studies.retraining import summary
@@ -42,7 +45,10 @@ def _main() -> int:
     with closing(Store(arguments.storage, on_wait=_say_waiting)) as store:
         study = store.study(arguments.study)
         recipe = _recipe(study, arguments.recipe, arguments.epochs)
-        members = store.front(study)
+        evaluations = store.evaluations(study)
+        on_front = front(complete(evaluations, study))
+        others = better_than_measured(study, evaluations)
+        members = [*on_front, *others]
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
         if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
@@ -53,7 +59,7 @@ def _main() -> int:
         plan = RetrainingPlan(members, fidelity, arguments.seeds, again=arguments.retry_failed)
         _work(Work(store, study, plan, recipe), arguments)
         rows = store.retrainings(study)
-        found = retrained_front(members, rows, fidelity)
+        found = retrained_front(on_front, rows, fidelity, others)
         if arguments.json:
             print(json.dumps({"study": study.name} | summary.as_json(found), indent=2))  # noqa: T201
         else:
@@ -71,7 +77,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     data = images.searched(work.study, arguments.dataset, arguments.data_dir).search
     count = min(arguments.workers or workers(), len(tasks))
     _say(
-        f"{len(plan.members)} members of the front, {plan.seeds} fresh seeds each, "
+        f"{len(plan.members)} finalists, {plan.seeds} fresh seeds each, "
         f"{plan.fidelity}: {len(tasks)} of {plan.total} trainings to do, {count} at a time"
     )
     try:
@@ -138,8 +144,9 @@ def _say(line: str) -> None:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m studies.finalists",
-        description="Train every member of a study's front again with fresh seeds, on the training "
-        "images and measured on the validation images, and draw the front anew from the means. "
+        description="Train every member of a study's front again with fresh seeds, and what a "
+        "model of all trainings expects to be on it: on the training images, measured on the "
+        "validation images. Draw the front anew from the means. "
         "The same command continues where it was stopped; several of them at once share the work.",
     )
     add_study_arguments(parser)

@@ -22,6 +22,7 @@ def study(name: str = "s", **changes: object) -> Study:
             "flip": False,
             "data_dir": None,
             "shape": [1, 8, 8],
+            "classes": [str(digit) for digit in range(10)],
         },
         "recipe": {"name": "quick", "epochs": 6},
         "objective": "macs",

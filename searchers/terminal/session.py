@@ -15,9 +15,9 @@ from searchers.setup import SearchSetup
 from searchers.terminal.progress import SearchProgress
 from studies import objective
 from studies.cli import typed
+from studies.model.accuracy import candidates, expected
 from studies.pareto.by_hand import gain
 from studies.pareto.table import table
-from studies.records.fidelity import complete
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -88,10 +88,13 @@ def _conclude(settings: Settings, finding: Finding, images: int) -> int:
     end, store = finding.end, finding.store
     members = store.front(finding.study)
     failed = f", {end.failed} failed" if end.failed else ""
+    evaluations = store.evaluations(finding.study)
+    means = expected(finding.study, evaluations)
     if members:
-        console().print(table(members, objective.of(finding.study)))
-    trained = complete(store.evaluations(finding.study), finding.study)
-    worth = gain(trained, images, settings.target)
+        console().print(table(members, objective.of(finding.study), means))
+    worth = gain(candidates(finding.study, evaluations), images, settings.target)
+    if means:
+        print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:
         print(worth.told(objective.of(finding.study)))  # noqa: T201
     partial = f" and {end.partial} partial ones" * bool(end.partial)

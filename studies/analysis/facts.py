@@ -11,6 +11,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of
+from studies.model.accuracy import Candidate, better_than_measured, candidates
 from studies.objective import Objective
 from studies.pareto.by_hand import Gain, gain
 from studies.pareto.front import front
@@ -71,25 +72,39 @@ class Facts:
         return [entry for entry in self.evaluations if entry.status is Status.FAILED]
 
     @cached_property
+    def candidates(self) -> list[Candidate]:
+        """The full trainings that have finished, by expected accuracy."""
+        return candidates(self.study, self.evaluations)
+
+    @cached_property
+    def shown(self) -> list[Evaluation]:
+        """The front and the knee, by ascending cost."""
+        members = {entry.number: entry for entry in self.front}
+        if self.knee is not None:
+            members.setdefault(self.knee.number, self.knee)
+        return sorted(members.values(), key=lambda entry: entry.cost)
+
+    @cached_property
     def front(self) -> list[Evaluation]:
         """The Pareto front, by ascending cost."""
         return front(self.complete)
 
     @cached_property
     def knee(self) -> Evaluation | None:
-        """The member of the front from which on more cost stops paying."""
-        return knee(self.front) if self.front else None
+        """The network from which on more cost stops paying, by expected accuracies."""
+        return knee(front(self.candidates)).evaluation if self.front else None
 
     @cached_property
     def gain(self) -> Gain | None:
         """What the search is worth at the knee."""
-        return gain(self.complete)
+        return gain(self.candidates)
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:
         """The front by fresh seeds; None if it was not trained again."""
         try:
-            return retrained_front(self.front, self.retrainings)
+            others = better_than_measured(self.study, self.evaluations)
+            return retrained_front(self.front, self.retrainings, others=others)
         except NotRetrainedError:
             return None
 

@@ -1,13 +1,13 @@
 """The evaluation that a user chooses: by number, or by a rule on the front."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from nas_space.errors import ConvnasError
+from studies.model.accuracy import candidates
 from studies.pareto.front import Scored, front
 from studies.pareto.knee import knee
-from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Status, Study
 
 
@@ -36,7 +36,7 @@ class Rule:
 
     Attributes:
         trial: exactly this trial.
-        knee: the member of the front within the limits from which on more cost stops paying.
+        knee: the network within the limits from which on more cost stops paying.
         max_macs: the most accurate within this many multiply-adds per image.
         max_params: the most accurate within this many parameters.
         max_latency: the most accurate that takes at most this many seconds for an image.
@@ -66,21 +66,25 @@ def choose(
     evaluations: Sequence[Evaluation],
     rule: Rule,
     latency: Callable[[Evaluation], float],
+    usable: Container[int] | None = None,
 ) -> Evaluation:
-    """The evaluation that a rule picks.
+    """The evaluation that a rule picks, by expected accuracies (`studies.model.accuracy`).
 
     Args:
         study: all rules but a trial choose among its full trainings.
         evaluations: of the study; a trial that is asked for may be partial.
         rule: which one.
         latency: see `choose_among`.
+        usable: ids of those that a rule may pick; None is all.
 
     Raises:
         NoSuchNetworkError: there is none.
     """
     if rule.trial is not None:
         return _trial(evaluations, rule.trial)
-    return choose_among(front(complete(evaluations, study)), rule, latency)
+    found = candidates(study, evaluations)
+    members = front(c for c in found if usable is None or c.evaluation.id in usable)
+    return choose_among(members, rule, lambda member: latency(member.evaluation)).evaluation
 
 
 def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) -> C:

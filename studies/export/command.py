@@ -23,6 +23,7 @@ from studies.export.trained_network import (
     look,
     retrained,
 )
+from studies.model.accuracy import better_than_measured, expected
 from studies.pareto.front import front
 from studies.pareto.table import table
 from studies.records.fidelity import complete
@@ -68,17 +69,28 @@ def export(arguments: argparse.Namespace) -> None:
     study = store.study(arguments.study)
     evaluations, retrainings = store.evaluations(study), store.retrainings(study)
     members = front(complete(evaluations, study))
-    anew = retrained_front(members, retrainings) if arguments.retrained else None
+    others = better_than_measured(study, evaluations)
+    anew = retrained_front(members, retrainings, others=others) if arguments.retrained else None
     if not rule.given:
         aim = objective.of(study)
-        console().print(table(members, aim) if anew is None else summary.front_of(anew, aim))
+        console().print(
+            table(members, aim, expected(study, evaluations))
+            if anew is None
+            else summary.front_of(anew, aim)
+        )
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
             "--trial"
         )
     devices.spare_threads(min(study.dataset["shape"][1:]))
     if anew is None:
-        chosen = choose(study, evaluations, rule, lambda member: _seconds(member, study))
+        chosen = choose(
+            study,
+            evaluations,
+            rule,
+            lambda member: _seconds(member, study),
+            None if arguments.retrain else store.with_weights(study) or None,
+        )
     else:
         chosen = choose_among(
             anew.front, rule, lambda member: _seconds(member.evaluation, study)
@@ -87,7 +99,8 @@ def export(arguments: argparse.Namespace) -> None:
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
         raise CommandError(
-            f"trial {chosen.number} is off the front, so its weights were not kept: add --retrain"
+            f"trial {chosen.number} is far below the front, so its weights were not kept: add "
+            "--retrain"
         )
     # All that can fail should fail before the training, not after it.
     prepare(arguments.output)

@@ -2,28 +2,40 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from nas_space.spaces.architecture import Architecture
 from studies.objective import Objective
-from studies.pareto.front import accuracy_of, front
+from studies.pareto.front import Scored, accuracy_of, front
 from studies.pareto.knee import answer
-from studies.records.tables import Evaluation
 from trainers.intervals import between_shares
+
+
+class Trained(Scored, Protocol):
+    """A full training: an evaluation, or what a model expects of one."""
+
+    @property
+    def number(self) -> int:
+        """The number of the trial."""
+
+    @property
+    def parsed_architecture(self) -> Architecture:
+        """The network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A network of the front beside the best hand-designed network that costs no more.
+    """The answer of a search beside the best hand-designed network that costs no more.
 
     Attributes:
-        found: of the front.
+        found: the network that the search is about.
         by_hand: None if no hand-designed network of at most its cost was trained to the end.
         images: of the validation split; None if unknown.
         target: the cost that the search was about; None is all costs.
     """
 
-    found: Evaluation
-    by_hand: Evaluation | None
+    found: Trained
+    by_hand: Trained | None
     images: int | None = None
     target: float | None = None
 
@@ -65,12 +77,12 @@ class Gain:
 
 
 def gain(
-    complete: Sequence[Evaluation], images: int | None = None, target: float | None = None
+    complete: Sequence[Trained], images: int | None = None, target: float | None = None
 ) -> Gain | None:
     """The gain at the knee of a front, or below a target; None if nothing was trained to the end.
 
     Args:
-        complete: full trainings of a study.
+        complete: full trainings of a study, by measured or by expected accuracy.
         images: of the validation split.
         target: the cost that the search was about.
     """

@@ -11,7 +11,10 @@ from nas_space.spaces.skeletons import read_architecture
 from studies import objective as objectives
 from studies.arguments import add_study_arguments
 from studies.cli import open_store, run
+from studies.model.accuracy import better_than_measured, expected
+from studies.pareto.front import front
 from studies.pareto.table import table
+from studies.records.fidelity import complete
 from studies.records.tables import Evaluation
 from studies.retraining import summary
 from studies.retraining.retrained_front import retrained_front
@@ -25,6 +28,7 @@ _FIELDS = (
     "latency",
     "latency_device",
     "val_accuracy",
+    "expected_accuracy",
     "by_hand",
     "architecture",
 )
@@ -53,11 +57,13 @@ def _main() -> int:
     arguments = parser.parse_args()
     store = open_store(arguments)
     study = store.study(arguments.study)
-    members = store.front(study)
-    rows = [_as_json(member) for member in members]
-    drawn = table(members, objectives.of(study))
+    evaluations = store.evaluations(study)
+    members, means = front(complete(evaluations, study)), expected(study, evaluations)
+    rows = [_as_json(member, means.get(member.number)) for member in members]
+    drawn = table(members, objectives.of(study), means)
     if arguments.retrained:
-        found = retrained_front(members, store.retrainings(study))
+        others = better_than_measured(study, evaluations)
+        found = retrained_front(members, store.retrainings(study), others=others)
         rows = [summary.member_as_json(found, finalist) for finalist in found.front]
         drawn = summary.front_of(found, objectives.of(study))
     if arguments.json:
@@ -71,7 +77,7 @@ def _main() -> int:
     return 0
 
 
-def _as_json(member: Evaluation) -> dict[str, Any]:
+def _as_json(member: Evaluation, mean: float | None) -> dict[str, Any]:
     return {
         "trial": member.number,
         "key": member.key,
@@ -81,6 +87,7 @@ def _as_json(member: Evaluation) -> dict[str, Any]:
         "latency": member.latency,
         "latency_device": member.latency_device,
         "val_accuracy": member.val_accuracy,
+        "expected_accuracy": mean,
         "by_hand": member.parsed_architecture.by_hand,
         "architecture": member.architecture,
     }

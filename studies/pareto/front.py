@@ -35,6 +35,17 @@ def front(scored: Iterable[S]) -> list[S]:
     return best
 
 
+def near_front(scored: Iterable[S], below: float) -> list[S]:
+    """Those that no entry of at most their cost exceeds by more than `below`, by ascending cost."""
+    near: list[S] = []
+    best = 0.0
+    for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0])):
+        best = max(best, accuracy)
+        if accuracy >= best - below:
+            near.append(entry)
+    return near
+
+
 def ranked(scored: Iterable[S]) -> list[S]:
     """All that have an accuracy, the best first: front after front.
 

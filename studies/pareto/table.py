@@ -1,7 +1,9 @@
 """A front as a table for people."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.table import Table
 
@@ -13,8 +15,8 @@ from studies.records.tables import Evaluation
 
 
 @dataclass(frozen=True, slots=True)
-class _Extra:
-    """A column that is drawn if any row has a value.
+class _Column:
+    """A column of numbers, which is drawn if any row has a value.
 
     Attributes:
         of: the text of a row; empty if it has no value.
@@ -24,28 +26,39 @@ class _Extra:
     of: Callable[[Evaluation], str]
 
 
-_EXTRAS = (
-    _Extra("memory", lambda m: f"{short(m.activation_memory)}B" if m.activation_memory else ""),
-    _Extra("latency", lambda m: f"{1000 * m.latency:.3g} ms" if m.latency else ""),
+_NO_MEANS: Mapping[int, float] = MappingProxyType({})
+_COLUMNS = (
+    _Column("trial", lambda m: str(m.number)),
+    _Column("accuracy", lambda m: f"{m.val_accuracy:.2%}"),
+    _Column("MACs", lambda m: short(m.macs)),
+    _Column("params", lambda m: short(m.params)),
+    _Column("memory", lambda m: f"{short(m.activation_memory)}B" if m.activation_memory else ""),
+    _Column("latency", lambda m: f"{1000 * m.latency:.3g} ms" if m.latency else ""),
 )
 
 
-def table(members: Sequence[Evaluation], objective: Objective) -> Table:
-    """A front as a table for people."""
+def table(
+    members: Sequence[Evaluation], objective: Objective, means: Mapping[int, float] = _NO_MEANS
+) -> Table:
+    """A front as a table for people.
+
+    Args:
+        members: by ascending cost.
+        objective: what was made small.
+        means: expected accuracies by trial, see `studies.model.accuracy`; drawn if there are any.
+    """
     drawn = Table(title=f"Pareto front: {objective.title}", title_justify="left")
-    extras = [extra for extra in _EXTRAS if any(extra.of(member) for member in members)]
-    for heading in ("trial", "accuracy", "MACs", "params", *(extra.heading for extra in extras)):
-        drawn.add_column(heading, justify="right", no_wrap=True)
+    columns = [column for column in _COLUMNS if any(column.of(member) for member in members)]
+    if any(member.number in means for member in members):
+        columns.insert(2, _Column("expected", lambda m: f"{means.get(m.number, math.nan):.2%}"))
+    for column in columns:
+        drawn.add_column(column.heading, justify="right", no_wrap=True)
     drawn.add_column("key", no_wrap=True)
     architectures = [member.parsed_architecture for member in members]
     drawn.add_column(legend(architectures), overflow="fold")
     for member, architecture in zip(members, architectures, strict=True):
         drawn.add_row(
-            str(member.number),
-            f"{member.val_accuracy:.2%}",
-            short(member.macs),
-            short(member.params),
-            *(extra.of(member) for extra in extras),
+            *(column.of(member) for column in columns),
             member.key,
             caption(architecture),
         )

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
 from nas_space.spaces import registry as spaces
-from studies.pareto.front import front, ranked
+from studies.pareto.front import front, near_front, ranked
 from studies.records.database import Database, StoreError
 from studies.records.fidelity import complete
 from studies.records.tables import (
@@ -25,6 +25,9 @@ from trainers.data.splits import Subset
 
 _MOST_CHECKPOINTS = 32
 """Kept for each rung of a study: those of the best networks that have not gone up."""
+_KEPT_BELOW_FRONT = 0.03
+"""How far below the front of measured accuracies weights are kept: what a model of all trainings
+expects to be best is seldom farther below."""
 
 
 class Store:
@@ -191,6 +194,11 @@ class Store:
         query = select(Weights.data).where(Weights.evaluation_id == evaluation.id)
         return self.database.read(lambda session: session.scalar(query))
 
+    def with_weights(self, study: Study) -> set[int]:
+        """The ids of the evaluations whose weights were kept."""
+        query = select(Evaluation.id).join(Weights).where(Evaluation.study_id == study.id)
+        return self.database.read(lambda session: set(session.scalars(query)))
+
     def checkpoint(
         self, study: Study, key: str, epochs: int, patience: float = 0.0
     ) -> bytes | None:
@@ -356,7 +364,7 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
         .where(Evaluation.study_id == evaluation.study_id)
         .options(defer(Evaluation.architecture), defer(Evaluation.versions))
     )
-    best = front([*kept, evaluation])
+    best = near_front([*kept, evaluation], _KEPT_BELOW_FRONT)
     if evaluation not in best:
         return
     session.add(Weights(evaluation_id=evaluation.id, data=weights()))
@@ -388,7 +396,7 @@ def _same_space(study: Study) -> str:
 
 def _same_images(study: Study, asked: Study) -> str:
     """How to ask for the images of a study."""
-    before, now = ((s.dataset["subset"], s.dataset.get("val_subset")) for s in (study, asked))
+    before, now = ((s.dataset.get("subset"), s.dataset.get("val_subset")) for s in (study, asked))
     if before[0] is None or before[0] != now[0] or before[1] == now[1]:
         return "the same one"
     val = before[1] or Subset.earlier(before[0]).val

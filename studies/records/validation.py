@@ -86,6 +86,10 @@ def _shape(value: object) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_positive, value))  # noqa: PLR2004
 
 
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_text, value))
+
+
 def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -102,6 +106,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.flip": _flag,
         "dataset.data_dir": _maybe(_any_text),
         "dataset.shape": _shape,
+        "dataset.classes": _maybe(_texts),
         "recipe.name": _text,
         "recipe.epochs": _positive,
         "command": _any_text,

@@ -103,8 +103,9 @@ def _front(facts: Facts) -> Content:
         element(
             "p",
             "Every point is a network that was trained to the end; on the blue line are those that "
-            "no other beats in both. The diamond is the knee. Accuracies are of validation images, "
-            "one seed each: proxies, flattered by the choice of the best.",
+            "no other beats in both. Accuracies are of validation images, one seed each: proxies, "
+            "flattered by the choice of the best. The table also has what a model of all trainings "
+            "expects, which is surer. The diamond is the knee by expected accuracies.",
         ),
         front.picture(facts),
         element("p", _invitation(facts), id="said", aria_live="polite"),
@@ -155,7 +156,7 @@ def _layers(facts: Facts) -> Content:
 def _drawings(facts: Facts) -> Content:
     shown = looks(facts.kinds)
     parts: list[Content] = [element("h2", "The networks of the front"), legend(shown)]
-    for entry in facts.front:
+    for entry in facts.shown:
         summary = element("summary", front.note(facts, entry).partition(" · ")[0])
         is_open = "" if entry is facts.knee else None
         drawn = drawing.drawing(facts, entry, shown)

@@ -132,7 +132,8 @@ class RetrainedFront:
     """A front and its members' trainings with fresh seeds.
 
     Attributes:
-        finalists: all members of the search's front, by ascending cost.
+        finalists: all members of the search's front, and others that were trained, too, by
+            ascending cost.
         fidelity: of the trainings.
         equal: whether the search trained its members at the same fidelity.
     """
@@ -173,6 +174,7 @@ def retrained_front(
     members: Sequence[Evaluation],
     retrainings: Iterable[Retraining],
     fidelity: Fidelity | None = None,
+    others: Sequence[Evaluation] = (),
 ) -> RetrainedFront:
     """The front of a search, computed again from trainings of its members with fresh seeds.
 
@@ -180,24 +182,25 @@ def retrained_front(
         members: the front of a search's complete evaluations.
         retrainings: of the study; those of other networks, or with a search's seed, do not count.
         fidelity: of the trainings; None takes the one with most epochs that all members have.
+        others: that may be better than members; they count if they were trained, too.
 
     Raises:
         NotRetrainedError: there is no fidelity, or not this one, at which all members were trained.
     """
     if not members:
         raise NotRetrainedError("no finished evaluations yet")
-    known = {member.id: member for member in members}
+    known = {member.id: member for member in (*members, *others)}
     found: dict[Fidelity, dict[int, list[Retraining]]] = {}
     for row in retrainings:
         if row.evaluation_id in known and row.seed != known[row.evaluation_id].seed:
             of_members = found.setdefault(Fidelity(row.recipe, row.epochs), {})
             of_members.setdefault(row.evaluation_id, []).append(row)
     if fidelity is None:
-        fidelity = _common(found, len(known))
+        fidelity = _common(found, members)
     rows = found.get(fidelity, {})
-    if len(rows) < len(known):
-        raise NotRetrainedError(_missing(len(rows), len(known)))
-    finalists = (_finalist(member, rows[member.id]) for member in members)
+    if _done(rows, members) < len(members):
+        raise NotRetrainedError(_missing(_done(rows, members), len(members)))
+    finalists = (_finalist(known[key], of_member) for key, of_member in rows.items())
     equal = all((member.recipe, member.epochs) == fidelity for member in members)
     return RetrainedFront(tuple(sorted(finalists, key=lambda f: f.cost)), fidelity, equal)
 
@@ -213,11 +216,19 @@ def means_of(evaluation: Evaluation, rows: Iterable[Retraining]) -> dict[Fidelit
     return {fidelity: mean for fidelity, mean in means.items() if mean is not None}
 
 
-def _common(found: Mapping[Fidelity, Mapping[int, object]], count: int) -> Fidelity:
-    common = [fidelity for fidelity, rows in found.items() if len(rows) == count]
+def _common(
+    found: Mapping[Fidelity, Mapping[int, object]], members: Sequence[Evaluation]
+) -> Fidelity:
+    done = {fidelity: _done(rows, members) for fidelity, rows in found.items()}
+    common = [fidelity for fidelity, count in done.items() if count == len(members)]
     if not common:
-        raise NotRetrainedError(_missing(max(map(len, found.values()), default=0), count))
+        raise NotRetrainedError(_missing(max(done.values(), default=0), len(members)))
     return max(common, key=lambda fidelity: (fidelity.epochs, fidelity.recipe))
+
+
+def _done(rows: Mapping[int, object], members: Sequence[Evaluation]) -> int:
+    """How many of the members were trained."""
+    return sum(member.id in rows for member in members)
 
 
 def _missing(done: int, count: int) -> str:

@@ -26,6 +26,7 @@ def said(
     described = {
         **study().dataset,
         "subset": 300,
+        "val_subset": 300,
         "fingerprint": data.fingerprint,
         "classes": list(data.search.classes),
     }

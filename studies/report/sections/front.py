@@ -25,7 +25,7 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
         attributes: of the ``svg``.
     """
     chart = _chart(facts)
-    on_front = {entry.number for entry in facts.front}
+    on_front = {entry.number for entry in facts.shown}
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
         *more,
@@ -33,7 +33,7 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
         *(_other(chart, facts, entry) for entry in others[:MOST_NAMED_NETWORKS]),
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
-        *(_member(chart, facts, entry) for entry in facts.front),
+        *(_member(chart, facts, entry) for entry in facts.shown),
         label=f"Pareto front: {facts.objective.title}",
         **attributes,
     )
@@ -48,19 +48,22 @@ def members(facts: Facts) -> Markup:
     extra: dict[str, Callable[[Evaluation], str]] = {}
     if aim.column not in costs.values():
         extra[aim.heading] = lambda entry: aim.write(entry.cost)
-    headings = ["trial", "validation accuracy", *(["fresh seeds"] if means else []), *extra, *costs]
+    believed = {found.number: f"{found.val_accuracy:.2%}" for found in facts.candidates}
+    headings = ["trial", "validation accuracy", "expected"]
+    headings += [*(["fresh seeds"] if means else []), *extra, *costs]
     rows = [
         [
             _trial(entry, facts),
             f"{entry.val_accuracy:.2%}",
+            believed[entry.number],
             *([means.get(entry.number, "–")] if means else []),
             *(write(entry) for write in extra.values()),
             *(short(getattr(entry, column)) for column in costs.values()),
             caption(facts.architectures[entry.number]),
         ]
-        for entry in facts.front
+        for entry in facts.shown
     ]
-    how = legend(facts.architectures[entry.number] for entry in facts.front)
+    how = legend(facts.architectures[entry.number] for entry in facts.shown)
     return table([*headings, how], rows, "members")
 
 

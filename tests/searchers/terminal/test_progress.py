@@ -56,7 +56,7 @@ def test_the_panel_shows_how_far_it_is_the_front_and_the_latest() -> None:
     assert lines[0].startswith("━━━━━━━━──────────────── ")
     assert "1:05 min so far  ▁" in lines[0]
     assert lines[1] == line(snapshot)
-    assert lines[2].split()[0] == "front"
+    assert lines[2].split()[0].rstrip(",") == "front"
     best = snapshot.front[-1]
     assert any(row.split()[:2] == [str(best.number), f"{best.val_accuracy:.2%}"] for row in lines)
     assert [row.split()[0] for row in lines[-4:]] == ["56", "57", "58", "59"]
