@@ -46,6 +46,10 @@ class Parameter:
         """A random label; of ordered ones it is a neighbour of the given one half of the times."""
         if not self.ordered or chance.random() < 0.5:  # noqa: PLR2004 - a coin
             return chance.choice(self.labels)
+        return self.neighbour(label, chance)
+
+    def neighbour(self, label: str, chance: random.Random) -> str:
+        """The label before or behind a label, or itself at an end."""
         at = self.labels.index(label) + chance.choice((-1, 1))
         return self.labels[min(max(at, 0), len(self.labels) - 1)]
 

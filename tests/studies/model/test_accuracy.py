@@ -46,7 +46,7 @@ def test_it_is_nearer_to_the_truth_than_a_training_and_not_flattered_by_the_choi
 
     def error(accuracies: list[float], of: list[Evaluation]) -> float:
         gaps = (a - truth(entry) for a, entry in zip(accuracies, of, strict=True))
-        return statistics.mean(gap**2 for gap in gaps) ** 0.5
+        return math.sqrt(statistics.mean(gap**2 for gap in gaps))
 
     judged = error([candidate.val_accuracy for candidate in found], whole)
     assert judged < 0.6 * error([entry.val_accuracy or 0.0 for entry in whole], whole)
