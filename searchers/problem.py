@@ -15,7 +15,7 @@ from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
 from studies.objective import MACS, Objective
 
-_TARGET_SPREAD = 0.3
+_TARGET_SPREAD = 0.1
 """How far below a target the attention reaches, in natural logarithms of the cost: the standard
 deviation of a normal distribution of which only the half below the target is taken."""
 

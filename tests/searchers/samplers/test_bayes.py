@@ -29,8 +29,10 @@ def proposer(
     limits: Limits | None = None,
     seed: int = 0,
     objective: Objective = MACS,
+    target: float | None = None,
 ) -> Proposer:
-    problem = Problem(space or get("mixed"), TASK, limits or Limits(), objective=objective)
+    space = space or get("mixed")
+    problem = Problem(space, TASK, limits or Limits(), objective=objective, target=target)
     made = samplers.make(name, problem, seed)
     return Proposer(problem, made, seed)
 
@@ -72,6 +74,15 @@ def test_it_finds_a_better_front_than_random_proposals_of_twice_the_number(seed:
     found = search(proposer(seed=seed), 40, noise=0.01)
     random = search(proposer("random", seed=seed), 80, noise=0.01)
     assert worth(found) > worth(random) + 0.01
+
+
+def test_with_a_target_what_it_proposes_costs_nearly_as_much() -> None:
+    target = 1_000_000
+    found = search(proposer(limits=Limits(macs=target), target=target), 60, noise=0.01)[20:]
+    assert all(proposal.cost.macs <= target for proposal in found)
+    assert sum(proposal.cost.macs > 0.85 * target for proposal in found) > 20
+    wide = search(proposer(limits=Limits(macs=target)), 60, noise=0.01)[20:]
+    assert sum(proposal.cost.macs > 0.85 * target for proposal in wide) < 15
 
 
 def test_the_first_networks_are_uniform_and_their_types_and_widths_differ() -> None:
