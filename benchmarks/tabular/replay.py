@@ -217,15 +217,27 @@ def true(points: Sequence[Point], model: Surrogate) -> float:
     return hypervolume(means, BOUNDS)
 
 
-def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
-    """One search, in virtual time."""
+def replayed(
+    method: str,
+    seed: int,
+    budget: int,
+    model: Surrogate,
+    watch: Callable[[int, list[Point]], None] = lambda _spent, _points: None,
+) -> tuple[list[Point], float]:
+    """One search, in virtual time: its trainings, and milliseconds a proposal.
+
+    Args:
+        method: one of `METHODS`.
+        seed: of the method and of the trainings.
+        budget: in full trainings.
+        model: gives accuracies.
+        watch: called after every training with the epochs that were spent.
+    """
     searcher = METHODS[method](seed)
     running: list[tuple[int, int, Order]] = []
-    clock = number = handed = 0
-    spent, waited = 0, 0.0
+    clock = number = handed = spent = 0
+    waited = 0.0
     points: list[Point] = []
-    found: dict[int, float] = {}
-    marks = [mark for mark in _MARKS if mark <= budget]
     while True:
         while len(running) < _WORKERS and handed < budget * EPOCHS:
             start = time.perf_counter()
@@ -236,15 +248,26 @@ def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
             number += 1
             heapq.heappush(running, (clock + work, number, order))
         if not running:
-            break
+            return points, 1000 * waited / number
         clock, _, order = heapq.heappop(running)
         accuracy = model.train(order.architecture, seed)[order.epochs - 1]
         spent += order.epochs - order.start
         macs = predict(order.architecture, TASK).macs
         points.append(Point(accuracy, macs, order.architecture, order.epochs))
         searcher.tell(order, accuracy)
+        watch(spent, points)
+
+
+def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
+    """One search, and how good its front was after so many trainings."""
+    found: dict[int, float] = {}
+    marks = [mark for mark in _MARKS if mark <= budget]
+
+    def watch(spent: int, points: list[Point]) -> None:
         while len(found) < len(marks) and spent >= marks[len(found)] * EPOCHS:
             found[marks[len(found)]] = true(points, model)
+
+    points, milliseconds = replayed(method, seed, budget, model, watch)
     full = [point.architecture.key for point in points if point.epochs == EPOCHS]
     return Course(
         method,
@@ -253,14 +276,19 @@ def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
         sum(member.epochs < EPOCHS for member in front(points)),
         len({point.architecture.key for point in points}),
         len(full) - len(set(full)),
-        1000 * waited / number,
+        milliseconds,
     )
+
+
+def quietly() -> None:
+    """Silence the libraries."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
 
 
 def _run(task: tuple[str, int, int, Path, int]) -> Course:
     method, seed, budget, table, trees = task
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore")
+    quietly()
     return replay(method, seed, budget, surrogate(table, trees))
 
 

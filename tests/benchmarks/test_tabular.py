@@ -1,11 +1,14 @@
 """The table of trained networks, what is learned from it, and searches replayed on it."""
 
+import statistics
+
 import numpy as np
 import pytest
 
+from benchmarks.tabular.choice import choices
 from benchmarks.tabular.replay import METHODS, replay
 from benchmarks.tabular.surrogate import Check, Network, Surrogate, read
-from benchmarks.tabular.train import EPOCHS, MOST_MACS, TASK
+from benchmarks.tabular.train import EPOCHS, MOST_MACS, TABLE, TASK
 from nas_space.costs.cost import predict
 from nas_space.spaces.registry import get
 
@@ -54,6 +57,15 @@ def test_our_default_is_ahead_of_random_search_and_nothing_poses_on_its_front(
     assert set(ours.found) == {10, 20}
     assert ours.found[20] > random.found[20] + 0.02
     assert ours.repeats == 0
+
+
+def test_no_choice_is_better_than_the_best_and_what_was_measured_claims_too_much() -> None:
+    found = list(choices(0, 20, TABLE))
+    assert len(found) > 8
+    assert all(choice.possible >= max(choice.measured, choice.expected) for choice in found)
+    claimed = statistics.mean(choice.claimed - choice.measured for choice in found)
+    promised = statistics.mean(choice.promised - choice.expected for choice in found)
+    assert claimed > abs(promised)
 
 
 def test_every_method_replays(surrogate: Surrogate) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.pareto.front import front, ranked
+from studies.pareto.front import accuracy_of, front, near_front, ranked
 from studies.pareto.hypervolume import hypervolume
 from studies.pareto.knee import knee
 
@@ -43,6 +43,18 @@ def test_nothing_dominates_a_member_and_members_dominate_or_equal_all_others(
     for point in cloud:
         if point.val_accuracy is not None and point not in members:
             assert any(dominates(member, point) for member in members)
+
+
+@given(clouds, st.floats(0, 1))
+def test_near_the_front_is_what_no_cheaper_point_exceeds_by_more(
+    cloud: list[Point], below: float
+) -> None:
+    found = near_front(cloud, below)
+    finished = [point for point in cloud if point.val_accuracy is not None]
+    for point in finished:
+        most = max(accuracy_of(p) for p in finished if p.cost <= point.cost)
+        assert (point in found) == (accuracy_of(point) >= most - below)
+    assert all(member in found for member in front(cloud))
 
 
 @given(clouds)

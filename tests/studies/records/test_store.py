@@ -99,6 +99,12 @@ def test_only_weights_of_the_front_are_kept(store: Store) -> None:
         store.record(entry, f"weights {entry.number}".encode)
     kept = [store.weights(entry) for entry in entries]
     assert kept == [None, None, b"weights 2", b"weights 3"]
+    owner = store.study(None)
+    assert store.with_weights(owner) == {entry.id for entry in entries[2:]}
+    below = evaluation(owner, entries[3].number + 6, (entries[3].val_accuracy or 0) - 0.02)
+    below.cost = entries[3].cost + 1
+    store.record(below, lambda: b"weights")
+    assert below.id in store.with_weights(owner), "it may be better than its one training"
 
 
 def test_an_evaluation_whose_weights_cannot_be_had_is_not_half_written(store: Store) -> None:
