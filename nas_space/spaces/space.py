@@ -35,22 +35,24 @@ class Parameter:
     Attributes:
         name: of the choice.
         labels: what may be chosen.
-        ordered: whether neighbouring labels make similar networks, as widths do.
+        ordered: whether neighbouring labels make similar networks, as levels of density do.
+        widens: whether later labels make the same layers wider, so that they cost more.
     """
 
     name: str
     labels: tuple[str, ...]
     ordered: bool = False
+    widens: bool = False
 
     def another(self, label: str, chance: random.Random) -> str:
         """A random label; of ordered ones it is a neighbour of the given one half of the times."""
-        if not self.ordered or chance.random() < 0.5:  # noqa: PLR2004 - a coin
+        if not (self.ordered or self.widens) or chance.random() < 0.5:  # noqa: PLR2004 - a coin
             return chance.choice(self.labels)
-        return self.neighbour(label, chance)
+        return self.step(label, chance.choice((-1, 1)))
 
-    def neighbour(self, label: str, chance: random.Random) -> str:
-        """The label before or behind a label, or itself at an end."""
-        at = self.labels.index(label) + chance.choice((-1, 1))
+    def step(self, label: str, by: int) -> str:
+        """The label so many places behind a label, or the one at the end."""
+        at = self.labels.index(label) + by
         return self.labels[min(max(at, 0), len(self.labels) - 1)]
 
 

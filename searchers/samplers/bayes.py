@@ -6,7 +6,8 @@ architecture and on its cost (`nas_space.spaces.features`). Candidates are ranke
 hypervolume they are expected to add (EHVI: Emmerich et al., IEEE CEC 2005; exact here, as one
 objective is known). Candidates are mutants and crossings of the best networks, as in regularised
 evolution (Real et al., arXiv 1802.01548) and BANANAS (White et al., arXiv 1910.11858), and random
-networks. The first proposals are known to be good: uniform networks of each type and some widths.
+networks. The first proposals are known to be good: uniform networks of each type and some widths
+or, with a target, the hand-designed families, made to cost nearly as much.
 
 The front so far is made of the model's means for the trained networks, not of their measured
 accuracies: one lucky seed would hide better candidates.
@@ -101,12 +102,12 @@ class BayesSampler(BaseSampler):
         space = problem.space
         self._random = random.Random(seed)
         self._parameters = {p.name: p.labels for p in space.parameters}
-        self._ordered = [p for p in space.parameters if p.ordered]
+        self._widening = [p for p in space.parameters if p.widens]
         self._price = problem.objective.of
         limit: float | None = getattr(problem.limits, problem.objective.column)
         self._dearest = limit or problem.bounds[1]
         self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
-        self._start = self._spread_out()
+        self._start = self._fitted_by_hand() or self._spread_out()
         self._kernel: Kernel | None = None
         self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
@@ -218,10 +219,16 @@ class BayesSampler(BaseSampler):
 
     def _candidates(self, believed: Sequence[Known]) -> list[EncodedNetwork]:
         """Networks within the limits; some may be trained already, or appear twice."""
-        parents = [known.network.labels for known in ranked(believed)[:_PARENT_NETWORKS]]
+        parents = [known.network.labels for known in self._best_first(believed)[:_PARENT_NETWORKS]]
         made = [self._mutant(parents) for _ in range(_MUTANT_CANDIDATES)]
         made += [self._drawn() for _ in range(_RANDOM_CANDIDATES)]
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
+
+    def _best_first(self, believed: Sequence[Known]) -> list[Known]:
+        """The best of every cost first; with a target, those of the most accuracy."""
+        if self._problem.target is None:
+            return ranked(believed)
+        return sorted(believed, key=lambda known: -(known.val_accuracy or 0.0))
 
     def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
         """A mutant of a parent, which is crossed with another one half of the times.
@@ -234,24 +241,24 @@ class BayesSampler(BaseSampler):
             taken = {part: self._random.random() < 0.5 for part in map(_part, labels)}  # noqa: PLR2004
             labels |= {name: label for name, label in other.items() if taken[_part(name)]}
         mutant = self._problem.space.mutated(labels, self._random)
-        if self._ordered and self._random.random() < _FITTED_SHARE:
+        if self._random.random() < _FITTED_SHARE:
             mutant = self._fitted(mutant)
         return self._network(mutant)
 
     def _fitted(self, labels: dict[str, str]) -> dict[str, str]:
-        """A network that costs just less than the target, by steps such as a wider stage.
+        """A network that costs just less than the target, by wider or narrower stages.
 
         What costs less than one may pay could mostly be better. Without a target it stays.
         """
         target = self._problem.target
-        if target is None:
+        if target is None or not self._widening:
             return labels
         cost = self._cost(labels)
         for _ in range(_MOST_STEPS):
             if _FULL * target < cost <= target:
                 break
-            parameter = self._random.choice(self._ordered)
-            label = parameter.neighbour(labels[parameter.name], self._random)
+            parameter = self._random.choice(self._widening)
+            label = parameter.step(labels[parameter.name], -1 if cost > target else 1)
             moved = labels | {parameter.name: label}
             after = self._cost(moved)
             if after < cost if cost > target else cost < after <= target:
@@ -269,6 +276,18 @@ class BayesSampler(BaseSampler):
             for _ in range(_DRAWS)
         ]
         return min(drawn, key=lambda network: abs(math.log(self._price(network.cost)) - cost))
+
+    def _fitted_by_hand(self) -> list[EncodedNetwork]:
+        """With a target: the dearest network of each hand-designed family, made to cost as much."""
+        if self._problem.target is None:
+            return []
+        dearest: dict[str | None, tuple[float, Architecture]] = {}
+        for cost, architecture in self._problem.by_hand:
+            known = dearest.get(architecture.by_hand)
+            if known is None or known[0] < self._price(cost):
+                dearest[architecture.by_hand] = self._price(cost), architecture
+        encoded = (self._problem.space.encode(architecture) for _, architecture in dearest.values())
+        return [self._network(self._fitted(labels)) for labels in encoded if labels is not None]
 
     def _spread_out(self) -> list[EncodedNetwork]:
         """Uniform networks of every type in turn, spread over costs."""

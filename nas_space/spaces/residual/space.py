@@ -26,6 +26,8 @@ _DEPTHS = (1, 2, 3)
 
 _SHARES_OF_MOVES = (0.6, 0.2, 0.2)
 """Of mutants: with other labels, with a stage of one type, wider or narrower everywhere."""
+_SCALES = {"width", "expansion"}
+"""What a stage chooses by steps that keep its layers."""
 _ABSENT = "0"
 """The depth of a stage that a network does not have."""
 
@@ -393,7 +395,7 @@ def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
 @cache
 def _parameters(space: ResidualSpace) -> tuple[Parameter, ...]:
     found = [
-        Parameter(name, labels, ordered=labels not in (space.entries, space.downs))
+        Parameter(name, labels, widens=name.partition(".")[2] in _SCALES)
         for name, labels in _dimensions(space).items()
     ]
     levels = tuple(str(level) for level in range(1, _most_settings(space) + 1))
