@@ -219,16 +219,10 @@ class BayesSampler(BaseSampler):
 
     def _candidates(self, believed: Sequence[Known]) -> list[EncodedNetwork]:
         """Networks within the limits; some may be trained already, or appear twice."""
-        parents = [known.network.labels for known in self._best_first(believed)[:_PARENT_NETWORKS]]
+        parents = [known.network.labels for known in ranked(believed)[:_PARENT_NETWORKS]]
         made = [self._mutant(parents) for _ in range(_MUTANT_CANDIDATES)]
         made += [self._drawn() for _ in range(_RANDOM_CANDIDATES)]
         return [n for n in made if self._problem.limits.excess(n.cost) == 0]
-
-    def _best_first(self, believed: Sequence[Known]) -> list[Known]:
-        """The best of every cost first; with a target, those of the most accuracy."""
-        if self._problem.target is None:
-            return ranked(believed)
-        return sorted(believed, key=lambda known: -(known.val_accuracy or 0.0))
 
     def _mutant(self, parents: Sequence[Mapping[str, str]]) -> EncodedNetwork:
         """A mutant of a parent, which is crossed with another one half of the times.
