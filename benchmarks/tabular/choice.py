@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.tabular.replay import SPACE, Point, quietly, replayed, surrogate
+from benchmarks.tabular.replay import METHODS, SPACE, Point, quietly, replayed, surrogate
 from benchmarks.tabular.train import EPOCHS, TABLE, TASK
 from nas_space.cli import positive
 from nas_space.costs.cost import predict
@@ -50,17 +50,9 @@ class Choice:
 def choices(seed: int, budget: int, table: Path) -> Iterator[Choice]:
     """The choices of one search."""
     known = surrogate(table, 0)
-    points, _ = replayed(_METHOD, seed, budget, known)
-    features = [_features(point) for point in points]
-    model = accuracy.learnt(
-        [
-            accuracy.Point(row, point.epochs, point.val_accuracy)
-            for row, point in zip(features, points, strict=True)
-        ]
-    )
-    full = [at for at, point in enumerate(points) if point.epochs == EPOCHS]
-    means = model.mean(accuracy.inputs([features[at] for at in full], EPOCHS))
-    believed = dict(zip(full, means.tolist(), strict=True))
+    points, _ = replayed(METHODS[_METHOD](seed), seed, budget, known)
+    believed = expectations(points)
+    full = list(believed)
     true = {at: float(known.mean(points[at].architecture)[-1]) for at in full}
     for most in _COSTS:
         within = [at for at in full if points[at].cost <= most]
@@ -76,6 +68,27 @@ def choices(seed: int, budget: int, table: Path) -> Iterator[Choice]:
             believed[sure],
         )
         yield Choice(*(100 * value for value in found))
+
+
+def expectations(points: Sequence[Point]) -> dict[int, float]:
+    """What the model of all trainings expects of the full ones, by their positions."""
+    features = [_features(point) for point in points]
+    model = accuracy.learnt(
+        [
+            accuracy.Point(row, point.epochs, point.val_accuracy)
+            for row, point in zip(features, points, strict=True)
+        ]
+    )
+    full = [at for at, point in enumerate(points) if point.epochs == EPOCHS]
+    means = model.mean(accuracy.inputs([features[at] for at in full], EPOCHS))
+    return dict(zip(full, means.tolist(), strict=True))
+
+
+def most_expected(points: Sequence[Point], most: float) -> Point:
+    """The full training within a cost of which the model expects most."""
+    believed = expectations(points)
+    within = (at for at in believed if points[at].cost <= most)
+    return points[max(within, key=lambda at: believed[at])]
 
 
 def main() -> None:

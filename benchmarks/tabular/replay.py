@@ -74,10 +74,12 @@ class Method(Protocol):
 class Ours:
     """Our proposer, with any sampler and rungs."""
 
-    def __init__(self, sampler: str, rungs: tuple[int, ...], seed: int) -> None:
-        problem = Problem(SPACE, TASK, LIMITS)
+    def __init__(
+        self, sampler: str, rungs: tuple[int, ...], seed: int, problem: Problem | None = None
+    ) -> None:
+        problem = problem or Problem(SPACE, TASK, LIMITS)
         made = samplers.make(sampler, problem, seed)
-        self._queue = TrainingQueue(Proposer(problem, made, seed), Rungs(rungs))
+        self._queue = TrainingQueue(Proposer(problem, made, seed), Rungs(rungs, problem.octave))
 
     def next(self, room: int) -> Order:
         """See `Method`."""
@@ -218,7 +220,7 @@ def true(points: Sequence[Point], model: Surrogate) -> float:
 
 
 def replayed(
-    method: str,
+    searcher: Method,
     seed: int,
     budget: int,
     model: Surrogate,
@@ -227,13 +229,12 @@ def replayed(
     """One search, in virtual time: its trainings, and milliseconds a proposal.
 
     Args:
-        method: one of `METHODS`.
-        seed: of the method and of the trainings.
+        searcher: new.
+        seed: of the trainings.
         budget: in full trainings.
         model: gives accuracies.
         watch: called after every training with the epochs that were spent.
     """
-    searcher = METHODS[method](seed)
     running: list[tuple[int, int, Order]] = []
     clock = number = handed = spent = 0
     waited = 0.0
@@ -267,7 +268,7 @@ def replay(method: str, seed: int, budget: int, model: Surrogate) -> Course:
         while len(found) < len(marks) and spent >= marks[len(found)] * EPOCHS:
             found[marks[len(found)]] = true(points, model)
 
-    points, milliseconds = replayed(method, seed, budget, model, watch)
+    points, milliseconds = replayed(METHODS[method](seed), seed, budget, model, watch)
     full = [point.architecture.key for point in points if point.epochs == EPOCHS]
     return Course(
         method,
