@@ -73,15 +73,12 @@ def choices(seed: int, budget: int, table: Path) -> Iterator[Choice]:
 def expectations(points: Sequence[Point]) -> dict[int, float]:
     """What the model of all trainings expects of the full ones, by their positions."""
     features = [_features(point) for point in points]
-    model = accuracy.learnt(
-        [
-            accuracy.Point(row, point.epochs, point.val_accuracy)
-            for row, point in zip(features, points, strict=True)
-        ]
-    )
-    full = [at for at, point in enumerate(points) if point.epochs == EPOCHS]
-    means = model.mean(accuracy.inputs([features[at] for at in full], EPOCHS))
-    return dict(zip(full, means.tolist(), strict=True))
+    learnt = [
+        accuracy.Point(row, point.epochs, point.val_accuracy)
+        for row, point in zip(features, points, strict=True)
+    ]
+    means = accuracy.means_of(learnt, EPOCHS)
+    return {at: means[at] for at, point in enumerate(points) if point.epochs == EPOCHS}
 
 
 def most_expected(points: Sequence[Point], most: float) -> Point:

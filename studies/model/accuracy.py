@@ -6,7 +6,7 @@ all trainings is surer of a network than its own training is, because similar ne
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from studies.records.tables import Evaluation, Study
 
 _EPOCHS_WEIGHT = 6.0
 """More epochs change an accuracy more than another feature of the network does."""
+_LEAST_SHARE = 0.002
+"""Shares nearer to 0 or 1 count as this one, whose log odds are finite."""
 _FEWEST_TRAININGS = 8
 """With fewer there is nothing to learn from."""
 
@@ -49,6 +51,21 @@ def learnt(points: Sequence[Point], kernel: Kernel | None = None) -> Gaussian:
     weights = np.ones(x.shape[1])
     weights[-1] = _EPOCHS_WEIGHT
     return Gaussian(x, y, weights, kernel)
+
+
+def means_of(points: Sequence[Point], epochs: int) -> list[float]:
+    """The expected accuracy of each of these networks after so many epochs, 0 to 1.
+
+    The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter.
+    """
+    odds = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
+    means = learnt(odds).mean(inputs([point.features for point in points], epochs))
+    return [1 / (1 + math.exp(-float(mean))) for mean in means]
+
+
+def _log_odds(share: float) -> float:
+    inside = min(max(share, _LEAST_SHARE), 1 - _LEAST_SHARE)
+    return math.log(inside / (1 - inside))
 
 
 def inputs(features: Sequence[Sequence[float]], epochs: int) -> Matrix:
@@ -83,8 +100,8 @@ def expected(study: Study, evaluations: Sequence[Evaluation]) -> dict[int, float
         Point(row, entry.epochs, entry.val_accuracy or 0.0)
         for row, entry in zip(features, finished, strict=True)
     ]
-    means = learnt(points).mean(inputs(features, study.recipe["epochs"]))
-    return {entry.number: float(mean) for entry, mean in zip(finished, means, strict=True)}
+    means = means_of(points, study.recipe["epochs"])
+    return {entry.number: mean for entry, mean in zip(finished, means, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
