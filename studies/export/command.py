@@ -69,8 +69,10 @@ def export(arguments: argparse.Namespace) -> None:
     study = store.study(arguments.study)
     evaluations, retrainings = store.evaluations(study), store.retrainings(study)
     members = front(complete(evaluations, study))
-    others = better_than_measured(study, evaluations)
-    anew = retrained_front(members, retrainings, others=others) if arguments.retrained else None
+    anew = None
+    if arguments.retrained:
+        others = better_than_measured(study, evaluations)
+        anew = retrained_front(members, retrainings, others=others)
     if not rule.given:
         aim = objective.of(study)
         console().print(

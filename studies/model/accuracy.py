@@ -145,8 +145,8 @@ class Candidate:
 def candidates(study: Study, evaluations: Sequence[Evaluation]) -> list[Candidate]:
     """The full trainings of a study, judged by `expected`.
 
-    Choosing among these instead of by measured accuracies gives better networks, and the accuracy
-    of the chosen one is not flattered by the choice (docs/results/search.md).
+    An expected accuracy is nearer to that of fresh seeds than a measured one, and the choice of the
+    best flatters it less (docs/results/search.md).
     """
     means = expected(study, evaluations)
     return [

@@ -12,8 +12,9 @@ from nas_space.errors import ConvnasError
 _SPLIT_SEED = 20190410
 """Seeds every split, so that a data set is always split in the same way."""
 _MANY_IMAGES = 20_000
-_LEAST_VAL_IMAGES = 250
 """With this many images a tenth is enough for validation; fewer images give a fifth."""
+_LEAST_VAL_IMAGES = 250
+"""Of a subset, if there are so many."""
 
 
 class DatasetError(ConvnasError):
