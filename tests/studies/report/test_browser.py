@@ -35,7 +35,7 @@ def opened(shown: Facts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 def test_the_front_is_there_and_nothing_complains(opened: WebDriver, shown: Facts) -> None:
     points = opened.find_elements(By.CSS_SELECTOR, "svg .member")
-    assert [p.get_attribute("data-trial") for p in points] == [str(e.number) for e in shown.front]
+    assert [p.get_attribute("data-trial") for p in points] == [str(e.number) for e in shown.shown]
     assert all(point.is_displayed() for point in points)
     assert complaints(opened) == []
 
@@ -43,7 +43,7 @@ def test_the_front_is_there_and_nothing_complains(opened: WebDriver, shown: Fact
 def test_pointing_at_a_network_shows_its_architecture_and_lights_its_row(
     opened: WebDriver, shown: Facts
 ) -> None:
-    entry = shown.front[0]
+    entry = shown.shown[0]
     point = opened.find_element(By.CSS_SELECTOR, f'.member[data-trial="{entry.number}"]')
     ActionChains(opened).move_to_element(point).perform()
     said = opened.find_element(By.ID, "said").text
@@ -56,11 +56,11 @@ def test_pointing_at_a_network_shows_its_architecture_and_lights_its_row(
 def test_the_keyboard_reaches_every_network_of_the_front(opened: WebDriver, shown: Facts) -> None:
     first, *rest = opened.find_elements(By.CSS_SELECTOR, "svg .member")
     opened.execute_script("arguments[0].focus()", first)
-    for entry in shown.front[1:]:
+    for entry in shown.shown[1:]:
         ActionChains(opened).send_keys(Keys.TAB).perform()
         said = opened.find_element(By.ID, "said").text
         assert said.startswith(f"trial {entry.number}: ")
-    assert len(rest) == len(shown.front) - 1
+    assert len(rest) == len(shown.shown) - 1
 
 
 def test_a_phone_need_not_scroll_sideways(opened: WebDriver) -> None:
