@@ -90,7 +90,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     recipe = RECIPES.get(settings.recipe)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
-    rungs = settings.rungs or ladder(recipe.epochs)
+    rungs = settings.rungs or ladder(recipe.epochs, recipe.warmup)
     check_rungs(rungs, recipe.epochs)
     dataset = load(
         settings.dataset,

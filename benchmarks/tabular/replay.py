@@ -162,9 +162,9 @@ _OURS: Mapping[str, Callable[[int], Method]] = {
     for name, rungs in _RUNGS.items()
 }
 METHODS = {**_PEERS, **_OURS}
-_DEFAULT = "bayes-rungs-1-3-9"
+_DEFAULT = "bayes-rungs-3-9"
 """What a search does unless it is told otherwise."""
-_SHOWN = (*_PEERS, "tpe", "bayes", "bayes-rungs-3-9", _DEFAULT)
+_SHOWN = (*_PEERS, "tpe", "bayes", "bayes-rungs-1-3-9", _DEFAULT)
 
 
 @dataclass(frozen=True)

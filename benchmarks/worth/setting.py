@@ -18,8 +18,8 @@ CHOICE_SEEDS = 2
 """Seeds by which each side's network of a level is chosen."""
 FRESH_SEEDS = 5
 """Further seeds, by which the chosen networks are compared."""
-CANDIDATES = 5
-"""Networks of the search that are trained again at each level."""
+CANDIDATES = 12
+"""Networks of the search that are trained again at each level, as many as there are families."""
 _MOST_CHANNELS = 512
 
 
@@ -54,7 +54,7 @@ _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
 SETTINGS = {
     setting.name: setting
     for setting in (
-        Setting("short16", 16, 5_000, 9, 60, _LEVELS),
+        Setting("short16", 16, 5_000, 9, 100, _LEVELS),
         Setting("long16", 16, 40_000, 12, 40, _LEVELS),
     )
 }

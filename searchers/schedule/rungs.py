@@ -29,11 +29,17 @@ class InvalidRungsError(ConvnasError):
     """Rungs that do not ascend to a full training."""
 
 
-def ladder(epochs: int) -> tuple[int, ...]:
-    """The rungs for trainings of this many epochs: each a third of the next, ascending."""
+def ladder(epochs: int, warmup: float = 0.0) -> tuple[int, ...]:
+    """The rungs for trainings of this many epochs: each a third of the next, ascending.
+
+    Args:
+        epochs: of a full training.
+        warmup: share of it in which the learning rate still rises. No rung is there: who learns
+            fast at first is not who ends best (docs/results/search.md).
+    """
     rungs = [epochs]
-    while rungs[0] >= REDUCTION:
-        rungs.insert(0, round(rungs[0] / REDUCTION))
+    while rungs[0] >= REDUCTION and (below := round(rungs[0] / REDUCTION)) >= warmup * epochs:
+        rungs.insert(0, below)
     return tuple(rungs)
 
 

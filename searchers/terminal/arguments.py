@@ -186,7 +186,8 @@ def _parser() -> Parser:
         type=_rungs,
         metavar="N,N,…",
         help="epochs after which only the best third continues, up to those of a full training, "
-        "like 1,3,9 (default: thirds of the recipe's); just the last trains every network fully",
+        "like 3,9 (default: thirds of the recipe's, none in its warm-up); just the last trains "
+        "every network fully",
     )
     how.add_argument(
         "--sampler",

@@ -37,6 +37,11 @@ def test_known_ladders() -> None:
     ]
 
 
+def test_no_rung_is_where_the_learning_rate_still_rises() -> None:
+    assert [ladder(epochs, 0.25) for epochs in (3, 6, 9, 12)] == [(1, 3), (2, 6), (3, 9), (4, 12)]
+    assert ladder(60, 0.1) == (7, 20, 60)
+
+
 @pytest.mark.parametrize("rungs", [(3, 1, 9), (1, 3), (0, 9), (1, 1, 9), (1, 3, 9, 27)])
 def test_rungs_that_do_not_lead_up_to_a_full_training_are_refused(rungs: tuple[int, ...]) -> None:
     with pytest.raises(InvalidRungsError, match="must ascend to the 9 epochs of a full training"):
