@@ -3,8 +3,9 @@
     uv run python -m benchmarks.worth --images CIFAR10 --minutes 60
     uv run python -m benchmarks.worth.table
 
-`CIFAR10` is a folder of image files, train/CLASS and test/CLASS. Every step is a line of
-docs/results/worth.jsonl, and the same command continues where it was stopped:
+`CIFAR10` is a folder of image files, train/CLASS and test/CLASS; `--setting digits` needs none.
+Every step is a line of docs/results/worth.jsonl, and the same command continues where it was
+stopped:
 
 1. at each level of MACs a search for it (`searchers.run --target LEVEL`), on training and
    validation images only;
@@ -34,7 +35,7 @@ from benchmarks.worth.setting import (
     scaled,
 )
 from nas_space.cli import Parser, positive, run
-from nas_space.costs.cost import Task, predict
+from nas_space.costs.cost import predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.residual.families import FAMILIES
@@ -55,7 +56,7 @@ class Runner:
 
     Args:
         setting: on what, and how.
-        images: the folder.
+        images: the data set.
         output: the lines so far, and those to come.
         end: seconds of the monotonic clock at which no training begins any more.
     """
@@ -76,8 +77,7 @@ class Runner:
             "space": "mixed",
             "study": name,
             "dataset": self._images,
-            "image-size": setting.side,
-            "subset": setting.subset,
+            **self._part,
             "epochs": setting.epochs,
             "budget": setting.budget,
             "target": macs,
@@ -97,7 +97,7 @@ class Runner:
 
     def level(self, macs: int, networks: list[Architecture]) -> None:
         """Both sides of a level, as far as time allows."""
-        task = self._task
+        task = self._setting.task
         for family in FAMILIES:
             network = scaled(family, macs, task)
             if network is not None:
@@ -119,30 +119,34 @@ class Runner:
             self._train(f"choice/{name}", network, seed, test=False)
 
     @property
-    def _task(self) -> Task:
-        side = self._setting.side
-        return Task(3, (side, side), 10)
+    def _part(self) -> dict[str, int]:
+        """What of a folder's images is used, as options of a search."""
+        setting = self._setting
+        if setting.subset is None:
+            return {}
+        return {"image-size": setting.side, "subset": setting.subset}
 
     @property
     def _data(self) -> Dataset:
         if self._dataset is None:
-            setting = self._setting
-            self._dataset = load(self._images, image_size=setting.side, subset=setting.subset)
+            part = self._part
+            side, subset = part.get("image-size"), part.get("subset")
+            self._dataset = load(self._images, image_size=side, subset=subset)
         return self._dataset
 
     def _train(self, name: str, network: Architecture, seed: int, *, test: bool) -> None:
         job = f"{self._setting.name}/{name}/{seed}"
         if job in self._done or time.monotonic() > self._end:
             return
-        device = devices.best(self._setting.side)
-        data = self._data
-        module = build(network, 3, 10, seed=seed)
-        outcome = Trainer(data.search, self._setting.recipe, device).train(module, seed=seed)
+        setting, data = self._setting, self._data
+        device, task = devices.best(setting.side), setting.task
+        module = build(network, task.channels, task.classes, seed=seed)
+        outcome = Trainer(data.search, setting.recipe, device).train(module, seed=seed)
         line: dict[str, Any] = {
             "job": job,
             "val": outcome.val_accuracy,
-            "macs": predict(network, self._task).macs,
-            "params": predict(network, self._task).params,
+            "macs": predict(network, task).macs,
+            "params": predict(network, task).params,
             "seconds": round(outcome.seconds, 1),
             "architecture": network.to_json(),
         }
@@ -161,7 +165,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", required=True, help="CIFAR-10 as image files")
+    parser.add_argument("--images", help="CIFAR-10 as image files")
     parser.add_argument("--setting", choices=SETTINGS, default="short16")
     parser.add_argument("--minutes", type=positive, default=60)
     parser.add_argument("--output", type=Path, default=_OUTPUT)
@@ -170,8 +174,11 @@ def _main() -> int:
     given = parser.parse_args()
     torch.set_num_threads(1)
     setting = SETTINGS[given.setting]
+    images = setting.dataset or given.images
+    if images is None:
+        parser.error(f"--setting {setting.name} needs --images, a folder of CIFAR-10")
     end = time.monotonic() + 60 * given.minutes
-    runner = Runner(setting, given.images, given.output, end)
+    runner = Runner(setting, images, given.output, end)
     database = given.database or given.output.with_suffix(".db")
     for macs in given.levels or setting.levels:
         if time.monotonic() < end:

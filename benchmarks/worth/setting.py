@@ -28,19 +28,32 @@ class Setting:
     """One comparison.
 
     Attributes:
-        side: of the images, in pixels.
-        subset: training images.
+        dataset: its name; None is the folder of CIFAR-10 that the benchmark is given.
+        task: images and classes.
+        subset: training images; None takes all.
         epochs: of every training, in the search and outside.
         budget: of the search at each level, in full trainings.
         levels: MACs that networks have at most.
     """
 
     name: str
-    side: int
-    subset: int
+    dataset: str | None
+    task: Task
+    subset: int | None
     epochs: int
     budget: int
     levels: tuple[int, ...]
+
+    @property
+    def side(self) -> int:
+        """Of the images, in pixels."""
+        return self.task.size[0]
+
+    @property
+    def images(self) -> str:
+        """In words."""
+        count = "all" if self.subset is None else f"{self.subset:,}"
+        return f"{count} images of {self.side}×{self.side}"
 
     @property
     def recipe(self) -> Recipe:
@@ -48,14 +61,16 @@ class Setting:
         return dataclasses.replace(RECIPES.get("quick"), epochs=self.epochs)
 
 
+_CIFAR10, _DIGITS = Task(3, (16, 16), 10), Task(1, (8, 8), 10)
 _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
 """In the order in which they are worked off."""
 
 SETTINGS = {
     setting.name: setting
     for setting in (
-        Setting("short16", 16, 5_000, 9, 100, _LEVELS),
-        Setting("long16", 16, 40_000, 12, 40, _LEVELS),
+        Setting("short16", None, _CIFAR10, 5_000, 9, 100, _LEVELS),
+        Setting("long16", None, _CIFAR10, 40_000, 12, 40, _LEVELS),
+        Setting("digits", "digits", _DIGITS, None, 6, 100, (105_000, 312_000, 1_140_000)),
     )
 }
 

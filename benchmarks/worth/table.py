@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.worth.setting import SETTINGS, best
+from benchmarks.worth.setting import SETTINGS, Setting, best
 from nas_space.cli import Parser, run, short
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import FAMILIES
@@ -24,18 +24,23 @@ def _main() -> int:
     parser.add_argument("--lines", type=Path, default=Path("docs/results/worth.jsonl"))
     lines = [json.loads(text) for text in parser.parse_args().lines.read_text().splitlines()]
     for setting in SETTINGS.values():
-        rows = [row for macs in sorted(setting.levels) if (row := _row(lines, setting.name, macs))]
-        if rows:
+        found = rows(lines, setting)
+        if found:
             print(
-                f"\n{setting.name}: {setting.subset:,} images of {setting.side}×{setting.side}, "
-                f"{setting.epochs} epochs, one search of {setting.budget} trainings\n"
+                f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, one search of "
+                f"{setting.budget} trainings a level\n"
             )
             print(
                 "| at most | best by hand | MACs | test % | found: MACs | test % | found - hand |"
             )
             print("| --- | --- | --- | --- | --- | --- | --- |")
-            print("\n".join(rows))
+            print("\n".join(found))
     return 0
+
+
+def rows(lines: list[dict[str, Any]], setting: Setting) -> list[str]:
+    """A row for each level at which both sides have fresh seeds."""
+    return [row for macs in sorted(setting.levels) if (row := _row(lines, setting.name, macs))]
 
 
 def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> str | None:

@@ -1,0 +1,55 @@
+"""Found and hand-designed networks side by side: the whole benchmark, on very little."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from benchmarks.worth.__main__ import Runner
+from benchmarks.worth.setting import FRESH_SEEDS, SETTINGS, Setting, best, scaled
+from benchmarks.worth.table import rows
+from nas_space.costs.cost import predict
+from nas_space.spaces.residual import ResidualArchitecture
+from nas_space.spaces.residual.families import FAMILIES
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
+def test_a_family_is_scaled_to_just_below_a_level(setting: Setting) -> None:
+    for macs in setting.levels:
+        for family in FAMILIES:
+            network = scaled(family, macs, setting.task)
+            assert network is not None
+            assert 0.55 * macs < predict(network, setting.task).macs <= macs
+
+
+def test_the_best_is_chosen_by_its_mean_among_those_with_all_seeds() -> None:
+    narrow, middle, wide = (ResidualArchitecture(FAMILIES[0].stages(w)) for w in (4, 6, 8))
+    seen = [(narrow, 0, 0.5), (narrow, 1, 0.6), (middle, 0, 0.7), (middle, 1, 0.3), (wide, 0, 0.9)]
+    lines = [
+        {"job": f"short16/choice/1/hand/{made.key}/{seed}", "val": val, "architecture": data}
+        for made, seed, val in seen
+        for data in [made.to_json()]
+    ]
+    assert best(lines, "short16/choice/1/hand/") == narrow
+    assert best(lines, "short16/choice/1/found/") is None
+
+
+@pytest.mark.slow
+def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
+    macs, output = 105_000, tmp_path / "worth.jsonl"
+    setting = dataclasses.replace(SETTINGS["digits"], epochs=1, budget=16, levels=(macs,))
+    for _ in range(2):  # the second time nothing is left to do
+        runner = Runner(setting, "digits", output, end=math.inf)
+        runner.level(macs, runner.search(macs, tmp_path / "worth.db"))
+        lines = [json.loads(text) for text in output.read_text().splitlines()]
+        jobs = [line["job"] for line in lines]
+        assert len(set(jobs)) == len(jobs)
+        assert sum("/hand/" in job for job in jobs) == 2 * len(FAMILIES) + FRESH_SEEDS
+        tested = [line for line in lines if "test" in line]
+        assert len(tested) == 2 * FRESH_SEEDS
+        assert all(line["macs"] <= macs for line in lines)
+    (row,) = rows(lines, setting)
+    assert row.startswith("| 105k | ")
+    assert row.count("(n = 5)") == 2
