@@ -24,8 +24,12 @@ def between_shares(one: float, other: float, count: int) -> float:
     return _Z * math.sqrt((one * (1 - one) + other * (1 - other)) / count)
 
 
-def between_means(values: Sequence[float], others: Sequence[float]) -> float:
+def between_means(
+    values: Sequence[float], others: Sequence[float], *, comparisons: int = 1
+) -> float:
     """Half the 95 % interval of the difference of two means, each of at least two values.
+
+    With several comparisons all of their intervals hold together with at least 95 % (Bonferroni).
 
     Source: Welch, The generalization of Student's problem, Biometrika 1947.
     """
@@ -35,7 +39,7 @@ def between_means(values: Sequence[float], others: Sequence[float]) -> float:
     weights = [e**2 / (len(v) - 1) for e, v in zip(errors, (values, others), strict=True)]
     if not sum(errors):
         return 0.0
-    quantile: float = stdtrit(sum(errors) ** 2 / sum(weights), 0.975)
+    quantile: float = stdtrit(sum(errors) ** 2 / sum(weights), 1 - 0.025 / comparisons)
     return quantile * math.sqrt(sum(errors))
 
 

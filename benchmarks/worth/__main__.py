@@ -8,10 +8,11 @@ Every step is a line of docs/results/worth.jsonl, and the same command continues
 stopped:
 
 1. at each level of MACs a search for it (`searchers.run --target LEVEL`), on training and
-   validation images only;
+   validation images only; with `--samplers bayes random` also one that draws networks at random,
+   their costs spread as those of the first one, with the same budget;
 2. every hand-designed family is scaled to the level and trained with `CHOICE_SEEDS` seeds; so are
-   the `CANDIDATES` networks of the search of which its model expects most;
-3. the best family and the best found network, each by its mean validation accuracy, are trained
+   the `CANDIDATES` networks of each search of which the model expects most;
+3. the best of each side, by its mean validation accuracy, are trained
    with `FRESH_SEEDS` further seeds, and their test accuracy is measured.
 """
 
@@ -20,6 +21,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from benchmarks.worth.setting import (
     CHOICE_SEEDS,
     FRESH_SEEDS,
     SETTINGS,
+    SIDES,
     Setting,
     best,
     scaled,
@@ -69,10 +72,10 @@ class Runner:
             self._done[line["job"]] = line
         self._dataset: Dataset | None = None
 
-    def search(self, macs: int, database: Path) -> list[Architecture]:
+    def search(self, macs: int, sampler: str, database: Path) -> list[Architecture]:
         """The networks of a search within these MACs of which its model expects most."""
         setting = self._setting
-        name = f"{setting.name}-{macs}"
+        name = f"{setting.name}-{macs}-{sampler}"
         options = {
             "space": "mixed",
             "study": name,
@@ -81,6 +84,7 @@ class Runner:
             "epochs": setting.epochs,
             "budget": setting.budget,
             "target": macs,
+            "sampler": sampler,
             "concurrency": 1,
             "storage": f"sqlite:///{database}",
         }
@@ -95,18 +99,24 @@ class Runner:
         networks = [entry.parsed_architecture for entry in found]
         return [network for network in networks if network.by_hand is None][:CANDIDATES]
 
-    def level(self, macs: int, networks: list[Architecture]) -> None:
-        """Both sides of a level, as far as time allows."""
+    def level(self, macs: int, searched: Mapping[str, list[Architecture]]) -> None:
+        """All sides of a level, as far as time allows.
+
+        Args:
+            macs: the level.
+            searched: what the search by each sampler has found.
+        """
         task = self._setting.task
         for family in FAMILIES:
             network = scaled(family, macs, task)
             if network is not None:
                 self._choice(f"{macs}/hand/{family.name}", network)
-        for found in networks:
-            self._choice(f"{macs}/found/{found.key}", found)
+        for sampler, networks in searched.items():
+            for found in networks:
+                self._choice(f"{macs}/{SIDES[sampler]}/{found.key}", found)
         if time.monotonic() > self._end:  # a choice among some of the families is none
             return
-        for side in ("hand", "found"):
+        for side in ("hand", *SIDES.values()):
             chosen = best(self._done.values(), f"{self._setting.name}/choice/{macs}/{side}/")
             if chosen is None:
                 continue
@@ -171,6 +181,7 @@ def _main() -> int:
     parser.add_argument("--output", type=Path, default=_OUTPUT)
     parser.add_argument("--database", type=Path, help="the search's (default: beside the output)")
     parser.add_argument("--levels", type=int, nargs="+", help="of MACs (default: all)")
+    parser.add_argument("--samplers", choices=SIDES, nargs="+", default=["bayes"])
     given = parser.parse_args()
     torch.set_num_threads(1)
     setting = SETTINGS[given.setting]
@@ -179,10 +190,11 @@ def _main() -> int:
         parser.error(f"--setting {setting.name} needs --images, a folder of CIFAR-10")
     end = time.monotonic() + 60 * given.minutes
     runner = Runner(setting, images, given.output, end)
-    database = given.database or given.output.with_suffix(".db")
+    database = (given.database or given.output.with_suffix(".db")).absolute()
     for macs in given.levels or setting.levels:
         if time.monotonic() < end:
-            runner.level(macs, runner.search(macs, database.absolute()))
+            found = {name: runner.search(macs, name, database) for name in given.samplers}
+            runner.level(macs, found)
     return 0
 
 

@@ -14,6 +14,8 @@ from nas_space.spaces.residual.families import Family
 from nas_space.spaces.skeletons import read_architecture
 from trainers.recipes import RECIPES, Recipe
 
+SIDES = {"bayes": "found", "random": "random"}
+"""How the lines call what a search by each sampler has found."""
 CHOICE_SEEDS = 2
 """Seeds by which each side's network of a level is chosen."""
 FRESH_SEEDS = 5

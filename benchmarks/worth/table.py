@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import math
 import statistics
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.worth.setting import SETTINGS, Setting, best
+from benchmarks.worth.setting import SETTINGS, SIDES, Setting, best
 from nas_space.cli import Parser, run, short
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import FAMILIES
@@ -25,45 +27,77 @@ def _main() -> int:
     lines = [json.loads(text) for text in parser.parse_args().lines.read_text().splitlines()]
     for setting in SETTINGS.values():
         found = rows(lines, setting)
-        if found:
-            print(
-                f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, one search of "
-                f"{setting.budget} trainings a level\n"
-            )
-            print(
-                "| at most | best by hand | MACs | test % | found: MACs | test % | found - hand |"
-            )
-            print("| --- | --- | --- | --- | --- | --- | --- |")
-            print("\n".join(found))
+        if not found:
+            continue
+        count = len(found)
+        print(
+            f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, one search of ", end=""
+        )
+        print(f"{setting.budget} trainings a level\n")
+        print("| at most | best by hand | MACs | test % | found: MACs | test % | gain | random |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        print("\n".join(row.cells(count) for row in found))
+        # Levels are independent: their errors add up as squares.
+        half = math.sqrt(sum(row.half() ** 2 for row in found)) / count
+        mean = statistics.mean(row.gain for row in found)
+        print(f"\nmean gain of {count} levels: {mean:+.1f} ± {half:.1f} points")
     return 0
 
 
-def rows(lines: list[dict[str, Any]], setting: Setting) -> list[str]:
-    """A row for each level at which both sides have fresh seeds."""
+@dataclass(frozen=True)
+class Row:
+    """A level at which both sides were trained with fresh seeds.
+
+    Attributes:
+        macs: of the level.
+        family: the best by hand.
+        sides: test accuracies in percent of each side.
+        used: MACs of each side's network.
+    """
+
+    macs: int
+    family: str
+    sides: Mapping[str, Sequence[float]]
+    used: Mapping[str, int]
+
+    @property
+    def gain(self) -> float:
+        """Points by which the found network is better."""
+        return statistics.mean(self.sides["found"]) - statistics.mean(self.sides["hand"])
+
+    def half(self, comparisons: int = 1) -> float:
+        """Half the gain's 95 % interval, see `between_means`."""
+        return between_means(self.sides["found"], self.sides["hand"], comparisons=comparisons)
+
+    def cells(self, comparisons: int) -> str:
+        """The row in Markdown."""
+        shown = [short(self.macs), self.family, short(self.used["hand"]), self._told("hand")]
+        shown += [short(self.used["found"]), self._told("found")]
+        shown += [f"{self.gain:+.1f} ± {self.half(comparisons):.1f}", self._told("random")]
+        return f"| {' | '.join(shown)} |"
+
+    def _told(self, side: str) -> str:
+        values = self.sides.get(side)
+        return f"{statistics.mean(values):.1f} (n = {len(values)})" if values else "–"
+
+
+def rows(lines: list[dict[str, Any]], setting: Setting) -> list[Row]:
+    """The levels at which both sides have fresh seeds."""
     return [row for macs in sorted(setting.levels) if (row := _row(lines, setting.name, macs))]
 
 
-def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> str | None:
-    fresh: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for side in ("hand", "found"):
+def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> Row | None:
+    sides, used = {}, {}
+    for side in ("hand", *SIDES.values()):
         chosen = best(lines, f"{setting}/choice/{macs}/{side}/")
         start = f"{setting}/fresh/{macs}/{side}/{chosen.key}/" if chosen else "none"
-        fresh[side] = [line for line in lines if line["job"].startswith(start)]
-    if len(fresh["hand"]) < 2 or len(fresh["found"]) < 2:  # noqa: PLR2004 - an interval needs two
+        fresh = [line for line in lines if line["job"].startswith(start)]
+        if len(fresh) > 1:  # an interval needs two
+            sides[side] = [100 * line["test"] for line in fresh]
+            used[side] = fresh[0]["macs"]
+    if not sides.keys() >= {"hand", "found"}:
         return None
-    hand, found = ([100 * line["test"] for line in fresh[side]] for side in ("hand", "found"))
-    difference = statistics.mean(found) - statistics.mean(hand)
-    half = between_means(hand, found)
-    cells = [
-        short(macs),
-        _name(lines, setting, macs),
-        short(fresh["hand"][0]["macs"]),
-        f"{statistics.mean(hand):.1f} (n = {len(hand)})",
-        short(fresh["found"][0]["macs"]),
-        f"{statistics.mean(found):.1f} (n = {len(found)})",
-        f"{difference:+.1f} ± {half:.1f}",
-    ]
-    return f"| {' | '.join(cells)} |"
+    return Row(macs, _name(lines, setting, macs), sides, used)
 
 
 def _name(lines: list[dict[str, Any]], setting: str, macs: int) -> str:

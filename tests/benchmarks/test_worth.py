@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
     setting = dataclasses.replace(SETTINGS["digits"], epochs=1, budget=16, levels=(macs,))
     for _ in range(2):  # the second time nothing is left to do
         runner = Runner(setting, "digits", output, end=math.inf)
-        runner.level(macs, runner.search(macs, tmp_path / "worth.db"))
+        runner.level(macs, {"bayes": runner.search(macs, "bayes", tmp_path / "worth.db")})
         lines = [json.loads(text) for text in output.read_text().splitlines()]
         jobs = [line["job"] for line in lines]
         assert len(set(jobs)) == len(jobs)
@@ -51,5 +52,9 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
         assert len(tested) == 2 * FRESH_SEEDS
         assert all(line["macs"] <= macs for line in lines)
     (row,) = rows(lines, setting)
-    assert row.startswith("| 105k | ")
-    assert row.count("(n = 5)") == 2
+    shown = row.cells(comparisons=1)
+    assert shown.startswith(f"| 105k | {row.family} | ")
+    assert shown.count("(n = 5)") == 2
+    gain, half = re.search(r"([+-]\S+) ± (\S+) ", shown).groups()
+    assert float(gain) == pytest.approx(row.gain, abs=0.06)
+    assert float(half) < row.half(comparisons=5)
