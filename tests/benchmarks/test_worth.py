@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +54,5 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
     shown = row.cells(comparisons=1)
     assert shown.startswith(f"| 105k | {row.family} | ")
     assert shown.count("(n = 5)") == 2
-    gain, half = re.search(r"([+-]\S+) ± (\S+) ", shown).groups()
-    assert float(gain) == pytest.approx(row.gain, abs=0.06)
-    assert float(half) < row.half(comparisons=5)
+    assert f"{row.gain:+.1f} ± {row.half():.1f}" in shown
+    assert row.half(comparisons=5) > row.half()
