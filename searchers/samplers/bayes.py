@@ -59,17 +59,26 @@ _GROWTH_FACTOR = 1.1
 
 @dataclass(frozen=True)
 class EncodedNetwork:
-    """An architecture of the space, as the sampler sees it."""
+    """An architecture of the space, as the sampler sees it.
+
+    Key and features are slow to make, and needed for some of hundreds of candidates.
+    """
 
     labels: dict[str, str]
     architecture: Architecture
     cost: Cost
-    features: list[float]
+    problem: Problem
 
     @cached_property
     def key(self) -> str:
-        """Key of the architecture: slow to make, and needed for few of hundreds of candidates."""
+        """Key of the architecture."""
         return self.architecture.key
+
+    @cached_property
+    def features(self) -> list[float]:
+        """What the model reads."""
+        space, task = self.problem.space, self.problem.task
+        return describe(self.architecture, task, self.cost, space.kinds, space.sections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +307,9 @@ class BayesSampler(BaseSampler):
         return chosen
 
     def _network(self, labels: Mapping[str, str]) -> EncodedNetwork:
-        problem, space = self._problem, self._problem.space
-        architecture = space.decode(labels)
-        cost = problem.cost(architecture)
-        features = describe(architecture, problem.task, cost, space.kinds, space.sections)
-        return EncodedNetwork(dict(labels), architecture, cost, features)
+        architecture = self._problem.space.decode(labels)
+        cost = self._problem.cost(architecture)
+        return EncodedNetwork(dict(labels), architecture, cost, self._problem)
 
     def _of(self, trial: FrozenTrial) -> EncodedNetwork:
         """What a trial trains, remembered by its labels."""
