@@ -1,11 +1,13 @@
 """A whole search from its settings: data, study, cluster, trials."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas_space.spaces import registry as spaces
 from searchers.problem import Problem
 from searchers.ray.cluster import Cluster, Resources
 from searchers.ray.scheduling import run_trials
@@ -108,6 +110,8 @@ def search(
     """
     store = Store(settings.storage, create=True, on_wait=on_wait)
     study = store.enter(describe(settings, setup))
+    # As the study has recorded it: its networks are known by keys that contain all of that.
+    setup = dataclasses.replace(setup, space=spaces.recorded(study.space))
     shown = OptunaMirror(settings.storage, study, setup.space.catalogue())
     with (
         Claims(store, study, _PATIENCE_SECONDS) as claims,

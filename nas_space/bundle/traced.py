@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 from torch import fx, nn
 
@@ -14,6 +13,7 @@ from nas_space.layers.spelling import spelled
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import BackboneArchitecture
 from nas_space.spaces.backbone.as_is import AsIs
+from nas_space.spaces.backbone.following import Tracer, followed
 from nas_space.spaces.building import build
 
 _TEMPLATE = '''\
@@ -48,7 +48,7 @@ def written(
     name = architecture.backbone.name
     network = build(architecture.bare(), shape[0], classes).eval()
     convs = dict(_convs(architecture, network))
-    graph = _followed(network, set(convs), name)
+    graph = followed(network, set(convs), name)
     _normalise_first(graph)
     code = graph.python_code("self")
     foreign = sorted(code.globals.keys() - {"torch"} - _OTHERS)
@@ -87,59 +87,11 @@ def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[t
             yield f"{layer.name}.conv" if biased else layer.name, made
 
 
-def _followed(network: nn.Module, convs: set[str], name: str) -> fx.Graph:
-    """What the network does, operation by operation."""
-    try:
-        graph = _Tracer(convs).trace(network)
-    except Exception as error:  # noqa: BLE001 - the module is the user's
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InvalidArchitectureError(
-            f"{name} cannot be written out: torch.fx cannot follow its forward, whose way must "
-            f"not depend on what it sees ({reason})"
-        ) from None
-    held = network.state_dict().keys()
-    for node in graph.nodes:
-        if node.op == "get_attr" and node.target not in held:
-            raise InvalidArchitectureError(
-                f"{name} cannot be written out: its forward uses {node.target}, which its "
-                "state_dict does not hold"
-            )
-    return graph
-
-
-class _Tracer(fx.Tracer):
-    """Follows a forward down to torch's own layers, and to the convolutions that were chosen."""
-
-    def __init__(self, convs: set[str]) -> None:
-        from torchvision.ops import StochasticDepth  # noqa: PLC0415 - seconds
-
-        super().__init__()
-        self._convs = convs
-        self._idle = StochasticDepth
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is written by its constructor."""
-        chosen = module_qualified_name in self._convs
-        return chosen or super().is_leaf_module(m, module_qualified_name)
-
-    def call_module(
-        self,
-        m: nn.Module,
-        forward: Any,  # noqa: ANN401
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:  # noqa: ANN401
-        """As `torch.fx` does it, but for a layer that does nothing in eval mode."""
-        if isinstance(m, self._idle):
-            return args[0]
-        return super().call_module(m, forward, args, kwargs)
-
-
 def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterator[str]:
     """The lines of the constructor: all that the forward uses, and all that has weights."""
     yield _line(_NORMALISE, "Normalise(MEAN, STD)")
     used = {str(node.target) for node in graph.nodes if node.op == "call_module"}
-    held, tracer, leaf = network.state_dict(), _Tracer(set(convs)), "/"
+    held, tracer, leaf = network.state_dict(), Tracer(set(convs)), "/"
     for name, module in network.named_modules():
         if name.startswith(leaf):
             continue

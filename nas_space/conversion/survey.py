@@ -1,6 +1,7 @@
 """The convolutions of a module, and which of them another type could replace."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -82,10 +83,8 @@ def answer(model: nn.Module, images: Tensor) -> Any:  # noqa: ANN401 - whatever 
     Raises:
         ConversionError: it fails.
     """
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with eval_mode(model), torch.no_grad():
             return model(images)
     except Exception as error:  # noqa: BLE001 - the module is the user's
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -93,6 +92,15 @@ def answer(model: nn.Module, images: Tensor) -> Any:  # noqa: ANN401 - whatever 
         raise ConversionError(
             f"{type(model).__name__} fails for an image of {size}: {reason}"
         ) from None
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a module into eval mode, and each of its parts back into its own mode afterwards."""
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    try:
+        yield
     finally:
         for part, mode in modes:
             part.training = mode

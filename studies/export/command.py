@@ -119,7 +119,11 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = checkpoint_of(
         output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
     )
-    trained = from_search(proxy, kept) if kept else retrained(chosen, dataset, recipe, checkpoint)
+    trained = (
+        from_search(proxy, kept, chosen, dataset)
+        if kept is not None
+        else retrained(chosen, dataset, recipe, checkpoint)
+    )
     record = Record(proxy, trained.validation, look(store, study, chosen, trained, dataset, test))
     bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape

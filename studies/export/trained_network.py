@@ -21,6 +21,10 @@ from trainers.progress import EpochLines
 from trainers.recipes import Recipe
 from trainers.training import Trainer, evaluate
 
+_FEW_IMAGES, _FEW_OF_ALL = 2, 0.005
+"""How many images another device or version of torch may classify otherwise: those between two
+classes, by rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedNetwork:
@@ -47,18 +51,36 @@ class TrainedNetwork:
         return self.validation.recipe, self.validation.epochs, self.validation.seed
 
 
-def from_search(proxy: Measured, kept: bytes) -> TrainedNetwork:
-    """The weights that the search kept.
+def from_search(
+    proxy: Measured, kept: bytes, chosen: Evaluation, dataset: Dataset
+) -> TrainedNetwork:
+    """The weights that the search kept, once they are seen to be as accurate as they were.
+
+    Args:
+        proxy: what the search measured of them on the validation images.
+        kept: the weights in safetensors form.
+        chosen: the evaluation that they are of.
+        dataset: that the search was on.
 
     Raises:
-        CommandError: they are damaged.
+        CommandError: they are damaged, of another network, or less or more accurate now.
     """
     try:
-        return TrainedNetwork(load(kept), proxy, anew=False)
+        weights = load(kept)
     except SafetensorError as error:
         raise CommandError(
             f"the weights in the database are damaged ({error}): add --retrain"
         ) from None
+    accuracy = _accuracy(chosen, weights, dataset.search.val, dataset)
+    others = abs(accuracy - proxy.accuracy) * proxy.images
+    if others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
+        raise CommandError(
+            f"trial {chosen.number}: its weights give {accuracy:.2%} validation accuracy now, and "
+            f"gave {proxy.accuracy:.2%} in the search, so the network is built otherwise now "
+            f"({chosen.parsed_architecture.code or 'in this version'}): bring back the code that "
+            "was searched, or add --retrain"
+        )
+    return TrainedNetwork(weights, proxy, anew=False)
 
 
 def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> Checkpoint:
@@ -102,10 +124,7 @@ def look(
     for export in store.exports(study):
         if export.weights == digest:
             return Measured(export.test_accuracy, len(test), recipe, epochs, seed)
-    data = dataset.search
-    network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))
-    network.load_state_dict(trained.weights)
-    accuracy = evaluate(network, test, data, device=devices.best(min(data.shape[1:])))
+    accuracy = _accuracy(chosen, trained.weights, test, dataset)
     store.record_export(
         Export(
             evaluation_id=chosen.id,
@@ -119,6 +138,22 @@ def look(
         )
     )
     return Measured(accuracy, len(test), recipe, epochs, seed)
+
+
+def _accuracy(
+    chosen: Evaluation, weights: dict[str, Tensor], images: Images, dataset: Dataset
+) -> float:
+    """Share of the images that the network classifies correctly with these weights."""
+    data = dataset.search
+    network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, AttributeError):
+        raise CommandError(
+            f"the weights in the database are not those of trial {chosen.number}, but of another "
+            "network: add --retrain"
+        ) from None
+    return evaluate(network, images, data, device=devices.best(min(data.shape[1:])))
 
 
 def bundle_of(

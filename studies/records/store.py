@@ -1,14 +1,13 @@
 """What is stored: studies, evaluations, weights and measurements on the test split."""
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
-from nas_space.spaces import registry as spaces
 from studies.pareto.front import front, near_front, ranked
 from studies.records.database import Database, StoreError
+from studies.records.differences import differences, same_images, same_space
 from studies.records.fidelity import complete
 from studies.records.tables import (
     Checkpoint,
@@ -21,7 +20,6 @@ from studies.records.tables import (
     Weights,
 )
 from studies.records.validation import validated
-from trainers.data.splits import Subset
 
 _MOST_CHECKPOINTS = 32
 """Kept for each rung of a study: those of the best networks that have not gone up."""
@@ -108,9 +106,9 @@ class Store:
         for what, how in differences(stored, study).items():
             same = "the same one"
             if what == "space":
-                same = _same_space(stored)
+                same = same_space(stored)
             elif what == "data set":
-                same = _same_images(stored, study)
+                same = same_images(stored, study)
             raise StoreError(
                 f"study {study.name!r} has another {what} ({how}); continue it with {same}, "
                 "or give this search another --study name"
@@ -373,47 +371,3 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
     session.execute(
         delete(Weights).where(Weights.evaluation_id.in_(mine), Weights.evaluation_id.not_in(keep))
     )
-
-
-def differences(old: Study, new: Study) -> dict[str, str]:
-    """The parts in which two studies differ, and how."""
-    parts = {
-        "space": (old.space, new.space),
-        "data set": (_identity(old.dataset), _identity(new.dataset)),
-        "recipe": (old.recipe, new.recipe),
-        "objective": (_aim(old), _aim(new)),
-    }
-    return {
-        what: _difference(before, now) for what, (before, now) in parts.items() if before != now
-    }
-
-
-def _same_space(study: Study) -> str:
-    """How to ask for the space of a study."""
-    name = spaces.name_of(study.space)
-    return "the same one" if name is None else f"--space {name}"
-
-
-def _same_images(study: Study, asked: Study) -> str:
-    """How to ask for the images of a study."""
-    before, now = ((s.dataset.get("subset"), s.dataset.get("val_subset")) for s in (study, asked))
-    if before[0] is None or before[0] != now[0] or before[1] == now[1]:
-        return "the same one"
-    val = before[1] or Subset.earlier(before[0]).val
-    return f"the same one, or --val-subset {val} if the images are the same"
-
-
-def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
-    """What identifies a data set: its content, not its place."""
-    return {name: dataset.get(name) for name in ("fingerprint", "flip")}
-
-
-def _aim(study: Study) -> dict[str, Any]:
-    return {"objective": study.objective, "device": study.objective_device}
-
-
-def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
-    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    name = changed[0]
-    values = f"{old.get(name)!r}, now {new.get(name)!r}"
-    return f"{name}: {values}" if len(values) < 80 else name  # noqa: PLR2004 - fits a line

@@ -8,7 +8,8 @@ from nas_space.cli import Parser
 from studies.analysis.facts import Facts
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
-from studies.records.store import Store, differences
+from studies.records.differences import differences
+from studies.records.store import Store
 from studies.report.page import front_alone, page
 from studies.report.sections.ranking import Numbers
 from trainers.files import write_whole

@@ -2,12 +2,20 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Study
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -69,6 +77,69 @@ def test_the_same_command_goes_on(searched: tuple[Path, str]) -> None:
     printed = run(folder, "searchers.run", "--space", "backbone:mine:net", *options)
     assert "4 done" in printed
     assert "5 evaluations in study" in printed
+
+
+GO_ON = ("--budget", "6", "--epochs", "2", "--rungs", "2", "--subset", "600")
+OTHER = MINE.replace("ReLU", "Tanh")
+
+
+def test_a_function_that_computes_something_else_now_is_refused(
+    searched: tuple[Path, str],
+) -> None:
+    folder, _ = searched
+    number = str(json.loads(run(folder, "studies.pareto", "--json"))[0]["trial"])
+    (folder / "mine.py").write_text(OTHER)
+    try:
+        said = run(folder, "searchers.run", "--space", "backbone:mine:net", *GO_ON, code=2)
+        assert "has another space (what mine:net computes has changed); continue it with" in said
+        assert said.count("\n") == 1
+        for how in ((), ("--retrain", "--epochs", "1")):
+            export = ("studies.export", "--trial", number, "--output", "other", *how)
+            said = run(folder, *export, code=2)
+            assert "mine:net has changed: it computes something else than the network" in said
+            assert said.count("\n") == 1
+    finally:
+        (folder / "mine.py").write_text(MINE)
+    assert not (folder / "other").exists()
+
+
+def test_a_study_of_before_digests_goes_on_and_its_weights_are_compared(
+    searched: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(searched[0], tmp_path / "earlier")
+    forget_digests(folder / "convnas.db")
+    printed = run(folder, "searchers.run", "--space", "backbone:mine:net", *GO_ON)
+    assert " done\n" in printed
+    assert "6 evaluations in study" in printed
+    rows = json.loads(run(folder, "studies.pareto", "--json"))
+    assert all("digest" not in row["architecture"]["backbone"] for row in rows)
+    number = str(rows[-1]["trial"])
+    (folder / "mine.py").write_text(OTHER)
+    said = run(folder, "studies.export", "--trial", number, "--output", "best", code=2)
+    assert "so the network is built otherwise now (mine:net): bring back the code" in said
+    (folder / "mine.py").write_text(MINE)
+    assert "look number 1 at" in run(
+        folder, "studies.export", "--trial", number, "--output", "best"
+    )
+
+
+def forget_digests(path: Path) -> None:
+    """Make a database one of before digests were kept, keys included."""
+
+    def bare(data: dict[str, Any]) -> dict[str, Any]:
+        backbone = {name: value for name, value in data["backbone"].items() if name != "digest"}
+        assert backbone.keys() < data["backbone"].keys()
+        return data | {"backbone": backbone}
+
+    def forget(session: Session) -> None:
+        for study in session.scalars(select(Study)):
+            study.space = bare(study.space)
+        for evaluation in session.scalars(select(Evaluation)):
+            evaluation.architecture = bare(evaluation.architecture)
+            evaluation.key = evaluation.parsed_architecture.key
+
+    with closing(Store(f"sqlite:///{path}")) as store:
+        store.database.write(forget)
 
 
 def test_it_is_shown_reported_and_shipped_without_the_users_file(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -20,9 +21,12 @@ from nas_space.spaces.architecture import (
 )
 from nas_space.spaces.backbone.as_is import AsIs
 
+_HEX = re.compile("[0-9a-f]{12}")
 _MAX_PLACES = 4096
 _MAX_NUMBER = 10**15
 _FIELDS = ("name", "pretrained", "task", "places", "params", "macs")
+DIGEST = "digest"
+"""A field that studies of before 2026-12 do not have."""
 _PLACE = ("name", "c_in", "c_out", "kernel", "stride", "groups", "height", "width")
 
 
@@ -39,6 +43,8 @@ class Backbone:
         sites: its convolutions that can be replaced, in the order in which it calls them.
         params: numbers that it has as it is, all in all.
         macs: multiply-adds that it takes for one image.
+        digest: of what it computes, see `nas_space.spaces.backbone.digest`; None if it was not
+            kept.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Backbone:
     sites: tuple[ConvSite, ...]
     params: int
     macs: int
+    digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; a place is a list of numbers behind its name."""
@@ -61,6 +68,7 @@ class Backbone:
             ],
             "params": self.params,
             "macs": self.macs,
+            **({} if self.digest is None else {DIGEST: self.digest}),
         }
 
     @classmethod
@@ -70,9 +78,12 @@ class Backbone:
         Raises:
             InvalidArchitectureError: it has another form, or its numbers are out of all reason.
         """
-        if not isinstance(data, dict) or data.keys() != set(_FIELDS):
+        if not isinstance(data, dict) or data.keys() - {DIGEST} != set(_FIELDS):
             raise InvalidArchitectureError("a backbone has the fields " + ", ".join(_FIELDS))
         name, pretrained, sites = data["name"], data["pretrained"], data["places"]
+        digest = data.get(DIGEST)
+        if DIGEST in data and not (isinstance(digest, str) and _HEX.fullmatch(digest)):
+            raise InvalidArchitectureError("a backbone's digest is twelve hex digits")
         if not isinstance(name, str) or not isinstance(pretrained, bool):
             raise InvalidArchitectureError(
                 "a backbone's name is text, and pretrained true or false"
@@ -85,7 +96,7 @@ class Backbone:
         found = tuple(map(_site, sites))
         if len({site.name for site in found}) < len(found):
             raise InvalidArchitectureError("a backbone names a place twice")
-        return cls(name, pretrained, task, found, params, macs)
+        return cls(name, pretrained, task, found, params, macs, digest)
 
 
 @dataclass(frozen=True, slots=True)

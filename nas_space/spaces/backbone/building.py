@@ -7,6 +7,7 @@ from nas_space.conversion.converting import put
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import BackboneArchitecture
 from nas_space.spaces.backbone.as_is import AsIs
+from nas_space.spaces.backbone.digest import digest
 from nas_space.spaces.backbone.loading import load
 from nas_space.spaces.backbone.surveying import replaceable
 
@@ -31,12 +32,18 @@ def build(
     model = load(backbone.name, task.classes, pretrained=backbone.pretrained, seed=seed)
     found = {site.name: site for site in replaceable(model, task)}
     generator = torch.Generator().manual_seed(seed)
-    for site, conv in zip(backbone.sites, architecture.convs, strict=True):
+    for site in backbone.sites:
         if found.get(site.name) != site:
             now = found.get(site.name, "no layer that can be replaced")
             raise InvalidArchitectureError(
                 f"{backbone.name} has changed: {site.name} was {site}, and is {now}"
             )
+    if backbone.digest is not None and digest(model, backbone.name) != backbone.digest:
+        raise InvalidArchitectureError(
+            f"{backbone.name} has changed: it computes something else than the network that was "
+            "searched; bring its code back, with the same versions of torch and torchvision"
+        )
+    for site, conv in zip(backbone.sites, architecture.convs, strict=True):
         if not isinstance(conv, AsIs):
             put(model, site, conv, generator, init_from_dense=backbone.pretrained)
     return model

@@ -13,6 +13,7 @@ from nas_space.costs.cost import Task
 from nas_space.costs.counting import count
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import Backbone, BackboneArchitecture, kept
+from nas_space.spaces.backbone.digest import digest
 from nas_space.spaces.backbone.loading import UnknownBackboneError, load
 from nas_space.spaces.space import UnknownSpaceError
 
@@ -39,8 +40,9 @@ def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
     _check_names(name, model)
     shape = (task.channels, *task.size)
     cost = count(model, shape)
-    found = Backbone(name, pretrained, task, sites, cost.params, cost.macs)
     try:
+        computes = digest(model, name)
+        found = Backbone(name, pretrained, task, sites, cost.params, cost.macs, computes)
         # What could not be exported must not be searched first.
         written(BackboneArchitecture(found, tuple(map(kept, sites))), shape, task.classes)
     except InvalidArchitectureError as error:

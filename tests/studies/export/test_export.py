@@ -3,26 +3,40 @@
 import dataclasses
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save
 
 from nas_space.bundle import Measured
+from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
+from studies.cli import CommandError
 from studies.export import command as export
 from studies.export.card import interval
-from studies.export.trained_network import checkpoint_of, look, retrained
+from studies.export.trained_network import (
+    TrainedNetwork,
+    checkpoint_of,
+    from_search,
+    look,
+    retrained,
+)
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 from tests.examples import evaluation, study
+from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
 from trainers.recipes import RECIPES
+from trainers.training import Trainer
 
 STORAGE = "sqlite:///convnas.db"
+Capsys = pytest.CaptureFixture[str]
 SMALL = get("mixed").decode({"stage1.block1.conv1": "igc"})
 
 
@@ -148,6 +162,71 @@ def test_the_test_images_are_looked_at_once_for_the_same_weights(
         found.append(look(store, owner, chosen, trained, digits, test))
     assert found[0] == found[1]
     assert len(store.exports(owner)) == 1
+
+
+@pytest.fixture
+def kept(stored: tuple[Store, Study, Evaluation], digits: Dataset) -> dict[int, bytes]:
+    """Weights of both networks, trained for a moment, by the trial that they are kept for.
+
+    The fixture keeps them for a third trial and a fourth, as accurate as they are.
+    """
+    store, owner, _ = stored
+    recipe = dataclasses.replace(RECIPES.get("quick"), epochs=2)
+    trainer, found = Trainer(digits.search, recipe, devices.best(8)), {}
+    for trial, member in enumerate(store.evaluations(owner), start=2):
+        network = build(member.parsed_architecture, 1, 10)
+        accuracy = trainer.train(network, seed=0).val_accuracy
+        assert accuracy > 0.3
+        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        found[trial] = save(tensors)
+        named = {"key": f"{trial}", "architecture": member.architecture}
+        store.record(evaluation(owner, trial, accuracy, **named))
+        last = store.evaluations(owner)[-1].id
+        damage("INSERT INTO nas_weights (evaluation_id, data) VALUES (?, ?)", last, found[trial])
+    return found
+
+
+def damage(sql: str, *values: object) -> None:
+    with closing(sqlite3.connect("convnas.db")) as connection:
+        connection.execute(sql, values)
+        connection.commit()
+
+
+def test_weights_of_another_network_are_one_line(
+    kept: dict[int, bytes], stored: tuple[Store, Study, Evaluation], capsys: Capsys
+) -> None:
+    store, owner, _ = stored
+    places = {entry.number: entry.id for entry in store.evaluations(owner)}
+    change = "UPDATE nas_weights SET data = ? WHERE evaluation_id = ?"
+    damage(change, kept[3], places[2])
+    _, said = refused(["--trial", "2", "--output", "o"], capsys)
+    assert "the weights in the database are not those of trial 2, but of another network" in said
+    assert "add --retrain" in said
+    damage(change, b"", places[2])
+    assert "are damaged" in refused(["--trial", "2", "--output", "o"], capsys)[1]
+    assert store.exports(owner) == []
+
+
+def test_weights_that_are_less_accurate_than_they_were_are_refused_before_the_test_images(
+    kept: dict[int, bytes], stored: tuple[Store, Study, Evaluation], digits: Dataset, capsys: Capsys
+) -> None:
+    store, owner, _ = stored
+    *_, chosen, _ = store.evaluations(owner)
+    images, right = len(digits.search.val), chosen.val_accuracy
+    assert right is not None
+
+    def given(accuracy: float) -> TrainedNetwork:
+        proxy = Measured(accuracy, images, "quick", 2, 0)
+        return from_search(proxy, kept[2], chosen, digits)
+
+    for few in (-2, 0, 2):
+        given(right + few / images)
+    with pytest.raises(CommandError, match=r"validation accuracy now, and gave \d+.\d+% in the se"):
+        given(right - 5 / images)
+    damage("UPDATE nas_evaluations SET val_accuracy = 0.1 WHERE number = 2")
+    _, said = refused(["--trial", "2", "--output", "o"], capsys)
+    assert "gave 10.00% in the search, so the network is built otherwise now" in said
+    assert store.exports(owner) == []
 
 
 def test_an_accuracy_is_said_with_its_interval_and_its_images() -> None:

@@ -1,0 +1,72 @@
+"""In which parts two studies differ, and how to ask for the parts of one of them."""
+
+from typing import Any
+
+from nas_space.spaces import registry as spaces
+from nas_space.spaces.backbone.architecture import DIGEST
+from studies.records.tables import Study
+from trainers.data.splits import Subset
+
+
+def differences(old: Study, new: Study) -> dict[str, str]:
+    """The parts in which two studies differ, and how."""
+    parts = {
+        "data set": (_identity(old.dataset), _identity(new.dataset)),
+        "recipe": (old.recipe, new.recipe),
+        "objective": (_aim(old), _aim(new)),
+    }
+    space = _difference_of_spaces(old.space, new.space)
+    found = {} if space is None else {"space": space}
+    return found | {
+        what: _difference(before, now) for what, (before, now) in parts.items() if before != now
+    }
+
+
+def same_space(study: Study) -> str:
+    """How to ask for the space of a study."""
+    name = spaces.name_of(study.space)
+    return "the same one" if name is None else f"--space {name}"
+
+
+def same_images(study: Study, asked: Study) -> str:
+    """How to ask for the images of a study."""
+    before, now = ((s.dataset.get("subset"), s.dataset.get("val_subset")) for s in (study, asked))
+    if before[0] is None or before[0] != now[0] or before[1] == now[1]:
+        return "the same one"
+    val = before[1] or Subset.earlier(before[0]).val
+    return f"the same one, or --val-subset {val} if the images are the same"
+
+
+def _identity(dataset: dict[str, Any]) -> dict[str, Any]:
+    """What identifies a data set: its content, not its place."""
+    return {name: dataset.get(name) for name in ("fingerprint", "flip")}
+
+
+def _aim(study: Study) -> dict[str, Any]:
+    return {"objective": study.objective, "device": study.objective_device}
+
+
+def _difference_of_spaces(old: dict[str, Any], new: dict[str, Any]) -> str | None:
+    """As `_difference`; studies of before 2026-12 do not know what their backbone computed."""
+    (before, was), (now, computes) = _without_digest(old), _without_digest(new)
+    if before != now:
+        return _difference(before, now)
+    if was in {None, computes}:
+        return None
+    return f"what {now[spaces.BACKBONE]['name']} computes has changed"
+
+
+def _without_digest(space: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """A space without the digest of its backbone, and the digest."""
+    backbone = space.get(spaces.BACKBONE)
+    if not isinstance(backbone, dict):
+        return space, None
+    rest = {name: value for name, value in backbone.items() if name != DIGEST}
+    return space | {spaces.BACKBONE: rest}, backbone.get(DIGEST)
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    name = changed[0]
+    values = f"{old.get(name)!r}, now {new.get(name)!r}"
+    return f"{name}: {values}" if len(values) < 80 else name  # noqa: PLR2004 - fits a line
