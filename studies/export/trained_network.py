@@ -16,7 +16,7 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Export, Study
 from trainers import devices
 from trainers.checkpoints import Checkpoint
-from trainers.data.splits import Dataset, Images
+from trainers.data.splits import Dataset, Images, fingerprint
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
 from trainers.training import Trainer, evaluate
@@ -118,11 +118,13 @@ def look(
     dataset: Dataset,
     test: Images,
 ) -> Measured:
-    """Accuracy on the test images: measured once per weights, then read from the record."""
+    """Accuracy on the test images: measured once for these weights and images, then remembered."""
     recipe, epochs, seed = trained.training
     digest = trained.digest
+    images = fingerprint(dataset.search.classes, test)
     for export in store.exports(study):
-        if export.weights == digest:
+        # Of measurements of before 2026-12 nobody knows on which images they were.
+        if (export.weights, export.test_images) == (digest, images):
             return Measured(export.test_accuracy, len(test), recipe, epochs, seed)
     accuracy = _accuracy(chosen, trained.weights, test, dataset)
     store.record_export(
@@ -135,6 +137,7 @@ def look(
             val_accuracy=trained.validation.accuracy,
             test_accuracy=accuracy,
             weights=digest,
+            test_images=images,
         )
     )
     return Measured(accuracy, len(test), recipe, epochs, seed)

@@ -172,6 +172,7 @@ class Export(Base):
         val_accuracy: of the exported weights on the validation split.
         test_accuracy: of the exported weights on the test split.
         weights: SHA-256 of the exported weights, in hexadecimal digits.
+        test_images: fingerprint of the test images; None in older rows.
     """
 
     __tablename__ = "nas_exports"
@@ -185,6 +186,7 @@ class Export(Base):
     val_accuracy: Mapped[float] = mapped_column(Double)
     test_accuracy: Mapped[float] = mapped_column(Double)
     weights: Mapped[str] = mapped_column(String(64))
+    test_images: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 

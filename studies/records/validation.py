@@ -139,6 +139,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "val_accuracy": _share,
         "test_accuracy": _share,
         "weights": _text,
+        "test_images": _maybe(_text),
     },
     Retraining: {
         "recipe": _text,

@@ -159,7 +159,8 @@ def make_dataset(
     search = SearchData(
         name, classes, train, val, tuple(mean.tolist()), tuple(std.tolist()), flip=flip
     )
-    return Dataset(search, lambda: images("test"), _fingerprint(search), image_size, subset)
+    seen = fingerprint(classes, train, val)
+    return Dataset(search, lambda: images("test"), seen, image_size, subset)
 
 
 def split_positions(labels: SplitLabels, subset: Subset | None) -> dict[str, tuple[str, Positions]]:
@@ -199,9 +200,10 @@ def _carve(
     return np.sort(by_rank[count:]), np.sort(by_rank[:count])
 
 
-def _fingerprint(data: SearchData) -> str:
-    digest = hashlib.sha256("\0".join(data.classes).encode())
-    for split in (data.train, data.val):
+def fingerprint(classes: tuple[str, ...], *splits: Images) -> str:
+    """Twelve hex digits that change with any pixel, label or class."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for split in splits:
         digest.update(repr(split.pixels.shape).encode())
         digest.update(np.ascontiguousarray(split.pixels).data)
         digest.update(np.ascontiguousarray(split.labels).data)

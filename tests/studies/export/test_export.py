@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.torch import save
 
@@ -31,7 +32,7 @@ from studies.records.tables import Evaluation, Study
 from tests.examples import evaluation, study
 from trainers import devices
 from trainers.data.registry import load
-from trainers.data.splits import Dataset
+from trainers.data.splits import Dataset, Images
 from trainers.recipes import RECIPES
 from trainers.training import Trainer
 
@@ -227,6 +228,45 @@ def test_weights_that_are_less_accurate_than_they_were_are_refused_before_the_te
     _, said = refused(["--trial", "2", "--output", "o"], capsys)
     assert "gave 10.00% in the search, so the network is built otherwise now" in said
     assert store.exports(owner) == []
+
+
+def test_other_test_images_are_another_look(
+    stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
+) -> None:
+    store, owner, chosen = stored
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
+    trained = retrained(
+        chosen, digits, recipe, checkpoint_of(tmp_path / "a", chosen, digits, recipe)
+    )
+    test = digits.open_test()
+
+    def looked(images: Images) -> float:
+        return look(store, owner, chosen, trained, digits, images).accuracy
+
+    first = looked(test)
+    wrong = Images(test.pixels, (test.labels + 1) % 10)
+    brighter = Images(test.pixels | np.uint8(128), test.labels)
+    assert looked(wrong) != first
+    assert len(store.exports(owner)) == 2
+    looked(brighter)
+    looked(Images(test.pixels[:-1], test.labels[:-1]))
+    assert looked(test) == first
+    assert len(store.exports(owner)) == 4
+
+
+def test_a_look_of_before_test_images_were_told_apart_is_not_believed(
+    stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
+) -> None:
+    store, owner, chosen = stored
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
+    trained = retrained(
+        chosen, digits, recipe, checkpoint_of(tmp_path / "a", chosen, digits, recipe)
+    )
+    test = digits.open_test()
+    first = look(store, owner, chosen, trained, digits, test)
+    damage("UPDATE nas_exports SET test_images = NULL, test_accuracy = 0.01")
+    assert look(store, owner, chosen, trained, digits, test) == first
+    assert [export.test_accuracy for export in store.exports(owner)] == [0.01, first.accuracy]
 
 
 def test_an_accuracy_is_said_with_its_interval_and_its_images() -> None:
