@@ -27,7 +27,7 @@ from searchers.ray.cluster import Cluster
 from searchers.setup import set_up
 from searchers.terminal import arguments
 from studies.analysis.facts import Facts
-from studies.arguments import DEFAULT_URL
+from studies.arguments import default_url
 from studies.export import choose
 from studies.export import command as export
 from studies.export.choose import Rule
@@ -138,18 +138,19 @@ def search(space: str, budget: int, **options: Unpack[SearchOptions]) -> "Found"
     return Found(settings.storage, finding.study.name)
 
 
-def load(study: str | None = None, storage: str = DEFAULT_URL) -> "Found":
+def load(study: str | None = None, storage: str | None = None) -> "Found":
     """The result of an earlier search.
 
     Args:
         study: its name; None where the database holds only one.
-        storage: the database.
+        storage: the database; None is what the commands take where they are told none.
 
     Raises:
         RefusedError: there is none.
     """
-    with _refusals(), closing(Store(storage)) as store:
-        return Found(storage, store.study(study).name)
+    where = storage or default_url()
+    with _refusals(), closing(Store(where)) as store:
+        return Found(where, store.study(study).name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """All settings of a search that a user can make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from searchers.limits import Limits
 from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
-from studies.arguments import DEFAULT_URL
+from studies.arguments import default_url
 from studies.objective import MACS
 
 
@@ -67,7 +67,7 @@ class Settings:
     sampler: str = DEFAULT_SAMPLER
     seed: int = 0
     study: str | None = None
-    storage: str = DEFAULT_URL
+    storage: str = field(default_factory=default_url)
     limits: Limits = _NO_LIMITS
     objective: str = MACS.name
     target: float | None = None

@@ -1,8 +1,18 @@
 """The arguments that say which study, in which database."""
 
 import argparse
+import os
 
 DEFAULT_URL = "sqlite:///convnas.db"
+STORAGE_VARIABLE = "CONVNAS_STORAGE"
+
+
+def default_url() -> str:
+    """The database where none is given: what the environment says, or a file here.
+
+    A password does not belong on a command line, which every user of the machine can read.
+    """
+    return os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
 
 
 def add_study_arguments(parser: argparse._ActionsContainer) -> None:
@@ -18,6 +28,8 @@ def add_storage_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--storage",
         metavar="URL",
-        default=DEFAULT_URL,
-        help="the database, as an SQLAlchemy URL (default: %(default)s)",
+        default=default_url(),
+        # Not the default itself, which may have a password.
+        help=f"the database, as an SQLAlchemy URL (default: ${STORAGE_VARIABLE}, or {DEFAULT_URL} "
+        "where that is not set)",
     )

@@ -5,7 +5,8 @@ import shlex
 
 from nas_space.cli import run, runner
 from nas_space.errors import ConvnasError
-from studies.arguments import DEFAULT_URL
+from nas_space.masking import masked
+from studies.arguments import default_url
 from studies.records.store import Store
 
 __all__ = ["CommandError", "open_store", "run", "typed"]
@@ -28,5 +29,5 @@ def typed(command: str, study: str, shown_url: str) -> str:
         study: its name.
         shown_url: the database, without a password.
     """
-    where = "" if shown_url == DEFAULT_URL else f" --storage {shlex.quote(shown_url)}"
+    where = "" if shown_url == masked(default_url()) else f" --storage {shlex.quote(shown_url)}"
     return f"{runner()}python -m studies.{command} --study {shlex.quote(study)}{where}"

@@ -10,7 +10,7 @@ from random import Random
 
 from nas_space.cli import Parser, console, positive, spoken
 from studies import images, objective
-from studies.arguments import DEFAULT_URL, add_study_arguments
+from studies.arguments import add_study_arguments, default_url
 from studies.cli import CommandError, run
 from studies.model.accuracy import better_than_measured
 from studies.pareto.front import front
@@ -117,7 +117,7 @@ def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace
     if not found.front:
         return
     output.print(summary.curse_of(found))
-    where = [] if arguments.storage == DEFAULT_URL else ["--storage", arguments.storage]
+    where = [] if arguments.storage == default_url() else ["--storage", arguments.storage]
     words = ["--study", study.name, *where, "--retrained", "--knee", "--retrain"]
     command = spoken("studies.export", [*words, "--output", "exported"])
     output.print(f"\nnext:\n  {command}", soft_wrap=True)

@@ -131,9 +131,12 @@ def follow(page: Path, folder: Path, skipping: Collection[str]) -> None:
     for name, text in files(page).items():
         (folder / name).write_text(text)
     with cluster(commands(page), folder.parent) as typed:
+        exported = ""
         for command in typed:
-            if command not in skipping:
-                run(command, folder)
+            if command.startswith("export "):
+                exported += f"{command}; "
+            elif command not in skipping:
+                run(exported + command, folder)
     for number, script in enumerate(scripts(page)):
         place = folder / f"script{number}.py"
         place.write_text(script)
@@ -169,7 +172,7 @@ def cluster(typed: list[str], home: Path) -> Iterator[list[str]]:
                 nodes.append(node(f"{wanted} --block --num-cpus 1", home))
             yield [
                 command.replace("FIRST:6379", f"127.0.0.1:{port}").replace(
-                    "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE", server.url
+                    "postgresql+psycopg://USER@HOST/DATABASE", server.url.replace(":secret@", "@")
                 )
                 for command in typed
                 if command not in starting
