@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_space.bundle import Measured, Record
+from studies.export.markdown import code, plain
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
 from studies.retraining.summary import told
@@ -15,7 +16,7 @@ _MOST_CLASS_NAMES = 20
 _TEMPLATE = """\
 # {name}
 
-A convolutional network for {classes} classes, found by convnas in the space `{space}`.
+A convolutional network for {classes} classes, found by convnas in the space {space}.
 
 | what | value |
 | --- | --- |
@@ -79,7 +80,7 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 
 - data set: {dataset} (fingerprint {fingerprint})
 - training: {training}: {recipe}, {epochs} epochs, {images:,} images, seed {seed}
-- study {study}, trial {trial}, architecture {key}, searched by `{command}`
+- study {study}, trial {trial}, architecture {key}, searched by {command}
 
 ## Layers
 
@@ -119,29 +120,29 @@ class Card:
         channels, height, width = data.shape
         architecture = chosen.parsed_architecture
         layers = (
-            f"- {layer.name}: {layer.conv}, {layer.c_out} channels"
+            f"- {plain(layer.name)}: {layer.conv}, {layer.c_out} channels"
             + ", stride 2" * (layer.stride > 1)
             for layer in architecture.layers()
         )
         return _TEMPLATE.format(
-            name=f"{self.study.name} trial {chosen.number}",
+            name=plain(f"{self.study.name} trial {chosen.number}"),
             classes=len(data.classes),
-            names=", ".join(data.classes[:_MOST_CLASS_NAMES])
+            names=", ".join(map(plain, data.classes[:_MOST_CLASS_NAMES]))
             + ", …" * (len(data.classes) > _MOST_CLASS_NAMES),
-            space=chosen.space,
+            space=code(chosen.space),
             test=_share(self.record.test),
-            val=f"{_share(trained)} ({trained.recipe}, {trained.epochs} epochs)",
+            val=f"{_share(trained)} ({plain(trained.recipe)}, {trained.epochs} epochs)",
             proxy=f"{self.record.search.accuracy:.2%} "
-            f"({self.record.search.recipe}, {self.record.search.epochs} epochs)",
+            f"({plain(self.record.search.recipe)}, {self.record.search.epochs} epochs)",
             fresh="".join(
                 f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean)} "
-                f"({fidelity}) |\n"
+                f"({plain(str(fidelity))}) |\n"
                 for fidelity, mean in self.fresh.items()
             ),
             macs=chosen.macs,
             params=chosen.params,
             latencies="\n".join(map(_timed, self.latencies)),
-            hardware=self.hardware,
+            hardware=plain(self.hardware),
             shape=", ".join(map(str, data.shape)),
             height=height,
             width=width,
@@ -149,17 +150,17 @@ class Card:
             looks=self.looks,
             mean=_numbers(data.mean),
             std=_numbers(data.std),
-            dataset=data.name,
+            dataset=plain(data.name),
             fingerprint=self.dataset.fingerprint,
             training="trained anew for the export" if self.anew else "the search's own",
-            recipe=trained.recipe,
+            recipe=plain(trained.recipe),
             epochs=trained.epochs,
             seed=trained.seed,
             images=len(data.train),
-            study=self.study.name,
+            study=plain(self.study.name),
             trial=chosen.number,
             key=chosen.key,
-            command=self.study.command,
+            command=code(self.study.command),
             layers="\n".join(layers),
         )
 
