@@ -58,6 +58,28 @@ def test_the_same_seed_gives_the_same_numbers_and_weights(digits: SearchData) ->
     assert any(not torch.equal(first[name], third[name]) for name in first)
 
 
+def test_so_it_does_in_bf16_where_strides_leave_maps_of_one_pixel(digits: SearchData) -> None:
+    recipe = dataclasses.replace(QUICK, epochs=1)
+    trainer = Trainer(digits, recipe, devices.Device(torch.device("cpu"), torch.bfloat16))
+    trained = []
+    for dirt in (3e33, -7e29):
+        network = shrinking_network()
+        # Memory that is free again keeps what was in it.
+        for count in (2**10, 2**12, 2**14, 2**15):
+            _freed = [torch.full((count,), dirt, dtype=torch.bfloat16) for _ in range(32)]
+        trainer.train(network, seed=5)
+        trained.append(network.state_dict())
+    assert all(part.isfinite().all() for part in trained[0].values())
+    assert all(torch.equal(part, trained[1][name]) for name, part in trained[0].items())
+
+
+def shrinking_network() -> nn.Module:
+    """Its last strides see one pixel, as those of most networks do for small images."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 16, 3, 2, 1), *(nn.Conv2d(16, 16, 3, 2, 1) for _ in range(4))]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16, 10))
+
+
 def test_it_leaves_the_global_random_state_alone(digits: SearchData) -> None:
     network = small_network()
     state = torch.random.get_rng_state()

@@ -6,19 +6,20 @@ compute them (`trainers.fast.kernels`), each where a measured table says that it
 (`trainers.fast.table`). All else stays torch's.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nas_space.layers.octave import OctConv2d
-from trainers.fast.algorithms import convolve, is_plain_conv, is_sound_in_torch
+from trainers.fast.algorithms import convolve, is_plain_conv
 from trainers.fast.blocks import with_fused_norms
 from trainers.fast.norm import NormAct
 from trainers.fast.octave import MergedOctave, halved
 from trainers.fast.sequences import in_fewer_steps
+from trainers.fast.sound import corrected, is_sound_in_torch
 from trainers.fast.swapping import Attributes, Swapped, swapped
 
 __all__ = ["for_training", "training"]
@@ -35,7 +36,7 @@ def for_training(module: nn.Module) -> nn.Module:
 
     Returns the module itself on a GPU, or if it has no layer that the pass knows. With several
     threads only those convolutions have another forward that torch computes wrongly, see
-    `trainers.fast.algorithms.is_sound_in_torch`.
+    `trainers.fast.sound.is_sound_in_torch`.
 
     Args:
         module: any; on the device where it is trained.
@@ -62,13 +63,18 @@ def for_training(module: nn.Module) -> nn.Module:
     return swapped(module, parts)
 
 
-def training(module: nn.Module) -> AbstractContextManager[object]:
+@contextmanager
+def training(module: nn.Module) -> Iterator[None]:
     """Forwards stay swapped inside, from a step's forward to the end of its backward.
+
+    Inside, torch's faults in bfloat16 are avoided too, in layers and functions that the pass does
+    not know (`trainers.fast.sound.corrected`).
 
     Args:
         module: what `for_training` returned.
     """
-    return module if isinstance(module, Swapped) else nullcontext()
+    with corrected(), module if isinstance(module, Swapped) else nullcontext():
+        yield
 
 
 def _faster(module: nn.Module) -> Forward | None:

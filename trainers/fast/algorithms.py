@@ -14,9 +14,7 @@ from nas_space.weights import block_diagonal
 from trainers.fast import table
 from trainers.fast.kernels import depthwise, direct, grouped, winograd
 from trainers.fast.kernels.convolution import ConvKernel, ConvolutionFunction, Shape
-
-_VECTOR_CHANNELS = 8
-"""Numbers of a vector of AVX2."""
+from trainers.fast.sound import Axis, is_sound_in_bf16, is_sound_in_torch
 
 Compute = Callable[[Tensor, Tensor, Shape], Tensor]
 """Maps x (N, c_in, H, W) and a weight (c_out, c_in/groups, K, K) to the convolution's output."""
@@ -146,6 +144,11 @@ def _of_seen_pixels(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
     return convolve(seen, weight, groups=shape.groups)
 
 
+def _go_together(shape: Shape) -> bool:
+    """Whether narrow groups fill a vector, and torch computes the wider ones as defined."""
+    return 1 < _together(shape) < shape.groups and _is_sound(shape)
+
+
 def _together(shape: Shape) -> int:
     """How many narrow groups fill a vector."""
     most = table.lanes() // max(shape.group_in, shape.group_out)
@@ -165,30 +168,20 @@ def _in_fp32(x: Tensor, weight: Tensor, shape: Shape) -> Tensor:
         return convolve(x.float(), weight, shape.stride, shape.groups).to(x.dtype)
 
 
-def is_sound_in_torch(kernel: int, stride: int, group_in: int) -> bool:
-    """Whether torch computes a convolution's gradients without writing outside of its memory.
-
-    torch 2.15 does not for 1×1 convolutions of stride 2 from 2 to 6 channels in channels_last, seen
-    on a CPU with AVX2 (docs/log.md, 2026-11-30). `seen` computes them instead.
-
-    Args:
-        kernel: its side.
-        stride: down and across.
-        group_in: input channels of a group.
-    """
-    return kernel > 1 or stride == 1 or group_in >= _VECTOR_CHANNELS
+def _is_sound(shape: Shape) -> bool:
+    """Whether torch's own operation is right, for activations in the shape's precision."""
+    sizes = (shape.height, shape.width)
+    axes = [Axis(size, shape.kernel, shape.stride, shape.kernel // 2) for size in sizes]
+    in_memory = is_sound_in_torch(shape.kernel, shape.stride, shape.group_in)
+    return in_memory and not (shape.half and not is_sound_in_bf16(*axes))
 
 
-TORCH = Algorithm(
-    "torch",
-    lambda shape: is_sound_in_torch(shape.kernel, shape.stride, shape.group_in),
-    _by_torch,
-)
+TORCH = Algorithm("torch", _is_sound, _by_torch)
 ALGORITHMS = (
     TORCH,
     *map(_by_kernel, (direct.KERNEL, winograd.KERNEL, grouped.KERNEL, depthwise.KERNEL)),
     Algorithm("seen", lambda shape: shape.kernel == 1 and shape.stride > 1, _of_seen_pixels),
-    Algorithm("together", lambda shape: 1 < _together(shape) < shape.groups, _in_fewer_groups),
+    Algorithm("together", _go_together, _in_fewer_groups),
     Algorithm("fp32", lambda shape: shape.half, _in_fp32),
 )
 """Every algorithm. To add one, add a line here and run `trainers.fast.measure`."""

@@ -255,8 +255,6 @@ def test_every_algorithm_that_serves_computes_what_torchs_own_does(
     *,
     half: bool,
 ) -> None:
-    # In bfloat16 torch does not write the gradient of a weight that sees nothing but padding.
-    assume(not half or (min(size) >= 3 and stride < 3))
     torch.manual_seed(0)
     c_in, c_out = (groups * width for width in widths)
     weight = torch.randn(c_out, widths[0], kernel, kernel)
