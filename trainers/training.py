@@ -2,9 +2,10 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ _EVALUATION_PIXELS = 2**20
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss became infinite or not a number."""
+    """The loss or a weight became infinite or not a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Trainer:
                 None trains for all epochs of the recipe.
 
         Raises:
-            TrainingDivergedError: the loss is infinite or not a number at the end of an epoch.
+            TrainingDivergedError: the loss is infinite or not a number at the end of an epoch, or a
+                weight is after the last.
             CheckpointError: the checkpoint is damaged, or of another training.
         """
         device = self._device
@@ -99,6 +101,8 @@ class Trainer:
         start = time.perf_counter()
         module.to(self._device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
         fast = for_training(module)
+        # What is infinite by itself, as a mask may be, tells nothing.
+        finite = set(_finite(module))
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
         size = recipe.batch(len(self._train))
         steps_an_epoch = len(self._train) // size
@@ -129,6 +133,11 @@ class Trainer:
                 checkpoint.save(state, Mark(epoch, loss, before + time.perf_counter() - start))
             if on_epoch is not None:
                 on_epoch(epoch, loss)
+        lost = finite.difference(_finite(module))
+        if lost:
+            raise TrainingDivergedError(
+                f"{min(lost)} became infinite or not a number by the end of epoch {last}"
+            )
         accuracy = _accuracy(module, self._val, self._device)
         return Outcome(accuracy, loss, before + time.perf_counter() - start)
 
@@ -148,6 +157,13 @@ class Trainer:
         scaler.step(optimizer)  # type: ignore[arg-type]
         scaler.update()
         return loss.detach()
+
+
+def _finite(module: nn.Module) -> Iterator[str]:
+    """The names of parameters and buffers all of whose numbers are finite."""
+    for name, tensor in chain(module.named_parameters(), module.named_buffers()):
+        if bool(tensor.isfinite().all()):
+            yield name
 
 
 def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> float:

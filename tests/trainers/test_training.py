@@ -103,6 +103,38 @@ def test_a_loss_that_is_not_finite_is_an_error_that_says_when(digits: SearchData
         Trainer(digits, recipe, CPU).train(small_network(), seed=0)
 
 
+class Spoilt(nn.Module):
+    """A layer of it gets a gradient that is no number, of which the logits tell nothing."""
+
+    mask: Tensor
+
+    def __init__(self, *, spoilt: bool) -> None:
+        super().__init__()
+        self.network, self.aside = small_network(), nn.Linear(3, 3)
+        self.register_buffer("mask", torch.full((10,), -torch.inf))
+        if spoilt:
+            self.aside.weight.register_hook(lambda gradient: gradient * torch.nan)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.aside.weight
+        logits: Tensor = self.network(x)
+        return logits + torch.zeros_like(weight).where(weight.new_ones(3, 3) > 0, weight).sum()
+
+
+def test_weights_that_are_not_finite_are_an_error_that_names_the_layer(digits: SearchData) -> None:
+    trainer = Trainer(digits, dataclasses.replace(QUICK, epochs=1), CPU)
+    with pytest.raises(
+        TrainingDivergedError,
+        match=r"^aside\.weight became infinite or not a number by the end of epoch 1$",
+    ):
+        trainer.train(Spoilt(spoilt=True), seed=0)
+
+
+def test_what_was_infinite_before_a_training_may_stay_so(digits: SearchData) -> None:
+    trainer = Trainer(digits, dataclasses.replace(QUICK, epochs=1), CPU)
+    assert math.isfinite(trainer.train(Spoilt(spoilt=False), seed=0).train_loss)
+
+
 def test_accuracy_is_the_share_of_images_classified_right(digits: SearchData) -> None:
     class Always(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
