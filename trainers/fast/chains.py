@@ -68,7 +68,8 @@ class Chain:
             return self._in_parts(x)
         shape = (x.shape[0], x.shape[1], x.shape[2] * x.shape[3], x.dtype is torch.bfloat16)
         name = _fastest(self.inner, self.digits, self._shuffles, *shape)
-        if name == "mixed" and all(conv.weight.dtype is torch.float32 for conv in self.convs):
+        known = (conv.weight for conv in self.convs)
+        if name == "mixed" and all(one.is_cpu and one.dtype is torch.float32 for one in known):
             return self._mixed(x)
         return self._dense(x) if name == "dense" else self._in_parts(x)
 

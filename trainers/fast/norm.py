@@ -66,12 +66,11 @@ class NormAct:
 
 def _has_parts(norm: nn.BatchNorm2d) -> bool:
     """Whether the kernels take its parameters and statistics."""
+    parts = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    kinds = (*((part, torch.float32) for part in parts), (norm.num_batches_tracked, torch.int64))
     return all(
-        isinstance(part, Tensor)
-        and part.is_cpu
-        and part.dtype is torch.float32
-        and part.is_contiguous()
-        for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        isinstance(part, Tensor) and part.is_cpu and part.dtype is dtype and part.is_contiguous()
+        for part, dtype in kinds
     )
 
 

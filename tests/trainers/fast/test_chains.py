@@ -192,6 +192,15 @@ def test_a_hook_that_gives_saved_tensors_back_otherwise_in_memory_changes_nothin
 
 
 @compiled
+def test_weights_on_another_device_than_the_maps_are_left_to_torch(favour: Write) -> None:
+    favour("mixed")
+    module = layer("igcv2(K1=2,K2=4,K3=2,K4=2)")
+    chain, x = chain_of(module), rows(3, 32, 5, 6)
+    module.to("meta")
+    assert way(chain(x)) != "MixingFunctionBackward"
+
+
+@compiled
 def test_frozen_weights_are_allowed_it_is_used_twice_and_has_no_second_derivative(
     favour: Write,
 ) -> None:

@@ -394,9 +394,47 @@ def test_a_hook_that_gives_saved_tensors_back_otherwise_in_memory_changes_nothin
         assert torch.equal(one, other)
 
 
+@compiled
+@every_kernel
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda saved: saved.detach().half(), "gave back torch.float16 of"),
+        (lambda saved: saved.detach()[:1], "it has to give back what it got"),
+        (lambda saved: saved.detach().to("meta"), "on meta for torch.float32 of"),
+    ],
+    ids=["type", "shape", "device"],
+)
+def test_a_hook_that_gives_back_something_else_is_refused(
+    kernel: ConvKernel, change: Callable[[Tensor], Tensor], reason: str
+) -> None:
+    weight, groups = weights(kernel, 2 * LANES)
+    x = rows(3, 2 * LANES, 5, 6).requires_grad_()
+    with saved_tensors_hooks(lambda saved: saved, change):
+        y = convolved(kernel, x, weight, 1, groups)
+    with pytest.raises(ValueError, match=reason):
+        torch.autograd.grad(y.sum(), x)
+
+
 def test_kernels_refuse_what_is_not_on_the_cpu() -> None:
     with pytest.raises(ValueError, match="the kernels compute on the CPU, and a tensor is on meta"):
         as_rows(torch.empty(1, 8, 4, 4, device="meta"))
+
+
+@compiled
+@every_kernel
+def test_kernels_refuse_weights_that_are_not_on_the_cpu(kernel: ConvKernel) -> None:
+    weight, groups = weights(kernel, 2 * LANES)
+    with pytest.raises(ValueError, match="the kernels compute on the CPU, and a tensor is on meta"):
+        convolved(kernel, rows(2, 2 * LANES, 4, 4), weight.to("meta"), 1, groups)
+
+
+@compiled
+@every_kernel
+def test_kernels_refuse_maps_with_gaps_in_memory(kernel: ConvKernel) -> None:
+    weight, groups = weights(kernel, 2 * LANES)
+    with pytest.raises(ValueError, match="the kernels read no tensor of strides"):
+        convolved(kernel, rows(2, 2 * LANES, 4, 8)[..., ::2], weight, 1, groups)
 
 
 # ---- when they are taken ----

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,10 +58,48 @@ def call(kernel: Callable[..., int], *arguments: object) -> None:
 
     Raises:
         MemoryError: it found no memory for what it keeps beside.
+        ValueError: a tensor is not on the CPU, or has gaps in memory.
     """
-    given = (part.data_ptr() if isinstance(part, Tensor) else part for part in arguments)
+    given = [_address(part) if isinstance(part, Tensor) else part for part in arguments]
     if kernel(*given) != 0:
         raise MemoryError("a CPU kernel found no memory for its sums: use a smaller batch")
+
+
+def keep(ctx: Any, *tensors: Tensor | None) -> None:  # noqa: ANN401 - torch's own, untyped
+    """Save tensors for the backward, which asks for them by `kept`."""
+    ctx.save_for_backward(*tensors)
+    ctx.kept = [None if one is None else (one.shape, one.dtype) for one in tensors]
+
+
+def kept(ctx: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """What `keep` saved. It may lie otherwise in memory: a hook of the user's may have copied it.
+
+    Raises:
+        ValueError: a hook gave back something of another shape or type, or of another device.
+    """
+    found: tuple[Any, ...] = ctx.saved_tensors
+    for one, known in zip(found, ctx.kept, strict=True):
+        if one is not None and ((one.shape, one.dtype) != known or not one.is_cpu):
+            shape, dtype = known
+            raise ValueError(
+                f"a hook on saved tensors gave back {one.dtype} of {tuple(one.shape)} on "
+                f"{one.device} for {dtype} of {tuple(shape)} on cpu: "
+                "it has to give back what it got"
+            )
+    return found
+
+
+def _address(x: Tensor) -> int:
+    _check_device(x)
+    # The kernels read either order of axes, but no gaps.
+    if not (x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)):
+        raise ValueError(f"the kernels read no tensor of strides {x.stride()}: copy it first")
+    return x.data_ptr()
+
+
+def _check_device(x: Tensor) -> None:
+    if not x.is_cpu:
+        raise ValueError(f"the kernels compute on the CPU, and a tensor is on {x.device}")
 
 
 def longs(*numbers: int) -> Struct:
@@ -80,6 +119,5 @@ def as_rows(x: Tensor) -> Tensor:
     Raises:
         ValueError: they are not on the CPU, whose memory the kernels read.
     """
-    if not x.is_cpu:
-        raise ValueError(f"the kernels compute on the CPU, and a tensor is on {x.device}")
+    _check_device(x)
     return x.contiguous(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call, longs, rows
+from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call, keep, kept, longs, rows
 
 _ARGUMENTS: Mapping[str, Sequence[type]] = {
     "correlate": [*[POINTER] * 4, ctypes.c_int],
@@ -134,7 +134,7 @@ class ConvolutionFunction(torch.autograd.Function):
         """Map x to (N, c_out, ceil(H/stride), ceil(W/stride)) of its type."""
         ctx.kernel, ctx.shape = kernel, shape
         weight = weight.contiguous(memory_format=kernel.layout)
-        ctx.save_for_backward(x, weight)
+        keep(ctx, x, weight)
         y = rows(x, shape.c_out, *shape.size_out)
         call(kernel.functions["correlate"], x, weight, y, _arguments(kernel, shape)[0], 0)
         return y
@@ -147,8 +147,8 @@ class ConvolutionFunction(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Gradients of x and weight from y's."""
         kernel, shape = ctx.kernel, ctx.shape
-        # A hook on saved tensors may give them back with other strides.
-        x, weight = ctx.saved_tensors
+        # They may have other strides now.
+        x, weight = kept(ctx)
         x, dy, weight = as_rows(x), as_rows(dy), weight.contiguous(memory_format=kernel.layout)
         there, back = _arguments(kernel, shape)
         dx = dweight = None

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels.calling import POINTER, Functions, Struct, as_rows, call, longs
+from trainers.fast.kernels.calling import (
+    POINTER,
+    Functions,
+    Struct,
+    as_rows,
+    call,
+    keep,
+    kept,
+    longs,
+)
 
 STAGES = 3
 """Convolutions of a chain at most."""
@@ -37,7 +46,7 @@ class MixingFunction(torch.autograd.Function):
     ) -> Tensor:
         """Map x (N, C, H, W) to y of the same shape and type."""
         ctx.inner = inner
-        ctx.save_for_backward(x, *weights)
+        keep(ctx, x, *weights)
         y = torch.empty_like(x)
         call(KERNELS["forward"], x, *_three(weights), y, _shape(x, inner, weights))
         return y
@@ -49,8 +58,8 @@ class MixingFunction(torch.autograd.Function):
         dy: Tensor,
     ) -> tuple[Tensor | None, ...]:
         """Gradients of x and of the weights from y's."""
-        x, *weights = ctx.saved_tensors
-        # A hook on saved tensors may give them back with other strides.
+        x, *weights = kept(ctx)
+        # They may have other strides now.
         x, dy, weights = as_rows(x), as_rows(dy), [weight.contiguous() for weight in weights]
         dx = torch.empty_like(x)
         gradients = [torch.zeros_like(weight) for weight in weights]

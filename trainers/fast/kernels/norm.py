@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call
+from trainers.fast.kernels.calling import POINTER, Functions, as_rows, call, keep, kept
 
 _SIZES, _FLAGS = [ctypes.c_long] * 2, [ctypes.c_int] * 2
 KERNELS = Functions(
@@ -80,7 +80,7 @@ class NormActFunction(torch.autograd.Function):
         )
         ctx.relu = relu
         # Without a residual backward finds the ReLU's mask from x, which it reads anyway.
-        ctx.save_for_backward(x, saved, y if residual is not None else None)
+        keep(ctx, x, saved, y if residual is not None else None)
         return y
 
     @staticmethod
@@ -90,9 +90,9 @@ class NormActFunction(torch.autograd.Function):
         dy: Tensor,
     ) -> tuple[Tensor | None, ...]:
         """Gradients of x, residual, weight and bias from y's."""
-        x, saved, y = ctx.saved_tensors
+        x, saved, y = kept(ctx)
         channels = x.shape[1]
-        # A hook on saved tensors may give them back with other strides.
+        # They may have other strides now.
         x, dy, saved = as_rows(x), as_rows(dy), saved.contiguous()
         y = as_rows(y) if y is not None else None
         dx = torch.empty_like(x)
