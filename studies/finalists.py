@@ -28,7 +28,7 @@ from studies.retraining.retrained_front import (
 )
 from studies.retraining.training import RetrainingSetup, workers
 from studies.retraining.work import Work
-from trainers.recipes import RECIPES, Recipe
+from trainers.recipes import RECIPES, Recipe, recorded
 
 _MOST_SEEDS = 1000
 _LARGEST_SEED = 2**31 - 1
@@ -95,15 +95,12 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
 
 def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default like the search."""
-    stored = study.recipe
-    recipe = RECIPES.get(name or stored["name"])
-    if recipe.name == stored["name"]:
-        recipe = dataclasses.replace(recipe, epochs=stored["epochs"])
-        if recipe.to_json() != stored:
-            raise CommandError(
-                f"the recipe {recipe.name} has changed since study {study.name} was searched with "
-                "it: say another --recipe"
-            )
+    recipe = recorded(study.recipe) if name is None else RECIPES.get(name)
+    if recipe is None:
+        raise CommandError(
+            f"the recipe {study.recipe['name']} has changed since study {study.name} was searched "
+            "with it: say another --recipe"
+        )
     return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 
 

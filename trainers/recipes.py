@@ -1,6 +1,8 @@
 """How a network is trained, as values."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
@@ -24,6 +26,8 @@ class Recipe:
         weight_decay: of weights and of BatchNorm parameters, like the IGC authors.
         label_smoothing: share of the target that goes to all classes equally.
         shift: random shifts, up to this share of the image's side.
+        lr_scales: whether steps of fewer images than `batch_size` have a learning rate that is
+            smaller in proportion (Goyal et al., arXiv 1706.02677).
     """
 
     name: str
@@ -35,6 +39,7 @@ class Recipe:
     weight_decay: float
     label_smoothing: float
     shift: float
+    lr_scales: bool = False
 
     def batch(self, count: int) -> int:
         """Images per step, for that many training images.
@@ -44,15 +49,26 @@ class Recipe:
         """
         return max(min(self.batch_size, count // 16 // 16 * 16), min(16, count))
 
+    def peak(self, images: int) -> float:
+        """The highest learning rate, for steps of that many images."""
+        return self.peak_lr * (images / self.batch_size if self.lr_scales else 1)
+
     def to_json(self) -> dict[str, str | int | float]:
-        """The recipe as plain numbers, for the record."""
-        return asdict(self)
+        """The recipe as plain numbers, for the record.
+
+        What the first recipes did not have is left out where it is as they had it.
+        """
+        data = asdict(self)
+        return data if self.lr_scales else {k: v for k, v in data.items() if k != "lr_scales"}
 
 
 _OURS = (
     # quick ranks candidates; few epochs need a high learning rate and little regularisation.
-    Recipe("quick", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
-    Recipe("full", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
+    Recipe("quick", 6, 128, 0.4, 0.25, 0.9, 5e-4, 0.0, 1 / 8, lr_scales=True),
+    Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True),
+    # As they were until 2026-11-30: studies go on with them.
+    Recipe("quick@1", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
+    Recipe("full@1", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
 )
 
 
@@ -62,3 +78,17 @@ RECIPES: Registry[Recipe] = Registry(
     found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
 )
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
+
+
+def recorded(stored: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a study under the name that it has now; None if no recipe is like that.
+
+    Args:
+        stored: its `Recipe.to_json`.
+    """
+    for recipe in RECIPES.all().values():
+        found = replace(recipe, epochs=stored["epochs"])
+        # Names do not count: a recipe is renamed when another one takes its name.
+        if {**found.to_json(), "name": None} == {**stored, "name": None}:
+            return found
+    return None

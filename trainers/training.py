@@ -106,7 +106,7 @@ class Trainer:
         recipe, generator = self._recipe, torch.Generator().manual_seed(seed)
         size = recipe.batch(len(self._train))
         steps_an_epoch = len(self._train) // size
-        steps = recipe.epochs * steps_an_epoch
+        steps, peak = recipe.epochs * steps_an_epoch, recipe.peak(size)
         optimizer = Descent(
             module.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
@@ -122,7 +122,7 @@ class Trainer:
             total = torch.zeros((), device=self._device.where)
             with training(fast):
                 for images, labels in self._train.shuffled(size, generator):
-                    optimizer.rate = one_cycle(step / steps, recipe)
+                    optimizer.rate = peak * one_cycle(step / steps, recipe)
                     total += self._step(fast, optimizer, scaler, images, labels)
                     step += 1
             # The device is read once per epoch, so that the CPU need not wait for it in between.
@@ -183,8 +183,11 @@ def _accuracy(module: nn.Module, batches: Batches, device: Device) -> float:
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:
-    """Learning rate after a share of all steps: it rises linearly, then falls as a cosine to 0."""
+    """The learning rate after a share of all steps, as a share of its peak.
+
+    It rises linearly, then falls as a cosine to 0.
+    """
     if progress < recipe.warmup:
-        return recipe.peak_lr * (progress / recipe.warmup * 0.9 + 0.1)
+        return progress / recipe.warmup * 0.9 + 0.1
     rest = (progress - recipe.warmup) / (1 - recipe.warmup)
-    return recipe.peak_lr * 0.5 * (1 + math.cos(math.pi * rest))
+    return 0.5 * (1 + math.cos(math.pi * rest))

@@ -6,13 +6,14 @@ from nas_space.spaces import registry as spaces
 from nas_space.spaces.backbone.architecture import DIGEST
 from studies.records.tables import Study
 from trainers.data.splits import Subset
+from trainers.recipes import recorded
 
 
 def differences(old: Study, new: Study) -> dict[str, str]:
     """The parts in which two studies differ, and how."""
     parts = {
         "data set": (_identity(old.dataset), _identity(new.dataset)),
-        "recipe": (old.recipe, new.recipe),
+        "recipe": (_training(old.recipe), _training(new.recipe)),
         "objective": (_aim(old), _aim(new)),
     }
     space = _difference_of_spaces(old.space, new.space)
@@ -35,6 +36,19 @@ def same_images(study: Study, asked: Study) -> str:
         return "the same one"
     val = before[1] or Subset.earlier(before[0]).val
     return f"the same one, or --val-subset {val} if the images are the same"
+
+
+def same_recipe(study: Study) -> str:
+    """How to ask for the recipe of a study."""
+    recipe = recorded(study.recipe)
+    if recipe is None:
+        return "the same one"
+    return f"--recipe {recipe.name} --epochs {recipe.epochs} --study {study.name}"
+
+
+def _training(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without its name: it has another one since its values are no longer the default."""
+    return {name: value for name, value in recipe.items() if name != "name"}
 
 
 def _identity(dataset: dict[str, Any]) -> dict[str, Any]:

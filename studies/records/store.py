@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, defer, make_transient
 
 from studies.pareto.front import front, near_front, ranked
 from studies.records.database import Database, StoreError
-from studies.records.differences import differences, same_images, same_space
+from studies.records.differences import differences, same_images, same_recipe, same_space
 from studies.records.fidelity import complete
 from studies.records.tables import (
     Checkpoint,
@@ -109,6 +109,8 @@ class Store:
                 same = same_space(stored)
             elif what == "data set":
                 same = same_images(stored, study)
+            elif what == "recipe":
+                same = same_recipe(stored)
             raise StoreError(
                 f"study {study.name!r} has another {what} ({how}); continue it with {same}, "
                 "or give this search another --study name"

@@ -14,7 +14,7 @@ from trainers import devices
 from trainers.data.batches import Batches
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
-from trainers.recipes import RECIPES, UnknownRecipeError
+from trainers.recipes import RECIPES, UnknownRecipeError, recorded
 from trainers.training import Trainer, TrainingDivergedError, evaluate, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
@@ -113,7 +113,7 @@ class Spoilt(nn.Module):
         self.network, self.aside = small_network(), nn.Linear(3, 3)
         self.register_buffer("mask", torch.full((10,), -torch.inf))
         if spoilt:
-            self.aside.weight.register_hook(lambda gradient: gradient * torch.nan)
+            self.aside.weight.register_hook(lambda gradient: gradient * torch.nan)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.aside.weight
@@ -201,13 +201,42 @@ def test_a_batch_is_never_larger_than_the_data_or_the_recipe(count: int) -> None
 def test_the_learning_rate_climbs_to_its_peak_and_falls_to_nothing() -> None:
     rates = [one_cycle(step / 1000, QUICK) for step in range(1001)]
     peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(QUICK.peak_lr)
+    assert max(rates) == pytest.approx(1)
     assert peak == pytest.approx(1000 * QUICK.warmup, abs=1)
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert math.isclose(rates[-1], 0, abs_tol=1e-9)
 
 
+def test_smaller_steps_have_a_learning_rate_that_is_smaller_in_proportion() -> None:
+    assert QUICK.peak(QUICK.batch_size) == QUICK.peak_lr
+    assert QUICK.peak(QUICK.batch_size // 2) == pytest.approx(QUICK.peak_lr / 2)
+    assert RECIPES.get("quick@1").peak(64) == RECIPES.get("quick@1").peak_lr
+
+
+EARLIER = {
+    "name": "quick",
+    "epochs": 9,
+    "batch_size": 128,
+    "peak_lr": 0.1,
+    "warmup": 0.25,
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "label_smoothing": 0.0,
+    "shift": 1 / 8,
+}
+
+
+def test_a_recipe_of_an_earlier_study_is_found_under_the_name_it_has_now() -> None:
+    found = recorded(EARLIER)
+    assert found is not None
+    assert (found.name, found.epochs) == ("quick@1", 9)
+    assert found.to_json() == EARLIER | {"name": "quick@1"}
+    assert recorded(EARLIER | {"peak_lr": 7.0}) is None
+    for recipe in RECIPES.all().values():
+        assert recorded(recipe.to_json()) == recipe
+
+
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
-    with pytest.raises(UnknownRecipeError, match="'slow'; known recipes: quick, full"):
+    with pytest.raises(UnknownRecipeError, match="'slow'; known recipes: quick, full, "):
         RECIPES.get("slow")
