@@ -138,9 +138,9 @@ def export(arguments: argparse.Namespace) -> None:
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
     _say(
-        "verified  model.py, program.pt2 and model.onnx give the same outputs to "
-        f"{MAX_DIFFERENCE:g} for batches of {' and '.join(map(str, BATCHES))}, in a fresh process "
-        "without convnas\n"
+        "verified  model.py, program.pt2 and model.onnx give the network's outputs in float64 to "
+        f"{MAX_DIFFERENCE:g}, or as nearly as float32 does, for batches of "
+        f"{' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
         f"written   {output}; {output / 'README.md'} says how to load it"
     )
 

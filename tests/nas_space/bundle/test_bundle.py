@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record, prepare
 from nas_space.bundle.manifest import MANIFEST, seal
@@ -270,6 +271,44 @@ def test_a_form_that_gives_other_outputs_is_noticed(folder: Path) -> None:
     other = build(made().architecture, 3, 3, seed=2).eval()
     with pytest.raises(BundleError, match="gives other outputs than the network that was exp"):
         verify(folder, other, TASK.shape)
+
+
+class Rounding(nn.Module):
+    """The exported network, with digits lost in float32 alone, and logits that are shifted."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.network, self.shift = made().network, shift
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network(images)
+        return (logits + 1e3) - 1e3 + self.shift
+
+
+def test_a_form_is_held_to_float64_and_not_to_what_float32_rounds(folder: Path) -> None:
+    network = Rounding(0.0).eval()
+    images = torch.rand(7, *TASK.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert float((network(images) - network.network(images)).abs().max()) > 1e-5
+    verify(folder, network, TASK.shape)
+
+
+def test_a_form_that_is_farther_off_than_float32_rounds_is_noticed(folder: Path) -> None:
+    with pytest.raises(BundleError, match=r"other outputs .* by 9\.\de-04 where .* be rounding"):
+        verify(folder, Rounding(1e-3).eval(), TASK.shape)
+
+
+def test_a_network_that_takes_float32_alone_is_compared_in_float32(folder: Path) -> None:
+    class Strict(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = made().network
+
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = self.network(images)
+            return logits @ torch.eye(3)
+
+    verify(folder, Strict().eval(), TASK.shape)
 
 
 def test_a_form_that_needs_our_packages_is_noticed(folder: Path) -> None:
