@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 MINE = """
 from torch import nn
