@@ -6,7 +6,6 @@ believes nothing that its manifest does not vouch for.
 
 import json
 import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +23,7 @@ from nas_space.bundle.weights import check_count, read_weights, write_weights
 from nas_space.convs import InvalidChoiceError
 from nas_space.costs.cost import Task
 from nas_space.inference import for_inference
+from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.skeletons import read_architecture
@@ -36,6 +36,7 @@ _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL = (
     "README.md",
     "model.py",
 )
+_SCRATCH = ".convnas-"
 _OWN = (_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL)
 
 
@@ -104,8 +105,8 @@ class Bundle:
             InvalidChoiceError: a type of convolution says no way to be written in plain torch.
         """
         try:
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
-                made = Path(scratch, "bundle")
+            with scratch(_SCRATCH, folder.parent) as place:
+                made = place / "bundle"
                 made.mkdir()
                 self._write_into(made, card)
                 shutil.move(made, folder)
@@ -165,7 +166,7 @@ def prepare(folder: Path) -> None:
         if folder.exists():
             raise BundleError(f"{folder} exists already: choose another --output, or delete it")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".convnas-") as scratch:
-            Path(scratch, folder.name).mkdir()
+        with scratch(_SCRATCH, folder.parent) as place:
+            (place / folder.name).mkdir()
     except OSError as error:
         raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None

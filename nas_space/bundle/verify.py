@@ -4,7 +4,6 @@ import copy
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.manifest import BundleError
+from nas_space.scratch import scratch
 
 _SCRIPT = Path(__file__).with_name("fresh.py")
 MAX_DIFFERENCE = 1e-5
@@ -33,8 +33,8 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
         BundleError: a form cannot be opened, or gives other outputs.
     """
     tensors, rounding = _expected(network, shape)
-    with tempfile.TemporaryDirectory(prefix="convnas-") as scratch:
-        expected = Path(scratch, "expected.safetensors")
+    with scratch("convnas-") as place:
+        expected = place / "expected.safetensors"
         save_file(tensors, expected)
         # -I: neither this folder, nor the user's settings of Python, nor the user's packages.
         done = subprocess.run(  # noqa: S603 - this very Python

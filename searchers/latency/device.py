@@ -5,12 +5,12 @@ import re
 import shlex
 import statistics
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nas_space.costs.cost import Task
+from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
 from searchers.latency.errors import LatencyError
 from searchers.latency.exporting import export
@@ -63,8 +63,8 @@ class LatencyDevice:
             LatencyError: the command fails, hangs, or prints no latency.
         """
         found = []
-        with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
-            for at, path in enumerate(export(chosen, task, batch, Path(folder), say), 1):
+        with scratch("convnas-") as folder:
+            for at, path in enumerate(export(chosen, task, batch, folder, say), 1):
                 seconds = [self.seconds(path) for _ in range(_RUNS_PER_NETWORK)]
                 found.append(statistics.quantiles(seconds, n=4, method="inclusive"))
                 say(f"measured on the device: {at} of {len(chosen)} networks")

@@ -2,7 +2,6 @@
 
 import json
 import random
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas_space.costs.cost import Task
+from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualSpace
 from searchers.latency import cache
@@ -152,8 +152,8 @@ def measured(
         "parts": [row.row() for row in rows],
         "networks": [network.text for network in chosen],
     }
-    with tempfile.TemporaryDirectory(prefix="convnas-") as folder:
-        asked, answered = Path(folder, "request.json"), Path(folder, "answer.json")
+    with scratch("convnas-") as folder:
+        asked, answered = folder / "request.json", folder / "answer.json"
         asked.write_text(json.dumps(request))
         run_ours("searchers.latency.measuring", [asked, answered], "timing layers", say)
         found: dict[str, Any] = json.loads(answered.read_bytes())

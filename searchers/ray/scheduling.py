@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from nas_space.scratch import scratch
 from searchers.ray.cluster import Resources
 from searchers.ray.worker import Carried, Job, StartingLine, Worker
 from searchers.schedule.driver import Answer, SearchDriver
@@ -49,8 +49,8 @@ def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose:
     guard = _Guard(driver)
     logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
     # What Ray Tune writes is deleted at the end: the database is the record.
-    with tempfile.TemporaryDirectory(prefix="convnas-") as scratch, _graceful_stop(driver):
-        line = StartingLine(Path(scratch, "line"), driver.first_trials)
+    with scratch("convnas-") as place, _graceful_stop(driver):
+        line = StartingLine(place / "line", driver.first_trials)
         line.folder.mkdir()
         shared = tune.with_parameters(Worker, job=job, line=line if resources.here else None)
         trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
@@ -60,7 +60,7 @@ def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose:
                 search_alg=_Proposals(guard), num_samples=-1, reuse_actors=True
             ),
             run_config=tune.RunConfig(
-                storage_path=scratch,
+                storage_path=str(place),
                 callbacks=[_Records(guard)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=_NoReport(),
