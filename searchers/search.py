@@ -118,7 +118,10 @@ def search(
         closing(BackgroundMirror(shown)) as mirror,
     ):
         pending = PendingResults.of(store.database.url, study.name)
-        delivered = pending.deliver(study.id, claims.record)
+        # By the store: what `claims` records is no news to the driver, which has to count these.
+        delivered = pending.deliver(
+            study.id, lambda entry, weights: store.record(entry, weights, _PATIENCE_SECONDS)
+        )
         done = store.count(study)
         resources = cluster.resources()
         problem = setup.problem(settings.limits)
@@ -146,6 +149,8 @@ def search(
             # If the database is away now, the next search does this: all that counts is recorded.
             with contextlib.suppress(StoreError):
                 mirror.catch_up(claims.orphaned())
+    # What is said now is about a database that is there.
+    driver.check_database()
     if driver.trouble is not None:
         raise StoreError(_last_words(driver))
     end = driver.snapshot()
@@ -174,6 +179,8 @@ def _last_words(driver: SearchDriver) -> str:
     if driver.kept:
         results = "1 result" if driver.kept == 1 else f"{driver.kept} results"
         kept = f"; {results} kept in {driver.pending.folder} until the same command continues"
+    if driver.others_kept:
+        kept += f"; those of {driver.others_kept} more studies are kept likewise"
     return f"{driver.trouble}{kept}"
 
 

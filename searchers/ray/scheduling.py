@@ -170,9 +170,11 @@ class _Records(tune.Callback):
     ) -> None:
         """Kill the workers of trials that take too long: Ray then reports them as dead.
 
-        Also prepare the next training while all workers are busy.
+        Also look after the database, which nothing else may use for hours, and prepare the next
+        training while all workers are busy.
         """
         with self._guard.open() as driver:
+            driver.check_database()
             overdue = driver.overdue()
             driver.prepare()
         for trial in trials if overdue.keys() - self._killed.keys() else ():

@@ -15,7 +15,7 @@ from searchers.schedule.training_queue import Assignment, TrainingQueue
 from studies import objective
 from studies.records.claims import MOST_LOSSES, Claims, Verdict
 from studies.records.costs import columns
-from studies.records.database import StoreError
+from studies.records.database import LostFileError, StoreError
 from studies.records.pending_results import PendingResults
 from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
@@ -73,7 +73,8 @@ class SearchDriver:
     matters is in the database: a new driver of the same study continues where the last one ended,
     and several at once share the budget.
 
-    If the database fails, nothing more is proposed. Results that still come are kept in files.
+    If the database fails, nothing more is proposed. Results that still come are kept in files, and
+    so is all that was recorded, if the database's file is deleted or replaced.
 
     Attributes:
         study: as stored.
@@ -90,6 +91,7 @@ class SearchDriver:
         over_because: why it ends before the budget is spent.
         trouble: the error of the database, if it failed.
         kept: how many results wait in `pending`.
+        others_kept: how many other studies of a lost file have results that wait.
         inherited: how many trainings were taken over from searches that are gone.
     """
 
@@ -107,11 +109,13 @@ class SearchDriver:
     over_because: str | None = None
     trouble: str | None = None
     kept: int = 0
+    others_kept: int = 0
     inherited: int = 0
     _running: dict[str, _Run] = field(default_factory=dict)
     _waiting: list[Assignment] = field(default_factory=list)
     _candidate: Assignment | None = None
     _has_prepared: bool = False
+    _has_rescued: bool = False
     _choosing: float = 0.0
     _training: float = math.inf
     _next_look: float = 0.0
@@ -176,6 +180,13 @@ class SearchDriver:
             # The epochs that it saves are worth less than the running trials.
             self._lose_database(error)
             return None
+
+    def check_database(self) -> None:
+        """See that the database's file is still there; if it is not, keep what it held."""
+        try:
+            self.claims.check_file()
+        except StoreError as error:
+            self._lose_database(error)
 
     def begin(self, trial: str) -> None:
         """Note that a worker has begun a trial: its time counts from now on."""
@@ -333,11 +344,13 @@ class SearchDriver:
             self._lose_database(error)
             self._keep(evaluation, weights)
             written = True
+        else:
+            if written:
+                self.mirror.add(evaluation)
         self.queue.tell(assignment, evaluation.val_accuracy if written else None)
         if written:
             self.limit.learn([evaluation])
             self.counts.count([evaluation])
-            self.mirror.add(evaluation)
 
     def _keep(self, evaluation: Evaluation, weights: bytes | None) -> None:
         try:
@@ -350,6 +363,19 @@ class SearchDriver:
     def _lose_database(self, error: StoreError) -> None:
         self.trouble = self.trouble or str(error)
         self.stop("the database failed")
+        if isinstance(error, LostFileError) and not self._has_rescued:
+            self._has_rescued = True
+            self._rescue()
+
+    def _rescue(self) -> None:
+        """Keep all that the lost file of the database holds."""
+        try:
+            found = self.claims.rescue()
+        except StoreError as error:
+            self.trouble = f"{self.trouble}; {error}"
+            return
+        self.kept += found.pop(self.study.name, 0)
+        self.others_kept = len(found)
 
     def _evaluation(self, assignment: Assignment, **outcome: Any) -> Evaluation:  # noqa: ANN401
         return Evaluation(

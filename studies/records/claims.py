@@ -12,6 +12,7 @@ import contextlib
 import enum
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,6 +24,7 @@ from sqlalchemy.orm import Session
 from nas_space.spaces.architecture import Architecture
 from studies.records.database import StoreError
 from studies.records.processes import Process
+from studies.records.rescue import rescue
 from studies.records.store import Store, lock
 from studies.records.tables import Claim, Driver, Evaluation, Study
 
@@ -209,6 +211,14 @@ class Claims:
     def checkpoint(self, key: str, epochs: int) -> bytes | None:
         """See `Store.checkpoint`."""
         return self._store.checkpoint(self._study, key, epochs, self._patience)
+
+    def check_file(self) -> None:
+        """See `Database.check_file`."""
+        self._store.database.check_file()
+
+    def rescue(self) -> Counter[str]:
+        """See `studies.records.rescue`."""
+        return rescue(self._store.database)
 
     def others(self) -> list[Driver]:
         """The other searches that work on this study now, the first to come first.

@@ -4,6 +4,7 @@ A write waits up to `patience` seconds for a database that is away or full. Read
 person waits for them.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
+from studies.records.open_file import OpenFile
 from studies.records.urls import shown, without_secrets
 
 VERSION_TABLE = "nas_alembic_version"
@@ -48,6 +50,10 @@ class StoreError(ConvnasError):
 
 class UnavailableError(StoreError):
     """A database that is away or full, and did not come back in time."""
+
+
+class LostFileError(StoreError):
+    """An SQLite file that was deleted or replaced while it was in use."""
 
 
 class Database:
@@ -74,6 +80,7 @@ class Database:
             self._engine = _engine(self.url, create=create)
             try:
                 self._bring_up_to_date(create=create)
+                self._check_file = keep_to_its_file(self._engine)
             except BaseException:
                 self._engine.dispose()
                 raise
@@ -111,6 +118,31 @@ class Database:
 
         return self._patiently(attempt, patience)
 
+    def check_file(self) -> None:
+        """See that the path of an SQLite database still leads to the file that is in use.
+
+        Raises:
+            LostFileError: it does not.
+        """
+        self._check_file()
+
+    def salvage(self, work: Callable[[Session], T]) -> T:
+        """Look something up in a lost file, which stays readable while this process has it open.
+
+        What other connections have not moved from SQLite's log (FILE-wal) to the file is moved
+        first: the log would be taken for that of the file which is now at the path, and damage it.
+
+        Args:
+            work: uses the session.
+
+        Raises:
+            StoreError: it cannot be read any more.
+        """
+        with self._errors(), Session(self._engine) as session, self._damages():
+            with contextlib.suppress(SQLAlchemyError):
+                session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return work(session)
+
     def _committed(self, work: Callable[[Session], T]) -> T:
         with Session(self._engine, expire_on_commit=False) as session:
             self._begin(session)
@@ -122,11 +154,13 @@ class Database:
     def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
         latest, pause = time.monotonic() + patience, _FIRST_PAUSE_SECONDS
         while True:
+            self.check_file()
             try:
                 with self._errors():
                     return attempt()
-            except UnavailableError as error:
-                if time.monotonic() > latest:
+            except StoreError as error:
+                self.check_file()  # a lost file is the cause of whatever has failed
+                if not isinstance(error, UnavailableError) or time.monotonic() > latest:
                     raise
                 reason = str(error)
             if pause < _LONGEST_PAUSE_SECONDS <= 2 * pause and self._on_wait is not None:
@@ -216,6 +250,32 @@ class Database:
         reason = without_secrets(reason, self.url)
         kind = UnavailableError if _passes(error) else StoreError
         return kind(f"cannot use the database {self.shown_url}: {reason}")
+
+
+def keep_to_its_file(engine: Engine) -> Callable[..., None]:
+    """Let an engine open and commit only while its path leads to the file that is there now.
+
+    A new connection would open another file, with the log of this one.
+
+    Returns:
+        A check of the same: it raises LostFileError. For a server's database it does nothing.
+
+    Raises:
+        OSError: there is no file.
+    """
+    url = engine.url
+    if url.get_backend_name() != "sqlite":
+        return lambda: None
+    file = OpenFile.at(Path(str(url.database)))
+
+    def check(*_: object) -> None:
+        harm = file.harm()
+        if harm is not None:
+            raise LostFileError(f"{shown(url)} was {harm} while it was in use")
+
+    event.listen(engine, "do_connect", check)
+    event.listen(engine, "commit", check)
+    return check
 
 
 def _passes(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.spaces.architecture import Architecture
 from studies import objective
-from studies.records.database import SQLITE_BUSY_SECONDS, StoreError
+from studies.records.database import SQLITE_BUSY_SECONDS, StoreError, keep_to_its_file
 from studies.records.tables import Evaluation, Status, Study
 
 _ABSENT = "-"
@@ -54,6 +54,7 @@ class OptunaMirror:
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
         self._storage = _storage(url, study.name)
+        keep_to_its_file(self._storage.engine)
         try:
             self.study = self._enter(study.name)
         except BaseException:

@@ -1,7 +1,8 @@
-"""Results that the database did not take, kept in files until it does.
+"""Results that the database did not take, or has lost, kept in files until it takes them.
 
 A finished training must not be lost. If the database stays away or full, the evaluation waits here,
-and the next search on the study writes it first.
+and the next search on the study writes it first. If its file is deleted or replaced, all that it
+held waits here, see `studies.records.rescue`.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -81,8 +82,9 @@ class PendingResults:
             StoreError: the database did not take one, or a file cannot be read. Nothing is lost.
         """
         count = 0
-        for path in self._waiting():
-            evaluation = _read(path, study_id)
+        waiting = [(path, _read(path, study_id)) for path in self._waiting()]
+        # In the order in which they ended: they get their numbers again.
+        for path, evaluation in sorted(waiting, key=lambda found: found[1].created_at):
             weights = path.with_suffix(".safetensors")
             count += record(evaluation, weights.read_bytes if weights.is_file() else None)
             path.unlink()
@@ -108,6 +110,8 @@ def _as_json(evaluation: Evaluation) -> dict[str, Any]:
     names = {column.key for column in Evaluation.__mapper__.column_attrs} - _FROM_THE_DATABASE
     values = {name: getattr(evaluation, name) for name in sorted(names)}
     when: datetime = evaluation.created_at
+    if when.tzinfo is None:  # SQLite forgets that it is UTC
+        when = when.replace(tzinfo=UTC)
     return values | {"status": evaluation.status.value, "created_at": when.isoformat()}
 
 

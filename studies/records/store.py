@@ -160,8 +160,8 @@ class Store:
 
         Returns:
             False if nothing was written, because the architecture has finished at this fidelity
-            already: a driver that seemed dead may come back with a result that another driver
-            has recorded since.
+            already, or has failed as it does here: a driver that seemed dead may come back with a
+            result that another driver has recorded since.
 
         Raises:
             StoreError: it could not be written; nothing was.
@@ -182,7 +182,7 @@ class Store:
             session.execute(delete(Claim).where(*_same_work(evaluation)))
             if again and evaluation.status in there:
                 return True  # an earlier attempt was committed although its answer was lost
-            if Status.FINISHED in there:
+            if Status.FINISHED in there or evaluation.status in there:
                 return False
             _add(session, evaluation, weights, checkpoint)
             return True

@@ -1,0 +1,78 @@
+"""Real searches whose SQLite file is deleted or replaced: they say so, and lose nothing."""
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.faults import invariants
+from tests.faults.searching import RUNGS, Search
+from tests.faults.test_searches import wait_for_rows
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="Windows keeps open files in their place"),
+]
+
+
+def delete(database: Path) -> None:
+    """As `rm study.db*` does."""
+    for part in database.parent.glob(f"{database.name}*"):
+        part.unlink()
+
+
+def put_back(database: Path) -> None:
+    """Move an older copy over it, as somebody does who wants back what was before."""
+    older = database.with_name("older.db")
+    older.rename(database)
+
+
+@pytest.mark.parametrize(
+    ("harm", "what"), [(delete, "deleted or moved away"), (put_back, "replaced by another file")]
+)
+def test_a_search_that_loses_its_file_keeps_all_rows_until_the_same_command_continues(
+    tmp_path: Path, harm: Callable[[Path], None], what: str
+) -> None:
+    database = tmp_path / "study.db"
+    search = Search(tmp_path, f"sqlite:///{database}", budget=500, options=RUNGS)
+    search.start()
+    try:
+        wait_for_rows(search, 3)
+        with (
+            closing(sqlite3.connect(database)) as source,
+            closing(sqlite3.connect(tmp_path / "older.db")) as older,
+        ):
+            source.backup(older)
+        known = len(invariants.rows(search.url))
+        wait_for_rows(search, known + 2)
+        before = invariants.rows(search.url)
+        harm(database)
+        assert search.wait(120) == 2, search.said
+    finally:
+        if search.running:
+            search.kill()
+    (last,) = [line for line in search.said.splitlines() if line.startswith("error: ")]
+    assert f"study.db was {what} while it was in use; " in last
+    assert "until the same command continues" in last
+    assert "next:" not in search.said
+    assert "Traceback" not in search.said
+    if harm is delete:
+        assert not database.exists(), "nobody has made an empty one"
+    else:
+        with closing(sqlite3.connect(database)) as opened:
+            assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            (count,) = opened.execute("SELECT count(*) FROM nas_evaluations").fetchone()
+            assert known <= count < len(before), "the older copy is as it was"
+    kept = [json.loads(path.read_text()) for path in tmp_path.glob("convnas-unrecorded-*/*.json")]
+    assert len(kept) >= len(before)
+    spent = sum(entry["epochs"] - entry["start"] for entry in kept)
+    search.budget = -(-spent // 3) + 3
+    search.start()
+    assert search.wait() == 0, search.said
+    assert "results that the database had not taken" in search.said
+    invariants.check_kept(before, invariants.rows(search.url))
+    invariants.check(search.url, search.folder, search.budget)
