@@ -26,6 +26,14 @@ _LEAST_CHOOSING_SHARE = 0.01
 """The next training is chosen ahead if to choose takes this share of a training (docs/log.md)."""
 
 
+def _error_in(result: dict[str, Any]) -> str | None:
+    """Why the numbers of a worker are none; None if they are."""
+    accuracy = result["val_accuracy"]
+    if isinstance(accuracy, int | float) and 0 <= accuracy <= 1:  # NaN is not
+        return None
+    return f"InvalidResult: the training ended with a validation accuracy of {accuracy}"
+
+
 def _versions() -> dict[str, str]:
     return versions("convnas", "torch", "numpy", "optuna", "ray")
 
@@ -207,10 +215,11 @@ class SearchDriver:
 
     def finish(self, trial: str, result: dict[str, Any]) -> None:
         """Record what a worker returned: numbers, or an ``error``."""
-        if "error" in result:
+        error = result.get("error") or _error_in(result)
+        if error is not None:
             run = self._running.pop(trial)
-            self._fail(run.assignment, result["error"], result.get("device"))
-            self._judge(self._failures.add(result["error"]))
+            self._fail(run.assignment, error, result.get("device"))
+            self._judge(self._failures.add(error))
             return
         assignment = self._running.pop(trial).assignment
         evaluation = self._evaluation(

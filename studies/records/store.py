@@ -165,7 +165,9 @@ class Store:
 
         Raises:
             StoreError: it could not be written; nothing was.
+            InvalidRowError: a value is none, as NaN is no accuracy; nothing would read the row.
         """
+        validated(evaluation, new=True)
         first = True
 
         def work(session: Session) -> bool:
@@ -215,7 +217,13 @@ class Store:
         return self.database.read(lambda session: session.scalar(query), patience)
 
     def record_export(self, export: Export) -> None:
-        """Record one measurement on the test split."""
+        """Record one measurement on the test split.
+
+        Raises:
+            StoreError: it could not be written.
+            InvalidRowError: see `record`.
+        """
+        validated(export)
         self.database.write(lambda session: session.add(export))
 
     def exports(self, study: Study) -> list[Export]:
@@ -254,7 +262,9 @@ class Store:
 
         Raises:
             StoreError: it could not be written; nothing was.
+            InvalidRowError: see `record`.
         """
+        validated(retraining)
 
         def work(session: Session) -> bool:
             # If two commands did the same training, the second waits here for the first.

@@ -1,5 +1,6 @@
 """The driver of a search, on real databases: what is counted, recorded, and when it ends."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -106,6 +107,24 @@ def test_failed_trials_are_rows_and_do_not_count(make: Make, store: Store) -> No
     assert [row.error for row in rows] == ["OutOfMemoryError: no", "worker died", None, None]
     assert [row.number for row in rows] == [0, 1, 2, 3]
     assert all(row.seed == 7 and row.versions["torch"] for row in rows)
+
+
+@pytest.mark.parametrize("accuracy", [math.nan, math.inf, -0.5, 1.5, None])
+def test_a_training_without_a_valid_accuracy_is_a_failed_row_and_the_search_goes_on(
+    make: Make, store: Store, accuracy: float
+) -> None:
+    driver = make(budget=1, concurrency=1)
+    driver.next("a")
+    driver.finish("a", result(accuracy))
+    assert isinstance(driver.next("b"), Assignment)
+    driver.finish("b", result(0.5))
+    assert driver.done
+    failed, finished = store.evaluations(driver.study)
+    assert (failed.status, failed.val_accuracy) == (Status.FAILED, None)
+    reason = f"InvalidResult: the training ended with a validation accuracy of {accuracy}"
+    assert failed.error == reason
+    assert finished.val_accuracy == 0.5
+    assert driver.snapshot().hypervolume > 0
 
 
 def test_a_new_campaign_goes_on_where_the_last_one_ended(make: Make, store: Store) -> None:

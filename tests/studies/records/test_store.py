@@ -1,6 +1,7 @@
 """The database, on real SQLite and PostgreSQL: what goes in comes out, and errors are one line."""
 
 import gzip
+import math
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from studies.records import store as module
 from studies.records.database import StoreError
 from studies.records.store import Store
 from studies.records.tables import Base, Export, Status
+from studies.records.validation import InvalidRowError
 from tests.examples import architecture, evaluation, study
 
 DATA = Path(__file__).parents[2] / "data"
@@ -41,6 +43,35 @@ def test_an_evaluation_comes_back_as_it_went_in(store: Store, url: str) -> None:
     assert finished.created_at is not None
     assert failed.status is Status.FAILED
     assert (failed.val_accuracy, failed.error) == (None, "RuntimeError: out of memory")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"val_accuracy": math.nan}, "a row of nas_evaluations has nan as its val_accuracy"),
+        ({"val_accuracy": 1.5}, "has 1.5 as its val_accuracy"),
+        ({"val_accuracy": None, "status": Status.FINISHED}, "finished without a val_accuracy"),
+        ({"cost": 0}, "has 0 as its cost"),
+        ({"cost": math.nan}, "has nan as its cost"),
+    ],
+)
+def test_a_row_that_nothing_could_read_is_refused_when_it_is_recorded(
+    store: Store, changes: dict[str, Any], said: str
+) -> None:
+    owner = store.enter(study())
+    bad = evaluation(owner, 0, 0.5, **changes)
+    with pytest.raises(InvalidRowError, match=said):
+        store.record(bad)
+    assert store.evaluations(owner) == []
+    assert store.record(evaluation(owner, 0, 0.5))
+
+
+def test_the_same_failure_is_recorded_once(store: Store) -> None:
+    owner = store.enter(study())
+    assert store.record(evaluation(owner, 0, None))
+    assert not store.record(evaluation(owner, 0, None))
+    assert store.record(evaluation(owner, 0, 0.5)), "it has worked at last"
+    assert len(store.evaluations(owner)) == 2
 
 
 def test_studies_are_listed_with_their_counts(store: Store) -> None:
