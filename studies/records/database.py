@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 from nas_space.errors import ConvnasError
 from studies.records.open_file import OpenFile
 from studies.records.urls import shown, without_secrets
+from studies.records.waiting import Waiting
 
 VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60
@@ -62,7 +63,7 @@ class Database:
     Args:
         url: an SQLAlchemy URL. A missing SQLite file is made only if `create` says so.
         create: True for a search, which may create a database; False for a reader.
-        on_wait: called with the reason when a write starts to wait for the database.
+        on_wait: called with the reason once the database was waited for for a few seconds.
 
     Raises:
         StoreError: the URL is malformed, or the database cannot be opened.
@@ -73,10 +74,10 @@ class Database:
     ) -> None:
         self.url = parse_url(url)
         self.shown_url = shown(self.url)
-        self._on_wait = on_wait
+        self._waiting = Waiting(on_wait)
         if not create:
             self._check_exists()
-        with self._errors():
+        with self._waiting.told(), self._errors():
             self._engine = _engine(self.url, create=create)
             try:
                 self._bring_up_to_date(create=create)
@@ -153,20 +154,19 @@ class Database:
 
     def _patiently(self, attempt: Callable[[], T], patience: float) -> T:
         latest, pause = time.monotonic() + patience, _FIRST_PAUSE_SECONDS
-        while True:
-            self.check_file()
-            try:
-                with self._errors():
-                    return attempt()
-            except StoreError as error:
-                self.check_file()  # a lost file is the cause of whatever has failed
-                if not isinstance(error, UnavailableError) or time.monotonic() > latest:
-                    raise
-                reason = str(error)
-            if pause < _LONGEST_PAUSE_SECONDS <= 2 * pause and self._on_wait is not None:
-                self._on_wait(reason)
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        with self._waiting.told() as because:
+            while True:
+                self.check_file()
+                try:
+                    with self._errors():
+                        return attempt()
+                except StoreError as error:
+                    self.check_file()  # a lost file is the cause of whatever has failed
+                    if not isinstance(error, UnavailableError) or time.monotonic() > latest:
+                        raise
+                    because(str(error))
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Close all connections."""
