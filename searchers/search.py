@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nas_space.spaces import registry as spaces
 from searchers.problem import Problem
-from searchers.ray.cluster import Cluster, Resources
+from searchers.ray.cluster import Cluster
+from searchers.ray.resources import Resources
 from searchers.ray.scheduling import run_trials
 from searchers.ray.worker import Job, TrainingJob
 from searchers.samplers import registry as samplers

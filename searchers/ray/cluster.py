@@ -1,15 +1,12 @@
-"""Where trials run: a Ray cluster, and the CPUs and GPUs of each trial."""
+"""Where trials run: a Ray cluster, at the user's address or our own."""
 
 import importlib
 import logging
-import math
 import os
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -19,7 +16,7 @@ import nas_space
 import searchers
 import studies
 import trainers
-from nas_space.errors import ConvnasError
+from searchers.ray.resources import ClusterError, Machine, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
 from trainers.machine import cores
 
@@ -42,10 +39,6 @@ _RAY_SETTINGS = {
 }
 # Ray prints messages about dead workers at every log level; the rows of their trials hold them too.
 _QUIET_SETTINGS = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
-_GPUS_PER_TRIAL = 0.25
-"""Small networks leave most of a GPU idle, so four trials share one by default."""
-_LEAST_CPUS_OR_GPUS = 0.001
-"""Least share of a trial that is not 0; Ray counts in ten-thousandths."""
 _KNOCK_SECONDS = 10.0
 _PORT_COUNT = 2**16
 # HTTP/2, RFC 9113: a client begins with this text and an empty SETTINGS frame (3 bytes of length,
@@ -53,20 +46,6 @@ _PORT_COUNT = 2**16
 _SETTINGS_FRAME = 4
 _FRAME_HEAD_BYTES, _FRAME_TYPE_BYTE = 9, 3
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS_FRAME, 0, 0, 0, 0, 0))
-
-
-class ClusterError(ConvnasError):
-    """A Ray cluster that cannot be reached, or is too small for one trial."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """CPUs and GPUs of a trial, how many trials run at a time, and whether all run here."""
-
-    concurrency: int
-    cpus: float
-    gpus: float
-    here: bool = True
 
 
 class Cluster:
@@ -163,7 +142,7 @@ class Cluster:
             where = f"at {address}" if address else "on this machine"
             reason = str(error).strip().splitlines()[0]
             raise ClusterError(f"no Ray cluster {where}: {reason}") from None
-        return resources_for(self._options, ray.cluster_resources())  # type: ignore[no-untyped-call]
+        return resources_for(self._options, *machines())
 
 
 def _rays_environment() -> dict[str, str]:
@@ -218,48 +197,13 @@ def _speaks_grpc(door: socket.socket) -> bool:
     return len(head) == _FRAME_HEAD_BYTES and head[_FRAME_TYPE_BYTE] == _SETTINGS_FRAME
 
 
-def cpus_for(options: ClusterOptions, cores: int, gpus: int) -> int:
-    """How many CPUs to give Ray: it starts a process of half a gigabyte for each.
-
-    On a machine with GPUs trials share the GPUs, and most cores have nothing to do.
-    """
-    try:
-        planned = resources_for(options, {"CPU": float(cores), "GPU": float(gpus)})
-    except ClusterError:  # Ray may find more GPUs, or will say the same
-        return cores
-    wanted = max(planned.concurrency, math.ceil(planned.concurrency * planned.cpus))
-    return min(cores, wanted)
-
-
 def _gpus_in_sight() -> int:
     return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
-def resources_for(options: ClusterOptions, have: Mapping[str, float]) -> Resources:
-    """What a trial gets: as the user says, the rest from the CPUs and GPUs that there are.
+def machines() -> list[Machine]:
+    """The machines of the cluster now, as they are when they do nothing else."""
+    import ray  # noqa: PLC0415 - imported before, by `Cluster.__enter__`
 
-    Raises:
-        ClusterError: not even one trial fits.
-    """
-    cpus_there, gpus_there = have.get("CPU", 0.0), have.get("GPU", 0.0)
-    gpus = options.gpus if options.gpus is not None else (_GPUS_PER_TRIAL if gpus_there else 0.0)
-    cpus = options.cpus
-    if cpus is None:
-        crowded = options.concurrency is not None and options.concurrency > cpus_there
-        cpus = cpus_there / options.concurrency if crowded and options.concurrency else 1.0
-    if 0 < cpus < _LEAST_CPUS_OR_GPUS or 0 < gpus < _LEAST_CPUS_OR_GPUS or (gpus > 1 and gpus % 1):
-        raise ClusterError(
-            f"a trial cannot have {cpus:g} CPUs and {gpus:g} GPUs: shares are at least "
-            f"{_LEAST_CPUS_OR_GPUS}, and more than one GPU is a whole number of them"
-        )
-    for what, wanted, there in (("CPU", cpus, cpus_there), ("GPU", gpus, gpus_there)):
-        if wanted > there:
-            raise ClusterError(
-                f"a trial wants {wanted:g} {what}s but there are {there:g}; "
-                f"lower --{what.lower()}s-per-trial"
-            )
-    fitting = [
-        there / wanted for wanted, there in ((cpus, cpus_there), (gpus, gpus_there)) if wanted
-    ]
-    most = max(1, int(min(fitting) + 1e-9)) if fitting else options.concurrency or 1
-    return Resources(min(options.concurrency or most, most), cpus, gpus, options.address is None)
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [node["Resources"] for node in nodes if node["Alive"]]

@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from nas_space.scratch import scratch
-from searchers.ray.cluster import Resources
+from searchers.ray.resources import Resources
 from searchers.ray.worker import Carried, Job, StartingLine, Worker
 from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.training_queue import Assignment

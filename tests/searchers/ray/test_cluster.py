@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from searchers.ray.cluster import Cluster, ClusterError, Resources, cpus_for, resources_for
+from searchers.ray.cluster import Cluster
+from searchers.ray.resources import ClusterError, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
 
 LAPTOP = {"CPU": 2.0}
