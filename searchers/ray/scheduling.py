@@ -7,7 +7,6 @@ Ray's own `OptunaSearch` reports early-stopped and NaN trials wrongly and takes 
 import contextlib
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -22,13 +21,12 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from nas_space.scratch import scratch
+from searchers.ray.reasons import reason_in
 from searchers.ray.resources import Resources
 from searchers.ray.worker import Carried, Job, StartingLine, Worker
 from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.training_queue import Assignment
 
-_RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
-"""The last line of a traceback."""
 _CHECKPOINT = "checkpoint"
 INTERRUPT = "interrupted"
 """Reason of a search that the user stopped."""
@@ -230,17 +228,12 @@ def _unload(trial: Trial) -> None:
 
 
 def _reason(trial: Trial) -> str:
-    """Why Ray gave up a trial, as one line: the last of a traceback, otherwise the first."""
+    """Why Ray gave up a trial, as one line."""
     # Ray's own accessors look in its storage, where the file is only later. The first line of the
     # file is a headline with the time.
     path = trial.error_file
     text = Path(path).read_text(encoding="utf-8") if path and Path(path).is_file() else ""
-    lines = [line.strip() for line in text.splitlines()[1:] if line.strip()]
-    if not lines:
-        return "WorkerDied: no reason is known"
-    if _RAISED.match(lines[-1]):
-        return lines[-1][:500]
-    return f"WorkerDied: {lines[0][:480]}"
+    return reason_in(text.partition("\n")[2])
 
 
 @contextlib.contextmanager
