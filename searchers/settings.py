@@ -8,6 +8,9 @@ from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import default_url
 from studies.objective import MACS
 
+START_SECONDS = 600
+"""How long a worker may take to start; on a network drive it may be minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
@@ -49,6 +52,7 @@ class Settings:
         rungs: epochs after which only the best go on, the last those of a full training; None
             derives them from the recipe.
         trial_timeout: seconds that a trial may take; None derives them from the first trials.
+        start_timeout: seconds that a worker may take to start.
         command: the command line, for the record.
     """
 
@@ -75,5 +79,6 @@ class Settings:
     latency_batch: int = 1
     cluster: ClusterOptions = _ANYWHERE
     trial_timeout: float | None = None
+    start_timeout: float = START_SECONDS
     verbose: bool = False
     command: str = ""

@@ -22,6 +22,7 @@ class Snapshot:
         finished: networks trained to the end, earlier runs included.
         partial: trainings up to a lower rung.
         failed: evaluations without an accuracy, earlier runs included.
+        retried: trials of this run that failed once and were tried once more.
         running: trials on workers now.
         spent: epochs trained so far, counted in full trainings.
         budget: full trainings whose epochs end the search.
@@ -45,6 +46,7 @@ class Snapshot:
     front: tuple[Evaluation, ...] = ()
     latest: tuple[Evaluation, ...] = ()
     course: tuple[float, ...] = ()
+    retried: int = 0
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class SearchCounts:
     _finished: int = 0
     _partial: int = 0
     _failed: int = 0
+    _retried: int = 0
     _spent: int = 0
     _spent_before: int = 0
     _started: float = field(default_factory=time.monotonic)
@@ -98,6 +101,11 @@ class SearchCounts:
         self._course += [hypervolume(self._front, self.bounds)] * bool(good)
         self.changed = True
 
+    def count_retry(self) -> None:
+        """Count a trial that is tried once more."""
+        self._retried += 1
+        self.changed = True
+
     def snapshot(self, running: int) -> Snapshot:
         """The state now, with this many trials on workers."""
         new = self._spent - self._spent_before
@@ -115,6 +123,7 @@ class SearchCounts:
             front=tuple(self._front),
             latest=tuple(self._latest),
             course=_spread(self._course),
+            retried=self._retried,
         )
 
 

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from searchers.schedule.counts import SearchCounts, Snapshot, trials
-from searchers.schedule.failures import Failures
+from searchers.schedule.failures import TIME_LIMIT, WORKER_DIED, Failures, kind, passes
+from searchers.schedule.running import Run, RunningTrials
 from searchers.schedule.time_limits import TimeLimit
 from searchers.schedule.training_queue import Assignment, TrainingQueue
+from searchers.settings import START_SECONDS
 from studies import objective
-from studies.records.claims import MOST_LOSSES, Claims, Verdict
+from studies.records.claims import MOST_LOSSES, Claims, TrainingKey, Verdict
 from studies.records.costs import columns
 from studies.records.database import LostFileError, StoreError
 from studies.records.pending_results import PendingResults
@@ -59,27 +61,15 @@ class View(Protocol):
 
 
 @dataclass(slots=True)
-class _Run:
-    """A trial that was handed out.
-
-    Attributes:
-        assignment: what it trains.
-        failures: in a row, at the time when it was handed out.
-        began: when its worker began it.
-    """
-
-    assignment: Assignment
-    failures: int
-    began: float | None = None
-
-
-@dataclass(slots=True)
 class SearchDriver:
     """Hands out trainings and records their results, one transaction per evaluation.
 
     The budget counts epochs, in full trainings; failed trainings take nothing of it. All state that
     matters is in the database: a new driver of the same study continues where the last one ended,
     and several at once share the budget.
+
+    A trial that fails for a reason that may pass (`searchers.schedule.failures.passes`) is tried
+    once more. If the search ends before that, its claim waits for the next search.
 
     If the database fails, nothing more is proposed. Results that still come are kept in files, and
     so is all that was recorded, if the database's file is deleted or replaced.
@@ -94,6 +84,7 @@ class SearchDriver:
         counts: new, with the budget; they learn them too.
         concurrency: trials at a time.
         seed: of every evaluation's weights and data order.
+        start_timeout: seconds that a worker may take to start.
         latency_device: that latencies are predicted for; None if they are not.
         watch: called with a `Snapshot` after every change, once the freed worker is busy again.
         over_because: why it ends before the budget is spent.
@@ -113,14 +104,16 @@ class SearchDriver:
     concurrency: int
     seed: int
     watch: Callable[[Snapshot], None]
+    start_timeout: float = START_SECONDS
     latency_device: str | None = None
     over_because: str | None = None
     trouble: str | None = None
     kept: int = 0
     others_kept: int = 0
     inherited: int = 0
-    _running: dict[str, _Run] = field(default_factory=dict)
+    _running: RunningTrials = field(init=False)
     _waiting: list[Assignment] = field(default_factory=list)
+    _tried: set[TrainingKey] = field(default_factory=set)
     _candidate: Assignment | None = None
     _has_prepared: bool = False
     _has_rescued: bool = False
@@ -132,6 +125,7 @@ class SearchDriver:
 
     def __post_init__(self) -> None:
         """Continue the study where earlier runs left it."""
+        self._running = RunningTrials(self.limit, self.start_timeout)
         known = self.claims.news()
         if self.claims.first:
             self.mirror.catch_up(known)
@@ -169,9 +163,7 @@ class SearchDriver:
         slow compared with a training. A search with one worker never does it: its course must not
         depend on time.
         """
-        busy = len(self._running) >= self.concurrency and all(
-            run.began is not None for run in self._running.values()
-        )
+        busy = len(self._running) >= self.concurrency and self._running.all_begun
         free = not (self._has_prepared or self._candidate or self._waiting or self._is_over())
         short = self._choosing > _LEAST_CHOOSING_SHARE * self._training
         if self.concurrency > 1 and busy and free and short and self._room > 0:
@@ -196,30 +188,35 @@ class SearchDriver:
         except StoreError as error:
             self._lose_database(error)
 
+    def place(self, trial: str) -> None:
+        """Note that a trial has got a worker, which may still have to set up."""
+        self._running.place(trial)
+
     def begin(self, trial: str) -> None:
         """Note that a worker has begun a trial: its time counts from now on."""
-        if trial in self._running:
-            self._running[trial].began = time.monotonic()
+        self._running.begin(trial)
 
     def overdue(self) -> dict[str, str]:
         """The trials that are over their time limit, each with the reason to end it."""
-        now = time.monotonic()
-        found = {}
-        for trial, run in self._running.items():
-            most = self.limit.of(run.assignment.cost.macs, run.assignment.epochs)
-            if run.began is not None and now - run.began > most:
-                found[trial] = (
-                    f"TimeLimit: no result after {most:.0f} s; --trial-timeout allows more"
-                )
-        return found
+        return self._running.overdue()
+
+    def setting_up(self) -> float:
+        """For how many seconds a worker has been setting up; 0 if none does."""
+        return self._running.setting_up()
+
+    def stalled(self) -> float:
+        """For how many seconds there are trials, but no worker for any of them."""
+        return self._running.stalled()
 
     def finish(self, trial: str, result: dict[str, Any]) -> None:
         """Record what a worker returned: numbers, or an ``error``."""
-        error = result.get("error") or _error_in(result)
-        if error is not None:
+        reason = result.get("error") or _error_in(result)
+        if reason is not None:
             run = self._running.pop(trial)
-            self._fail(run.assignment, error, result.get("device"))
-            self._judge(self._failures.add(error))
+            if not self._try_again(run, reason):
+                self._fail(run.assignment, reason, result.get("device"))
+            if not run.again:
+                self._judge(reason)
             return
         assignment = self._running.pop(trial).assignment
         evaluation = self._evaluation(
@@ -239,8 +236,14 @@ class SearchDriver:
     def fail(self, trial: str, reason: str) -> None:
         """Record a trial whose worker is gone."""
         run = self._running.pop(trial)
-        self._fail(run.assignment, reason)
-        self._judge(self._failures.add(reason, run.failures))
+        if run.began is None:
+            self._fail_to_start(run, reason)
+            return
+        if not self._try_again(run, reason):
+            self._fail(run.assignment, reason)
+        if not run.again:  # an architecture that fails twice is one failure
+            lost = kind(reason) in {WORKER_DIED, TIME_LIMIT}
+            self._judge(reason, run.failures if lost else None)
 
     def snapshot(self) -> Snapshot:
         """The state of the search now."""
@@ -261,7 +264,10 @@ class SearchDriver:
         if assignment is None:
             self._next_look = time.monotonic() + _PAUSE_SECONDS
             return Answer.OVER if self._is_over() else Answer.WAIT
-        self._running[trial] = _Run(assignment, self._failures.count)
+        again = _work(assignment) in self._tried
+        if again:
+            self.counts.count_retry()
+        self._running.add(trial, Run(assignment, self._failures.count, again))
         self._has_prepared = False
         self.counts.changed = True
         return assignment
@@ -269,7 +275,7 @@ class SearchDriver:
     @property
     def _room(self) -> int:
         """Epochs left of the budget, without those that this search trains now."""
-        return self.counts.room - sum(run.assignment.work for run in self._running.values())
+        return self.counts.room - self._running.work
 
     def _is_over(self) -> bool:
         return self.done or self.over_because is not None
@@ -326,15 +332,37 @@ class SearchDriver:
         self.limit.learn(evaluations)
         self.counts.count(evaluations)
 
+    def _fail_to_start(self, run: Run, reason: str) -> None:
+        """Record a trial whose worker failed while it set up.
+
+        This says nothing about the architecture. Once such failures have ended the search, those
+        of the other workers are no rows: the claims on their trials wait for the next search.
+        """
+        if self.over_because is not None:
+            return
+        if not self._try_again(run, reason):
+            self._fail(run.assignment, reason)
+        self._judge(reason)
+
+    def _try_again(self, run: Run, reason: str) -> bool:
+        """Put a trial back if it failed for the first time and the reason may pass; whether."""
+        if run.again or self.done or not passes(reason):
+            return False
+        self._tried.add(_work(run.assignment))
+        self._waiting.append(run.assignment)
+        return True
+
+    def _judge(self, reason: str, known: int | None = None) -> None:
+        """Count a failure, and end the search if it is one too many; see `Failures.add`."""
+        verdict = self._failures.add(reason, known)
+        if verdict is not None:
+            self.stop(verdict)
+
     def _fail(self, assignment: Assignment, reason: str, device: str | None = None) -> None:
         failed = self._evaluation(
             assignment, status=Status.FAILED, start=0, error=reason, device=device
         )
         self._record(assignment, failed)
-
-    def _judge(self, verdict: str | None) -> None:
-        if verdict is not None:
-            self.stop(verdict)
 
     def _record(
         self,
@@ -398,3 +426,7 @@ class SearchDriver:
             **columns(assignment.cost, objective.of(self.study), self.latency_device),
             **({"versions": self._versions, "created_at": datetime.now(UTC)} | outcome),
         )
+
+
+def _work(assignment: Assignment) -> TrainingKey:
+    return assignment.architecture.key, assignment.epochs

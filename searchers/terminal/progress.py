@@ -65,6 +65,7 @@ def line(snapshot: Snapshot) -> str:
     best = "–" if snapshot.best is None else f"{snapshot.best:.2%}"
     left = "–" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
+    failed += f", {snapshot.retried} tried again" if snapshot.retried else ""
     return (
         f"{_spent(snapshot)}, {snapshot.running} running{failed}"
         f" · best {best} · hypervolume {snapshot.hypervolume:.3f} · {left} left"

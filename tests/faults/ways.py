@@ -1,5 +1,7 @@
 """A search whose first trials die in every way that a trial may; the others finish.
 
+A trial that is tried once more dies in the same way again, but for one.
+
 `python -m tests.faults.ways FOLDER` runs it on FOLDER/ways.db.
 """
 
@@ -70,6 +72,15 @@ def stop(_: Config) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+_ONCE = "dies once"
+"""What is expected of a trial that is tried once more, and finishes."""
+
+
+def die_of_the_moment(_: Config) -> None:
+    """What another process that takes all memory does to a good architecture; see `Dying`."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 WAYS: tuple[tuple[Callable[..., Any], str], ...] = (
     (raise_an_error, "IndexError: index 3 is out of bounds"),
     (sleep_for_ever, f"TimeLimit: no result after {TIMEOUT} s"),
@@ -79,8 +90,11 @@ WAYS: tuple[tuple[Callable[..., Any], str], ...] = (
     (keep_the_interpreter, f"TimeLimit: no result after {TIMEOUT} s"),
     (be_killed, "WorkerDied: "),
     (stop, f"TimeLimit: no result after {TIMEOUT} s"),
+    (die_of_the_moment, _ONCE),
 )
 """Each way to die, and how the reason in its row begins."""
+REASONS = sorted(beginning for _, beginning in WAYS if beginning != _ONCE)
+"""How the reasons in the failed rows begin."""
 
 
 @dataclass(frozen=True)
@@ -109,23 +123,28 @@ class Dying:
         return Dying(self.data, self.recipe, 1)
 
     def _outcome(self, config: Config) -> dict[str, Any]:
-        number = self._count()
-        if number < len(WAYS):
-            way, _ = WAYS[number]
+        number, again = self._number(config["architecture"])
+        way, expected = WAYS[number] if number < len(WAYS) else (None, "")
+        if way is not None and not (again and expected == _ONCE):
             extra = (self.data, self.recipe) if way is diverge else ()
             outcome: dict[str, Any] = way(config, *extra)
             return outcome
         return {"val_accuracy": 0.5, "train_loss": 0.0, "seconds": 0.1, "start": 0, "weights": b""}
 
-    def _count(self) -> int:
+    def _number(self, architecture: str) -> tuple[int, bool]:
+        """Which architecture of the search this is, and whether it was there before."""
         number = 0
         while True:
+            path = self.folder / f"trial-{number}"
             try:
-                (self.folder / f"trial-{number}").touch(exist_ok=False)
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(architecture)
             except FileExistsError:
+                if path.read_text(encoding="utf-8") == architecture:
+                    return number, True
                 number += 1
             else:
-                return number
+                return number, False
 
 
 def main(folder: Path) -> None:

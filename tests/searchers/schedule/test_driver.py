@@ -16,6 +16,7 @@ from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
 from searchers.schedule import driver as module
+from searchers.schedule import seen_time
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.proposals import Proposer
@@ -95,7 +96,7 @@ def test_the_budget_is_handed_out_once_and_never_more_than_fits(make: Make) -> N
 def test_failed_trials_are_rows_and_do_not_count(make: Make, store: Store) -> None:
     driver = make(budget=2, concurrency=1)
     driver.next("a")
-    driver.finish("a", {"error": "OutOfMemoryError: no", "device": "cuda"})
+    driver.finish("a", {"error": "IndexError: no", "device": "cuda"})
     driver.next("b")
     driver.fail("b", "worker died")
     for trial in "cd":
@@ -104,7 +105,7 @@ def test_failed_trials_are_rows_and_do_not_count(make: Make, store: Store) -> No
     assert driver.done
     rows = store.evaluations(driver.study)
     assert [row.status for row in rows] == [Status.FAILED] * 2 + [Status.FINISHED] * 2
-    assert [row.error for row in rows] == ["OutOfMemoryError: no", "worker died", None, None]
+    assert [row.error for row in rows] == ["IndexError: no", "worker died", None, None]
     assert [row.number for row in rows] == [0, 1, 2, 3]
     assert all(row.seed == 7 and row.versions["torch"] for row in rows)
 
@@ -225,6 +226,128 @@ def test_a_trial_is_overdue_only_once_a_worker_has_had_it_for_too_long(make: Mak
     time.sleep(0.1)
     (reason,) = driver.overdue().values()
     assert reason == "TimeLimit: no result after 0 s; --trial-timeout allows more"
+
+
+def test_time_that_the_driver_did_not_see_does_not_count(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_time, "_LONGEST_LOOK_SECONDS", 0.05)
+    driver = make(budget=5, limit=TimeLimit(0.5, 1), start_timeout=0.5)
+    driver.next("trains")
+    driver.begin("trains")
+    driver.next("starts")
+    driver.place("starts")
+    time.sleep(0.7)  # as a process that is stopped, or a laptop that is shut
+    assert driver.overdue() == {}
+    assert driver.setting_up() < 0.2
+    for _ in range(30):
+        time.sleep(0.03)
+        overdue = driver.overdue()
+    assert overdue.keys() == {"trains", "starts"}
+
+
+def test_a_worker_that_does_not_start_is_overdue_by_a_limit_of_its_own(make: Make) -> None:
+    driver = make(budget=5, limit=TimeLimit(0.01, 1), start_timeout=0.1)
+    driver.next("a")
+    time.sleep(0.15)
+    assert driver.overdue() == {}, "no worker has it"
+    assert driver.stalled() > 0.1
+    driver.place("a")
+    assert driver.overdue() == {}
+    assert driver.stalled() == 0
+    time.sleep(0.15)
+    assert driver.setting_up() > 0.1
+    (reason,) = driver.overdue().values()
+    assert reason == "TimeLimit: the worker does not start, not in 0 s; --start-timeout allows more"
+    driver.fail("a", reason)
+    assert driver.stalled() == 0, "nobody waits"
+    assert driver.setting_up() == 0
+
+
+def fail_in_training(driver: SearchDriver, trial: str, reason: str) -> None:
+    driver.begin(trial)
+    driver.fail(trial, reason)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "WorkerDied: gone",
+        "TimeLimit: no result after 60 s",
+        "OutOfMemoryError: CUDA out of memory",
+        "MemoryError",
+        "AcceleratorError: CUDA error: out of memory",
+        "RuntimeError: DefaultCPUAllocator: can't allocate memory",
+    ],
+)
+def test_a_failure_that_may_pass_is_no_failure_before_the_second_time(
+    make: Make, store: Store, reason: str
+) -> None:
+    driver = make(budget=2, concurrency=1)
+    first = driver.next("a")
+    fail_in_training(driver, "a", reason)
+    assert store.evaluations(driver.study) == []
+    assert driver.next("b") == first, "the same training again"
+    assert driver.snapshot().retried == 1
+    driver.finish("b", result())
+    second = driver.next("c")
+    assert second != first
+    fail_in_training(driver, "c", reason)
+    assert driver.next("d") == second
+    fail_in_training(driver, "d", reason)
+    assert driver.next("e") not in (first, second)
+    driver.finish("e", result())
+    assert driver.done
+    rows = store.evaluations(driver.study)
+    assert [row.error for row in rows] == [None, reason, None]
+
+
+def test_what_a_search_did_not_try_again_before_its_end_the_next_one_does(make: Make) -> None:
+    first = make(budget=2, concurrency=1)
+    lost = first.next("a")
+    first.stop("interrupted")
+    fail_in_training(first, "a", "WorkerDied: gone")
+    assert first.next("b") is Answer.OVER
+    first.claims.__exit__(None, None, None)
+    second = make(budget=2, concurrency=1)
+    assert second.inherited == 1
+    assert second.next("c") == lost
+
+
+def test_an_architecture_that_fails_twice_is_one_failure(make: Make, store: Store) -> None:
+    driver = make(budget=50, concurrency=1)
+    handed_out = 0
+    while driver.next(str(handed_out)) is not Answer.OVER:
+        fail_in_training(driver, str(handed_out), "OutOfMemoryError: tried to allocate 9 GiB")
+        handed_out += 1
+    assert handed_out == 9, "five architectures, the last of them once"
+    assert len(store.evaluations(driver.study)) == 4
+
+
+def test_on_any_number_of_workers_five_set_ups_that_fail_end_the_search(
+    make: Make, store: Store
+) -> None:
+    driver = make(budget=500, concurrency=32)
+    for trial in range(32):
+        assert isinstance(driver.next(str(trial)), Assignment)
+        driver.place(str(trial))
+    for trial in range(32):
+        driver.fail(str(trial), "RuntimeError: CUDA error: no kernel image")
+        assert (driver.next(f"then {trial}") is Answer.OVER) == (trial >= 4)
+    assert len(store.evaluations(driver.study)) == 5, "the others' claims wait"
+    driver.claims.__exit__(None, None, None)
+    assert make(budget=500, concurrency=32).inherited == 32 - 1
+
+
+def test_on_any_number_of_workers_five_trainings_that_raise_end_the_search(make: Make) -> None:
+    driver = make(budget=500, concurrency=32)
+    for trial in range(32):
+        driver.next(str(trial))
+        driver.begin(str(trial))
+    for trial in range(5):
+        assert driver.over_because is None
+        driver.fail(str(trial), "AcceleratorError: CUDA error: no kernel image")
+    assert driver.over_because is not None
 
 
 def test_the_same_failure_over_and_over_ends_the_search_with_its_reason(make: Make) -> None:
