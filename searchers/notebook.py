@@ -87,6 +87,7 @@ class SearchOptions(TypedDict, total=False):
     cpus_per_trial: float
     gpus_per_trial: float
     trial_timeout: int
+    start_timeout: int
     address: str
     verbose: bool
 

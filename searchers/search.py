@@ -101,7 +101,7 @@ def search(
         cluster: where trials run; it may still be starting.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
-        on_wait: called with the reason when a wait for the database begins.
+        on_wait: called with a line when a wait begins, for the database or for a worker.
         make_job: what trials do.
 
     Raises:
@@ -109,7 +109,11 @@ def search(
         StoreError: the database cannot be used, or failed later; what was recorded stays.
         KeyboardInterrupt: it had to stop at once.
     """
-    store = Store(settings.storage, create=True, on_wait=on_wait)
+    store = Store(
+        settings.storage,
+        create=True,
+        on_wait=lambda reason: on_wait(f"waiting for the database ({reason})"),
+    )
     study = store.enter(describe(settings, setup))
     # As the study has recorded it: its networks are known by keys that contain all of that.
     setup = dataclasses.replace(setup, space=spaces.recorded(study.space))
@@ -136,6 +140,7 @@ def search(
             counts=SearchCounts(settings.budget, setup.recipe.epochs, problem.bounds),
             concurrency=resources.concurrency,
             seed=settings.seed,
+            start_timeout=settings.start_timeout,
             latency_device=setup.latency.device if setup.latency else None,
             watch=watch,
         )
@@ -144,7 +149,7 @@ def search(
         on_start(Start(setup, study, before, resources, delivered, driver.inherited, others))
         if not driver.done:
             job = make_job(setup, resources)
-            run_trials(driver, job, resources, verbose=settings.verbose)
+            run_trials(driver, job, resources, on_wait, verbose=settings.verbose)
         if driver.trouble is None:
             mirror.flush()
             # If the database is away now, the next search does this: all that counts is recorded.

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -23,21 +23,39 @@ from ray.tune.search import Searcher
 from nas_space.scratch import scratch
 from searchers.ray.reasons import reason_in
 from searchers.ray.resources import Resources
-from searchers.ray.worker import Carried, Job, StartingLine, Worker
+from searchers.ray.waiting import Starts
+from searchers.ray.worker import SET_UP, Carried, Job, StartingLine, Worker
 from searchers.schedule.driver import Answer, SearchDriver
 from searchers.schedule.training_queue import Assignment
 
+_ANSWER_SECONDS = 2.0
+"""How long to wait for the answer of workers that seem to hang."""
 _CHECKPOINT = "checkpoint"
 INTERRUPT = "interrupted"
 """Reason of a search that the user stopped."""
 
 
-def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose: bool) -> None:
+def run_trials(
+    driver: SearchDriver,
+    job: Job,
+    resources: Resources,
+    say: Callable[[str], None],
+    *,
+    verbose: bool,
+) -> None:
     """Run trials until the search is over.
 
     After the first Ctrl-C running trials finish; the second ends all at once (KeyboardInterrupt).
 
+    Args:
+        driver: of the search.
+        job: what trials do.
+        resources: of a trial.
+        say: gets a line when no worker starts.
+        verbose: whether Ray Tune may speak.
+
     Raises:
+        ClusterError: no worker started.
         StoreError: the database failed.
         KeyboardInterrupt: the second Ctrl-C, or SIGTERM.
     """
@@ -50,7 +68,9 @@ def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose:
     with scratch("convnas-") as place, _graceful_stop(driver):
         line = StartingLine(place / "line", driver.first_trials)
         line.folder.mkdir()
-        shared = tune.with_parameters(Worker, job=job, line=line if resources.here else None)
+        here = line if resources.here else None
+        starts = Starts(resources, driver.start_timeout, say)
+        shared = tune.with_parameters(Worker, job=job, line=here)
         trainable = tune.with_resources(shared, {"cpu": resources.cpus, "gpu": resources.gpus})
         tuner = tune.Tuner(
             trainable,
@@ -59,7 +79,7 @@ def run_trials(driver: SearchDriver, job: Job, resources: Resources, *, verbose:
             ),
             run_config=tune.RunConfig(
                 storage_path=str(place),
-                callbacks=[_Records(guard)],
+                callbacks=[_Records(guard, starts, here)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=_NoReport(),
                 verbose=0,
@@ -156,9 +176,15 @@ class _Proposals(Searcher):
 class _Records(tune.Callback):
     """Takes results and failures from Ray Tune."""
 
-    def __init__(self, guard: _Guard) -> None:
+    def __init__(self, guard: _Guard, starts: Starts, line: StartingLine | None) -> None:
         self._guard = guard
+        self._starts = starts
+        self._line = line
         self._killed: dict[str, str] = {}
+        self._set_up = set[object]()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
     def on_step_begin(
         self,
@@ -173,13 +199,31 @@ class _Records(tune.Callback):
         """
         with self._guard.open() as driver:
             driver.check_database()
+            self._starts.watch(driver.setting_up(), driver.stalled())
             overdue = driver.overdue()
             driver.prepare()
-        for trial in trials if overdue.keys() - self._killed.keys() else ():
-            actor = trial.temporary_state.ray_actor
-            if trial.trial_id in overdue and trial.trial_id not in self._killed and actor:
-                self._killed[trial.trial_id] = overdue[trial.trial_id]
-                ray.kill(actor)
+        # Most steps have none: this looks at all trials there ever were.
+        if overdue.keys() - self._killed.keys():
+            self._kill(trials, overdue)
+
+    def _kill(self, trials: list[Trial], overdue: dict[str, str]) -> None:
+        """Kill the workers of these trials, but for those whose work is done."""
+        asked: dict[Any, tuple[str, Any]] = {}
+        for trial in trials:
+            name, worker = trial.trial_id, trial.temporary_state.ray_actor
+            done = name in self._killed or (self._line is not None and self._line.keeps(name))
+            if worker is not None and name in overdue and not done:
+                asked[worker.is_free.remote()] = name, worker
+        if not asked:
+            return
+        # A worker does one thing after the other: one that answers has handed in its result, which
+        # the driver has not read yet. One that is dead answers too, with an error.
+        answers = [*asked]
+        _, missing = ray.wait(answers, num_returns=len(answers), timeout=_ANSWER_SECONDS)
+        for answer in missing:
+            name, worker = asked[answer]
+            self._killed[name] = overdue[name]
+            ray.kill(worker)
 
     def on_trial_start(
         self,
@@ -188,9 +232,11 @@ class _Records(tune.Callback):
         trial: Trial,
         **_: object,
     ) -> None:
-        """Note when a worker takes up a trial."""
+        """Note when a worker takes up a trial; a new one has to set up first."""
         with self._guard.open() as driver:
-            driver.begin(trial.trial_id)
+            driver.place(trial.trial_id)
+            if trial.temporary_state.ray_actor in self._set_up:
+                driver.begin(trial.trial_id)
 
     def on_trial_result(
         self,
@@ -202,6 +248,10 @@ class _Records(tune.Callback):
     ) -> None:
         """Record a result, and keep weights and checkpoints out of Ray's own state."""
         with self._guard.open() as driver:
+            if SET_UP in result:
+                self._set_up.add(trial.temporary_state.ray_actor)
+                driver.begin(trial.trial_id)
+                return
             driver.finish(trial.trial_id, result)
         for state in ("weights", _CHECKPOINT):
             result.pop(state, None)

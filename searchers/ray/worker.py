@@ -1,6 +1,5 @@
 """Runs in Ray's worker processes: a trainable that stays warm and evaluates one network a trial."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,9 @@ from trainers.recipes import Recipe
 
 _LATEST_SECONDS = 20.0
 _LOOK_SECONDS = 0.02
+_BEGUN, _DONE = ".begun", ".done"
+SET_UP = "set_up"
+"""In the first result of a worker, which says that it begins its trial only now."""
 
 Evaluate = Callable[[Mapping[str, Any]], dict[str, Any]]
 """Maps a trial's configuration to its result: numbers, or an ``error``."""
@@ -75,13 +77,25 @@ class StartingLine:
 
     def come(self, name: str) -> None:
         """Say that the worker of that name has begun."""
-        (self.folder / name).touch()
+        (self.folder / f"{name}{_BEGUN}").touch()
 
-    def wait(self) -> None:
-        """Return once all have begun, or one of them seems lost."""
+    def wait(self, trial: str) -> None:
+        """Return once all have begun, or one of them seems lost.
+
+        Args:
+            trial: whose work is done, and whose result waits.
+        """
+        (self.folder / f"{trial}{_DONE}").touch()
         late = time.monotonic() + _LATEST_SECONDS
-        while len(list(self.folder.iterdir())) < self.workers and time.monotonic() < late:
+        while self._begun() < self.workers and time.monotonic() < late:
             time.sleep(_LOOK_SECONDS)
+
+    def keeps(self, trial: str) -> bool:
+        """Whether the result of a trial waits, or waited, for other workers."""
+        return (self.folder / f"{trial}{_DONE}").exists()
+
+    def _begun(self) -> int:
+        return len(list(self.folder.glob(f"*{_BEGUN}")))
 
 
 class Worker(Trainable):
@@ -90,12 +104,13 @@ class Worker(Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], *, job: Job, line: StartingLine | None
     ) -> None:
-        """Start the job that all trials share."""
+        """Keep the job that all trials share; `step` starts it."""
         self.config = config
         self._line = line
-        self._evaluate = job.start()
+        self._job = job
+        self._evaluate: Evaluate | None = None
         if line is not None:
-            line.come(str(os.getpid()))
+            line.come(self.trial_id)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial; True tells Ray Tune to keep this process."""
@@ -103,9 +118,20 @@ class Worker(Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Do the whole trial: Ray Tune need not call again."""
+        """Do the whole trial; in a new process, first start the job, and say so.
+
+        In `setup` a job that does not start could not be ended: until that returns, Ray Tune tells
+        nobody which process it is.
+        """
+        if self._evaluate is None:
+            self._evaluate = self._job.start()
+            return {SET_UP: True}
         result = self._evaluate(self.config)
         if self._line is not None:
-            self._line.wait()
+            self._line.wait(self.trial_id)
             self._line = None
         return result | {"done": True}
+
+    def is_free(self) -> bool:
+        """Answer as soon as this process has nothing else to do."""
+        return True

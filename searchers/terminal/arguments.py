@@ -8,7 +8,7 @@ from nas_space.cli import Parser, positive, quantity, seconds, spoken
 from nas_space.spaces.registry import spaces
 from searchers.limits import Limits
 from searchers.samplers import registry as samplers
-from searchers.settings import ClusterOptions, Settings
+from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
@@ -61,6 +61,7 @@ def read(argv: Sequence[str]) -> Settings:
             given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial
         ),
         trial_timeout=given.trial_timeout,
+        start_timeout=given.start_timeout,
         verbose=given.verbose,
         command=spoken("searchers.run", argv),
     )
@@ -218,6 +219,14 @@ def _parser() -> Parser:
         type=positive,
         metavar="SECONDS",
         help="a trial that takes longer has failed (default: ten times what the first ones took)",
+    )
+    where.add_argument(
+        "--start-timeout",
+        type=positive,
+        default=START_SECONDS,
+        metavar="SECONDS",
+        help="a worker that takes longer to start is ended; a search for which no worker starts so "
+        "long ends (default: %(default)s)",
     )
     where.add_argument(
         "--address", metavar="HOST:PORT", help="an existing Ray cluster (default: this machine)"

@@ -35,7 +35,7 @@ def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding
     if not settings.verbose:
         _hush()
     with SearchProgress(setup.objective) as progress:
-        return search(settings, setup, cluster, _announce, progress.show, _say_waiting)
+        return search(settings, setup, cluster, _announce, progress.show, _say)
 
 
 def _announce(start: Start) -> None:
@@ -78,10 +78,6 @@ def _history(start: Start) -> dict[str, str]:
         where = ", ".join(f"process {d.process} on {d.machine.split()[0]}" for d in start.others)
         lines["shared"] = f"the budget is shared with the search at work in {where}"
     return lines
-
-
-def _say_waiting(reason: str) -> None:
-    _say(f"waiting for the database ({reason})")
 
 
 def _conclude(settings: Settings, finding: Finding, images: int) -> int:

@@ -18,7 +18,7 @@ def test_no_worker_is_through_before_all_have_begun(tmp_path: Path) -> None:
 
     def work(number: int) -> None:
         line.come(str(number))
-        line.wait()
+        line.wait(str(number))
         through.append(time.monotonic())
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
@@ -29,13 +29,15 @@ def test_no_worker_is_through_before_all_have_begun(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert min(through) >= came
+    assert all(line.keeps(str(number)) for number in range(3))
+    assert not line.keeps("another")
 
 
 def test_a_worker_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_LATEST_SECONDS", 0.1)
     line, start = StartingLine(tmp_path, 2), time.monotonic()
     line.come("alone")
-    line.wait()
+    line.wait("alone")
     assert 0.1 <= time.monotonic() - start < 5
 
 
