@@ -15,12 +15,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills and stops processes as Linux has them")
+@pytest.mark.timeout(600)
 def test_each_way_to_die_is_a_row_with_its_reason_and_the_search_goes_on(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.faults.ways", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=560,
         check=False,
     )
     assert (ran.returncode, ran.stdout.strip()) == (0, "None"), ran.stdout + ran.stderr
