@@ -26,6 +26,7 @@ from studies.records.store import Store
 from studies.records.tables import Base, Export, Status
 from studies.records.validation import InvalidRowError
 from tests.examples import architecture, evaluation, study
+from trainers.recipes import RECIPES
 
 DATA = Path(__file__).parents[2] / "data"
 MIGRATIONS = Path(studies.__file__).parent / "records" / "migrations"
@@ -116,6 +117,14 @@ def test_a_study_of_another_version_of_its_space_says_how_to_go_on(
         store.enter(study(space=get(asked).to_json()))
     assert "\n" not in str(caught.value)
     assert store.enter(study(space=get(stored).to_json())).id == kept.id
+
+
+def test_a_study_of_an_earlier_recipe_says_how_to_go_on(store: Store) -> None:
+    earlier = RECIPES.get("quick@1").to_json() | {"name": "quick", "epochs": 9}
+    kept = store.enter(study(recipe=earlier))
+    with pytest.raises(StoreError, match="--recipe quick@1 --epochs 9 --study s, or give"):
+        store.enter(study(recipe=RECIPES.get("quick").to_json() | {"epochs": 9}))
+    assert store.enter(study(recipe=earlier | {"name": "quick@1"})).id == kept.id
 
 
 def test_only_weights_of_the_front_are_kept(store: Store) -> None:
