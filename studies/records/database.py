@@ -30,9 +30,9 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
-from studies.records.open_file import OpenFile
+from studies.records.connection.open_file import OpenFile
+from studies.records.connection.waiting import Waiting
 from studies.records.urls import shown, without_secrets
-from studies.records.waiting import Waiting
 
 VERSION_TABLE = "nas_alembic_version"
 SQLITE_BUSY_SECONDS = 60

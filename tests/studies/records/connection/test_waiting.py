@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from studies.records import waiting as module
+from studies.records.connection import waiting as module
+from studies.records.connection.waiting import Waiting
 from studies.records.database import SQLITE_BUSY_SECONDS
 from studies.records.store import Store
-from studies.records.waiting import Waiting
 from tests.examples import evaluation, study
 
 

@@ -1,0 +1,1 @@
+"""A connection to a database that others lock, replace or delete meanwhile."""
