@@ -95,7 +95,9 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
 
 def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default like the search."""
-    recipe = recorded(study.recipe) if name is None else RECIPES.get(name)
+    recipe = recorded(study.recipe)
+    if name is not None and (recipe is None or name != recipe.name):
+        recipe = RECIPES.get(name)
     if recipe is None:
         raise CommandError(
             f"the recipe {study.recipe['name']} has changed since study {study.name} was searched "

@@ -59,7 +59,9 @@ class Recipe:
         What the first recipes did not have is left out where it is as they had it.
         """
         data = asdict(self)
-        return data if self.lr_scales else {k: v for k, v in data.items() if k != "lr_scales"}
+        if not self.lr_scales:
+            del data["lr_scales"]
+        return data
 
 
 _OURS = (

@@ -179,6 +179,14 @@ def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
     assert [row.error for row in store.retrainings(owner)] == [None, None]
 
 
+def test_the_recipe_of_the_search_by_its_name_has_the_epochs_of_the_search(
+    stored: tuple[Store, Study], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, owner = stored
+    told("--seeds", "1", "--workers", "1", "--recipe", "quick", capsys=capsys)
+    assert {row.epochs for row in store.retrainings(owner)} == {1}
+
+
 def retraining(of: Evaluation, seed: int, accuracy: float | None) -> Retraining:
     return Retraining(
         evaluation_id=of.id,

@@ -34,7 +34,7 @@ class OpenFile:
         return cls(path.absolute(), found.st_dev, found.st_ino)
 
     def harm(self) -> str | None:
-        """What has happened to it: a participle and what belongs to it; None if nothing has."""
+        """What has happened to it, to be said after "was"; None if nothing has."""
         try:
             found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -230,14 +230,17 @@ def test_weights_that_are_less_accurate_than_they_were_are_refused_before_the_te
     assert store.exports(owner) == []
 
 
+def shortly(chosen: Evaluation, digits: Dataset, checkpoint: Path) -> TrainedNetwork:
+    """A network trained for one epoch."""
+    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
+    return retrained(chosen, digits, recipe, checkpoint_of(checkpoint, chosen, digits, recipe))
+
+
 def test_other_test_images_are_another_look(
     stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
 ) -> None:
     store, owner, chosen = stored
-    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
-    trained = retrained(
-        chosen, digits, recipe, checkpoint_of(tmp_path / "a", chosen, digits, recipe)
-    )
+    trained = shortly(chosen, digits, tmp_path / "a")
     test = digits.open_test()
 
     def looked(images: Images) -> float:
@@ -258,10 +261,7 @@ def test_a_look_of_before_test_images_were_told_apart_is_not_believed(
     stored: tuple[Store, Study, Evaluation], digits: Dataset, tmp_path: Path
 ) -> None:
     store, owner, chosen = stored
-    recipe = dataclasses.replace(RECIPES.get("full"), epochs=1)
-    trained = retrained(
-        chosen, digits, recipe, checkpoint_of(tmp_path / "a", chosen, digits, recipe)
-    )
+    trained = shortly(chosen, digits, tmp_path / "a")
     test = digits.open_test()
     first = look(store, owner, chosen, trained, digits, test)
     damage("UPDATE nas_exports SET test_images = NULL, test_accuracy = 0.01")
