@@ -38,7 +38,7 @@ def written(
     text = _TEMPLATE.format(
         image=", ".join(map(str, shape)),
         classes=classes,
-        stem=stem.conv.expression(shape[0], stem.c_out),
+        stem=stem.conv.expression(shape[0], stem.c_out, stem.stride),
         first=stem.c_out,
         blocks="\n".join(map(_written, architecture.blocks())),
         last=architecture.stages[-1].width,

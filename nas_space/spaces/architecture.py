@@ -94,6 +94,10 @@ class Architecture(ABC):
         the last ones.
         """
 
+    def beginning(self) -> tuple[float, float]:
+        """Two numbers that tell how the network reads the image."""
+        return 0.0, 0.0
+
     def traits(self) -> Iterator[tuple[float, float]]:
         """Two numbers for each section: what tells it from one of the same layers."""
         return ((0.0, 0.0) for _ in self.sections())

@@ -33,13 +33,14 @@ def describe(
         sections: the most that a network of the space has; those that this one lacks are zeros.
 
     Returns:
-        2 + (7 + kinds) × sections + kinds numbers: log MACs and log parameters; for each section
+        4 + (7 + kinds) × sections + kinds numbers: log MACs and log parameters; how the image is
+        read (`Architecture.beginning`); for each section
         log width, depth, log MACs, log parameters, mean log density (weights over those of a dense
         3×3 kernel) and traits, and the share of its layers of each type; the same shares of all
         layers.
     """
     sizes = {layer.name: size for layer, size in architecture.sizes(task.size)}
-    found = [math.log(cost.macs), math.log(cost.params)]
+    found = [math.log(cost.macs), math.log(cost.params), *architecture.beginning()]
     counts = dict.fromkeys(kinds, 0)
     total = present = 0
     for layers, traits in zip(architecture.sections(), architecture.traits(), strict=True):

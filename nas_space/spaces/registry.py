@@ -1,6 +1,7 @@
 """The search spaces by name."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nas_space.convs import TYPES
@@ -13,12 +14,7 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
-FIRST_VERSION = "@1"
-"""Ends the name of a space as it was before downsampling and expansion became choices."""
-_LATER_KINDS = {"separable"}
-"""Types of convolution that spaces of the first version do not have."""
-
-_CHOICES: Mapping[str, Any] = {
+_SECOND: Mapping[str, Any] = {
     "widths": tuple(tuple(width * 2**stage for width in WIDTHS) for stage in range(4)),
     "entries": ("none", "pooled"),
     "downs": ("pooled", "strided"),
@@ -26,7 +22,30 @@ _CHOICES: Mapping[str, Any] = {
     "pointwise": True,
     "optional": True,
 }
-"""What the spaces of this version choose beside depths and convolutions (docs/decisions/0020)."""
+"""What spaces of the second version choose beside depths and convolutions (docs/decisions/0020)."""
+_CHOICES = {**_SECOND, "stems": ("regular", "blueprint", "regular/2", "blueprint/2")}
+"""What the spaces of this version choose (docs/decisions/0021)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Spaces as they were.
+
+    Attributes:
+        ending: of their names.
+        later: types of convolution that they do not have.
+        choices: what they choose beside depths and convolutions.
+    """
+
+    ending: str
+    later: frozenset[str]
+    choices: Mapping[str, Any]
+
+
+_EARLIER = (
+    _Earlier("@1", frozenset({"separable", "blueprint"}), {}),
+    _Earlier("@2", frozenset({"blueprint"}), _SECOND),
+)
 
 
 def _residual() -> Iterator[Entry[ResidualSpace]]:
@@ -57,14 +76,14 @@ def get(name: str) -> ResidualSpace:
     Raises:
         UnknownSpaceError: there is none.
     """
-    base = name.removesuffix(FIRST_VERSION)
-    space = SPACES.get(base)
-    if base == name:
-        return space
-    kinds = tuple(kind for kind in space.kinds if kind not in _LATER_KINDS)
-    if not kinds:
-        raise UnknownSpaceError(f"the first version had no space {base}: there is {base} only")
-    return ResidualSpace(base, kinds)
+    for earlier in _EARLIER:
+        base = name.removesuffix(earlier.ending)
+        if base != name:
+            kinds = tuple(kind for kind in SPACES.get(base).kinds if kind not in earlier.later)
+            if not kinds:
+                raise UnknownSpaceError(f"there is no {name}: that version had no {base}")
+            return ResidualSpace(base, kinds, **earlier.choices)
+    return SPACES.get(name)
 
 
 def name_of(data: Mapping[str, Any]) -> str | None:
@@ -73,7 +92,8 @@ def name_of(data: Mapping[str, Any]) -> str | None:
     Returns:
         None if this version has no such space of residual networks.
     """
-    for name in (f"{data.get('name')}", f"{data.get('name')}{FIRST_VERSION}"):
+    for ending in ("", *(earlier.ending for earlier in _EARLIER)):
+        name = f"{data.get('name')}{ending}"
         try:
             space = get(name)
         except UnknownSpaceError:

@@ -12,6 +12,7 @@ from nas_space.costs.cost import Task
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
 from nas_space.spaces.residual.stage import behind, entered
+from nas_space.spaces.residual.stem import Stem
 
 OTHER = "other"
 """Group of the parts that are not chosen: stem, shortcuts, additions, pool and classifier."""
@@ -87,9 +88,9 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
     """Every part of a residual network; the latency is about the sum of theirs."""
     assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
-    size, stem = task.size, architecture.stem
-    width = architecture.stages[0].width
-    yield Part("layer", str(stem), task.channels, width, size, 1, chosen=False)
+    stem, width = architecture.stem, architecture.stages[0].width
+    yield _stem(stem, width, task)
+    size = out_size(task.size, stem.stride)
     for block in architecture.blocks():
         first, second, before = block.first, block.second, width
         hidden, width = first.c_out, second.c_out
@@ -107,12 +108,11 @@ def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
 
 def every_part(space: ResidualSpace, task: Task) -> list[Part]:
     """Every part that a network of the space may have, each once."""
-    stem = str(Regular())
+    stems = [Stem.read(text) for text in space.stems]
     found: dict[Part, None] = {
-        Part("layer", stem, task.channels, width, task.size, 1, chosen=False): None
-        for width in space.widths[0]
+        _stem(stem, width, task): None for stem, width in itertools.product(stems, space.widths[0])
     }
-    sizes, before = {task.size}, space.widths[0]
+    sizes, before = {out_size(task.size, stem.stride) for stem in stems}, space.widths[0]
     for s, widths in enumerate(space.widths):
         pairs = list(itertools.product(before, widths) if s else ((w, w) for w in widths))
         inside = {behind(size, down) for size in sizes for down in space.downs_of(s)}
@@ -147,6 +147,11 @@ def _inside(space: ResidualSpace, widths: Iterable[int], size: Size) -> Iterator
         for hidden in space.hidden(width):
             for c_in, c_out in ((width, hidden), (hidden, width)):
                 yield from (layer(c, c_in, c_out, size, 1) for c in space.choices(c_in, c_out))
+
+
+def _stem(stem: Stem, width: int, task: Task) -> Part:
+    places = task.channels, width, task.size, stem.stride
+    return Part("layer", str(stem.conv), *places, chosen=False)
 
 
 def _pool(width: int, size: Size) -> Part:

@@ -13,8 +13,9 @@ _COLOURS = (
     ("#f0e442", "#111"),
     ("#d55e00", "#111"),
     ("#0072b2", "#fff"),
+    ("#882255", "#fff"),
 )
-"""Background and text colours: Okabe and Ito's palette, made for the colour-blind."""
+"""Background and text colours for the colour-blind: Okabe and Ito's palette, and Tol's wine."""
 _OTHERS = ("#999999", "#111")
 
 

@@ -106,7 +106,7 @@ SEARCHES: list[tuple[list[str], str]] = [
     (["--target", "2M", "--max-macs", "1M"], "within the limits have 4k to 1M MACs"),
     (["--target", "2", "--objective", "params"], "--target 2 is out of reach"),
     (["--space", "mixed@2"], "unknown space 'mixed@2'"),
-    (["--space", "separable@1"], "the first version had no space separable"),
+    (["--space", "separable@1"], "there is no separable@1: that version had no separable"),
     (["--max-latency", "5"], "'5' is no time like 5ms"),
     (["--latency-command", "ssh pi"], "--latency-command has no {model}"),
     (["--study", ""], "a study's name has 1 to 200"),

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from nas_space.convs import Conv, InvalidChoiceError, parse
+from nas_space.convs import InvalidChoiceError
 from nas_space.convs.base import Size, out_size
-from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Cost, Task
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import (
@@ -21,12 +20,15 @@ from nas_space.spaces.residual.blocks import BlockLayers, BlockSite, begin, end
 from nas_space.spaces.residual.families import family_of
 from nas_space.spaces.residual.memory import peak
 from nas_space.spaces.residual.stage import Stage, listed
+from nas_space.spaces.residual.stem import Stem
 
 _MAX_STAGES = 8
 _MAX_WEIGHTS = 10**8
 """Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
-_STEM = Regular()
+_STEM = Stem()
+_DENSE_KERNEL_WEIGHTS = 9
+"""Weights of a dense 3×3 kernel a pair of channels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class ResidualArchitecture(Architecture):
 
     Attributes:
         stages: see `Stage`.
-        stem: the convolution that reads the image.
+        stem: the layer that reads the image.
 
     Raises:
         InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
@@ -47,7 +49,7 @@ class ResidualArchitecture(Architecture):
     legend: ClassVar[str] = "stages: width, then the convolutions of each block"
 
     stages: tuple[Stage, ...]
-    stem: Conv = _STEM
+    stem: Stem = _STEM
 
     _sites: tuple[BlockSite, ...] = field(init=False, repr=False, compare=False)
 
@@ -77,7 +79,7 @@ class ResidualArchitecture(Architecture):
         width = self.stages[0].width
         # The stem's input is the image, whose channels only regular-like choices can take;
         # `build` checks that one.
-        yield BlockSite(Layer("stem", self.stem, None, width))
+        yield BlockSite(Layer("stem", self.stem.conv, None, width, self.stem.stride))
         for s, stage in enumerate(self.stages, 1):
             for b, (first, second) in enumerate(stage.blocks, 1):
                 name = f"stage{s}.block{b}"
@@ -144,9 +146,15 @@ class ResidualArchitecture(Architecture):
             down = _DOWN_TRAITS[usual_down(stage, position)]
             yield down, math.log(stage.inner / stage.width)
 
+    def beginning(self) -> tuple[float, float]:
+        """Log of the stem's density, and its stride's logarithm to the base 2."""
+        width, image = self.stages[0].width, 1
+        params = price(self.stem.conv, image, width, (1, 1), self.stem.stride).params
+        return math.log(params / (_DENSE_KERNEL_WEIGHTS * width)), self.stem.stride - 1.0
+
     def dimensions(self) -> dict[str, str]:
-        """Width, depth, downsampling and expansion of each stage."""
-        found = {}
+        """The stem; width, depth, downsampling and expansion of each stage."""
+        found = {"stem": str(self.stem)}
         for number, stage in enumerate(self.stages, 1):
             name = f"stage{number}"
             found[f"{name}.width"] = str(stage.width)
@@ -174,7 +182,7 @@ class ResidualArchitecture(Architecture):
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""
-        self.stem.check(channels, self.stages[0].width)
+        self.stem.conv.check(channels, self.stages[0].width)
 
     @property
     def by_hand(self) -> str | None:
@@ -183,7 +191,8 @@ class ResidualArchitecture(Architecture):
 
     def __str__(self) -> str:
         """A line a person can read: widths, then the choices of each stage."""
-        return " | ".join(map(str, self.stages))
+        stem = () if self.stem == _STEM else (self.stem,)
+        return " | ".join(map(str, (*stem, *self.stages)))
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
@@ -194,7 +203,7 @@ class ResidualArchitecture(Architecture):
             )
         try:
             stages = tuple(map(Stage.read, listed(data["stages"], "stages", _MAX_STAGES)))
-            return cls(stages, stem=parse(_string(data["stem"])))
+            return cls(stages, Stem.read(data["stem"]))
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
 
@@ -214,9 +223,3 @@ def _as_usual(stage: Stage, position: int) -> Stage:
     if (down, hidden) == (stage.down, stage.hidden):
         return stage
     return replace(stage, down=down, hidden=hidden)
-
-
-def _string(data: object) -> str:
-    if not isinstance(data, str):
-        raise InvalidArchitectureError("a convolution must be a string like igc(L=4,M=16)")
-    return data

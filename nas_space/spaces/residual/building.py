@@ -21,7 +21,7 @@ def build(architecture: ResidualArchitecture, channels: int, classes: int, seed:
     """
     stem, *_ = architecture.layers()
     first = nn.Sequential(
-        stem.conv.build(channels, stem.c_out), nn.BatchNorm2d(stem.c_out), nn.ReLU()
+        stem.conv.build(channels, stem.c_out, stem.stride), nn.BatchNorm2d(stem.c_out), nn.ReLU()
     )
     blocks = map(_block, architecture.blocks())
     network = Network(first, blocks, nn.Linear(architecture.stages[-1].width, classes))

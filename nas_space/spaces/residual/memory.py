@@ -48,9 +48,11 @@ def peak(architecture: Residual, task: Task) -> int:
         task: what it is for.
     """
     stem, *_ = architecture.layers()
-    size, width = task.size, stem.c_out
-    x = stem.c_out * area(size)
-    most = task.channels * area(size) + stem.conv.peak_activations(task.channels, stem.c_out, size)
+    image, width = task.size, stem.c_out
+    size = out_size(image, stem.stride)
+    x = width * area(size)
+    began = price(stem.conv, task.channels, width, image, stem.stride)
+    most = task.channels * area(image) + began.peak_activations
     for block in architecture.blocks():
         first, second = block.first, block.second
         assert first.c_in is not None  # noqa: S101 - only the stem's is open

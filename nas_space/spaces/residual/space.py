@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from nas_space.convs import TYPES, Conv
-from nas_space.convs.base import Size
+from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
@@ -19,6 +19,7 @@ from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
 from nas_space.spaces.residual.families import FAMILIES, WIDTHS
 from nas_space.spaces.residual.stage import Stage, behind, entered
+from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space, UnknownSpaceError
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
@@ -50,6 +51,7 @@ class ResidualSpace(Space):
         kinds: the types of convolution that a layer may have.
         widths: for each stage, the widths it may have.
         depths: the numbers of blocks that a stage may have, ascending.
+        stems: what may read the image, as `Stem` spells it.
         optional: whether the last stage may be absent: its depth is then 0.
         entries: how the first stage may halve the map, of `DOWNS`.
         downs: how later stages may.
@@ -68,6 +70,7 @@ class ResidualSpace(Space):
     expansions: tuple[float, ...] = (1.0,)
     pointwise: bool = False
     optional: bool = False
+    stems: tuple[str, ...] = (str(Stem()),)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -93,7 +96,7 @@ class ResidualSpace(Space):
                 blocks.append((first, second))
                 c_in = width
             stages.append(Stage(width, tuple(blocks), chosen[f"{name}.down"], hidden))
-        return ResidualArchitecture(tuple(stages))
+        return ResidualArchitecture(tuple(stages), Stem.read(chosen["stem"]))
 
     def encode(self, architecture: Architecture) -> dict[str, str] | None:
         """Labels that `decode` reads as this architecture; None if the space does not hold it.
@@ -195,7 +198,7 @@ class ResidualSpace(Space):
                 width: sum(n * self._count(c_in, width, self.downs) for c_in, n in ways.items())
                 for width in widths
             }
-        return shorter + sum(ways.values())
+        return (shorter + sum(ways.values())) * len(self.stems)
 
     def to_json(self) -> dict[str, Any]:
         """Name, types, widths and depths, and every other choice that is not as usual."""
@@ -354,10 +357,13 @@ class ResidualSpace(Space):
             return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
 
         shorter: _Begun = {}
-        begun: _Begun = {(w, task.size): (0.0, (), w, task.size) for w in self.widths[0]}
+        begun: _Begun = {}
+        for stem, w in itertools.product(map(Stem.read, self.stems), self.widths[0]):
+            size = out_size(task.size, stem.stride)
+            begun[w, size, stem] = (0.0, (), w, size, stem)
         for s, widths in enumerate(self.widths):
             longer: _Begun = {}
-            for (_, stages, c_in, size), width in itertools.product(begun.values(), widths):
+            for (_, stages, c_in, size, stem), width in itertools.product(begun.values(), widths):
                 if not stages and width != c_in:  # the stem is as wide as the first stage
                     continue
                 for down, hidden in itertools.product(self.downs_of(s), self.hidden(width)):
@@ -366,23 +372,29 @@ class ResidualSpace(Space):
                     first, second = best(width, hidden, after, 1), best(hidden, width, after, 1)
                     blocks = ((entering, second), *([(first, second)] * (depth - 1)))
                     found = (*stages, Stage(width, blocks, down, hidden))
-                    value = partial(ResidualArchitecture(found))
-                    kept = longer.get((width, after))
+                    value = partial(ResidualArchitecture(found, stem))
+                    kept = longer.get((width, after, None))
                     if kept is None or value < kept[0]:
-                        longer[width, after] = (value, found, width, after)
+                        longer[width, after, None] = (value, found, width, after, stem)
             begun, shorter = longer, begun
-        for _, stages, _, _ in (*begun.values(), *(shorter.values() if self.optional else ())):
-            yield ResidualArchitecture(stages)
+        for _, stages, _, _, stem in (
+            *begun.values(),
+            *(shorter.values() if self.optional else ()),
+        ):
+            yield ResidualArchitecture(stages, stem)
 
 
-_Begun = dict[tuple[int, Size], tuple[float, tuple[Stage, ...], int, Size]]
-"""The best beginnings of networks by width and size of their map: cost, stages, width, size."""
+_Begun = dict[tuple[int, Size, Stem | None], tuple[float, tuple[Stage, ...], int, Size, Stem]]
+"""The best beginnings of networks by width and size of their map: cost, stages, width, size, stem.
+
+Those without a stage are told apart by their stems, too.
+"""
 
 
 @cache
 def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
     """What can be chosen beside convolutions, as `ResidualArchitecture.dimensions` spells it."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = {"stem": space.stems}
     for s, widths in enumerate(space.widths, 1):
         found[f"stage{s}.width"] = tuple(map(str, widths))
         absent = (_ABSENT,) * (space.optional and s == len(space.widths))

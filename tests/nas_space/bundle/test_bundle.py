@@ -42,7 +42,7 @@ FILES = {
 
 
 def made() -> Bundle:
-    architecture = get("mixed").decode({"stage1.block1.conv1.setting": "1"})
+    architecture = get("deep_roots").decode({"stage1.block1.conv1.setting": "1"})
     network = build(architecture, 3, 3, seed=1)
     images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     network(images)  # moves BatchNorm's statistics off their start

@@ -142,7 +142,7 @@ def test_every_obstacle_is_named(reason: str) -> None:
         (3, "igc", ConversionError, "a int is no torch.nn.Module"),
         (Nothing(), "igc", ConversionError, "Nothing has no Conv2d: there is nothing to convert"),
         (nn.Conv2d(4, 8, 3), "igc", ConversionError, "Conv2d fails for an image of 3×16×16: "),
-        (Small(), "ig", InvalidChoiceError, "unknown convolution type 'ig'; known types: deep_ro"),
+        (Small(), "ig", InvalidChoiceError, "unknown convolution type 'ig'; known types: bluepri"),
         (Small(), "igc(Q=2)", InvalidChoiceError, "igc takes the settings kernel, L, M; unknown"),
         (Small(), "igc(M=x)", InvalidChoiceError, "igc: M='x' is no int"),
         (Small(), "octave(alpha=2)", InvalidChoiceError, "octave: alpha must be from 0 to 1"),

@@ -14,6 +14,7 @@ from nas_space.convs import parse
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualArchitecture, Stage
+from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.skeletons import read_architecture
 
 WRITTEN_BY_0_1 = (
@@ -53,7 +54,7 @@ def test_it_cannot_be_changed() -> None:
     architecture = read_architecture(WRITTEN_BY_0_1)
     assert isinstance(architecture, ResidualArchitecture)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        architecture.stem = parse("regular")  # type: ignore[misc]
+        architecture.stem = Stem()  # type: ignore[misc]
 
 
 def test_layers_come_in_order_with_their_places_widths_and_strides() -> None:
@@ -107,6 +108,8 @@ def with_changes(**changes: object) -> dict[str, Any]:
         with_changes(skeleton="../../etc"),
         with_changes(stem=3),
         with_changes(stem="igc"),
+        with_changes(stem="regular/3"),
+        with_changes(stem="regular/2/2"),
         with_changes(extra=1),
         with_changes(stages=[]),
         with_changes(stages={}),
@@ -205,3 +208,14 @@ def inner(value: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401 - JSON
         yield value, place
         if isinstance(part, dict | list):
             yield from inner(part)
+
+
+@pytest.mark.parametrize("text", ["regular", "regular/2", "blueprint", "blueprint(kernel=5)/2"])
+def test_a_stem_is_read_back_as_it_is_spelled(text: str) -> None:
+    written = read_architecture(WRITTEN_BY_0_1)
+    assert isinstance(written, ResidualArchitecture)
+    architecture = dataclasses.replace(written, stem=Stem.read(text))
+    assert architecture.to_json()["stem"] == text
+    assert read_architecture(architecture.text) == architecture
+    assert architecture.dimensions()["stem"] == text
+    assert str(architecture).startswith(f"{text} | ") == (text != "regular")

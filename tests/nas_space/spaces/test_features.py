@@ -27,7 +27,7 @@ def described(architecture: ResidualArchitecture) -> list[float]:
 @given(st.integers())
 def test_all_networks_of_a_space_have_the_same_number_of_finite_features(seed: int) -> None:
     found = described(drawn(seed))
-    assert len(found) == 2 + SPACE.sections * (7 + len(SPACE.kinds)) + len(SPACE.kinds)
+    assert len(found) == 4 + SPACE.sections * (7 + len(SPACE.kinds)) + len(SPACE.kinds)
     assert all(map(math.isfinite, found))
 
 
@@ -42,7 +42,22 @@ def test_shares_of_types_add_up_and_costs_are_logarithms(seed: int) -> None:
 def test_a_uniform_dense_network_has_no_sparsity_and_one_type() -> None:
     first = next(a for a in SPACE.uniform() if a.stages[0].blocks[0][0].kind == "regular")
     found = described(first)
-    stage = found[2 : 2 + 7 + len(SPACE.kinds)]
+    assert found[2:4] == [0, 0]
+    stage = found[4 : 4 + 7 + len(SPACE.kinds)]
     assert stage[4] == 0
     assert stage[5:7] == [0, 0]
     assert stage[7 + SPACE.kinds.index("regular")] == 1
+
+
+def test_stems_are_told_apart() -> None:
+    labels = {"stage1.width": "16"}
+    found = {
+        text: described(SPACE.decode(labels | {"stem": text}))[2:4]
+        for text in ("regular", "blueprint", "regular/2")
+    }
+    # Blueprint: a number and 9 of a pattern a channel, where a dense kernel has 9.
+    assert found == {
+        "regular": [0, 0],
+        "blueprint": [math.log(10 / 9), 0],
+        "regular/2": [0, 1],
+    }

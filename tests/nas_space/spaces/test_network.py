@@ -59,6 +59,18 @@ def test_a_pooled_stage_of_separable_blocks_costs_what_its_arithmetic_says() -> 
     )
 
 
+def test_a_stem_that_halves_the_image_costs_what_its_arithmetic_says() -> None:
+    stages = [{"width": 8, "blocks": [["regular", "regular"]]}]
+    data = {"format": 1, "skeleton": "residual", "stem": "blueprint/2", "stages": stages}
+    architecture, task = read_architecture(data), Task(3, (7, 5), 10)
+    inside = 2 * 9 * 8 * 8
+    assert predict(architecture, task) == Cost(
+        params=3 * 8 + 9 * 8 + inside + 2 * 3 * 8 + 8 * 10 + 10,
+        macs=3 * 8 * 35 + (9 * 8 + inside) * 4 * 3 + 8 * 10,
+    )
+    assert count(build(architecture, 3, 10), (3, 7, 5)) == predict(architecture, task)
+
+
 def test_no_activation_follows_the_addition_where_the_inside_is_wider() -> None:
     data = {"format": 1, "skeleton": "residual", "stem": "regular"}
     for hidden, kept in ((8, False), (16, True), (4, False)):

@@ -16,6 +16,7 @@ from nas_space.spaces.__main__ import main
 from nas_space.spaces.registry import get, name_of, recorded, spaces
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
 from nas_space.spaces.residual.families import FAMILIES, WIDTHS
+from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import Measure, UnknownSpaceError
 
 TASK = Task(channels=3, size=(32, 32), classes=10)
@@ -32,6 +33,7 @@ TINY = (
         expansions=(1.0, 2.0),
         pointwise=True,
         optional=True,
+        stems=("regular", "blueprint", "regular/2"),
     ),
     ResidualSpace(
         "absent",
@@ -42,6 +44,7 @@ TINY = (
         downs=("strided", "none"),
         expansions=(1.0, 0.5, 3.0),
         optional=True,
+        stems=("blueprint/2", "blueprint"),
     ),
     # With 50 classes its classifier takes nearly the memory of its first stage.
     ResidualSpace("narrowing", ("regular",), ((12,), (8,)), (1,), expansions=(3.0, 1.0)),
@@ -76,11 +79,9 @@ def test_encoding_is_the_inverse_of_decoding(space: ResidualSpace, seed: int) ->
 
 @every_space
 @given(seed=st.integers())
-def test_every_layer_has_an_allowed_type_and_the_stem_is_regular(
-    space: ResidualSpace, seed: int
-) -> None:
+def test_every_layer_and_the_stem_have_an_allowed_type(space: ResidualSpace, seed: int) -> None:
     stem, *layers = space.decode(draw(space, seed)).layers()
-    assert stem.conv.kind == "regular"
+    assert str(Stem(stem.conv, stem.stride)) in space.stems
     for layer in layers:
         assert layer.c_in is not None
         served = any(TYPES.get(kind).settings(layer.c_in, layer.c_out) for kind in space.kinds)
@@ -174,10 +175,25 @@ def test_the_first_version_has_the_choices_that_it_had() -> None:
 def test_each_type_had_a_space_in_the_first_version_but_those_that_came_later() -> None:
     for kind in OLD_KINDS:
         assert get(f"{kind}@1") == ResidualSpace(kind, (kind,))
-    with pytest.raises(UnknownSpaceError, match="the first version had no space separable"):
+    with pytest.raises(
+        UnknownSpaceError, match="there is no separable@1: that version had no separable"
+    ):
         get("separable@1")
-    with pytest.raises(UnknownSpaceError, match="unknown space 'mixed@2'"):
-        get("mixed@2")
+    with pytest.raises(UnknownSpaceError, match="unknown space 'mixed@3'"):
+        get("mixed@3")
+
+
+def test_the_second_version_has_no_blueprints_and_one_stem() -> None:
+    old, now = get("mixed@2"), get("mixed")
+    assert set(now.kinds) - set(old.kinds) == {"blueprint"}
+    assert (old.widths, old.downs, old.optional) == (now.widths, now.downs, now.optional)
+    assert {parameter.name for parameter in now.parameters} - {
+        parameter.name for parameter in old.parameters
+    } == {"stem"}
+    assert "stems" not in old.to_json()
+    assert name_of(old.to_json()) == "mixed@2"
+    assert recorded(old.to_json()) == old
+    assert get("separable@2").kinds == ("separable",)
 
 
 @every_space
@@ -242,7 +258,7 @@ def test_only_families_have_a_name() -> None:
         (first, *others[:-1]),
     ]
     assert [ResidualArchitecture(stages).by_hand for stages in changed] == [None] * len(changed)
-    assert replace(known, stem=parse("regular(kernel=5)")).by_hand is None
+    assert replace(known, stem=Stem.read("regular(kernel=5)")).by_hand is None
     drawn = {get("mixed").decode(draw(get("mixed"), seed)).by_hand for seed in range(100)}
     assert drawn == {None}
 
