@@ -24,7 +24,7 @@ _SECOND: Mapping[str, Any] = {
 }
 """What spaces of the second version choose beside depths and convolutions (docs/decisions/0020)."""
 _CHOICES = {**_SECOND, "stems": ("regular", "blueprint", "regular/2", "blueprint/2")}
-"""What the spaces of this version choose (docs/decisions/0021)."""
+"""What the spaces of this version choose (docs/decisions/0022)."""
 
 
 @dataclass(frozen=True, slots=True)
