@@ -101,7 +101,7 @@ def search(
         cluster: where trials run; it may still be starting.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
-        on_wait: called with a line when a wait begins, for the database or for a worker.
+        on_wait: called with a line when a wait begins, for the database, for Ray or for a worker.
         make_job: what trials do.
 
     Raises:
@@ -128,7 +128,7 @@ def search(
             study.id, lambda entry, weights: store.record(entry, weights, _PATIENCE_SECONDS)
         )
         done = store.count(study)
-        resources = cluster.resources()
+        resources = cluster.resources(on_wait)
         problem = setup.problem(settings.limits)
         driver = SearchDriver(
             study=study,

@@ -6,7 +6,8 @@ import os
 import secrets
 import socket
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -39,6 +40,8 @@ _RAY_SETTINGS = {
 }
 # Ray prints messages about dead workers at every log level; the rows of their trials hold them too.
 _QUIET_SETTINGS = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
+_SAID_AFTER_SECONDS = 30.0
+"""Ray starts in seconds: later the user is told what is waited for."""
 _KNOCK_SECONDS = 10.0
 _PORT_COUNT = 2**16
 # HTTP/2, RFC 9113: a client begins with this text and an empty SETTINGS frame (3 bytes of length,
@@ -77,7 +80,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         """Start it in the background."""
-        settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else {})
+        settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else _admitted())
         settings |= {} if self._verbose else _QUIET_SETTINGS
         self._before = _rays_environment()
         # The user's own settings win.
@@ -88,12 +91,18 @@ class Cluster:
         self._thread.start()
         return self
 
-    def resources(self) -> Resources:
+    def resources(self, say: Callable[[str], None]) -> Resources:
         """What trials get; waits until the cluster runs.
+
+        Args:
+            say: gets a line if that takes long.
 
         Raises:
             ClusterError: it cannot be reached, or is too small for a trial.
         """
+        done, _ = wait([self._found], _SAID_AFTER_SECONDS)
+        if not done:
+            say("Ray has not started yet: this machine is busy, or the cluster does not answer")
         return self._found.result()
 
     def __exit__(
@@ -138,11 +147,22 @@ class Cluster:
                 log_to_driver=self._verbose,
                 logging_level=logging.INFO if self._verbose else logging.CRITICAL,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            where = f"at {address}" if address else "on this machine"
-            reason = str(error).strip().splitlines()[0]
-            raise ClusterError(f"no Ray cluster {where}: {reason}") from None
+        except Exception as error:
+            # Ray raises plain exceptions where its processes do not start in time.
+            if address is None:
+                raise ClusterError(
+                    f"Ray does not start on this machine: {_first_line(error)}; give the same "
+                    "command again, when the machine is less busy"
+                ) from error
+            raise ClusterError(
+                f"no Ray cluster at {address}: {_first_line(error)}; does it ask for a token that "
+                "this machine does not have (docs/cluster.md)?"
+            ) from error
         return resources_for(self._options, *machines())
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _rays_environment() -> dict[str, str]:
@@ -163,6 +183,16 @@ def _secluded() -> dict[str, str]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
+
+
+def _admitted() -> dict[str, str]:
+    """Settings with which a cluster that asks for a token lets us in.
+
+    `ray start` asks for one wherever there is one (Ray 2.60); `ray.init` shows it only if told to.
+    """
+    places = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    known = any(map(os.environ.get, places)) or Path("~/.ray/auth_token").expanduser().is_file()
+    return {"RAY_AUTH_MODE": "token"} if known else {}
 
 
 def _packages() -> list[str]:

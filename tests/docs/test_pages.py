@@ -158,10 +158,14 @@ def test_every_command_and_script_of_the_readme_runs(home: Path) -> None:
 @contextmanager
 def cluster(typed: list[str], home: Path) -> Iterator[list[str]]:
     """The commands of a page but for those that start a Ray cluster, which is there meanwhile."""
+    tokens = [command for command in typed if "ray get-auth-token" in command]
     starting = [command for command in typed if "ray start" in command]
     if not starting:
         yield typed
         return
+    for command in tokens:
+        plain = command.replace("uv run ", "")
+        subprocess.run(["/bin/bash", "-c", plain], cwd=home, env=environment(home), check=True)
     port = free_port()
     nodes = []
     with Postgres() as server:
@@ -175,7 +179,7 @@ def cluster(typed: list[str], home: Path) -> Iterator[list[str]]:
                     "postgresql+psycopg://USER@HOST/DATABASE", server.url.replace(":secret@", "@")
                 )
                 for command in typed
-                if command not in starting
+                if command not in (*tokens, *starting)
             ]
         finally:
             for started in nodes:

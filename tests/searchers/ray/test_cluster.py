@@ -1,9 +1,12 @@
 """What a trial gets of a machine, and what is said where it is too small."""
 
+import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +134,44 @@ def test_a_server_that_is_no_ray_cluster_is_told_at_once(
 def test_a_server_that_speaks_grpc_may_be_a_cluster(server: Callable[[bytes], str]) -> None:
     settings = b"\0\0\6" + b"\4" + b"\0" * 5 + b"\0\3\0\0\0\1"
     Cluster(ClusterOptions(address=server(settings)), verbose=False)
+
+
+def test_ray_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It cannot be made to happen: Ray raises this where a machine is too busy.
+    def late(**_: object) -> None:
+        time.sleep(0.5)
+        raise Exception("The current node timed out during startup.\nMore of it.")  # noqa: TRY002
+
+    monkeypatch.setattr("ray.init", late)
+    monkeypatch.setattr("searchers.ray.cluster._SAID_AFTER_SECONDS", 0.1)
+    said: list[str] = []
+    with (
+        Cluster(ClusterOptions(), verbose=False) as cluster,
+        pytest.raises(ClusterError, match=r"Ray does not start .*: The current node timed out dur"),
+    ):
+        cluster.resources(said.append)
+    assert said == ["Ray has not started yet: this machine is busy, or the cluster does not answer"]
+
+
+@pytest.mark.parametrize("place", ["RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "file", None])
+def test_a_token_is_shown_to_a_cluster_where_there_is_one(
+    place: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    server: Callable[[bytes], str],
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("ray.init", lambda **_: None)
+    monkeypatch.setattr("searchers.ray.cluster.machines", lambda: [{"CPU": 1.0}])
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    if place == "file":
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray/auth_token").write_text("secret")
+    elif place is not None:
+        monkeypatch.setenv(place, "secret")
+    address = server(b"\0\0\6" + b"\4" + b"\0" * 5 + b"\0\3\0\0\0\1")
+    with Cluster(ClusterOptions(address=address), verbose=False) as cluster:
+        cluster.resources(pytest.fail)
+        assert os.environ.get("RAY_AUTH_MODE") == (None if place is None else "token")
+    assert "RAY_AUTH_MODE" not in os.environ
