@@ -107,6 +107,10 @@ class Space(ABC):
     def uniform(self) -> Iterator[Architecture]:
         """Networks of one type everywhere, to begin with; the first few are spread out."""
 
+    def inverted(self) -> Iterator[Architecture]:
+        """Inverted bottlenecks of each type, before and behind a 1×1 convolution, to begin with."""
+        yield from ()
+
     @abstractmethod
     def by_hand(self) -> Iterator[Architecture]:
         """Networks that an engineer would choose without a search: the baselines to beat.

@@ -13,6 +13,7 @@ The front so far is made of the model's means for the trained networks, not of t
 accuracies: one lucky seed would hide better candidates.
 """
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -116,7 +117,7 @@ class BayesSampler(BaseSampler):
         limit: float | None = getattr(problem.limits, problem.objective.column)
         self._dearest = limit or problem.bounds[1]
         self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
-        self._start = self._fitted_by_hand() or self._spread_out()
+        self._start = self._fitted_start() or self._spread_out()
         self._kernel: Kernel | None = None
         self._asked = self._chosen_at = 0
         self._threads = ThreadpoolController()
@@ -280,8 +281,11 @@ class BayesSampler(BaseSampler):
         ]
         return min(drawn, key=lambda network: abs(math.log(self._price(network.cost)) - cost))
 
-    def _fitted_by_hand(self) -> list[EncodedNetwork]:
-        """With a target: the dearest network of each hand-designed family, made to cost as much."""
+    def _fitted_start(self) -> list[EncodedNetwork]:
+        """With a target: networks that are made to cost as much.
+
+        The dearest of each hand-designed family, and inverted bottlenecks of each type.
+        """
         if self._problem.target is None:
             return []
         dearest: dict[str | None, tuple[float, Architecture]] = {}
@@ -289,7 +293,9 @@ class BayesSampler(BaseSampler):
             known = dearest.get(architecture.by_hand)
             if known is None or known[0] < self._price(cost):
                 dearest[architecture.by_hand] = self._price(cost), architecture
-        encoded = (self._problem.space.encode(architecture) for _, architecture in dearest.values())
+        by_hand = (architecture for _, architecture in dearest.values())
+        networks = itertools.chain(by_hand, self._problem.space.inverted())
+        encoded = map(self._problem.space.encode, networks)
         return [self._network(self._fitted(labels)) for labels in encoded if labels is not None]
 
     def _spread_out(self) -> list[EncodedNetwork]:

@@ -27,6 +27,8 @@ _DEPTHS = (1, 2, 3)
 
 _SHARES_OF_MOVES = (0.6, 0.2, 0.2)
 """Of mutants: with other labels, with a stage of one type, wider or narrower everywhere."""
+_SHARE_OF_WHOLE = 0.25
+"""Of mutants with another type: in all stages."""
 _SCALES = {"width", "expansion"}
 """What a stage chooses by steps that keep its layers."""
 _ABSENT = "0"
@@ -139,21 +141,45 @@ class ResidualSpace(Space):
         are spread over both.
         """
         positions = min(map(len, self.widths))
-        middle = str(self._levels // 2 + 1)
-        depth = str(self.depths[len(self.depths) // 2])
+        depth = self.depths[len(self.depths) // 2]
         # With 6 widths: 0, 3, 1, 4, 2, 5 further than the type's number.
         half = (positions + 1) // 2
         shifts = sorted(range(positions), key=lambda shift: (shift % half, shift))
         for shift in shifts:
             for number, kind in enumerate(self.kinds):
                 at = (number + shift) % positions
-                labels = {}
-                for s, widths in enumerate(self.widths, 1):
-                    labels[f"stage{s}.width"] = str(widths[at])
-                    labels[f"stage{s}.depth"] = depth
-                    for place in self.places(s):
-                        labels |= {place: kind, f"{place}.setting": middle}
-                yield self.decode(labels)
+                yield self.decode(self._alike(at, depth, self.expansions[0], (kind, kind)))
+
+    def inverted(self) -> Iterator[ResidualArchitecture]:
+        """See `Space.inverted`: a block a stage, the middle width, expansion and setting."""
+        if not self.pointwise or Regular.kind not in self.kinds or max(self.expansions) <= 1:
+            return
+        at, expansion = min(map(len, self.widths)) // 2, self.expansions[len(self.expansions) // 2]
+        for kind in self.kinds:
+            for pair in ((kind, None), (None, kind)):
+                yield self.decode(self._alike(at, self.depths[0], expansion, pair))
+
+    def _alike(
+        self, position: int, depth: int, expansion: float, pair: tuple[str | None, str | None]
+    ) -> dict[str, str]:
+        """Labels of a network whose stages and blocks are alike.
+
+        Args:
+            position: of the width among those of a stage.
+            depth: blocks a stage.
+            expansion: hidden channels for one of the width.
+            pair: the types of a block's convolutions, at the middle level; None is 1×1.
+        """
+        middle, sparsest = str(self._levels // 2 + 1), str(self._levels)
+        labels = {}
+        for s, widths in enumerate(self.widths, 1):
+            labels[f"stage{s}.width"] = str(widths[position])
+            labels[f"stage{s}.depth"] = str(depth)
+            labels[f"stage{s}.expansion"] = f"{expansion:g}"
+            for place, kind in zip(self.places(s), itertools.cycle(pair), strict=False):
+                labels[place] = kind or Regular.kind
+                labels[f"{place}.setting"] = middle if kind else sparsest
+        return labels
 
     def by_hand(self) -> Iterator[ResidualArchitecture]:
         """See `Space.by_hand`: every family at every width that its types serve."""
@@ -290,12 +316,14 @@ class ResidualSpace(Space):
         return changed
 
     def _retyped(self, labels: Labels, chance: random.Random) -> dict[str, str]:
-        """One type and setting in one place of all blocks of a stage."""
-        stage = chance.choice(self._stages)
+        """One type and setting in one place of all blocks, of a stage or of all stages."""
+        stages = (
+            self._stages if chance.random() < _SHARE_OF_WHOLE else [chance.choice(self._stages)]
+        )
         kind, level = chance.choice(self.kinds), str(chance.randint(1, self._levels))
         ending = chance.choice(("conv1", "conv2", ""))
         changed = dict(labels)
-        for place in self.places(stage):
+        for place in itertools.chain.from_iterable(map(self.places, stages)):
             if place.endswith(ending):
                 changed |= {place: kind, f"{place}.setting": level}
         return {name: label for name, label in changed.items() if name in labels}

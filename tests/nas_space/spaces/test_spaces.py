@@ -302,6 +302,21 @@ def test_uniform_networks_have_one_type_and_are_of_the_space(space: ResidualSpac
     assert all(len(kind - {"regular"}) <= 1 for kind in kinds_of)
 
 
+@every_space
+def test_inverted_bottlenecks_of_each_type_are_of_the_space(space: ResidualSpace) -> None:
+    found = list(space.inverted())
+    assert len(found) == 2 * len(space.kinds) * ("regular" in space.kinds)
+    for architecture in found:
+        labels = space.encode(architecture)
+        assert labels is not None
+        assert space.decode(labels) == architecture
+        assert all(stage.inner == 3 * stage.width for stage in architecture.stages)
+    blocks = {block for architecture in found for block in architecture.stages[-1].blocks}
+    for kind in space.kinds if found else ():
+        assert any((a.kind, str(b)) == (kind, "regular(kernel=1)") for a, b in blocks)
+        assert any((str(a), b.kind) == ("regular(kernel=1)", kind) for a, b in blocks)
+
+
 def test_the_first_uniform_networks_are_spread_over_types_and_widths() -> None:
     first = list(get("mixed").uniform())[:6]
     assert len({a.stages[0].blocks[0][1].kind for a in first}) == 6
