@@ -282,20 +282,22 @@ class BayesSampler(BaseSampler):
         return min(drawn, key=lambda network: abs(math.log(self._price(network.cost)) - cost))
 
     def _fitted_start(self) -> list[EncodedNetwork]:
-        """With a target: networks that are made to cost as much.
+        """With a target: networks that cost as much.
 
-        The dearest of each hand-designed family, and inverted bottlenecks of each type.
+        Of each hand-designed family, and of the inverted bottlenecks of each type, the dearest
+        within the target, made wider.
         """
-        if self._problem.target is None:
+        target, space = self._problem.target, self._problem.space
+        if target is None:
             return []
-        dearest: dict[str | None, tuple[float, Architecture]] = {}
-        for cost, architecture in self._problem.by_hand:
-            known = dearest.get(architecture.by_hand)
-            if known is None or known[0] < self._price(cost):
-                dearest[architecture.by_hand] = self._price(cost), architecture
-        by_hand = (architecture for _, architecture in dearest.values())
-        networks = itertools.chain(by_hand, self._problem.space.inverted())
-        encoded = map(self._problem.space.encode, networks)
+        dearest: dict[object, tuple[float, Architecture]] = {}
+        by_hand = (architecture for _, architecture in self._problem.by_hand)
+        for architecture in itertools.chain(by_hand, space.inverted()):
+            cost = self._price(self._problem.cost(architecture))
+            alike = architecture.by_hand or _makeup(architecture)
+            if cost <= target and cost > dearest.get(alike, (0.0, None))[0]:
+                dearest[alike] = cost, architecture
+        encoded = (space.encode(architecture) for _, architecture in dearest.values())
         return [self._network(self._fitted(labels)) for labels in encoded if labels is not None]
 
     def _spread_out(self) -> list[EncodedNetwork]:
@@ -328,6 +330,13 @@ class BayesSampler(BaseSampler):
 def _part(name: str) -> str:
     """The part of a network that a parameter is of: ``stage1`` of ``stage1.block2.conv1``."""
     return name.partition(".")[0]
+
+
+def _makeup(architecture: Architecture) -> tuple[str, ...]:
+    """The usual convolution at the beginning and at the end of its blocks."""
+    layers = [layer.conv for layer in architecture.layers() if layer.c_in is not None]
+    halves = (Counter((conv.kind, conv.kernel) for conv in layers[at::2]) for at in (0, 1))
+    return tuple(str(half.most_common(1)) for half in halves)
 
 
 def _main_kind(network: EncodedNetwork) -> str:

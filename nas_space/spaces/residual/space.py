@@ -151,11 +151,11 @@ class ResidualSpace(Space):
                 yield self.decode(self._alike(at, depth, self.expansions[0], (kind, kind)))
 
     def inverted(self) -> Iterator[ResidualArchitecture]:
-        """See `Space.inverted`: a block a stage, the middle width, expansion and setting."""
+        """See `Space.inverted`: a block a stage, the middle expansion and setting, all widths."""
         if not self.pointwise or Regular.kind not in self.kinds or max(self.expansions) <= 1:
             return
-        at, expansion = min(map(len, self.widths)) // 2, self.expansions[len(self.expansions) // 2]
-        for kind in self.kinds:
+        expansion = self.expansions[len(self.expansions) // 2]
+        for kind, at in itertools.product(self.kinds, range(min(map(len, self.widths)))):
             for pair in ((kind, None), (None, kind)):
                 yield self.decode(self._alike(at, self.depths[0], expansion, pair))
 
