@@ -170,7 +170,7 @@ class ResidualSpace(Space):
             expansion: hidden channels for one of the width.
             pair: the types of a block's convolutions, at the middle level; None is 1×1.
         """
-        middle, sparsest = str(self._levels // 2 + 1), str(self._levels)
+        middle, sparsest = str((self._levels + 1) // 2), str(self._levels)
         labels = {}
         for s, widths in enumerate(self.widths, 1):
             labels[f"stage{s}.width"] = str(widths[position])

@@ -305,7 +305,8 @@ def test_uniform_networks_have_one_type_and_are_of_the_space(space: ResidualSpac
 @every_space
 def test_inverted_bottlenecks_of_each_type_are_of_the_space(space: ResidualSpace) -> None:
     found = list(space.inverted())
-    assert len(found) == 2 * len(space.kinds) * ("regular" in space.kinds)
+    widths = min(map(len, space.widths))
+    assert len(found) == 2 * len(space.kinds) * widths * ("regular" in space.kinds)
     for architecture in found:
         labels = space.encode(architecture)
         assert labels is not None
@@ -315,6 +316,12 @@ def test_inverted_bottlenecks_of_each_type_are_of_the_space(space: ResidualSpace
     for kind in space.kinds if found else ():
         assert any((a.kind, str(b)) == (kind, "regular(kernel=1)") for a, b in blocks)
         assert any((str(a), b.kind) == ("regular(kernel=1)", kind) for a, b in blocks)
+
+
+def test_uniform_networks_of_regular_convolutions_see_more_than_pixels() -> None:
+    for space in (get("regular"), get("mixed")):
+        regular = [a for a in space.uniform() if a.stages[0].blocks[0][0].kind == "regular"]
+        assert all(layer.conv.kernel == 3 for a in regular for layer in a.layers())
 
 
 def test_the_first_uniform_networks_are_spread_over_types_and_widths() -> None:
