@@ -34,6 +34,7 @@ _TIMED = (
     "searchers/latency/exporting.py",
     "searchers/latency/fitting.py",
     "searchers/latency/measuring.py",
+    "searchers/latency/obtaining.py",
     "searchers/latency/parts.py",
     "searchers/latency/sampling.py",
 )

@@ -14,7 +14,7 @@ from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualSpace
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel
-from searchers.latency.obtaining import networks
+from searchers.latency.obtaining import networks, typical
 from searchers.latency.parts import Part, every_part
 from searchers.limits import ImpossibleLimitError, Limits, check_latency
 
@@ -108,3 +108,14 @@ def test_the_rank_correlation_is_kendalls(pairs: list[tuple[int, int]]) -> None:
     a, b = zip(*pairs, strict=True)
     if len(set(a)) > 1 < len(set(b)):
         assert kendall(a, b) == pytest.approx(kendalltau(a, b).statistic)
+
+
+def test_small_networks_are_among_those_that_are_measured() -> None:
+    space = get("mixed")
+    found = typical(space, TASK, 30)
+    assert len({network.key for network in found}) == 30
+    assert all(space.encode(network) is not None for network in found)
+    by_hand = [predict(network, TASK).macs for network in found if network.by_hand]
+    assert len(by_hand) == 15
+    assert max(by_hand) > 100 * min(by_hand)
+    assert len(typical(FEW, TASK, 500)) == FEW.size()
