@@ -7,7 +7,8 @@
 Every step is a line of docs/results/worth.jsonl, and the same command continues where it was
 stopped:
 
-1. at each level of MACs a search for it (`searchers.run --target LEVEL`), on training and
+1. at each level of MACs a search for it (`searchers.run --target LEVEL`; with `--setting fast16` at
+   each latency in ONNX Runtime, `--objective latency --target 25us`), on training and
    validation images only; with `--samplers bayes random` also one that draws networks at random,
    their costs spread as those of the first one, with the same budget;
 2. every hand-designed family is scaled to the level and trained with `CHOICE_SEEDS` seeds; so are
@@ -20,13 +21,15 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.worth.runtime import calls, seconds
 from benchmarks.worth.setting import (
     CANDIDATES,
     CHOICE_SEEDS,
@@ -36,12 +39,13 @@ from benchmarks.worth.setting import (
     Setting,
     best,
     scaled,
+    sizes,
 )
 from nas_space.cli import Parser, positive, run
-from nas_space.costs.cost import predict
+from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
-from nas_space.spaces.residual.families import FAMILIES
+from nas_space.spaces.residual.families import FAMILIES, Family
 from studies.model.accuracy import expected
 from studies.records.fidelity import complete
 from studies.records.store import Store
@@ -53,6 +57,12 @@ from trainers.training import Trainer, evaluate
 _OUTPUT = Path("docs/results/worth.jsonl")
 _FIRST_CHOICE_SEED, _FIRST_FRESH_SEED = 500, 1000
 """None of them is a seed of a search, whose own accuracies flatter what it found."""
+
+
+_MOST_TIMED = 40
+"""Networks of a search, those of which its model expects most, that are timed at each level."""
+_MOST_TIMED_MACS = 8_000_000
+"""Hand-designed networks of more take longer than any level."""
 
 
 class Runner:
@@ -84,7 +94,7 @@ class Runner:
             **self._part,
             "epochs": setting.epochs,
             "budget": setting.budget,
-            "target": macs,
+            **self._target(macs),
             "sampler": sampler,
             "concurrency": 1,
             "storage": f"sqlite:///{database}",
@@ -98,7 +108,17 @@ class Runner:
         means = expected(study, evaluations)
         found = sorted(complete(evaluations, study), key=lambda entry: -means[entry.number])
         networks = [entry.parsed_architecture for entry in found]
-        return [network for network in networks if network.by_hand is None][:CANDIDATES]
+        networks = [network for network in networks if network.by_hand is None]
+        if setting.timed:
+            networks = self.within(networks[:_MOST_TIMED], macs)
+        return networks[:CANDIDATES]
+
+    def _target(self, level: int) -> dict[str, object]:
+        """What the search is for, as options."""
+        if not self._setting.timed:
+            return {"target": level}
+        command = f"{sys.executable} -m benchmarks.worth.runtime {{model}}"
+        return {"objective": "latency", "latency-command": command, "target": f"{level}us"}
 
     def level(self, macs: int, searched: Mapping[str, list[Architecture]]) -> None:
         """All sides of a level, as far as time allows.
@@ -107,9 +127,8 @@ class Runner:
             macs: the level.
             searched: what the search by each sampler has found.
         """
-        task = self._setting.task
         for family in FAMILIES:
-            network = scaled(family, macs, task)
+            network = self._by_hand(family, macs)
             if network is not None:
                 self._choice(f"{macs}/hand/{family.name}", network)
         for sampler, networks in searched.items():
@@ -124,6 +143,30 @@ class Runner:
             for seed in range(FRESH_SEEDS):
                 name = f"fresh/{macs}/{side}/{chosen.key}"
                 self._train(name, chosen, _FIRST_FRESH_SEED + seed, test=True)
+
+    def _by_hand(self, family: Family, level: int) -> Architecture | None:
+        """The network of a family that an engineer would take within a level."""
+        task = self._setting.task
+        if not self._setting.timed:
+            return scaled(family, level, task)
+        within = self.within([n for n in sizes(family) if _small(n, task)], level)
+        return max(within, key=lambda network: predict(network, task).macs, default=None)
+
+    def within(self, networks: Sequence[Architecture], level: int) -> list[Architecture]:
+        """Those that take at most so many microseconds in ONNX Runtime, in their order."""
+        names = {network.key: f"{self._setting.name}/latency/{network.key}" for network in networks}
+        left = [network for network in networks if names[network.key] not in self._done]
+        if left:
+            with tempfile.TemporaryDirectory() as folder:
+                taken = seconds(calls(left, self._setting.task, Path(folder)))
+            for network, found in zip(left, taken, strict=True):
+                self._write({"job": names[network.key], "us": round(1e6 * found, 2)})
+        return [n for n in networks if self._done[names[n.key]]["us"] <= level]
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._done[line["job"]] = line
+        with self._output.open("a") as file:
+            file.write(json.dumps(line) + "\n")
 
     def _choice(self, name: str, network: Architecture) -> None:
         for seed in range(CHOICE_SEEDS):
@@ -163,10 +206,14 @@ class Runner:
         }
         if test:
             line["test"] = evaluate(module, data.open_test(), data.search, device=device)
-        self._done[job] = line
-        with self._output.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        if setting.timed:
+            line["us"] = self._done[f"{setting.name}/latency/{network.key}"]["us"]
+        self._write(line)
         print(job, f"{outcome.val_accuracy:.2%}", flush=True)
+
+
+def _small(network: Architecture, task: Task) -> bool:
+    return predict(network, task).macs <= _MOST_TIMED_MACS
 
 
 def main() -> int:
@@ -181,7 +228,9 @@ def _main() -> int:
     parser.add_argument("--minutes", type=positive, default=60)
     parser.add_argument("--output", type=Path, default=_OUTPUT)
     parser.add_argument("--database", type=Path, help="the search's (default: beside the output)")
-    parser.add_argument("--levels", type=int, nargs="+", help="of MACs (default: all)")
+    parser.add_argument(
+        "--levels", type=int, nargs="+", help="of MACs, or microseconds of fast16 (default: all)"
+    )
     parser.add_argument("--samplers", choices=SIDES, nargs="+", default=["bayes"])
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -8,27 +8,21 @@ for one image on one thread: medians of rounds in which all take turns.
 
 import argparse
 import json
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import torch
 
+from benchmarks.worth.runtime import calls, seconds
 from benchmarks.worth.setting import SETTINGS, Setting, best
 from nas_space.cli import Parser, positive, run, short
 from nas_space.costs.cost import Task
 from nas_space.inference import for_inference
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
-from searchers.latency.exporting import export
 
-_CALLS = 200
-"""Images a round."""
 _LINES = Path("docs/results/worth.jsonl")
 
 
@@ -68,28 +62,12 @@ def _pair(
 def _times(pair: tuple[Architecture, ...], task: Task, rounds: int) -> list[float]:
     """Microseconds an image in ONNX Runtime for each network, then in torch."""
     image = torch.zeros(1, task.channels, *task.size)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    calls: list[Callable[[], object]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for file in export(pair, task, 1, Path(folder), lambda _line: None):
-            session = onnxruntime.InferenceSession(file, options)
-            feed = {session.get_inputs()[0].name: image.numpy()}
-            calls.append(partial(session.run, None, feed))
-    for network in pair:
-        module = for_inference(build(network, task.channels, task.classes))
-        calls.append(partial(module, image))
-    with torch.inference_mode():
-        taken = [[_round(call) for call in calls] for _ in range(rounds)]
-    return [1e6 * statistics.median(column) for column in zip(*taken, strict=True)]
-
-
-def _round(call: Callable[[], object]) -> float:
-    """Seconds a call."""
-    start = time.perf_counter()
-    for _ in range(_CALLS):
-        call()
-    return (time.perf_counter() - start) / _CALLS
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        each = calls(pair, task, Path(folder))
+        for network in pair:
+            module = for_inference(build(network, task.channels, task.classes))
+            each.append(partial(module, image))
+        return [1e6 * taken for taken in seconds(each, rounds)]
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """On what, how, and at which MACs found and hand-designed networks are compared."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from nas_space.cli import short
 from nas_space.costs.cost import Task, predict
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
-from nas_space.spaces.residual.families import Family
+from nas_space.spaces.residual.families import WIDTHS, Family
 from nas_space.spaces.skeletons import read_architecture
 from trainers.recipes import RECIPES, Recipe
 
@@ -35,7 +37,8 @@ class Setting:
         subset: training images; None takes all.
         epochs: of every training, in the search and outside.
         budget: of the search at each level, in full trainings.
-        levels: MACs that networks have at most.
+        levels: MACs that networks have at most; of a timed setting microseconds in ONNX Runtime.
+        timed: whether the search is for a latency.
     """
 
     name: str
@@ -45,6 +48,11 @@ class Setting:
     epochs: int
     budget: int
     levels: tuple[int, ...]
+    timed: bool = False
+
+    def told(self, cost: float) -> str:
+        """A cost of the levels' kind, as a person reads it."""
+        return f"{cost:.0f} µs" if self.timed else short(round(cost))
 
     @property
     def side(self) -> int:
@@ -72,6 +80,7 @@ SETTINGS = {
     for setting in (
         Setting("short16", None, _CIFAR10, 5_000, 9, 100, _LEVELS),
         Setting("long16", None, _CIFAR10, 40_000, 12, 40, _LEVELS),
+        Setting("fast16", None, _CIFAR10, 5_000, 9, 100, (25, 40, 65), timed=True),
         Setting("digits", "digits", _DIGITS, None, 6, 100, (105_000, 312_000, 1_140_000)),
     )
 }
@@ -92,6 +101,13 @@ def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None
             break
         found = network
     return found
+
+
+def sizes(family: Family) -> Iterator[ResidualArchitecture]:
+    """The networks of a family at the widths that people choose."""
+    for width in WIDTHS:
+        with contextlib.suppress(ConvnasError):
+            yield ResidualArchitecture(family.stages(width))
 
 
 def best(lines: Iterable[dict[str, Any]], prefix: str) -> Architecture | None:

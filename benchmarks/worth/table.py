@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,9 @@ def _main() -> int:
             f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, one search of ", end=""
         )
         print(f"{setting.budget} trainings a level\n")
-        print("| at most | best by hand | MACs | test % | found: MACs | test % | gain | random |")
+        print("| at most | best by hand | cost | test % | found | test % | gain | random |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        print("\n".join(row.cells(count) for row in found))
+        print("\n".join(row.cells(count, setting.told) for row in found))
         # Levels are independent: their errors add up as squares.
         half = math.sqrt(sum(row.half() ** 2 for row in found)) / count
         mean = statistics.mean(row.gain for row in found)
@@ -49,16 +49,16 @@ class Row:
     """A level at which both sides were trained with fresh seeds.
 
     Attributes:
-        macs: of the level.
+        level: the most MACs, or microseconds.
         family: the best by hand.
         sides: test accuracies in percent of each side.
-        used: MACs of each side's network.
+        used: MACs of each side's network, or microseconds.
     """
 
-    macs: int
+    level: int
     family: str
     sides: Mapping[str, Sequence[float]]
-    used: Mapping[str, int]
+    used: Mapping[str, float]
 
     @property
     def gain(self) -> float:
@@ -69,10 +69,10 @@ class Row:
         """Half the gain's 95 % interval, see `between_means`."""
         return between_means(self.sides["found"], self.sides["hand"], comparisons=comparisons)
 
-    def cells(self, comparisons: int) -> str:
+    def cells(self, comparisons: int, told: Callable[[float], str] = short) -> str:
         """The row in Markdown."""
-        shown = [short(self.macs), self.family, short(self.used["hand"]), self._told("hand")]
-        shown += [short(self.used["found"]), self._told("found")]
+        shown = [told(self.level), self.family, told(self.used["hand"]), self._told("hand")]
+        shown += [told(self.used["found"]), self._told("found")]
         shown += [f"{self.gain:+.1f} ± {self.half(comparisons):.1f}", self._told("random")]
         return f"| {' | '.join(shown)} |"
 
@@ -94,7 +94,7 @@ def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> Row | None:
         fresh = [line for line in lines if line["job"].startswith(start)]
         if len(fresh) > 1:  # an interval needs two
             sides[side] = [100 * line["test"] for line in fresh]
-            used[side] = fresh[0]["macs"]
+            used[side] = fresh[0].get("us", fresh[0]["macs"])
     if not sides.keys() >= {"hand", "found"}:
         return None
     return Row(macs, _name(lines, setting, macs), sides, used)

@@ -15,7 +15,11 @@ from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import FAMILIES
 
 
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
+@pytest.mark.parametrize(
+    "setting",
+    [setting for setting in SETTINGS.values() if not setting.timed],
+    ids=lambda setting: setting.name,
+)
 def test_a_family_is_scaled_to_just_below_a_level(setting: Setting) -> None:
     for macs in setting.levels:
         for family in FAMILIES:
@@ -56,3 +60,24 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
     assert shown.count("(n = 5)") == 2
     assert f"{row.gain:+.1f} ± {row.half():.1f}" in shown
     assert row.half(comparisons=5) > row.half()
+
+
+@pytest.mark.slow
+def test_networks_are_compared_at_a_latency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.worth.setting.WIDTHS", (4, 8))
+    output, level = tmp_path / "worth.jsonl", 60
+    setting = dataclasses.replace(SETTINGS["digits"], timed=True, epochs=1, levels=(level,))
+    runner = Runner(setting, "digits", output, end=math.inf)
+    found = [ResidualArchitecture(FAMILIES[0].stages(width)) for width in (6, 64)]
+    runner.level(level, {"bayes": runner.within(found, level)})
+    lines = [json.loads(text) for text in output.read_text().splitlines()]
+    timed = {line["job"]: line["us"] for line in lines if "/latency/" in line["job"]}
+    assert len(timed) > len(FAMILIES)
+    assert max(timed.values()) > level  # of the widest one
+    trained = [line for line in lines if "val" in line]
+    assert all(line["us"] <= level for line in trained)
+    (row,) = rows(lines, setting)
+    assert row.cells(1, setting.told).startswith(f"| {level} µs | {row.family} | ")
+    assert 0 < row.used["found"] <= level
