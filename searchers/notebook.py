@@ -72,6 +72,7 @@ class SearchOptions(TypedDict, total=False):
     latency_batch: int
     dataset: str | Path
     image_size: int
+    max_pixels: int | str
     subset: int
     val_subset: int
     no_flip: bool

@@ -205,6 +205,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
             "name": data.name,
             "image_size": dataset.image_size,
             **_subset(dataset.subset),
+            "reading": dataset.reading.to_json(),
             "flip": data.flip,
             "data_dir": str(settings.data_dir) if settings.data_dir else None,
             "fingerprint": dataset.fingerprint,

@@ -7,6 +7,7 @@ from searchers.limits import Limits
 from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import default_url
 from studies.objective import MACS
+from trainers.data.reading import MAX_PIXELS
 
 START_SECONDS = 600
 """How long a worker may take to start; on a network drive it may be minutes."""
@@ -40,6 +41,7 @@ class Settings:
     Attributes:
         pretrained: whether a backbone brings its weights.
         study: its name; None makes one of the space, data set, recipe and seed.
+        max_pixels: of an image file.
         subset: training images; None takes all.
         val_subset: validation images of a subset; None takes as many as training images.
         flip: whether to train on mirror images too, if the data set allows it.
@@ -61,6 +63,7 @@ class Settings:
     pretrained: bool = False
     dataset: str = "digits"
     image_size: int | None = None
+    max_pixels: int = MAX_PIXELS
     subset: int | None = None
     val_subset: int | None = None
     flip: bool = True

@@ -20,6 +20,7 @@ from searchers.schedule.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
+from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Subset
 from trainers.recipes import RECIPES, Recipe
@@ -98,6 +99,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
         subset=settings.subset and Subset.of(settings.subset, settings.val_subset),
         data_dir=settings.data_dir,
         flip=settings.flip,
+        reading=Reading(max_pixels=settings.max_pixels),
     )
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))

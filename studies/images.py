@@ -4,6 +4,7 @@ from pathlib import Path
 
 from studies.cli import CommandError
 from studies.records.tables import Study
+from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Subset
 
@@ -35,6 +36,7 @@ def read(
         data_dir=data_dir,
         kept=None if asked else Path(stored["data_dir"]),
         flip=stored["flip"],
+        reading=Reading.recorded(stored.get("reading")),
     )
 
 

@@ -9,7 +9,9 @@ import torch
 from nas_space.bundle import Bundle, Preprocessing
 from nas_space.cli import BACKBONE, Parser, positive
 from studies.cli import run
+from trainers.arguments import add_pixels_argument
 from trainers.data.folders import decode
+from trainers.data.reading import MAX_PIXELS, Reading
 
 _TOP_CLASSES = 3
 
@@ -36,11 +38,12 @@ def _main() -> int:
         metavar="N",
         help="classes (default: %(default)s)",
     )
+    add_pixels_argument(parser)
     parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
     bundle = Bundle.read(arguments.bundle, arguments.backbone)
-    rankings = predict(bundle, arguments.images)
+    rankings = predict(bundle, arguments.images, arguments.max_pixels)
     shown = [(path, ranking[: arguments.top]) for path, ranking in rankings]
     if arguments.json:
         rows = [{"image": str(path), "classes": dict(top)} for path, top in shown]
@@ -52,14 +55,21 @@ def _main() -> int:
     return 0
 
 
-def predict(bundle: Bundle, paths: Sequence[Path]) -> list[tuple[Path, Ranking]]:
+def predict(
+    bundle: Bundle, paths: Sequence[Path], max_pixels: int = MAX_PIXELS
+) -> list[tuple[Path, Ranking]]:
     """The classes of each image file, ranked.
+
+    Args:
+        bundle: the network.
+        paths: of the files.
+        max_pixels: of an image.
 
     Raises:
         DatasetError: a file is no image.
     """
     # All images are decoded before the first answer: bad input leaves no half result.
-    images = [_image(bundle.preprocessing, path) for path in paths]
+    images = [_image(bundle.preprocessing, path, max_pixels) for path in paths]
     classes = bundle.preprocessing.classes
     found = []
     with torch.inference_mode():
@@ -70,9 +80,10 @@ def predict(bundle: Bundle, paths: Sequence[Path]) -> list[tuple[Path, Ranking]]
     return found
 
 
-def _image(preprocessing: Preprocessing, path: Path) -> torch.Tensor:
+def _image(preprocessing: Preprocessing, path: Path, max_pixels: int) -> torch.Tensor:
     channels, height, width = preprocessing.shape
-    pixels = decode(path, (width, height), "L" if channels == 1 else "RGB")
+    reading = Reading(preprocessing.bits, max_pixels, preprocessing.earlier)
+    pixels = decode(path, (width, height), "L" if channels == 1 else "RGB", reading)
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from nas_space.cli import BACKBONE, Parser, positive, run
 from nas_space.errors import ConvnasError
 from trainers import devices
+from trainers.arguments import add_pixels_argument
+from trainers.data.reading import Reading
 from trainers.data.registry import DATASETS, load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
@@ -57,6 +59,7 @@ def _main() -> int:
         subset=arguments.subset,
         data_dir=arguments.data_dir,
         flip=not arguments.no_flip,
+        reading=Reading(max_pixels=arguments.max_pixels),
     )
     data = dataset.search
     subject = find(arguments.network, data, arguments.backbone)
@@ -79,6 +82,8 @@ def _main() -> int:
         f"data      {data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {'×'.join(map(str, data.shape))}, {len(data.classes)} classes"
     )
+    for remark in dataset.remarks:
+        _say(f"note      {remark}")
     _say(f"training  {recipe.name}, {recipe.epochs} epochs, {beginning}, on {device.name}")
     first: int = arguments.seed
     try:
@@ -165,6 +170,7 @@ def _parser() -> Parser:
     data.add_argument(
         "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
     )
+    add_pixels_argument(data)
     data.add_argument("--subset", type=positive, metavar="N", help="train on N of the images only")
     data.add_argument("--no-flip", action="store_true", help="train on no mirror images")
     data.add_argument(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from nas_space.bundle.manifest import BundleError
+from nas_space.pictures import BITS
 
 _GREY, _RGB = 1, 3
 _MAX_SIDE_PIXELS = 4096
@@ -20,12 +21,16 @@ class Preprocessing:
         mean: of each channel, on the scale 0 to 1.
         std: of each channel, likewise.
         classes: names, in the order of the logits.
+        bits: that grey levels have in files of more than 8, see `nas_space.pictures`.
+        earlier: whether files are read as before 2026-12, see there.
     """
 
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
+    bits: int = BITS
+    earlier: bool = False
 
     @classmethod
     def from_json(cls, data: Any) -> Self:  # noqa: ANN401 - JSON
@@ -38,7 +43,8 @@ class Preprocessing:
             channels, height, width = (int(side) for side in data["shape"])
             mean, std = (tuple(float(x) for x in data[name]) for name in ("mean", "std"))
             classes = tuple(str(name) for name in data["classes"])
-        except (TypeError, KeyError, ValueError, OverflowError):
+            bits, earlier = int(data.get("bits", BITS)), bool(data.get("earlier", True))
+        except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
             raise BundleError("the task needs shape, mean, std and classes") from None
         if channels not in {_GREY, _RGB} or not 1 <= min(height, width) <= _MAX_SIDE_PIXELS:
             raise BundleError(f"the task's shape {channels, height, width} is none of an image")
@@ -48,4 +54,6 @@ class Preprocessing:
             raise BundleError("the task's mean and std need one number for each channel")
         if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
             raise BundleError("the task's mean and std must be finite, and std above 0")
-        return cls((channels, height, width), mean, std, classes)
+        if not 1 <= bits <= BITS:
+            raise BundleError(f"the task's images cannot have {bits} bits")
+        return cls((channels, height, width), mean, std, classes, bits, earlier)

@@ -7,9 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-INPUT_SIZE = (3, 32, 32)
-"""Channels, height and width. An export has its own in this place."""
-
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file: the header's length, the header (JSON), the numbers."""
@@ -27,21 +24,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         for name, entry in header.items()
         if name != "__metadata__"
     }
-
-
-def read_image(path: str | Path) -> Tensor:
-    """An image file as (1, *INPUT_SIZE), values 0 to 1: upright, its centre, at that size."""
-    from PIL import Image, ImageOps
-
-    channels, height, width = INPUT_SIZE
-    with Image.open(path) as file:
-        wide = file.mode.startswith("I;16")
-        image = file.convert("I").point(lambda value: value * (1 / 256)) if wide else file
-        upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-    if upright.size != (width, height):
-        upright = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
-    pixels = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
-    return pixels.view(1, height, width, channels).permute(0, 3, 1, 2) / 255
 
 
 class Normalise(nn.Module):

@@ -2,8 +2,8 @@
 
 import re
 
-from nas_space.bundle import shipped
 from nas_space.bundle.preprocessing import Preprocessing
+from nas_space.bundle.written import READERS
 from nas_space.layers.source import definitions
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import SKELETONS
@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 {functional}
 INPUT_SIZE = {shape}  # channels, height, width
+BITS = {bits}  # of grey levels, in files that have more than 8
+EARLIER = {earlier}  # read without transparency, as convnas did before 2026-12
 MEAN = {mean}
 STD = {std}
 CLASSES = (
@@ -52,7 +54,7 @@ def load(folder: Path = Path(__file__).parent) -> nn.Module:
 
 _FUNCTIONAL = "from torch.nn import functional as F\n"
 _IMPORTS = {"import json", "import math", "from pathlib import Path"}
-_CONSTANTS = {"INPUT_SIZE"}
+_CONSTANTS = {"INPUT_SIZE", "BITS", "EARLIER"}
 """Lines and names that the template has."""
 
 
@@ -68,7 +70,7 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
     write = SKELETONS.get(architecture.skeleton).write
     found = write(architecture, preprocessing.shape, len(preprocessing.classes))
     imports, parts = found.definitions()
-    readers = [definitions(part) for part in (shipped.read_weights, shipped.read_image)]
+    readers = [definitions(part) for part in READERS]
     imports = list(dict.fromkeys([*imports, *(line for part in readers for line in part.imports)]))
     body = "\n".join([*parts, found.text])
     return _TEMPLATE.format(
@@ -80,6 +82,8 @@ def source(architecture: Architecture, preprocessing: Preprocessing) -> str:
         ),
         classes=len(preprocessing.classes),
         shape=preprocessing.shape,
+        bits=preprocessing.bits,
+        earlier=preprocessing.earlier,
         mean=preprocessing.mean,
         std=preprocessing.std,
         names="\n".join(f"    {_quoted(name)}," for name in preprocessing.classes),

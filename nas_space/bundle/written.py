@@ -4,12 +4,17 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nas_space.bundle.shipped import read_weights
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.layers.source import Shipped, definitions
+from nas_space.pictures import read_image
 
+READERS: tuple[Shipped, ...] = (read_weights, read_image)
+"""Functions that every `model.py` has."""
 _TEMPLATES = frozenset(
-    {"INPUT_SIZE", "MEAN", "STD", "CLASSES", "network", "load", "read_weights", "read_image"}
+    {"INPUT_SIZE", "MEAN", "STD", "CLASSES", "BITS", "EARLIER", "network", "load"}
     | {"torch", "Tensor", "nn", "F", "Path"}
+    | {name for reader in READERS for name in definitions(reader).parts}
 )
 """Names that every `model.py` has."""
 

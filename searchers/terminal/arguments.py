@@ -12,6 +12,7 @@ from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS
+from trainers.arguments import add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.recipes import RECIPES
 
@@ -39,6 +40,7 @@ def read(argv: Sequence[str]) -> Settings:
         budget=given.budget,
         dataset=given.dataset,
         image_size=given.image_size,
+        max_pixels=given.max_pixels,
         subset=given.subset,
         val_subset=given.val_subset,
         flip=not given.no_flip,
@@ -155,6 +157,7 @@ def _parser() -> Parser:
         metavar="N",
         help="resize a folder's images to N×N pixels (default: at most 64)",
     )
+    add_pixels_argument(data)
     data.add_argument(
         "--subset", type=positive, metavar="N", help="train on N of the images, to look quickly"
     )

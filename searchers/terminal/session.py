@@ -56,7 +56,8 @@ def _announce(start: Start) -> None:
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
-    for name, line in (lines | _history(start)).items():
+    notes = [("note", remark) for remark in setup.dataset.remarks]
+    for name, line in [*lines.items(), *notes, *_history(start).items()]:
         print(f"{name:8} {line}", flush=True)  # noqa: T201
 
 

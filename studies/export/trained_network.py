@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nas_space.bundle import Bundle, Measured, Preprocessing, Record
+from nas_space.pictures import BITS
 from nas_space.spaces.building import build
 from studies.cli import CommandError
 from studies.records.store import Store
@@ -163,7 +164,9 @@ def bundle_of(
     chosen: Evaluation, dataset: Dataset, trained: TrainedNetwork, record: Record
 ) -> Bundle:
     """The network with everything that an export needs."""
-    data = dataset.search
-    preprocessing = Preprocessing(data.shape, data.mean, data.std, data.classes)
+    data, reading = dataset.search, dataset.reading
+    preprocessing = Preprocessing(
+        data.shape, data.mean, data.std, data.classes, reading.bits or BITS, reading.earlier
+    )
     architecture = chosen.parsed_architecture
     return Bundle.assemble(architecture, preprocessing, record, trained.weights)

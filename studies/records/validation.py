@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from nas_space.errors import ConvnasError
+from nas_space.pictures import BITS
 from studies.objective import OBJECTIVES
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
 
@@ -92,6 +93,17 @@ def _shape(value: object) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_positive, value))  # noqa: PLR2004
 
 
+def _reading(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"bits", "max_pixels", "earlier"}
+        and _positive(value["bits"])
+        and value["bits"] <= BITS
+        and _positive(value["max_pixels"])
+        and _flag(value["earlier"])
+    )
+
+
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
@@ -109,6 +121,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.image_size": _maybe(_positive),
         "dataset.subset": _maybe(_positive),
         "dataset.val_subset": _maybe(_positive),
+        "dataset.reading": _maybe(_reading),
         "dataset.flip": _flag,
         "dataset.data_dir": _maybe(_any_text),
         "dataset.shape": _shape,

@@ -89,8 +89,8 @@ def test_a_file_that_is_no_image_whatever_its_name(
     for path in sorted((PHOTOS / "dog").iterdir()):
         path.write_bytes(data)
     said = said_of_photos(capsys)
-    assert "cannot decode the image photos/dog/0" in said
-    assert "repair or delete it" in said
+    assert "cannot decode 10 images: photos/dog/00.png" in said
+    assert "repair or delete them" in said
     assert not Path("hacked").exists()
 
 
@@ -110,7 +110,7 @@ def test_what_is_no_file_is_not_waited_for(
     for path in sorted((PHOTOS / "dog").iterdir()):
         path.unlink()
         put(path)
-    assert ".png (it is no file); repair or delete it" in said_of_photos(capsys)
+    assert "09.png (it is no file); repair or delete them" in said_of_photos(capsys)
 
 
 def call_dogs(name: str) -> Callable[[], object]:

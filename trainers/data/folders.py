@@ -1,20 +1,27 @@
 """A user's own images: a folder for each class, with or without train, val and test folders."""
 
 import contextlib
+import itertools
 import os
 import statistics
 import struct
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
 
+from nas_space.pictures import BITS, has_upper_bits_only, opened, picture
+from trainers.data.listing import Listing, listed
+from trainers.data.reading import AS_IT_COMES, Reading, depth
 from trainers.data.splits import (
     Dataset,
     DatasetError,
@@ -25,21 +32,8 @@ from trainers.data.splits import (
 )
 from trainers.machine import cores
 
-_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-)
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Formats that Pillow may read, for any name of a file; it would run PostScript in Ghostscript."""
-_GREY = frozenset({"1", "L", "I;16", "I;16B", "I;16L", "LA"})
+T = TypeVar("T")
+_GREY = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIDE_PIXELS = 64
 """Larger images, and images of different sizes, are resized to at most this side."""
 
@@ -60,39 +54,49 @@ _BROKEN = (
 
 WidthHeight = tuple[int, int]
 """Width and height, in Pillow's order."""
+_MOST_NAMED = 10
 
 
-def load(root: Path, image_size: int | None, subset: Subset | None) -> Dataset:
+def load(
+    root: Path, image_size: int | None, subset: Subset | None, reading: Reading = AS_IT_COMES
+) -> Dataset:
     """Decode the images below a folder.
 
     Without an image size, images of equal size up to 64×64 stay as they are; others are cropped to
     their central square and resized. They are read as grey only if all of them are grey.
 
+    Args:
+        root: of the folders.
+        image_size: side in pixels.
+        subset: see `trainers.data.registry.load`.
+        reading: how its files are read; `bits` of None are found out.
+
     Raises:
-        DatasetError: no images, no classes, an image that cannot be decoded, or too many pixels.
+        DatasetError: no images, no classes, images that cannot be decoded or are all alike, or too
+            many pixels.
     """
     name = str(root.resolve())
     if not name.isprintable():
         raise DatasetError(f"the folder {name!r} needs a printable name: studies keep it")
-    files = {split: _files(folder) for split, folder in _split_folders(root).items()}
-    classes = tuple(sorted({path.parent.name for path in files["train"]}))
-    for label in classes:
-        if not label.isprintable():
-            raise DatasetError(f"the class folder {label!r} in {root} needs a printable name")
-    for path in (path for paths in files.values() for path in paths):
-        if path.parent.name not in classes:
-            raise DatasetError(f"{path.parent} is a class that the train folder does not have")
-    numbers = {label: number for number, label in enumerate(classes)}
+    listing = listed(root, earlier=reading.earlier)
+    numbers = {label: number for number, label in enumerate(listing.classes)}
     labels = {
-        split: np.asarray([numbers[path.parent.name] for path in paths], dtype=np.int64)
-        for split, paths in files.items()
+        split: np.asarray([numbers[file.label] for file in found], dtype=np.int64)
+        for split, found in listing.files.items()
     }
+    every = [file.path for found in listing.files.values() for file in found]
     used = split_positions(labels, subset)
     looked_at = [
-        files[source][i] for split, (source, at) in used.items() if split != "test" for i in at
+        listing.files[source][i].path
+        for split, (source, at) in used.items()
+        if split != "test"
+        for i in at
     ]
-    with _bombs_are_errors():
-        headers = [_header(path) for path in looked_at]
+    with _limited(reading.max_pixels):
+        headers = _all_of(looked_at, lambda path: _header(path, reading), every, reading)
+    if reading.bits is None:
+        highest = max(header.highest for header in headers)
+        reading = replace(reading, bits=depth(highest) if highest else BITS)
     image_size = image_size or _common_side(headers)
     size = (image_size, image_size) if image_size else headers[0].size
     mode = "L" if all(header.grey for header in headers) else "RGB"
@@ -102,138 +106,180 @@ def load(root: Path, image_size: int | None, subset: Subset | None) -> Dataset:
     threads = cores() if max(max(header.size) for header in headers) > _BIG_SIDE_PIXELS else 1
 
     def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
-        paths = [files[split][position] for position in positions]
-        with _bombs_are_errors(), ThreadPoolExecutor(threads) as pool:
-            decoded = map if threads == 1 else pool.map
-            return np.stack(list(decoded(lambda path: _decode(path, size, mode), paths)))
+        paths = [listing.files[split][position].path for position in positions]
 
-    return make_dataset(
+        def read(path: Path) -> NDArray[np.uint8]:
+            return _decode(path, size, mode, reading)
+
+        with _limited(reading.max_pixels):
+            return np.stack(_all_of(paths, read, every, reading, threads))
+
+    dataset = make_dataset(
         name,
-        classes,
+        listing.classes,
         labels,
         decode_all,
         flip=True,
         subset=subset,
         image_size=image_size,
     )
+    if reading.earlier:
+        return replace(dataset, reading=reading)
+    train, val = dataset.search.train.pixels, dataset.search.val.pixels
+    if all(np.array_equal(pixels, train[0]) for pixels in train):
+        raise DatasetError(
+            f"the {len(train):,} training images of {root} are all alike once they are read, such "
+            f"as {looked_at[0]}: there is nothing to learn from them"
+        )
+    remarks = [*listing.remarks, *_several(headers, looked_at), *_flat((train, val), used, listing)]
+    return replace(dataset, reading=reading, remarks=tuple(remarks))
 
 
-def decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
+def decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArray[np.uint8]:
     """One image file as pixels (H, W, C): upright, cropped to its centre, at that size.
 
     Args:
         path: of the file.
         size: width and height.
         mode: Pillow's: ``L`` for grey, ``RGB``.
+        reading: how it is read.
 
     Raises:
         DatasetError: the file is missing, or cannot be decoded.
     """
     if not path.is_file():
         raise DatasetError(f"there is no image file {path}")
-    with _bombs_are_errors():
-        return _decode(path, size, mode)
+    with _limited(reading.max_pixels):
+        (pixels,) = _all_of([path], lambda one: _decode(one, size, mode, reading), [path], reading)
+    return pixels
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
+    """What is known of an image before all are decoded.
+
+    Attributes:
+        size: after the turn that its file asks for, where an image may keep its size.
+        grey: whether it has no colours.
+        highest: level, of images of more than 8 bits; 0 of others.
+        several: whether its file holds more pictures.
+    """
+
     size: WidthHeight
     grey: bool
+    highest: int
+    several: bool
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
-    """The folder of each split; the root itself is train if its sub-folders are classes."""
-    folders = _subfolders(root)
-    splits: dict[str, Path] = {}
-    for folder in folders:
-        split = _SPLITS.get(folder.name.lower())
-        if split in splits:
-            raise DatasetError(f"{root} has two {split} folders: {splits[split]} and {folder}")
-        if split is not None:
-            splits[split] = folder
-    strangers = [folder for folder in folders if folder not in splits.values()]
-    if splits and not strangers:
-        if "train" not in splits:
-            raise DatasetError(f"{root} has a {min(splits)} folder but no train folder beside it")
-        return splits
-    # "train" may also be a class, next to "car" and "plane": then images are directly in it.
-    if "train" in splits and not _images(splits["train"]):
-        raise DatasetError(
-            f"{strangers[0]} stands beside {splits['train']} but is no split: move it away"
-        )
-    return {"train": root}
+def _all_of(
+    paths: Sequence[Path],
+    read: Callable[[Path], T],
+    every: Sequence[Path],
+    reading: Reading,
+    threads: int = 1,
+) -> list[T]:
+    """What is read from each file.
 
-
-def _subfolders(root: Path) -> list[Path]:
-    hidden = (".", "__MACOSX")
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(hidden))
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    Raises:
+        DatasetError: it names all files of `every` that are broken: one a run would be many runs.
+    """
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list((map if threads == 1 else pool.map)(read, paths))
+    except _BROKEN as error:
+        first = str(error) or type(error).__name__
+    with ThreadPoolExecutor(cores()) as pool:
+        reasons = zip(every, pool.map(lambda path: _reason(path, reading), every), strict=True)
+        broken = [(path, reason) for path, reason in reasons if reason is not None]
+    if not broken:  # it is whole again
+        raise DatasetError(f"cannot decode an image of {len(paths):,}: {first}")
+    images, them = "the image", "it"
+    if len(broken) > 1:
+        images, them = f"{len(broken):,} images:", "them"
+    more = f" and {len(broken) - _MOST_NAMED:,} more" * (len(broken) > _MOST_NAMED)
+    named = ", ".join(
+        f"{', '.join(str(path) for path, _ in group)} ({reason})"
+        for reason, group in itertools.groupby(broken[:_MOST_NAMED], key=itemgetter(1))
     )
+    raise DatasetError(f"cannot decode {images} {named}{more}; repair or delete {them}")
 
 
-def _files(folder: Path) -> list[Path]:
-    found = [path for group in _subfolders(folder) for path in _images(group)]
-    if not found:
-        raise DatasetError(
-            f"no images in {folder}: it must hold a sub-folder for each class, with image files "
-            f"({' '.join(sorted(_SUFFIXES))}) in it"
-        )
-    return found
+def _reason(path: Path, reading: Reading) -> str | None:
+    """Why an image file cannot be decoded; None if it can."""
+    try:
+        _decode(path, (1, 1), "RGB", reading)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"it has more than {reading.max_pixels:,} pixels: --max-pixels allows more"
+    except _BROKEN as error:
+        return (str(error) or type(error).__name__).replace(str(path), "it").splitlines()[0]
+    return None
 
 
-def _open(path: Path) -> Image.Image:
+def _is_file(path: Path) -> None:
     if not path.is_file():  # reading a pipe or a device may never end
         raise OSError("it is no file")
-    return Image.open(path, formats=_FORMATS)
 
 
-def _header(path: Path) -> _Header:
-    try:
-        with _open(path) as image:
-            return _Header(image.size, image.mode in _GREY)
-    except _BROKEN as error:
-        raise _unreadable(path, error) from None
+def _header(path: Path, reading: Reading) -> _Header:
+    _is_file(path)
+    with opened(path, reading.earlier) as image:
+        grey, size, highest = image.mode in _GREY, image.size, 0
+        several = getattr(image, "is_animated", False)
+        wide = image.mode.startswith("I") or has_upper_bits_only(image)
+        if wide and reading.bits is None:
+            highest = _highest(image)
+        # The only images whose size as it is matters, see `_common_side`.
+        if size[0] != size[1] and max(size) <= _DEFAULT_SIDE_PIXELS and not reading.earlier:
+            size = ImageOps.exif_transpose(image).size
+        return _Header(size, grey, highest, several)
 
 
-def _decode(path: Path, size: WidthHeight, mode: str) -> NDArray[np.uint8]:
-    try:
-        with _open(path) as image:
-            upright = ImageOps.exif_transpose(_eight_bits(image)).convert(mode)
-        if upright.size != size:
-            upright = ImageOps.fit(upright, size, Image.Resampling.BILINEAR)
-    except _BROKEN as error:
-        raise _unreadable(path, error) from None
-    pixels = np.asarray(upright, dtype=np.uint8)
+def _highest(image: ImageFile) -> int:
+    """The highest level of an image of more than 8 bits, which Pillow gives in 8 or in all bits."""
+    upper = has_upper_bits_only(image)
+    extrema = np.asarray(image).max()
+    return int(extrema) * 2**8 + 2**8 - 1 if upper else min(int(extrema), 2**BITS - 1)
+
+
+def _decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArray[np.uint8]:
+    _is_file(path)
+    image = picture(path, size, mode, reading.bits or BITS, reading.earlier)
+    pixels = np.asarray(image, dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], len(mode))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale sixteen bits per pixel down; Pillow would clip them to white."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in {"I", "F"}:
-        raise ValueError("32 bits a pixel have no known range; save it with 8 or 16")
-    return image
+def _several(headers: Sequence[_Header], paths: Sequence[Path]) -> Iterator[str]:
+    found = [path for header, path in zip(headers, paths, strict=True) if header.several]
+    if found:
+        yield f"the first picture is read of {len(found):,} files that hold several: {found[0]}"
+
+
+def _flat(
+    splits: Sequence[NDArray[np.uint8]], used: Mapping[str, tuple[str, Positions]], listing: Listing
+) -> Iterator[str]:
+    """A line about images that are of one colour once they are read."""
+    flat = [
+        listing.files[used[split][0]][used[split][1][i]].path
+        for split, pixels in zip(("train", "val"), splits, strict=True)
+        # Corners first: most images are told by them.
+        for i in np.flatnonzero((pixels[:, 0, 0] == pixels[:, -1, -1]).all(axis=1))
+        if (pixels[i] == pixels[i, 0, 0]).all()
+    ]
+    if flat:
+        yield f"images of one colour once they are read: {len(flat):,}, such as {flat[0]}"
 
 
 @contextlib.contextmanager
-def _bombs_are_errors() -> Iterator[None]:
-    """Make suspiciously large images errors; ignore Pillow's warnings about metadata."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
-def _unreadable(path: Path, error: Exception) -> DatasetError:
-    reason = (str(error) or type(error).__name__).replace(str(path), "it").splitlines()[0]
-    return DatasetError(f"cannot decode the image {path} ({reason}); repair or delete it")
+def _limited(max_pixels: int) -> Iterator[None]:
+    """Make images of more pixels errors; ignore Pillow's warnings about metadata."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _common_side(headers: list[_Header]) -> int | None:

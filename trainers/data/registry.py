@@ -1,5 +1,6 @@
 """The data sets by name, and folders of a user's own images."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,9 +9,10 @@ from typing import Protocol
 
 from nas_space.registry import Entry, Registry, given
 from trainers.data import digits, downloads, folders
+from trainers.data.reading import AS_IT_COMES, Reading
 from trainers.data.splits import Dataset, DatasetError, Subset
 
-__all__ = ["DATASETS", "DatasetError", "Loader", "load"]
+__all__ = ["DATASETS", "DatasetError", "Loader", "folder_of", "load"]
 
 _DOWNLOADS = Path("~/.cache/convnas")
 
@@ -49,6 +51,7 @@ def load(
     data_dir: Path | None = None,
     kept: Path | None = None,
     flip: bool = True,
+    reading: Reading = AS_IT_COMES,
 ) -> Dataset:
     """Read a data set by name, or a folder of images by its path, decoded into memory.
 
@@ -58,6 +61,7 @@ def load(
         image_size: resize the images of a folder to this many pixels square.
         subset: how many images to use; a number is of training images, see `Subset.of`.
         flip: False trains on no mirror images, e.g. of letters or signs.
+        reading: how the files of a folder are read; by default as suits them.
         data_dir: where downloads are kept; by default ``~/.cache/convnas``.
         kept: where a download may be already; nothing is ever written there.
 
@@ -66,9 +70,17 @@ def load(
     """
     if isinstance(subset, int):
         subset = Subset.of(subset)
-    dataset = _load(name, image_size, subset, data_dir, kept)
+    if name not in DATASETS and name and (folder := folder_of(name)).is_dir():
+        dataset = folders.load(folder, image_size, subset, reading)
+    else:
+        dataset = _load(name, image_size, subset, data_dir, kept)
     search = replace(dataset.search, flip=dataset.search.flip and flip)
     return replace(dataset, search=search)
+
+
+def folder_of(name: str) -> Path:
+    """The folder of that path; a shell leaves ~ to us in ``--dataset=~/photos``."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path's own raises for an unknown user
 
 
 def _load(
@@ -78,8 +90,6 @@ def _load(
     data_dir: Path | None,
     kept: Path | None,
 ) -> Dataset:
-    if name not in DATASETS and name and Path(name).is_dir():
-        return folders.load(Path(name), image_size, subset)
     read = DATASETS.get(name)
     if image_size is not None:
         raise DatasetError(f"--image-size resizes folders of images; {name} has a fixed size")

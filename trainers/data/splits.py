@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_space.errors import ConvnasError
+from nas_space.pictures import BITS
+from trainers.data.reading import Reading
 
 _SPLIT_SEED = 20190410
 """Seeds every split, so that a data set is always split in the same way."""
@@ -76,6 +78,8 @@ class Dataset:
         fingerprint: twelve hex digits that change with any pixel or label that a search sees.
         image_size: side to which images were resized; None if they were not.
         subset: which part of the images it is; None is all.
+        reading: how its image files were read; of a data set without files, how others are.
+        remarks: lines about what of it is not read, or looks odd.
     """
 
     search: SearchData
@@ -83,6 +87,8 @@ class Dataset:
     fingerprint: str
     image_size: int | None = None
     subset: "Subset | None" = None
+    reading: Reading = Reading(BITS)  # noqa: RUF009 - it is frozen
+    remarks: tuple[str, ...] = ()
 
 
 Positions = NDArray[np.int64]

@@ -25,6 +25,7 @@ from studies.export import command as export
 from studies.records.store import Store
 from tests.examples import evaluation, study
 from trainers.data.folders import decode
+from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
 
@@ -213,7 +214,8 @@ def test_predict_gives_classes_and_probabilities(shipped: Shipped) -> None:
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1, abs=1e-5)
     network = Bundle.read(bundle).network
-    pixels = torch.stack([torch.from_numpy(decode(path, (8, 8), "L").copy()) for path in images])
+    decoded = [decode(path, (8, 8), "L", Reading(16)) for path in images]
+    pixels = torch.stack([torch.from_numpy(each.copy()) for each in decoded])
     with torch.inference_mode():
         expected = network(pixels.permute(0, 3, 1, 2) / 255).argmax(dim=1)
     assert [next(iter(row["classes"])) for row in rows] == [str(int(label)) for label in expected]

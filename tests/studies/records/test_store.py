@@ -96,7 +96,11 @@ def test_entering_a_study_again_gives_the_stored_one(store: Store) -> None:
         ({"objective": "params"}, r"another objective \(objective: 'macs', now 'params'\)"),
         (
             {"dataset": {"name": "digits", "fingerprint": "g", "flip": False}},
-            r"another data set \(fingerprint: 'f', now 'g'\)",
+            r"another data set \(fingerprint: 'f', now 'g'\); continue it with the same one, or",
+        ),
+        (
+            {"dataset": {"name": "icons", "fingerprint": "g", "flip": False, "reading": {}}},
+            r"continue it with the same one, by a convnas of before 2026-12 if more of its images",
         ),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import DatasetError
 
@@ -132,10 +133,11 @@ def test_sixteen_bits_a_pixel_are_scaled_and_not_clipped(tmp_path: Path) -> None
     for label in ("cat", "dog"):
         (tmp_path / label).mkdir()
         for i in range(10):
-            Image.fromarray(ramp).save(tmp_path / label / f"{i}.png")
+            Image.fromarray(ramp.T if i % 2 else ramp).save(tmp_path / label / f"{i}.png")
     data = load(str(tmp_path)).search
     assert data.shape == (1, 12, 12)
-    assert np.array_equal(data.train.pixels[0, :, :, 0], ramp >> 8)
+    found = {pixels.tobytes() for pixels in data.train.pixels}
+    assert found == {(levels >> 8).astype(np.uint8).tobytes() for levels in (ramp, ramp.T)}
 
 
 def test_thirty_two_bits_a_pixel_are_refused(tmp_path: Path) -> None:
@@ -198,15 +200,23 @@ def test_a_broken_image_is_named(tmp_path: Path, damage: object) -> None:
     assert callable(damage)
     for path in sorted((tmp_path / "dog").iterdir()):
         damage(path)
-    with pytest.raises(DatasetError, match=r"cannot decode the image .*dog.*repair or delete it"):
+    with pytest.raises(
+        DatasetError, match=r"cannot decode 20 images: .*dog.*repair or delete them"
+    ):
         load(str(tmp_path))
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused_but_for_a_limit_that_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     album(tmp_path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(DatasetError, match="cannot decode the image"):
-        load(str(tmp_path))
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(DatasetError, match=r"more than 100 pixels: --max-pixels allows more"):
+        load(str(tmp_path), reading=Reading(max_pixels=100))
+    assert before == Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)  # Pillow refuses twice as many
+    picture(tmp_path / "cat" / "large.png", (200, 1))
+    assert load(str(tmp_path)).search.shape == (3, 12, 12)
 
 
 def test_a_folder_without_images_says_what_it_should_hold(tmp_path: Path) -> None:
