@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
@@ -124,6 +125,11 @@ def positive(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def expanded(text: str) -> Path:
+    """Read a path; a shell leaves the ~ of ``--output=~/best`` to us."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own raises for an unknown user
 
 
 def duration(seconds: float) -> str:

@@ -22,6 +22,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import pandas as pd
 
+from nas_space.cli import expanded
 from nas_space.errors import ConvnasError
 from searchers.ray.cluster import Cluster
 from searchers.setup import set_up
@@ -211,7 +212,7 @@ class Found:
             RefusedError: it cannot be written.
         """
         with _refusals(), closing(Store(self.storage)) as store:
-            return write(store, self.study, against, Path(path) if path else None)
+            return write(store, self.study, against, expanded(str(path)) if path else None)
 
     def export(self, output: str | Path, **options: Unpack[ExportOptions]) -> Path:
         """Write a network to a folder, see ``python -m studies.export``; the folder.
@@ -226,7 +227,7 @@ class Found:
         where = {"study": self.study, "storage": self.storage, "output": output}
         with _refusals():
             export.export(_parsed(export.read, _argv({**where, **options})))
-        return Path(output)
+        return expanded(str(output))
 
     def _repr_html_(self) -> str:
         """The front as a picture and as a table, where a notebook shows it."""

@@ -117,7 +117,8 @@ def search(
     study = store.enter(describe(settings, setup))
     # As the study has recorded it: its networks are known by keys that contain all of that.
     setup = dataclasses.replace(setup, space=spaces.recorded(study.space))
-    shown = OptunaMirror(settings.storage, study, setup.space.catalogue())
+    url = store.database.url.render_as_string(hide_password=False)
+    shown = OptunaMirror(url, study, setup.space.catalogue())
     with (
         Claims(store, study, _PATIENCE_SECONDS) as claims,
         closing(BackgroundMirror(shown)) as mirror,

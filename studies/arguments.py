@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 
 DEFAULT_URL = "sqlite:///convnas.db"
 STORAGE_VARIABLE = "CONVNAS_STORAGE"
@@ -12,7 +13,12 @@ def default_url() -> str:
 
     A password does not belong on a command line, which every user of the machine can read.
     """
-    return os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL
+    return with_driver(os.environ.get(STORAGE_VARIABLE) or DEFAULT_URL)
+
+
+def with_driver(url: str) -> str:
+    """A URL of PostgreSQL as its servers and clouds give it, with the driver that we bring."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
 def add_study_arguments(parser: argparse._ActionsContainer) -> None:

@@ -5,10 +5,9 @@ import dataclasses
 import json
 import sys
 from contextlib import closing
-from pathlib import Path
 from random import Random
 
-from nas_space.cli import Parser, console, positive, spoken
+from nas_space.cli import Parser, console, expanded, positive, spoken
 from studies import images, objective
 from studies.arguments import add_study_arguments, default_url
 from studies.cli import CommandError, run
@@ -174,7 +173,10 @@ def _parser() -> Parser:
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
     )
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+        "--data-dir",
+        type=expanded,
+        metavar="DIR",
+        help="keeps downloads (default: ~/.cache/convnas)",
     )
     return parser
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from studies.cli import CommandError
 from studies.records.tables import Study
 from trainers.data.reading import Reading
-from trainers.data.registry import load
+from trainers.data.registry import folder_of, load
 from trainers.data.splits import Dataset, Subset
 
 
@@ -24,9 +24,16 @@ def read(
         data_dir: keeps downloads.
 
     Raises:
+        CommandError: its folder is not there.
         DatasetError: it cannot be read.
     """
     stored = study.dataset
+    place = folder_of(moved or stored["name"])
+    if place.is_absolute() and not place.is_dir():
+        raise CommandError(
+            f"the images of study {study.name} are not in {place}: say where they are now, with "
+            "--dataset PATH"
+        )
     # A database may come from anyone: it may say where downloads are, but not where to write.
     asked = data_dir is not None or not stored["data_dir"]
     return load(

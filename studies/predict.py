@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nas_space.bundle import Bundle, Preprocessing
-from nas_space.cli import BACKBONE, Parser, positive
+from nas_space.cli import BACKBONE, Parser, expanded, positive
 from studies.cli import run
 from trainers.arguments import add_pixels_argument
 from trainers.data.folders import decode
@@ -29,8 +29,10 @@ def _main() -> int:
         prog="python -m studies.predict",
         description="Say the most probable classes of images, by an exported network.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="an exported network's folder")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument(
+        "bundle", type=expanded, metavar="BUNDLE", help="an exported network's folder"
+    )
+    parser.add_argument("images", type=expanded, nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument(
         "--top",
         type=positive,

@@ -3,11 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.table import Table
 
-from nas_space.cli import Parser, console
+from nas_space.cli import Parser, console, expanded
 from studies.analysis.rank_correlation import RankCorrelation, baselines, rank_correlations
 from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
@@ -30,7 +29,7 @@ def _main() -> int:
     )
     add_study_arguments(parser)
     parser.add_argument("--dataset", metavar="PATH", help="where the images are now, if they moved")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="keeps downloads")
+    parser.add_argument("--data-dir", type=expanded, metavar="DIR", help="keeps downloads")
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
     store = open_store(arguments)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nas_space.cli import BACKBONE, Parser, positive, run
+from nas_space.cli import BACKBONE, Parser, expanded, positive, run
 from nas_space.errors import ConvnasError
 from trainers import devices
 from trainers.arguments import add_pixels_argument
@@ -156,7 +156,7 @@ def _parser() -> Parser:
     parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument(
         "--output",
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="the folder of results, weights and checkpoints (default: named after the network)",
     )
@@ -174,7 +174,10 @@ def _parser() -> Parser:
     data.add_argument("--subset", type=positive, metavar="N", help="train on N of the images only")
     data.add_argument("--no-flip", action="store_true", help="train on no mirror images")
     data.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+        "--data-dir",
+        type=expanded,
+        metavar="DIR",
+        help="keeps downloads (default: ~/.cache/convnas)",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -188,7 +191,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--from",
         dest="start",
-        type=Path,
+        type=expanded,
         metavar="WEIGHTS",
         help="go on from these weights: a safetensors file, or an exported network",
     )

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -42,6 +43,9 @@ _RAY_SETTINGS = {
 _QUIET_SETTINGS = {"RAY_DEDUP_LOGS_SKIP_REGEX": "."}
 _SAID_AFTER_SECONDS = 30.0
 """Ray starts in seconds: later the user is told what is waited for."""
+_SOCKET_PATH_BYTES = 107
+"""The longest path of a socket in Linux. SLURM gives each job a long temporary folder."""
+_SOCKET = b"/ray/session_2026-12-01_00-00-00_000000_4194304/sockets/plasma_store"
 _KNOCK_SECONDS = 10.0
 _PORT_COUNT = 2**16
 # HTTP/2, RFC 9113: a client begins with this text and an empty SETTINGS frame (3 bytes of length,
@@ -82,6 +86,7 @@ class Cluster:
         """Start it in the background."""
         settings = _RAY_SETTINGS | (_secluded() if self._options.address is None else _admitted())
         settings |= {} if self._verbose else _QUIET_SETTINGS
+        settings |= _short_place() if self._options.address is None else {}
         self._before = _rays_environment()
         # The user's own settings win.
         os.environ.update(settings | self._before)
@@ -193,6 +198,12 @@ def _admitted() -> dict[str, str]:
     places = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     known = any(map(os.environ.get, places)) or Path("~/.ray/auth_token").expanduser().is_file()
     return {"RAY_AUTH_MODE": "token"} if known else {}
+
+
+def _short_place() -> dict[str, str]:
+    """Where our cluster has its sockets, if the temporary folder's path is too long for theirs."""
+    fits = len(os.fsencode(tempfile.gettempdir()) + _SOCKET) <= _SOCKET_PATH_BYTES
+    return {} if fits else {"RAY_TMPDIR": "/tmp"}  # noqa: S108 - Ray makes a folder for each user's run
 
 
 def _packages() -> list[str]:

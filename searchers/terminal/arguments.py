@@ -2,9 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from nas_space.cli import Parser, positive, quantity, seconds, spoken
+from nas_space.cli import Parser, expanded, positive, quantity, seconds, spoken
 from nas_space.spaces.registry import spaces
 from searchers.limits import Limits
 from searchers.samplers import registry as samplers
@@ -171,7 +170,10 @@ def _parser() -> Parser:
         "--no-flip", action="store_true", help="train on no mirror images, as of letters or signs"
     )
     data.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+        "--data-dir",
+        type=expanded,
+        metavar="DIR",
+        help="keeps downloads (default: ~/.cache/convnas)",
     )
     how = parser.add_argument_group("how")
     how.add_argument(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
-from nas_space.cli import Parser, console, positive, quantity, seconds
+from nas_space.cli import Parser, console, expanded, positive, quantity, seconds
 from nas_space.inference import for_inference
 from nas_space.spaces.building import build
 from studies import images, objective
@@ -236,7 +236,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--output",
         default=Path("exported"),
-        type=Path,
+        type=expanded,
         metavar="DIR",
         help="the folder to make (default: %(default)s)",
     )
@@ -254,7 +254,10 @@ def _parser() -> Parser:
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
     )
     parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="keeps downloads (default: ~/.cache/convnas)"
+        "--data-dir",
+        type=expanded,
+        metavar="DIR",
+        help="keeps downloads (default: ~/.cache/convnas)",
     )
     return parser
 

@@ -5,6 +5,7 @@ person waits for them.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
+from studies.arguments import with_driver
 from studies.records.connection.open_file import OpenFile
 from studies.records.connection.waiting import Waiting
 from studies.records.urls import shown, without_secrets
@@ -41,6 +43,8 @@ _UPGRADES, _UPGRADE_PAUSE_SECONDS = 6, 0.2
 """Several searches may create the same tables at once: those that fail try again a little later."""
 _PASSING_IN_SQLITE = frozenset({5, 6, 7, 10, 13, 14, 15})
 """Result codes of SQLite: busy, locked, no memory, I/O error, full, cannot open, lock protocol."""
+
+_ENCODE = "percent-encode the password if it has one of @ : / ? # % in it: @ is %40, % is %25"
 
 T = TypeVar("T")
 
@@ -296,23 +300,28 @@ def parse_url(url: str) -> URL:
         StoreError: it is malformed, or its database would not outlive the process.
     """
     try:
-        parsed = make_url(url)
+        parsed = make_url(with_driver(url))
         backend = parsed.get_backend_name()
     except (ArgumentError, ValueError):
         raise StoreError(
             "--storage must be an SQLAlchemy URL like sqlite:///convnas.db or "
-            "postgresql+psycopg://user:password@host/database"
+            f"postgresql+psycopg://user:password@host/database; {_ENCODE}"
         ) from None
     if not (url.isprintable() and (parsed.database or "").isprintable()):
         raise StoreError("--storage must be printable text")
-    if "@" in (parsed.host or ""):
-        raise StoreError("--storage has two @: write one that belongs to the password as %40")
+    places = [parsed.host or "", "" if backend == "sqlite" else parsed.database or ""]
+    if any("@" in place for place in places):
+        raise StoreError(
+            f"--storage has two @: write one that belongs to the password as %40; {_ENCODE}"
+        )
     if backend == "sqlite" and parsed.query:
         raise StoreError("an SQLite database takes no parameters: say sqlite:///FILE")
     if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise StoreError(
             "a database in memory would be lost with the search: say sqlite:///FILE instead"
         )
+    if backend == "sqlite":  # a shell leaves ~ to us
+        return parsed.set(database=os.path.expanduser(str(parsed.database)))  # noqa: PTH111
     return parsed
 
 

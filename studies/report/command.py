@@ -4,7 +4,7 @@ import re
 from contextlib import closing
 from pathlib import Path
 
-from nas_space.cli import Parser
+from nas_space.cli import Parser, expanded
 from studies.analysis.facts import Facts
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -31,10 +31,13 @@ def _main() -> int:
         "--against", metavar="STUDY", help="another study, whose hypervolume is drawn beside it"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="default: the study's name and .html"
+        "--output", type=expanded, metavar="FILE", help="default: the study's name and .html"
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE", help="the front alone as well, as an SVG picture"
+        "--picture",
+        type=expanded,
+        metavar="FILE",
+        help="the front alone as well, as an SVG picture",
     )
     parser.add_argument(
         "--scores",

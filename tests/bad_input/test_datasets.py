@@ -280,10 +280,36 @@ def test_a_study_from_a_stranger_makes_an_export_write_nowhere(
 
 def test_a_data_set_that_changed_since_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     found = load("photos")
-    stored(name="photos", fingerprint=found.fingerprint, shape=[3, 9, 9], flip=True)
-    for path in PHOTOS.glob("*/*.png"):
-        picture(path, seed=99)
+    stored(
+        name="photos",
+        fingerprint=found.fingerprint,
+        shape=[3, 9, 9],
+        flip=True,
+        reading=found.reading.to_json(),
+    )
+    for seed, path in enumerate(PHOTOS.glob("*/*.png"), 99):
+        picture(path, seed)
     assert "is not what study one was searched on" in refusal(exported(), capsys)
+
+
+def test_images_that_were_moved_since_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    found = load("photos")
+    before = str(PHOTOS.resolve())
+    stored(name=before, fingerprint=found.fingerprint, shape=[3, 9, 9], flip=True)
+    PHOTOS.rename("moved")
+    said = refusal(exported(), capsys)
+    assert f"study one are not in {before}: say where they are now, with --dataset PATH" in said
+    # They are found there: what is said is about the weights.
+    assert "weights" in refusal(exported("--dataset", "moved"), capsys)
+
+
+def test_a_folder_below_that_of_the_user(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    for word in (("--dataset", "~/photos"), ("--dataset=~/photos",)):
+        assert "--max-params" in refusal(search(*word, "--max-params", "1"), capsys)
+    assert "no data set '~nobody/photos'" in refusal(search("--dataset=~nobody/photos"), capsys)
 
 
 def test_weights_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,8 @@ MALFORMED: list[tuple[str, str]] = [
     (f"postgresql+psycopg//me:{SECRET}@host/db", "--storage must be an SQLAlchemy URL"),
     (f"postgresql+psycopg://me:{SECRET}@host:port/db", "--storage must be an SQLAlchemy URL"),
     (f"postgresql+psycopg://me:a@{SECRET}@host/db", "write one that belongs to the password as"),
+    (f"postgresql+psycopg://me:a@b/{SECRET}@host/db", "write one that belongs to the password as"),
+    (f"postgresql+psycopg://me:a@b:{SECRET}@host/db", "percent-encode the password if it has one"),
     ("sqlite://", "would be lost"),
     ("sqlite:///:memory:", "would be lost"),
     ("sqlite:///file::memory:?uri=true", "an SQLite database takes no parameters"),
@@ -63,6 +65,9 @@ UNUSABLE: list[tuple[str, str]] = [
     (f"postgresql+psycopg://127.0.0.1:9/x?user=me&sslpassword={SECRET}", "sslpassword=***&user=me"),
     (f"postgresql+psycopg://127.0.0.1:9/x?{SECRET}=1&a={SECRET}", "cannot use the database"),
     (f"postgresql+psycopg://127.0.0.1:9/x?gssencmode={SECRET}", 'invalid gssencmode value: "***"'),
+    (f"postgres://me:{SECRET}@127.0.0.1:9/x", "postgresql+psycopg://me:***@127.0.0.1:9/x: conn"),
+    (f"postgresql://me:{SECRET}@127.0.0.1:9/x", "postgresql+psycopg://me:***@127.0.0.1:9/x: conn"),
+    ("sqlite:///~/no/such/x.db", "unable to open database file"),
     ("postgresql+psycopg://127.0.0.1:9/x?nosuch=1", 'invalid connection option "nosuch"'),
     ("postgresql+psycopg://127.0.0.1:99999/x", "invalid port number"),
     ("postgresql+psycopg://127.0.0.1:9/x?connect_timeout=soon", "bad value for connect_timeout"),
@@ -70,6 +75,12 @@ UNUSABLE: list[tuple[str, str]] = [
     ("postgresql+psycopg://a..b/x", "cannot use the database postgresql+psycopg://a..b/x"),
     ("postgresql+psycopg://" + "h" * 300 + "/x", "cannot use the database"),
 ]
+
+
+def test_a_database_may_be_in_the_users_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    Store("sqlite:///~/mine.db", create=True).close()
+    assert [path.name for path in here.iterdir()] == ["mine.db"]
 
 
 def store(url: str) -> Command:

@@ -3,10 +3,11 @@
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from nas_space.cli import duration, quantity, short
+from nas_space.cli import duration, expanded, quantity, short
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,10 @@ def test_output_that_takes_nothing_is_no_traceback(output: str, code: int, error
     command = f"set -o pipefail; {sys.executable} -m nas_space.spaces {output}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
     assert (ended.returncode, ended.stderr) == (code, error)
+
+
+def test_a_path_may_begin_with_the_users_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expanded("~/best") == Path("/home/me/best")
+    assert expanded("best~") == Path("best~")
+    assert expanded("~no-such-user/best") == Path("~no-such-user/best")
