@@ -110,6 +110,7 @@ class ExportOptions(TypedDict, total=False):
     subset: int
     dataset: str | Path
     data_dir: str | Path
+    opset: int
 
 
 def search(space: str, budget: int, **options: Unpack[SearchOptions]) -> "Found":

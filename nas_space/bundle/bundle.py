@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bundle.forms import write_forms
+from nas_space.bundle.forms.onnx_model import OPSET
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.record import Record
@@ -97,8 +98,13 @@ class Bundle:
             raise BundleError("the weights do not belong to this architecture") from None
         return cls(architecture, preprocessing, record, Classifier(network, preprocessing).eval())
 
-    def write(self, folder: Path, card: str) -> None:
+    def write(self, folder: Path, card: str, opset: int = OPSET) -> None:
         """Write the folder, whole or not at all, once all forms are seen to be the same network.
+
+        Args:
+            folder: to make.
+            card: the text of its README.md.
+            opset: version of ONNX's operators.
 
         Raises:
             BundleError: it cannot be written, or a form gives other outputs.
@@ -108,12 +114,12 @@ class Bundle:
             with scratch(_SCRATCH, folder.parent) as place:
                 made = place / "bundle"
                 made.mkdir()
-                self._write_into(made, card)
+                self._write_into(made, card, opset)
                 shutil.move(made, folder)
         except OSError as error:
             raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
 
-    def _write_into(self, folder: Path, card: str) -> None:
+    def _write_into(self, folder: Path, card: str, opset: int) -> None:
         task = asdict(self.preprocessing)
         write_weights(folder / _WEIGHTS, self.network.network.state_dict())
         write_json(folder / _ARCHITECTURE, self.architecture.to_json())
@@ -122,7 +128,8 @@ class Bundle:
         (folder / _CARD).write_text(card, encoding="utf-8")
         text = source(self.architecture, self.preprocessing)
         (folder / _MODEL).write_text(text, encoding="utf-8")
-        write_forms(folder, for_inference(self.network), self.preprocessing, json.dumps(task))
+        fast = for_inference(self.network)
+        write_forms(folder, fast, self.preprocessing, json.dumps(task), opset)
         verify(folder, self.network, self.preprocessing.shape)
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         seal(folder)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_space.bundle import Measured, Record
+from nas_space.bundle.forms.onnx_model import OPSET, RUNTIMES
 from studies.export.markdown import code, plain
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
@@ -72,6 +73,8 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 - `model.py` and `weights.safetensors`: plain PyTorch, to read, run and train onwards
 - `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
   normalisations folded into weights and chains of convolutions merged; the latencies are theirs
+- `model.onnx` has operators of opset {opset}, which onnxruntime {runtime} and newer load; the axis
+  `batch` takes any length
 - `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
   (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
 - `manifest.json`: sizes and SHA-256 of all of these
@@ -104,6 +107,7 @@ class Card:
         fresh: mean validation accuracies of trainings with fresh seeds.
     """
 
+        opset: version of the operators in its ONNX form.
     study: Study
     chosen: Evaluation
     dataset: Dataset
@@ -115,6 +119,7 @@ class Card:
     fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
 
     def text(self) -> str:
+    opset: int = OPSET
         """The card as Markdown."""
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
@@ -169,6 +174,8 @@ def interval(measured: Measured) -> str:
     """The 95 % interval of an accuracy, and how many images it is of."""
     low, high = wilson(measured.accuracy, measured.images)
     return f"{low:.2%} to {high:.2%}, {measured.images:,} images"
+            opset=self.opset,
+            runtime=RUNTIMES[self.opset],
 
 
 def _share(measured: Measured) -> str:

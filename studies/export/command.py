@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_space.bundle import Measured, Record, prepare
+from nas_space.bundle.forms.onnx_model import OPSET, RUNTIMES
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import Parser, console, expanded, positive, quantity, seconds
 from nas_space.inference import for_inference
@@ -131,8 +132,19 @@ def export(arguments: argparse.Namespace) -> None:
     latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
-    card = Card(study, chosen, dataset, record, trained.anew, latencies, hardware(), looks, fresh)
-    bundle.write(output, card.text())
+    card = Card(
+        study,
+        chosen,
+        dataset,
+        record,
+        trained.anew,
+        latencies,
+        hardware(),
+        looks,
+        fresh,
+        arguments.opset,
+    )
+    bundle.write(output, card.text(), arguments.opset)
     checkpoint.drop()
     _say(_told(record, trained, dataset, looks))
     for latency in latencies:
@@ -249,6 +261,15 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--subset", type=positive, metavar="N", help="of --retrain: train on N of the images only"
+    )
+    parser.add_argument(
+        "--opset",
+        type=int,
+        choices=RUNTIMES,
+        default=OPSET,
+        metavar="N",
+        help="version of the operators in model.onnx, from %(choices)s: an older one loads in "
+        "older runtimes (default: %(default)s)",
     )
     parser.add_argument(
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"

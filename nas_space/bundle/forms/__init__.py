@@ -25,8 +25,8 @@ class ExportForm(Protocol):
     FILE: str
     """Name of the file in the exported folder."""
 
-    def write(self, exported: ExportedProgram, task: str) -> bytes:
-        """The file's content; `task` is JSON text that it has to hold."""
+    def write(self, exported: ExportedProgram, task: str, opset: int) -> bytes:
+        """The file's content; `task` is JSON text that it has to hold, `opset` is for ONNX."""
 
     def opened(self, path: Path) -> Callable[[Tensor], Tensor]:
         """What the file computes: images (N, C, H, W) to logits (N, classes)."""
@@ -41,7 +41,9 @@ FORMS: Registry[ExportForm] = Registry("export form", BundleError, found=_ours)
 """The forms by name."""
 
 
-def write_forms(folder: Path, network: nn.Module, preprocessing: Preprocessing, task: str) -> None:
+def write_forms(
+    folder: Path, network: nn.Module, preprocessing: Preprocessing, task: str, opset: int
+) -> None:
     """Write every form into a folder.
 
     They take images (N, C, H, W) of any N, 0 to 1, and give logits (N, classes). All hold the task
@@ -52,6 +54,7 @@ def write_forms(folder: Path, network: nn.Module, preprocessing: Preprocessing, 
         network: such as `nas_space.inference.for_inference` makes, from images to logits.
         preprocessing: of the images.
         task: that text.
+        opset: version of ONNX's operators.
 
     Raises:
         OSError: a file cannot be written.
@@ -61,7 +64,7 @@ def write_forms(folder: Path, network: nn.Module, preprocessing: Preprocessing, 
     exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
     _forget_this_machine(exported)
     for form in FORMS.all().values():
-        (folder / form.FILE).write_bytes(form.write(exported, task))
+        (folder / form.FILE).write_bytes(form.write(exported, task, opset))
 
 
 def _forget_this_machine(exported: ExportedProgram) -> None:

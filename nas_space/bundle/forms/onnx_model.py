@@ -8,18 +8,39 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 FILE = "model.onnx"
+OPSET = 18
+"""The version of ONNX's operators that is written by default: what torch translates to, and what
+runtimes of years ago load."""
+
+RUNTIMES = {18: "1.15", 19: "1.16", 20: "1.17", 21: "1.18", 22: "1.21", 23: "1.23"}
+"""The versions that may be asked for, and the oldest onnxruntime that loaded each, of those from
+1.15 to 1.23, on 2026-11-30. torch writes none before 18."""
 
 
-def write(exported: ExportedProgram, task: str) -> bytes:
+def write(exported: ExportedProgram, task: str, opset: int) -> bytes:
     """See `nas_space.bundle.forms.ExportForm`."""
-    found = converted(exported)
+    found = converted(exported, opset=opset, batch={"images": {0: "batch"}})
     found.model.metadata_props["task"] = task
     data: bytes = found.model_proto.SerializeToString()
     return data
 
 
-def converted(network: ExportedProgram | nn.Module, *images: Tensor) -> torch.onnx.ONNXProgram:
-    """A network as ONNX, from ``images`` to ``logits``."""
+def converted(
+    network: ExportedProgram | nn.Module,
+    *images: Tensor,
+    opset: int = OPSET,
+    batch: dict[str, dict[int, str]] | None = None,
+) -> torch.onnx.ONNXProgram:
+    """A network as ONNX, from ``images`` to ``logits``.
+
+    Args:
+        network: with images of the size that it takes, if it is a module.
+        images: see there.
+        opset: version of the operators.
+        batch: names of the axes of any length, by input and axis.
+    """
+    from onnx.helper import find_min_ir_version_for, make_opsetid  # noqa: PLC0415 - half a second
+
     found = torch.onnx.export(
         network,
         images,
@@ -27,8 +48,12 @@ def converted(network: ExportedProgram | nn.Module, *images: Tensor) -> torch.on
         verbose=False,
         input_names=["images"],
         output_names=["logits"],
+        opset_version=opset,
+        dynamic_shapes=batch,
     )
     assert found is not None  # noqa: S101 - only the old exporter gives nothing
+    # torch writes a newer one, which older runtimes refuse.
+    found.model.ir_version = find_min_ir_version_for([make_opsetid("", opset)])
     return found
 
 

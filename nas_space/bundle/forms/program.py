@@ -11,7 +11,7 @@ from torch.export import ExportedProgram
 FILE = "program.pt2"
 
 
-def write(exported: ExportedProgram, task: str) -> bytes:
+def write(exported: ExportedProgram, task: str, opset: int) -> bytes:  # noqa: ARG001
     """See `nas_space.bundle.forms.ExportForm`."""
     written = io.BytesIO()
     torch.export.save(exported, written, extra_files={"task.json": task})

@@ -14,8 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.export import Dim
 
 from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record, prepare
+from nas_space.bundle.forms.onnx_model import OPSET, write
 from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.bundle.verify import verify
 from nas_space.spaces.architecture import InvalidArchitectureError
@@ -105,6 +107,22 @@ def test_the_other_forms_hold_the_task_as_well(written: Path) -> None:
     assert json.loads(kept["task.json"]) == task
     properties = {p.key: p.value for p in onnx.load(written / "model.onnx").metadata_props}
     assert json.loads(properties["task"]) == task
+
+
+def test_its_onnx_file_loads_in_runtimes_of_years_ago_unless_newer_ones_are_asked_for() -> None:
+    import onnx  # noqa: PLC0415 - as above
+
+    network = nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(48, 3))
+    shapes = ({0: Dim("batch", min=1)},)
+    exported = torch.export.export(network, (torch.rand(2, 3, 8, 8),), dynamic_shapes=shapes)
+    forms = []
+    for opset in (OPSET, 21):
+        model = onnx.load_from_string(write(exported, "{}", opset))
+        forms.append((model.opset_import[0].version, model.ir_version))
+        for value in (*model.graph.input, *model.graph.output):
+            assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    # What onnxruntime 1.15 and 1.18 load, see `RUNTIMES`.
+    assert forms == [(18, 8), (21, 10)]
 
 
 def test_files_that_python_leaves_beside_it_do_no_harm(folder: Path) -> None:
