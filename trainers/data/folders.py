@@ -1,12 +1,9 @@
 """A user's own images: a folder for each class, with or without train, val and test folders."""
 
-import contextlib
 import itertools
 import os
 import statistics
-import struct
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,7 +18,7 @@ from PIL.ImageFile import ImageFile
 
 from nas_space.pictures import BITS, has_upper_bits_only, opened, picture
 from trainers.data.listing import Listing, listed
-from trainers.data.reading import AS_IT_COMES, Reading, depth
+from trainers.data.reading import AS_IT_COMES, BROKEN, Reading, depth, limited
 from trainers.data.splits import (
     Dataset,
     DatasetError,
@@ -39,19 +36,6 @@ _DEFAULT_SIDE_PIXELS = 64
 
 _BIG_SIDE_PIXELS = 256
 """Images with a longer side are worth a thread for decoding."""
-_BROKEN = (
-    OSError,
-    EOFError,
-    LookupError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    Image.DecompressionBombWarning,
-    Image.DecompressionBombError,
-)
-"""Errors of Pillow for files that are no images, cut off, or suspiciously large."""
-
 WidthHeight = tuple[int, int]
 """Width and height, in Pillow's order."""
 _MOST_NAMED = 10
@@ -78,7 +62,7 @@ def load(
     name = str(root.resolve())
     if not name.isprintable():
         raise DatasetError(f"the folder {name!r} needs a printable name: studies keep it")
-    listing = listed(root, earlier=reading.earlier)
+    listing = listed(root, reading)
     numbers = {label: number for number, label in enumerate(listing.classes)}
     labels = {
         split: np.asarray([numbers[file.label] for file in found], dtype=np.int64)
@@ -92,7 +76,7 @@ def load(
         if split != "test"
         for i in at
     ]
-    with _limited(reading.max_pixels):
+    with limited(reading.max_pixels):
         headers = _all_of(looked_at, lambda path: _header(path, reading), every, reading)
     if reading.bits is None:
         highest = max(header.highest for header in headers)
@@ -111,7 +95,7 @@ def load(
         def read(path: Path) -> NDArray[np.uint8]:
             return _decode(path, size, mode, reading)
 
-        with _limited(reading.max_pixels):
+        with limited(reading.max_pixels):
             return np.stack(_all_of(paths, read, every, reading, threads))
 
     dataset = make_dataset(
@@ -149,7 +133,7 @@ def decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArra
     """
     if not path.is_file():
         raise DatasetError(f"there is no image file {path}")
-    with _limited(reading.max_pixels):
+    with limited(reading.max_pixels):
         (pixels,) = _all_of([path], lambda one: _decode(one, size, mode, reading), [path], reading)
     return pixels
 
@@ -186,7 +170,7 @@ def _all_of(
     try:
         with ThreadPoolExecutor(threads) as pool:
             return list((map if threads == 1 else pool.map)(read, paths))
-    except _BROKEN as error:
+    except BROKEN as error:
         first = str(error) or type(error).__name__
     with ThreadPoolExecutor(cores()) as pool:
         reasons = zip(every, pool.map(lambda path: _reason(path, reading), every), strict=True)
@@ -210,7 +194,7 @@ def _reason(path: Path, reading: Reading) -> str | None:
         _decode(path, (1, 1), "RGB", reading)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"it has more than {reading.max_pixels:,} pixels: --max-pixels allows more"
-    except _BROKEN as error:
+    except BROKEN as error:
         return (str(error) or type(error).__name__).replace(str(path), "it").splitlines()[0]
     return None
 
@@ -267,19 +251,6 @@ def _flat(
     ]
     if flat:
         yield f"images of one colour once they are read: {len(flat):,}, such as {flat[0]}"
-
-
-@contextlib.contextmanager
-def _limited(max_pixels: int) -> Iterator[None]:
-    """Make images of more pixels errors; ignore Pillow's warnings about metadata."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
 
 
 def _common_side(headers: list[_Header]) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from nas_space.pictures import FORMATS, opened
+from trainers.data.reading import BROKEN, Reading, limited
 from trainers.data.splits import DatasetError
 
 _EARLIER_SUFFIXES = frozenset(
@@ -62,22 +63,23 @@ class _Seen:
     passed: Counter[str] = field(default_factory=Counter)
 
 
-def listed(root: Path, *, earlier: bool = False) -> Listing:
+def listed(root: Path, reading: Reading) -> Listing:
     """Find the images of a folder with a sub-folder for each class, or with splits of such.
 
     Args:
         root: with or without train, val and test folders.
-        earlier: see `trainers.data.reading.Reading`.
+        reading: of the files; those without a suffix are looked into.
 
     Raises:
         DatasetError: no images, or classes that cannot be told.
     """
-    seen = _Seen()
-    folders = _split_folders(root)
-    files = {
-        split: _flat(folder) if earlier else _walked(folder, seen)
-        for split, folder in folders.items()
-    }
+    seen, earlier = _Seen(), reading.earlier
+    with limited(reading.max_pixels):
+        folders = _split_folders(root)
+        files = {
+            split: _flat(folder) if earlier else _walked(folder, seen)
+            for split, folder in folders.items()
+        }
     if not earlier and folders.get("train") != root:
         _pass_over(root, seen)
     for split, found in files.items():
@@ -235,5 +237,5 @@ def _is_image(path: Path) -> bool:
             return False
         with opened(path, earlier=False):
             return True
-    except (OSError, ValueError, SyntaxError):
+    except BROKEN:
         return False

@@ -1,13 +1,30 @@
 """How the image files of a data set are read: decided once, and kept in the record of a study."""
 
-from collections.abc import Mapping
+import contextlib
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
+
+from PIL import Image
 
 from nas_space.pictures import BITS
 
 MAX_PIXELS = 178_956_970
 """Of an image, unless a user says otherwise: where Pillow itself refuses to read on."""
+BROKEN = (
+    OSError,
+    EOFError,
+    LookupError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    Image.DecompressionBombWarning,
+    Image.DecompressionBombError,
+)
+"""Errors of Pillow for files that are no images, cut off, or suspiciously large."""
 _DEPTHS = (8, 10, 12, 14, 16)
 """Bits that sensors give."""
 
@@ -45,3 +62,16 @@ AS_IT_COMES = Reading()
 def depth(highest: int) -> int:
     """The least usual number of bits that holds a level."""
     return next(bits for bits in _DEPTHS if highest < 2**bits)
+
+
+@contextlib.contextmanager
+def limited(max_pixels: int) -> Iterator[None]:
+    """Make images of more pixels errors; ignore Pillow's warnings about metadata."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before

@@ -64,6 +64,7 @@ def test_what_is_passed_over_is_counted_by_suffix_in_one_line(photos: Path) -> N
     for i in range(3):
         (photos / "cat" / f"{i}.HEIC").write_bytes(b"heic")
     (photos / "dog" / "LICENSE").write_text("free")
+    (photos / "dog" / "bomb").write_bytes(b"P6 99999 99999 255\n")
     (photos / "labels.csv").write_text("a,b")
     (photos / "dog" / "more").symlink_to(photos / "cat")
     (photos / "dog" / ".DS_Store").write_bytes(b"a Mac's own")
@@ -71,7 +72,7 @@ def test_what_is_passed_over_is_counted_by_suffix_in_one_line(photos: Path) -> N
     dataset = load(str(photos))
     (told,) = dataset.remarks
     assert told == (
-        "files passed over: 7: 3 .heic, 1 .csv beside the classes, 1 without suffix, 1 links to "
+        "files passed over: 8: 3 .heic, 2 without suffix, 1 .csv beside the classes, 1 links to "
         "folders, 1 .\\x1b[2j"
     )
     assert count(dataset) == 20
