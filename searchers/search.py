@@ -30,6 +30,7 @@ from studies.records.optuna_mirror import BackgroundMirror, OptunaMirror
 from studies.records.pending_results import PendingResults
 from studies.records.store import Store
 from studies.records.tables import Driver, Study
+from trainers.data.balance import Largest
 from trainers.data.splits import Subset
 
 _PATIENCE_SECONDS = 180.0
@@ -207,6 +208,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
             "image_size": dataset.image_size,
             **_subset(dataset.subset),
             "reading": dataset.reading.to_json(),
+            "largest": Largest.of(data.classes, data.val.labels).to_json(),
             "flip": data.flip,
             "data_dir": str(settings.data_dir) if settings.data_dir else None,
             "fingerprint": dataset.fingerprint,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.checkpoints import CheckpointStore, Mark, State
+from trainers.data.balance import Accuracy
 from trainers.data.batches import Batches, cross_entropy
 from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
@@ -34,11 +35,13 @@ class Outcome:
 
     Attributes:
         val_accuracy: share of the validation images that are classified correctly, 0 to 1.
+        balanced_accuracy: mean of that share over the classes.
         train_loss: mean loss of the last epoch.
         seconds: wall time of training and validation.
     """
 
     val_accuracy: float
+    balanced_accuracy: float
     train_loss: float
     seconds: float
 
@@ -138,8 +141,9 @@ class Trainer:
             raise TrainingDivergedError(
                 f"{min(lost)} became infinite or not a number by the end of epoch {last}"
             )
-        accuracy = _accuracy(module, self._val, self._device)
-        return Outcome(accuracy, loss, before + time.perf_counter() - start)
+        accuracy = _accuracy(module, self._val)
+        seconds = before + time.perf_counter() - start
+        return Outcome(accuracy.share, accuracy.balanced, loss, seconds)
 
     def _step(
         self,
@@ -168,18 +172,24 @@ def _finite(module: nn.Module) -> Iterator[str]:
 
 def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> float:
     """Share of the images that the module classifies correctly, 0 to 1."""
+    return measure(module, images, data, device=device).share
+
+
+def measure(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> Accuracy:
+    """How many of the images the module classifies correctly."""
     module.to(device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _accuracy(module, Batches(images, data, device.where), device)
+    return _accuracy(module, Batches(images, data, device.where))
 
 
-def _accuracy(module: nn.Module, batches: Batches, device: Device) -> float:
+def _accuracy(module: nn.Module, batches: Batches) -> Accuracy:
     module.eval()
-    right = torch.zeros((), dtype=torch.int64, device=device.where)
+    seen = []
     # In fp32, like an exported network, for any precision of the training.
     with torch.inference_mode():
         for pixels, labels in batches.plain(max(1, _EVALUATION_PIXELS // batches.area)):
-            right += (module(pixels).argmax(dim=1) == labels).sum()
-    return int(right.item()) / len(batches)
+            seen.append(torch.stack([module(pixels).argmax(dim=1) == labels, labels]))
+    right, of = torch.cat(seen, dim=1).cpu().numpy()
+    return Accuracy.of(right.astype(bool), of)
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:

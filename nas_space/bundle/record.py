@@ -17,6 +17,7 @@ class Measured:
         recipe: that had trained the weights.
         epochs: of that training.
         seed: of that training.
+        balanced: mean over the classes of that share; None if it is not known.
     """
 
     accuracy: float
@@ -24,6 +25,7 @@ class Measured:
     recipe: str
     epochs: int
     seed: int
+    balanced: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,10 @@ class Record:
 
 
 def _measured(data: Any) -> Measured:  # noqa: ANN401 - JSON
-    accuracy = float(data["accuracy"])
-    if not math.isfinite(accuracy):
+    accuracy, balanced = float(data["accuracy"]), data.get("balanced")
+    if balanced is not None:
+        balanced = float(balanced)
+    if not (math.isfinite(accuracy) and math.isfinite(balanced or 0.0)):
         raise ValueError(accuracy)
     numbers = (int(data["images"]), str(data["recipe"]), int(data["epochs"]), int(data["seed"]))
-    return Measured(accuracy, *numbers)
+    return Measured(accuracy, *numbers, balanced)

@@ -74,6 +74,7 @@ class Evaluator:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         found = {
             "val_accuracy": outcome.val_accuracy,
+            "balanced_accuracy": outcome.balanced_accuracy,
             "train_loss": outcome.train_loss,
             "seconds": outcome.seconds,
             "start": start,

@@ -18,6 +18,8 @@ from studies.cli import typed
 from studies.model.accuracy import candidates, expected
 from studies.pareto.by_hand import gain
 from studies.pareto.table import table
+from trainers.data.balance import Largest
+from trainers.data.splits import SearchData
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -27,7 +29,7 @@ def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; go on with: {settings.command}")  # noqa: T201
         return INTERRUPTED
-    return _conclude(settings, finding, len(setup.dataset.search.val))
+    return _conclude(settings, finding, setup.dataset.search)
 
 
 def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding:
@@ -81,7 +83,7 @@ def _history(start: Start) -> dict[str, str]:
     return lines
 
 
-def _conclude(settings: Settings, finding: Finding, images: int) -> int:
+def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
     end, store = finding.end, finding.store
     members = store.front(finding.study)
     failed = f", {end.failed} failed" if end.failed else ""
@@ -89,11 +91,15 @@ def _conclude(settings: Settings, finding: Finding, images: int) -> int:
     means = expected(finding.study, evaluations)
     if members:
         console().print(table(members, objective.of(finding.study), means))
-    worth = gain(candidates(finding.study, evaluations), images, settings.target)
+    worth = gain(candidates(finding.study, evaluations), len(data.val), settings.target)
     if means:
         print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:
         print(worth.told(objective.of(finding.study)))  # noqa: T201
+    if members:
+        largest = Largest.of(data.classes, data.val.labels)
+        best = max(member.val_accuracy or 0.0 for member in members)
+        print(f"best {best:.2%}; {largest.told('the validation images')}")  # noqa: T201
     partial = f" and {end.partial} partial ones" * bool(end.partial)
     where = f"in study {finding.study.name} of {store.shown_url}"
     print(f"{end.finished} evaluations{partial}{failed} {where}")  # noqa: T201

@@ -20,6 +20,7 @@ from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Status, Study
 from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
+from trainers.data.balance import Largest
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,12 @@ class Facts:
     def task(self) -> Task:
         """What the networks are for."""
         return task_of(self.study)
+
+    @property
+    def largest(self) -> Largest | None:
+        """The largest class of the validation images; None in studies of before 2026-12."""
+        found = self.study.dataset.get("largest")
+        return None if found is None else Largest(**found)
 
     @cached_property
     def complete(self) -> list[Evaluation]:

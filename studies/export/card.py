@@ -1,6 +1,6 @@
 """The model card of an exported network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_space.bundle import Measured, Record
@@ -9,6 +9,7 @@ from studies.export.markdown import code, plain
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
 from studies.retraining.summary import told
+from trainers.data.balance import Largest
 from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
@@ -24,7 +25,7 @@ A convolutional network for {classes} classes, found by convnas in the space {sp
 | test accuracy | {test} |
 | validation accuracy | {val} |
 | validation accuracy in the search, a proxy | {proxy} |
-{fresh}| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
+{balanced}{fresh}| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
 | parameters | {params:,} |
 {latencies}
 | input | {shape} image, values 0 to 1 |
@@ -49,8 +50,9 @@ Normalisation (mean {mean}, standard deviation {std}) is inside.
 
 ## An image file
 
-With Pillow, which `read_image` uses: it turns the image upright, makes it {mode}, cuts out its
-centre at the right shape, resizes that to {height}×{width} pixels (bilinear), and divides by 255.
+With Pillow, which `read_image` uses: it turns the image upright, {ground}
+makes it {mode}, cuts out its centre at the right shape, resizes that to {height}×{width} pixels
+(bilinear), and divides by 255. Of levels of more than 8 bits {bits} are taken.
 
 ```python
 from model import CLASSES, load, read_image
@@ -71,10 +73,10 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 ```
 
 - `model.py` and `weights.safetensors`: plain PyTorch, to read, run and train onwards
-- `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
-  normalisations folded into weights and chains of convolutions merged; the latencies are theirs
 - `model.onnx` has operators of opset {opset}, which onnxruntime {runtime} and newer load; the axis
   `batch` takes any length
+- `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
+  normalisations folded into weights and chains of convolutions merged; the latencies are theirs
 - `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
   (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
 - `manifest.json`: sizes and SHA-256 of all of these
@@ -105,9 +107,9 @@ class Card:
         hardware: that the latencies were measured on.
         looks: how often accuracies on this study's test images were measured.
         fresh: mean validation accuracies of trainings with fresh seeds.
+        opset: version of the operators in its ONNX form.
     """
 
-        opset: version of the operators in its ONNX form.
     study: Study
     chosen: Evaluation
     dataset: Dataset
@@ -117,9 +119,9 @@ class Card:
     hardware: str
     looks: int
     fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
+    opset: int = OPSET
 
     def text(self) -> str:
-    opset: int = OPSET
         """The card as Markdown."""
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
@@ -144,6 +146,7 @@ class Card:
                 f"({plain(str(fidelity))}) |\n"
                 for fidelity, mean in self.fresh.items()
             ),
+            balanced="".join(map(_row, self._balanced())),
             macs=chosen.macs,
             params=chosen.params,
             latencies="\n".join(map(_timed, self.latencies)),
@@ -152,6 +155,10 @@ class Card:
             height=height,
             width=width,
             mode="grey" if channels == 1 else "RGB",
+            bits=self.dataset.reading.bits,
+            ground="leaves transparency out,"
+            if self.dataset.reading.earlier
+            else "puts what is transparent on white,",
             looks=self.looks,
             mean=_numbers(data.mean),
             std=_numbers(data.std),
@@ -167,15 +174,32 @@ class Card:
             key=chosen.key,
             command=code(self.study.command),
             layers="\n".join(layers),
+            opset=self.opset,
+            runtime=RUNTIMES[self.opset],
         )
+
+    def _balanced(self) -> Iterator[tuple[str, str]]:
+        """What to hold the accuracies against, and where classes are unequal, what hides there."""
+        data = self.dataset.search
+        largest = Largest.of(data.classes, data.val.labels)
+        said = f"accuracy of always saying {plain(largest.name)}, the largest class"
+        yield said, f"{largest.share:.2%} of the validation images"
+        for what, measured in (("test", self.record.test), ("validation", self.record.validation)):
+            if largest.unequal and measured.balanced is not None:
+                yield (
+                    f"balanced {what} accuracy, the mean over the classes",
+                    f"{measured.balanced:.2%}",
+                )
+
+
+def _row(cells: tuple[str, str]) -> str:
+    return f"| {cells[0]} | {cells[1]} |\n"
 
 
 def interval(measured: Measured) -> str:
     """The 95 % interval of an accuracy, and how many images it is of."""
     low, high = wilson(measured.accuracy, measured.images)
     return f"{low:.2%} to {high:.2%}, {measured.images:,} images"
-            opset=self.opset,
-            runtime=RUNTIMES[self.opset],
 
 
 def _share(measured: Measured) -> str:

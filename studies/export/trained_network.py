@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -17,10 +17,11 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Export, Study
 from trainers import devices
 from trainers.checkpoints import Checkpoint
+from trainers.data.balance import Accuracy
 from trainers.data.splits import Dataset, Images, fingerprint
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
-from trainers.training import Trainer, evaluate
+from trainers.training import Trainer, measure
 
 _FEW_IMAGES, _FEW_OF_ALL = 2, 0.005
 """How many images another device or version of torch may classify otherwise: those between two
@@ -72,7 +73,8 @@ def from_search(
         raise CommandError(
             f"the weights in the database are damaged ({error}): add --retrain"
         ) from None
-    accuracy = _accuracy(chosen, weights, dataset.search.val, dataset)
+    measured = _accuracy(chosen, weights, dataset.search.val, dataset)
+    accuracy = measured.share
     others = abs(accuracy - proxy.accuracy) * proxy.images
     if others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
         raise CommandError(
@@ -81,7 +83,7 @@ def from_search(
             f"({chosen.parsed_architecture.code or 'in this version'}): bring back the code that "
             "was searched, or add --retrain"
         )
-    return TrainedNetwork(weights, proxy, anew=False)
+    return TrainedNetwork(weights, replace(proxy, balanced=measured.balanced), anew=False)
 
 
 def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> Checkpoint:
@@ -107,7 +109,14 @@ def retrained(
         network, seed=seed, on_epoch=EpochLines(recipe.epochs), checkpoint=checkpoint
     )
     weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}
-    measured = Measured(outcome.val_accuracy, len(data.val), recipe.name, recipe.epochs, seed)
+    measured = Measured(
+        outcome.val_accuracy,
+        len(data.val),
+        recipe.name,
+        recipe.epochs,
+        seed,
+        outcome.balanced_accuracy,
+    )
     return TrainedNetwork(weights, measured, anew=True)
 
 
@@ -126,7 +135,8 @@ def look(
     for export in store.exports(study):
         # Of measurements of before 2026-12 nobody knows on which images they were.
         if (export.weights, export.test_images) == (digest, images):
-            return Measured(export.test_accuracy, len(test), recipe, epochs, seed)
+            known = export.test_accuracy, len(test), recipe, epochs, seed
+            return Measured(*known, export.balanced_accuracy)
     accuracy = _accuracy(chosen, trained.weights, test, dataset)
     store.record_export(
         Export(
@@ -136,18 +146,19 @@ def look(
             epochs=epochs,
             seed=seed,
             val_accuracy=trained.validation.accuracy,
-            test_accuracy=accuracy,
+            test_accuracy=accuracy.share,
+            balanced_accuracy=accuracy.balanced,
             weights=digest,
             test_images=images,
         )
     )
-    return Measured(accuracy, len(test), recipe, epochs, seed)
+    return Measured(accuracy.share, len(test), recipe, epochs, seed, accuracy.balanced)
 
 
 def _accuracy(
     chosen: Evaluation, weights: dict[str, Tensor], images: Images, dataset: Dataset
-) -> float:
-    """Share of the images that the network classifies correctly with these weights."""
+) -> Accuracy:
+    """How many of the images the network classifies correctly with these weights."""
     data = dataset.search
     network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))
     try:
@@ -157,7 +168,7 @@ def _accuracy(
             f"the weights in the database are not those of trial {chosen.number}, but of another "
             "network: add --retrain"
         ) from None
-    return evaluate(network, images, data, device=devices.best(min(data.shape[1:])))
+    return measure(network, images, data, device=devices.best(min(data.shape[1:])))
 
 
 def bundle_of(

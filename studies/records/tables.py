@@ -86,6 +86,7 @@ class Evaluation(Base):
         latency_device: that this was predicted for: processor, threads, torch; or the command; and
             the batch if it is not one image.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
+        balanced_accuracy: mean of the same over the classes; None in older rows.
         seconds: wall time of the training.
         error: why it failed, in one line.
         versions: of Python and the libraries.
@@ -114,6 +115,7 @@ class Evaluation(Base):
     latency: Mapped[float | None] = mapped_column(Double)
     latency_device: Mapped[str | None] = mapped_column(Text)
     val_accuracy: Mapped[float | None] = mapped_column(Double)
+    balanced_accuracy: Mapped[float | None] = mapped_column(Double)
     train_loss: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)
     device: Mapped[str | None] = mapped_column(String(255))
@@ -171,6 +173,7 @@ class Export(Base):
         retrained: whether it was trained again for the export.
         val_accuracy: of the exported weights on the validation split.
         test_accuracy: of the exported weights on the test split.
+        balanced_accuracy: mean of the same over the classes; None in older rows.
         weights: SHA-256 of the exported weights, in hexadecimal digits.
         test_images: fingerprint of the test images; None in older rows.
     """
@@ -185,6 +188,7 @@ class Export(Base):
     seed: Mapped[int]
     val_accuracy: Mapped[float] = mapped_column(Double)
     test_accuracy: Mapped[float] = mapped_column(Double)
+    balanced_accuracy: Mapped[float | None] = mapped_column(Double)
     weights: Mapped[str] = mapped_column(String(64))
     test_images: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -104,6 +104,16 @@ def _reading(value: object) -> bool:
     )
 
 
+def _largest(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"name", "share", "unequal"}
+        and _text(value["name"])
+        and _share(value["share"])
+        and _flag(value["unequal"])
+    )
+
+
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
@@ -122,6 +132,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.subset": _maybe(_positive),
         "dataset.val_subset": _maybe(_positive),
         "dataset.reading": _maybe(_reading),
+        "dataset.largest": _maybe(_largest),
         "dataset.flip": _flag,
         "dataset.data_dir": _maybe(_any_text),
         "dataset.shape": _shape,
@@ -148,6 +159,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "latency": _maybe(_number),
         "latency_device": _maybe(_any_text),
         "val_accuracy": _maybe(_share),
+        "balanced_accuracy": _maybe(_share),
         "seconds": _maybe(_number),
         "error": _maybe(_any_text),
     },
@@ -157,6 +169,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "seed": _count,
         "val_accuracy": _share,
         "test_accuracy": _share,
+        "balanced_accuracy": _maybe(_share),
         "weights": _text,
         "test_images": _maybe(_text),
     },

@@ -71,6 +71,7 @@ def _headline(facts: Facts) -> Content:
     best = max((entry.val_accuracy or 0.0 for entry in facts.complete), default=None)
     numbers = {
         "best validation accuracy": "–" if best is None else f"{best:.2%}",
+        **_largest(facts),
         "networks trained fully": f"{len(facts.complete):,}",
         "partly": f"{len(facts.partial):,}",
         "failed": f"{len(facts.failed):,}",
@@ -95,6 +96,11 @@ def _headline(facts: Facts) -> Content:
             class_="numbers",
         ),
     ]
+
+
+def _largest(facts: Facts) -> dict[str, str]:
+    largest = facts.largest
+    return {} if largest is None else {f"always saying {largest.name!r}": f"{largest.share:.2%}"}
 
 
 def _front(facts: Facts) -> Content:

@@ -15,7 +15,7 @@ from trainers.data.batches import Batches
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
 from trainers.recipes import RECIPES, UnknownRecipeError, recorded
-from trainers.training import Trainer, TrainingDivergedError, evaluate, one_cycle
+from trainers.training import Trainer, TrainingDivergedError, evaluate, measure, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
 QUICK = RECIPES.get("quick")
@@ -142,6 +142,12 @@ def test_accuracy_is_the_share_of_images_classified_right(digits: SearchData) ->
 
     share = float((digits.val.labels == 3).mean())
     assert evaluate(Always(), digits.val, digits, device=CPU) == share
+    assert measure(Always(), digits.val, digits, device=CPU).balanced == pytest.approx(0.1)
+    # Outcomes are measured in the same way.
+    outcome = Trainer(digits, dataclasses.replace(QUICK, epochs=1), CPU).train(
+        small_network(), seed=0
+    )
+    assert abs(outcome.balanced_accuracy - outcome.val_accuracy) < 0.05
 
 
 def test_plain_batches_are_the_images_normalised_and_in_order(digits: SearchData) -> None:

@@ -50,12 +50,15 @@ def members(facts: Facts) -> Markup:
         extra[aim.heading] = lambda entry: aim.write(entry.cost)
     believed = {found.number: f"{found.val_accuracy:.2%}" for found in facts.candidates}
     headings = ["trial", "validation accuracy", "expected"]
+    unequal = facts.largest is not None and facts.largest.unequal
+    headings += [*(["balanced accuracy"] if unequal else [])]
     headings += [*(["fresh seeds"] if means else []), *extra, *costs]
     rows = [
         [
             _trial(entry, facts),
             f"{entry.val_accuracy:.2%}",
             believed[entry.number],
+            *([_balanced(entry)] if unequal else []),
             *([means.get(entry.number, "–")] if means else []),
             *(write(entry) for write in extra.values()),
             *(short(getattr(entry, column)) for column in costs.values()),
@@ -65,6 +68,11 @@ def members(facts: Facts) -> Markup:
     ]
     how = legend(facts.architectures[entry.number] for entry in facts.shown)
     return table([*headings, how], rows, "members")
+
+
+def _balanced(entry: Evaluation) -> str:
+    found = entry.balanced_accuracy
+    return "–" if found is None else f"{found:.2%}"
 
 
 def note(facts: Facts, entry: Evaluation) -> str:

@@ -5,13 +5,16 @@ import html
 import re
 
 import markdown
+import numpy as np
 import pytest
 
 from nas_space.bundle import Measured, Record
+from nas_space.bundle.forms.onnx_model import OPSET
 from studies.export.card import Card
 from studies.export.markdown import code, plain
 from tests.examples import evaluation, study
 from trainers.data.registry import load
+from trainers.data.splits import Images, SearchData
 from trainers.latency import Latency
 
 EVIL = (
@@ -53,22 +56,44 @@ def test_what_is_not_printed_is_a_space() -> None:
     assert code("a\n# b") == "`a # b`"
 
 
-def test_the_card_has_no_mark_of_a_name() -> None:
-    digits = load("digits")
-    search = dataclasses.replace(digits.search, classes=(*EVIL, "6", "7", "8", "9"))
-    measured = Measured(0.5, 100, "quick", 6, 0)
+def card(search: SearchData, opset: int = OPSET) -> str:
+    measured = Measured(0.5, 100, "quick", 6, 0, balanced=0.25)
     owner = study("x <b>|*", command="python -m searchers.run --study 'a`b'")
     owner.id = 1
-    text = Card(
+    return Card(
         owner,
         evaluation(owner, 3, 0.5),
-        dataclasses.replace(digits, search=search),
+        dataclasses.replace(load("digits"), search=search),
         Record(measured, measured, measured),
         anew=False,
         latencies=[Latency(1, 0.001, (0.001, 0.001), 10)],
         hardware="a machine",
         looks=1,
+        opset=opset,
     ).text()
+
+
+def test_the_card_says_what_always_saying_the_largest_class_gives() -> None:
+    data = load("digits").search
+    text = card(data)
+    assert "| accuracy of always saying 1, the largest class | 10.10% of the validation" in text
+    assert "balanced" not in text
+    kept = np.flatnonzero((data.val.labels == 0) | (np.arange(len(data.val)) < 50))
+    val = Images(data.val.pixels[kept], data.val.labels[kept])
+    text = card(dataclasses.replace(data, val=val))
+    assert "| balanced test accuracy, the mean over the classes | 25.00% |" in text
+    assert "| balanced validation accuracy, the mean over the classes | 25.00% |" in text
+
+
+@pytest.mark.parametrize(("opset", "runtime"), [(18, "1.15"), (22, "1.21")])
+def test_the_card_says_which_runtimes_load_its_onnx_file(opset: int, runtime: str) -> None:
+    said = f"operators of opset {opset}, which onnxruntime {runtime} and newer load"
+    assert said in card(load("digits").search, opset=opset)
+
+
+def test_the_card_has_no_mark_of_a_name() -> None:
+    data = load("digits").search
+    text = card(dataclasses.replace(data, classes=(*EVIL, "6", "7", "8", "9")))
     assert text.startswith("# x &lt;b&gt;\\|\\* trial 3\n")
     assert "<img" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("| classes")]

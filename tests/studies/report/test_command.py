@@ -8,7 +8,8 @@ import pytest
 from studies.records.store import Store
 from studies.records.tables import Study
 from studies.report.command import main
-from studies.report.page import page
+from studies.report.page import _headline, page
+from studies.report.sections.front import members
 from tests.refusals import refusal
 from tests.studies.report.examples import facts, owner, trained
 from tests.studies.report.test_html import Reader
@@ -31,6 +32,23 @@ def stored(url: str, shown: Study, count: int, **options: float) -> None:
         entry.error = HOSTILE if entry.val_accuracy is None else None
         store.record(entry)
     store.close()
+
+
+def test_unequal_classes_are_told_beside_the_best_with_balanced_accuracies() -> None:
+    entries = trained(6, failing=0, full=1)
+    for entry in entries:
+        entry.balanced_accuracy = 0.4321
+    shown = owner()
+    found = facts(entries, shown)
+    assert "balanced accuracy" not in members(found)
+    largest = {"name": "<common>", "share": 0.9836, "unequal": True}
+    shown.dataset = shown.dataset | {"largest": largest}
+    assert "balanced accuracy" in members(found)
+    assert members(found).count("43.21%") == len(found.shown)
+    headline = "".join(map(str, _headline(found)))
+    assert "always saying" in headline
+    assert "98.36%" in headline
+    assert "<common>" not in headline
 
 
 def report(url: str, *options: str) -> int:
