@@ -144,7 +144,6 @@ def test_a_server_that_speaks_grpc_may_be_a_cluster(server: Callable[[bytes], st
     Cluster(ClusterOptions(address=server(settings)), verbose=False)
 
 
-<<<<<<< HEAD
 def test_ray_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     # It cannot be made to happen: Ray raises this where a machine is too busy.
     def late(**_: object) -> None:
@@ -184,7 +183,8 @@ def test_a_token_is_shown_to_a_cluster_where_there_is_one(
         cluster.resources(pytest.fail)
         assert os.environ.get("RAY_AUTH_MODE") == (None if place is None else "token")
     assert "RAY_AUTH_MODE" not in os.environ
-=======
+
+
 @pytest.mark.slow
 def test_it_starts_where_the_temporary_folder_has_a_long_path(tmp_path: Path) -> None:
     place = tmp_path / ("x" * 60)  # as SLURM gives each job
@@ -198,4 +198,3 @@ def test_it_starts_where_the_temporary_folder_has_a_long_path(tmp_path: Path) ->
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
->>>>>>> 4a9716d (Surroundings: long temporary folders, ~ in every path, moved images, postgres:// and passwords with @)
