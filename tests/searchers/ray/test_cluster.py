@@ -20,7 +20,7 @@ _STARTED = """
 from searchers.ray.cluster import Cluster
 from searchers.settings import ClusterOptions
 with Cluster(ClusterOptions(concurrency=1), verbose=False) as cluster:
-    print(cluster.resources().concurrency)
+    print(cluster.resources(print).concurrency)
 """
 LAPTOP = {"CPU": 2.0}
 SERVER = {"CPU": 16.0, "GPU": 2.0}
