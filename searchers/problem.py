@@ -108,6 +108,10 @@ class Problem:
         (place,) = self.weigh([cost])
         return place / math.log(2) if self.target is None else 8 * place
 
+    def judged(self, cost: float) -> float:
+        """A cost as networks are compared by it: within a target, to cost less is no better."""
+        return cost if self.target is None else self.target
+
     def _extremes(self) -> tuple[Architecture, Architecture]:
         measure = self.objective.measure
         if measure is not None:

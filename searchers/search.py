@@ -177,7 +177,7 @@ def _queue(
 ) -> TrainingQueue:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
-    climbing = Rungs(rungs, problem.octave)
+    climbing = Rungs(rungs, problem.octave, problem.judged)
     return TrainingQueue(proposer, climbing, Baselines(problem, settings.budget))
 
 

@@ -79,7 +79,9 @@ class Ours:
     ) -> None:
         problem = problem or Problem(SPACE, TASK, LIMITS)
         made = samplers.make(sampler, problem, seed)
-        self._queue = TrainingQueue(Proposer(problem, made, seed), Rungs(rungs, problem.octave))
+        self._queue = TrainingQueue(
+            Proposer(problem, made, seed), Rungs(rungs, problem.octave, problem.judged)
+        )
 
     def next(self, room: int) -> Order:
         """See `Method`."""

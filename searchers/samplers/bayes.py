@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
@@ -56,6 +57,7 @@ _MOST_STEPS = 30
 """Random steps by which a mutant grows or shrinks."""
 _GROWTH_FACTOR = 1.1
 """The kernel, most of the work of a fit, is chosen again after this growth in proposals."""
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ class BayesSampler(BaseSampler):
         return self._known(self._of(trial), trial.values[0], trial.user_attrs.get(EPOCHS, 1))
 
     def _known(self, network: EncodedNetwork, val_accuracy: float, epochs: int) -> Known:
-        return Known(network, val_accuracy, epochs, self._price(network.cost))
+        cost = self._problem.judged(self._price(network.cost))
+        return Known(network, val_accuracy, epochs, cost)
 
     def _gains(
         self,
@@ -214,7 +217,11 @@ class BayesSampler(BaseSampler):
         means: Vector,
         spreads: Vector,
     ) -> Vector:
-        """The expected gain in hypervolume of each candidate."""
+        """The expected gain of each candidate: in hypervolume, or with a target in accuracy."""
+        if self._problem.target is not None:
+            best = max(known.val_accuracy or 0.0 for known in believed)
+            expected: Vector = _excess(means, spreads, best)
+            return expected
         members = sorted(believed, key=lambda known: known.cost)
         edges = np.array(self._problem.weigh([*(m.cost for m in members), self._dearest]))
         heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
@@ -222,8 +229,7 @@ class BayesSampler(BaseSampler):
         left = np.concatenate([[-math.inf], edges[:-1]])
         at = np.array(self._problem.weigh([self._price(c.cost) for c in candidates]))
         widths = np.maximum(0.0, edges[None, :] - np.maximum(left[None, :], at[:, None]))
-        z = (means[:, None] - heights[None, :]) / spreads[:, None]
-        excess = spreads[:, None] * (_density(z) + z * _cumulative(z))
+        excess = _excess(means[:, None], spreads[:, None], heights[None, :])
         gains: Vector = (widths * excess).sum(axis=1)
         return gains
 
@@ -349,11 +355,18 @@ def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:
     return inputs([network.features for network in networks], epochs)
 
 
-def _density(z: Matrix) -> Matrix:
-    density: Matrix = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+def _excess(means: Numbers, spreads: Numbers, heights: Numbers | float) -> Numbers:
+    """By how much normal variables are expected to exceed heights, where they do; else 0."""
+    z = (means - heights) / spreads
+    found: Numbers = spreads * (_density(z) + z * _cumulative(z))
+    return found
+
+
+def _density(z: Numbers) -> Numbers:
+    density: Numbers = np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
     return density
 
 
-def _cumulative(z: Matrix) -> Matrix:
-    cumulative: Matrix = ndtr(z)
+def _cumulative(z: Numbers) -> Numbers:
+    cumulative: Numbers = ndtr(z)
     return cumulative

@@ -11,7 +11,7 @@ checkpoint. A partial accuracy is compared only with others of its rung.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from nas_space.errors import ConvnasError
@@ -83,10 +83,12 @@ class Rungs:
     Attributes:
         epochs: of each rung, ascending; the last is a full training.
         place: of a cost, on an axis where every unit deserves the same attention.
+        judged: a cost as networks are compared by it.
     """
 
     epochs: tuple[int, ...]
     place: Callable[[float], float] = math.log2
+    judged: Callable[[float], float] = float
     _results: dict[int, dict[str, RungResult]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
@@ -122,7 +124,7 @@ class Rungs:
     def tell(self, epochs: int, result: RungResult, *, failed: bool = False) -> None:
         """Add a result on a rung; a network that failed goes nowhere."""
         if epochs in self._results and not failed:
-            self._results[epochs][result.key] = result
+            self._results[epochs][result.key] = replace(result, cost=self.judged(result.cost))
         self.leave(result.key, epochs)
 
     def leave(self, key: str, epochs: int) -> None:
