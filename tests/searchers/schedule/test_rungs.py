@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_space.costs.cost import Task
+from nas_space.spaces.registry import get
+from searchers.limits import Limits
+from searchers.problem import Problem
 from searchers.schedule.rungs import InvalidRungsError, Promotion, RungResult, Rungs, check, ladder
+from studies.objective import MACS
 from studies.records.tables import Study
 from tests.examples import evaluation
 
@@ -73,6 +78,19 @@ def test_small_networks_go_on_as_well_as_accurate_ones() -> None:
         gone.add(promotion.key)
         rungs.leave(promotion.key, promotion.epochs)
     assert gone == {"small", "large"}
+
+
+def test_where_to_cost_less_is_no_better_the_most_accurate_go_on() -> None:
+    task = Task(channels=3, size=(16, 16), classes=10)
+    limits = Limits(macs=1000)
+    around = Problem(get("mixed"), task, limits, objective=MACS, target=1000)
+    assert [around.judged(cost) for cost in (10, 900)] == [1000, 1000]
+    assert Problem(get("mixed"), task, limits, objective=MACS).judged(10) == 10
+    rungs = Rungs((1, 3), around.octave, around.judged)
+    rungs.tell(1, entry("small", 0.2, cost=10))
+    for number in range(5):
+        rungs.tell(1, entry(f"large{number}", 0.5 + number / 10, cost=900 + number))
+    assert promoted(rungs, 2) == ["large4", "large3"]
 
 
 def promoted(rungs: Rungs, count: int) -> list[str]:
