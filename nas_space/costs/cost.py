@@ -2,7 +2,7 @@
 
 MACs are those of convolutions and linear layers; papers print them as FLOPs. Normalisation,
 activations, pooling and additions count as 0. `predict` is the closed form that a search uses
-(microseconds); `nas_space.costs.counting` checks it against thop.
+(microseconds); `nas_space.costs.counting` counts any module.
 """
 
 from dataclasses import dataclass, field
