@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nas_space.convs import TYPES, Conv, InvalidChoiceError, parse
 from nas_space.convs.base import out_size
@@ -16,6 +15,7 @@ from nas_space.convs.octave import Octave
 from nas_space.costs.counting import count
 from nas_space.layers.source import Definitions, definitions
 from nas_space.layers.spelling import spelled
+from tests.thop_counting import thop_count
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
 SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]
@@ -61,12 +61,9 @@ def test_closed_form_agrees_with_thop_and_with_torchs_counter(
     conv: Conv, c_in: int, c_out: int, stride: int, size: tuple[int, int]
 ) -> None:
     module = conv.build(c_in, c_out, stride)
-    measured = count(module, (c_in, *size))
-    assert conv.params(c_in, c_out) == measured.params
-    assert conv.macs(c_in, c_out, size, stride) == measured.macs
-    with FlopCounterMode(display=False) as counter:
-        module(torch.randn(1, c_in, *size))
-    assert counter.get_total_flops() == 2 * measured.macs
+    for measured in (count(module, (c_in, *size)), thop_count(module, (c_in, *size))):
+        assert conv.params(c_in, c_out) == measured.params
+        assert conv.macs(c_in, c_out, size, stride) == measured.macs
 
 
 @pytest.mark.parametrize("c_in", [4, 8, 16, 24, 32])
@@ -201,6 +198,39 @@ def test_an_octave_of_one_frequency_has_a_text_as_well(
 def test_a_module_that_torch_does_not_know_needs_a_text_of_its_own() -> None:
     for module in (nn.Sequential(nn.Conv2d(1, 1, 1), Own()), Own()):
         with pytest.raises(InvalidChoiceError, match="Own is none of torch's own layers"):
+            spelled(module)
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        (nn.Conv2d(4, 4, 3, padding="same"), "padding='same'"),
+        (
+            nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect", bias=False),
+            "padding_mode='reflect'",
+        ),
+        (nn.AvgPool2d(3, 2, ceil_mode=True), "ceil_mode=True"),
+        (nn.AvgPool2d(3, 2, 1, count_include_pad=False), "count_include_pad=False"),
+        (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), "align_corners=True"),
+        (nn.Hardswish(inplace=True), "inplace=True"),
+    ],
+    ids=str,
+)
+def test_the_text_of_a_layer_has_what_torch_does_not_print(module: nn.Module, text: str) -> None:
+    assert text in spelled(module)
+    made = eval(spelled(module))  # noqa: S307 - our own text
+    assert made.state_dict().keys() == module.state_dict().keys()
+    x = torch.rand(2, 4, 6, 6)
+    made.load_state_dict(module.state_dict())
+    assert torch.equal(made(x), module(x))
+
+
+def test_a_layer_that_computes_something_else_has_no_text() -> None:
+    hooked, other = nn.ReLU(), nn.ReLU()
+    hooked.register_forward_hook(lambda *_: None)
+    other.forward = torch.tanh  # type: ignore[method-assign]
+    for module in (hooked, other, nn.Sequential(other)):
+        with pytest.raises(InvalidChoiceError, match="none of torch's own layers"):
             spelled(module)
 
 
