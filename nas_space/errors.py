@@ -12,5 +12,11 @@ class ConvnasError(ValueError):
     """
 
 
+def reason(error: BaseException) -> str:
+    """What an error of somebody else's code says, as part of a line: its first, or its type."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join([first, *(line.strip() for line in more[: first.endswith(":")])])
+
+
 class InvalidChoiceError(ConvnasError):
     """A convolution that is misspelt, cannot serve its widths, or cannot be exported."""

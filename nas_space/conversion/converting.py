@@ -13,7 +13,7 @@ from nas_space.cli import short
 from nas_space.conversion.replacing import macs
 from nas_space.conversion.site import ConvSite
 from nas_space.conversion.spec import ConvSpec
-from nas_space.conversion.survey import ConversionError, answer, blank, survey
+from nas_space.conversion.survey import ConversionError, answer, blank, survey, uncompiled
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.costs.cost import Cost
 from nas_space.costs.counting import count
@@ -133,7 +133,7 @@ def convert(
     specs = _read(choices)
     if not isinstance(model, nn.Module):
         raise ConversionError(f"a {type(model).__name__} is no torch.nn.Module")
-    made = copy.deepcopy(model)
+    made = uncompiled(copy.deepcopy(model))
     images = blank(made, shape)
     sites = survey(made, images)
     _check_names(specs, sites)

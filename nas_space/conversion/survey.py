@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas_space.conversion.site import ConvSite
 from nas_space.convs.base import Size
-from nas_space.errors import ConvnasError
+from nas_space.errors import ConvnasError, reason
 
 _STRIDES = (1, 2)
 
@@ -26,6 +26,17 @@ class _Calls:
 
     sizes: list[Size] = field(default_factory=list)
     macs: int = 0
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """A module without `torch.compile`, in it and around it, which hides what it does."""
+    inside = dict(model.named_children())
+    if "_orig_mod" in inside:
+        return uncompiled(inside["_orig_mod"])
+    model._compiled_call_impl = None  # noqa: SLF001 - what `nn.Module.compile` sets
+    for name, part in inside.items():
+        model.add_module(name, uncompiled(part))
+    return model
 
 
 def survey(model: nn.Module, images: Tensor) -> tuple[ConvSite, ...]:
@@ -87,10 +98,9 @@ def answer(model: nn.Module, images: Tensor) -> Any:  # noqa: ANN401 - whatever 
         with eval_mode(model), torch.no_grad():
             return model(images)
     except Exception as error:  # noqa: BLE001 - the module is the user's
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         size = "×".join(map(str, images.shape[1:]))
         raise ConversionError(
-            f"{type(model).__name__} fails for an image of {size}: {reason}"
+            f"{type(model).__name__} fails for an image of {size}: {reason(error)}"
         ) from None
 
 

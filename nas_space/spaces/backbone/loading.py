@@ -1,7 +1,8 @@
 """Networks that a user has: torchvision's classification models, and functions of the user's own.
 
 A name is one of torchvision's, like ``resnet18``, or ``module:function``, which is called without
-arguments and returns a `torch.nn.Module`.
+arguments and returns a `torch.nn.Module`. What `torch.compile` made of a module is not taken, and
+float64 and half become float32.
 """
 
 import importlib
@@ -12,6 +13,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from nas_space.conversion.survey import uncompiled
 from nas_space.registry import Entry, Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 
@@ -109,7 +111,8 @@ def _users(name: str) -> nn.Module:
         raise UnknownBackboneError(
             f"backbone {name}: the function gives a {type(model).__name__}, not a torch.nn.Module"
         )
-    return model
+    # Searches train and ship float32.
+    return uncompiled(model).float()
 
 
 def _said(error: BaseException) -> str:

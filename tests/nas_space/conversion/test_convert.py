@@ -237,3 +237,9 @@ def test_oct_resnet_50_is_the_papers_but_for_where_octaves_begin_and_end() -> No
             paths = {f"{p.in_channels} {p.out_channels}" for p in conv.children()
                      if isinstance(p, nn.Conv2d)}  # fmt: skip
             assert paths == kernels[layer.site.name]
+
+
+def test_what_torch_compile_made_of_a_module_is_passed_over() -> None:
+    found = convert(torch.compile(Small()), "octave(alpha=0.5)", shape=SHAPE)  # type: ignore[arg-type]
+    assert type(found.model) is Small
+    assert found.replaced
