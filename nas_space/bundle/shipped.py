@@ -13,7 +13,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     data = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:start])
-    types = {"F32": torch.float32, "I64": torch.int64}
+    types = {"F32": torch.float32, "I64": torch.int64, "I32": torch.int32, "U8": torch.uint8}
+    types |= {"I16": torch.int16, "I8": torch.int8, "BOOL": torch.bool}
     return {
         name: torch.frombuffer(
             data,
@@ -42,8 +43,8 @@ class Normalise(nn.Module):
         return (x - self.mean) / self.std
 
 
-def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:
-    """Keep a part of a module under a name with dots."""
+def place(root: nn.Module, name: str, part: nn.Module | Tensor, *, kept: bool = True) -> None:
+    """Keep a part of a module under a name with dots, in its state_dict or not."""
     *path, last = name.split(".")
     for step in path:
         if not hasattr(root, step):
@@ -52,4 +53,4 @@ def place(root: nn.Module, name: str, part: nn.Module | Tensor) -> None:
     if isinstance(part, nn.Module | nn.Parameter):
         setattr(root, last, part)
     else:
-        root.register_buffer(last, part)
+        root.register_buffer(last, part, persistent=kept)

@@ -1,6 +1,8 @@
 """A network as a graph of torch's layers, and of our layers that the passes know."""
 
 from collections.abc import Iterator
+from keyword import iskeyword
+from operator import attrgetter
 
 import torch
 from torch import fx, nn
@@ -27,10 +29,23 @@ def traced(module: nn.Module) -> fx.GraphModule | None:
         graph = _Tracer().trace(module)
     except Exception:  # noqa: BLE001 - the module may be the user's, and raise anything
         return None
+    without_views(graph)
+    for number, node in enumerate(graph.nodes):
+        if node.op in {"call_module", "get_attr"} and any(map(iskeyword, node.target.split("."))):
+            # torch.fx writes Python with the names as they are.
+            setattr(module, f"kept{number}", attrgetter(node.target)(module))
+            node.target = f"kept{number}"
     graph_module = fx.GraphModule(module, graph)
     # Reads of a shape would count as uses.
     graph_module.graph.eliminate_dead_code()
     return graph_module
+
+
+def without_views(graph: fx.Graph) -> None:
+    """Have it reshape instead, for maps may lie in memory row by row."""
+    for node in graph.find_nodes(op="call_method", target="view"):
+        if not isinstance(node.args[-1], torch.dtype):
+            node.target = "reshape"
 
 
 def layer(graph_module: fx.GraphModule, node: object) -> nn.Module | None:

@@ -9,6 +9,7 @@ from nas_space.spaces.backbone.architecture import BackboneArchitecture
 from nas_space.spaces.backbone.as_is import AsIs
 from nas_space.spaces.backbone.digest import digest
 from nas_space.spaces.backbone.loading import load
+from nas_space.spaces.backbone.reshaping import reshaping
 from nas_space.spaces.backbone.surveying import replaceable
 
 
@@ -30,7 +31,8 @@ def build(
     backbone = architecture.backbone
     task = backbone.task
     model = load(backbone.name, task.classes, pretrained=backbone.pretrained, seed=seed)
-    found = {site.name: site for site in replaceable(model, task)}
+    sites, graph = replaceable(model, task, backbone.name)
+    found = {site.name: site for site in sites}
     generator = torch.Generator().manual_seed(seed)
     for site in backbone.sites:
         if found.get(site.name) != site:
@@ -38,7 +40,7 @@ def build(
             raise InvalidArchitectureError(
                 f"{backbone.name} has changed: {site.name} was {site}, and is {now}"
             )
-    if backbone.digest is not None and digest(model, backbone.name) != backbone.digest:
+    if backbone.digest is not None and digest(model, graph) != backbone.digest:
         raise InvalidArchitectureError(
             f"{backbone.name} has changed: it computes something else than the network that was "
             "searched; bring its code back, with the same versions of torch and torchvision"
@@ -46,4 +48,5 @@ def build(
     for site, conv in zip(backbone.sites, architecture.convs, strict=True):
         if not isinstance(conv, AsIs):
             put(model, site, conv, generator, init_from_dense=backbone.pretrained)
-    return model
+    views = any(node.op == "call_method" and node.target == "view" for node in graph.nodes)
+    return reshaping(model) if views else model

@@ -8,25 +8,21 @@ from collections.abc import Iterator
 
 from torch import fx, nn
 
-from nas_space.conversion.survey import eval_mode
-from nas_space.spaces.backbone.following import Tracer, followed
+from nas_space.spaces.backbone.following import constants
 
 
-def digest(model: nn.Module, name: str) -> str:
+def digest(model: nn.Module, graph: fx.Graph) -> str:
     """Twelve hex digits that change with what a backbone computes, but not with its weights.
 
     They are made of its operations in eval mode, the settings of torch's own layers in it, and the
     names and shapes of its weights.
 
     Args:
-        model: the backbone, before anything in it is replaced. Its modes stay as they are.
-        name: of the backbone.
-
-    Raises:
-        InvalidArchitectureError: see `following.followed`.
+        model: the backbone, before anything in it is replaced.
+        graph: what it does, see `following.followed`.
     """
-    with eval_mode(model):
-        lines = [*_operations(followed(model, frozenset(), name)), *_layers(model), *_held(model)]
+    fixed = (f"{n} {tensor.tolist()}" for n, tensor in constants(graph).items())
+    lines = [*_operations(graph), *_layers(model), *_held(model), *fixed]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
@@ -41,7 +37,7 @@ def _operations(graph: fx.Graph) -> Iterator[str]:
 
 
 def _layers(model: nn.Module) -> Iterator[str]:
-    tracer = Tracer(frozenset())
+    tracer = fx.Tracer()
     for name, module in model.named_modules():
         if tracer.is_leaf_module(module, name):
             yield f"{name} {module!r}"

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -144,30 +143,6 @@ class Choosy(Tiny):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x if x.sum() > 0 else -x)
-
-
-class Foreign(Tiny):
-    """Calls a function that is not torch's and cannot be seen into."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(flipped(x))
-
-
-@torch.fx.wrap
-def flipped(x: Tensor) -> Tensor:
-    return x.flip(-1)
-
-
-class Constant(Tiny):
-    """Uses numbers that its state_dict does not hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shift: Tensor
-        self.register_buffer("shift", torch.ones(1, 1, 1), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x + self.shift)
 
 
 class Own(nn.Conv2d):

@@ -184,8 +184,6 @@ def test_a_backbone_that_has_changed_is_refused() -> None:
         (f"{USERS}:Auxiliary", DIGITS, "gives a tuple for two images in training, not logits of"),
         (f"{USERS}:Tied", DIGITS, "has the same weights as two.weight and as again.weight"),
         (f"{USERS}:Choosy", DIGITS, "torch.fx cannot follow its forward, whose way must not dep"),
-        (f"{USERS}:Foreign", DIGITS, "in plain torch: its forward calls"),
-        (f"{USERS}:Constant", DIGITS, "uses shift, which its state_dict does not hold"),
         ("backbone:", DIGITS, "unknown backbone ''; give a classification model of torchvision"),
         ("spine:resnet18", DIGITS, "unknown space 'spine:resnet18'"),
     ],
