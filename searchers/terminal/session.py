@@ -96,8 +96,8 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
         print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:
         print(worth.told(objective.of(finding.study)))  # noqa: T201
-    if members:
-        largest = Largest.of(data.classes, data.val.labels)
+    largest = Largest.of(data.classes, data.val.labels)
+    if members and largest.unequal:
         best = max(member.val_accuracy or 0.0 for member in members)
         print(f"best {best:.2%}; {largest.told('the validation images')}")  # noqa: T201
     partial = f" and {end.partial} partial ones" * bool(end.partial)

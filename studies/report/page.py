@@ -100,7 +100,9 @@ def _headline(facts: Facts) -> Content:
 
 def _largest(facts: Facts) -> dict[str, str]:
     largest = facts.largest
-    return {} if largest is None else {f"always saying {largest.name!r}": f"{largest.share:.2%}"}
+    if largest is None or not largest.unequal:
+        return {}
+    return {f"always saying {largest.name!r}": f"{largest.share:.2%}"}
 
 
 def _front(facts: Facts) -> Content:

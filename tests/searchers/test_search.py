@@ -5,7 +5,6 @@ import dataclasses
 import io
 import json
 import os
-import re
 import signal
 import sqlite3
 import subprocess
@@ -91,8 +90,7 @@ def test_it_prints_the_front_where_all_is_stored_and_what_to_type_next(
     )
     assert "python -m studies.report --study" in printed
     assert "python -m studies.export" in printed
-    (told,) = [line for line in printed.splitlines() if line.startswith("best ")]
-    assert re.fullmatch(r"best .*%; always saying '\d', the largest class, is right for 1.*", told)
+    assert "always saying" not in printed  # the classes are equal
 
 
 def test_it_is_quiet_about_its_libraries(searched: tuple[Path, str]) -> None:
