@@ -77,7 +77,7 @@ def serve(command: str, folder: Path) -> None:
     log = folder / "served.log"
     with log.open("w") as out:
         server = subprocess.Popen(
-            ["/bin/bash", "-c", f"exec {command}"],
+            ["/bin/bash", "-c", f"exec env {command}"],
             cwd=folder,
             env=environment(folder.parent),
             stdout=out,
@@ -192,7 +192,7 @@ def node(command: str, home: Path) -> subprocess.Popen[bytes]:
     log = home / f"ray-{free_port()}.log"
     with log.open("w") as out:
         started = subprocess.Popen(
-            ["/bin/bash", "-c", f"exec {command}"],
+            ["/bin/bash", "-c", f"exec env {command}"],
             cwd=home,
             env=environment(home),
             stdout=out,
