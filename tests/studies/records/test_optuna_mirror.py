@@ -112,8 +112,8 @@ def test_a_study_of_the_same_name_that_is_not_ours_is_refused(
 
 def test_an_evaluation_that_optuna_refuses_is_told_and_ends_nothing(store: Store, url: str) -> None:
     owner = store.enter(study())
-    with closing(OptunaMirror(url, owner, {"stage1.width": ("4",)})) as narrow:
-        narrow.add(evaluation(owner, 1, 0.5))  # its width is 8
+    with closing(OptunaMirror(url, owner, {"stage1.width": ("1",)})) as narrow:
+        narrow.add(evaluation(owner, 1, 0.5))  # it is wider
         assert narrow.trouble is not None
 
 
@@ -132,7 +132,7 @@ def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store
 
 def test_trouble_in_the_background_is_told(store: Store, url: str) -> None:
     owner = store.enter(study())
-    narrow = OptunaMirror(url, owner, {"stage1.width": ("4",)})
+    narrow = OptunaMirror(url, owner, {"stage1.width": ("1",)})
     with closing(BackgroundMirror(narrow)) as behind:
-        behind.add(evaluation(owner, 1, 0.5))  # its width is 8
+        behind.add(evaluation(owner, 1, 0.5))  # it is wider
     assert behind.trouble is not None
