@@ -19,7 +19,7 @@ def owner(name: str = "s", **changes: object) -> Study:
 
 def trained(count: int, *, failing: float = 0.05, full: float = 0.5) -> list[Evaluation]:
     """So many evaluations of random networks, some partial and some failed."""
-    chance, space, shown = random.Random(0), get("mixed"), owner()
+    chance, space, shown = random.Random(0), get("mixed@2"), owner()
     found = []
     for number in range(count):
         network = space.decode({p.name: chance.choice(p.labels) for p in space.parameters})
