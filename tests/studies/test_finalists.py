@@ -240,7 +240,7 @@ def test_a_failed_training_gives_way_to_one_that_finished_and_to_no_other(store:
         (["--epochs", "0"], "'0' is no whole number above 0"),
         (["--workers", "0"], "'0' is no whole number above 0"),
         (["--recipe", "slow"], "unknown recipe 'slow'; known recipes: quick, full"),
-        (["--dataset", "/no"], "no data set '/no'"),
+        (["--dataset", "/no"], "are not in /no: say where"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
     ids=lambda value: ascii(" ".join(value))[:60] if isinstance(value, list) else "",
