@@ -540,7 +540,7 @@ def test_hooks_are_given_the_modules_and_may_change_what_comes_out() -> None:
 
 
 @compiled
-@pytest.mark.parametrize("name", ["space mixed", "space octave", "igcv2-w48-d20", "shared"])
+@pytest.mark.parametrize("name", ["space mixed@2", "space octave", "igcv2-w48-d20", "shared"])
 def test_a_hook_that_gives_saved_tensors_back_otherwise_in_memory_leaves_gradients_right(
     name: str, favour: Write
 ) -> None:
@@ -620,11 +620,11 @@ def test_a_copy_of_the_twin_is_a_network_of_its_own(favour: Write) -> None:
 
 
 def test_weights_that_are_loaded_into_either_are_the_others() -> None:
-    module, other = searched("mixed"), build(drawn("mixed"), 3, 10, seed=1)
+    module, other = searched("mixed@2"), build(drawn("mixed@2"), 3, 10, seed=1)
     fast, x = for_training(module), rows(2, 3, 16, 16)
     module.load_state_dict(other.state_dict())
     torch.testing.assert_close(fast(x), other(x), atol=1e-4, rtol=1e-4)
-    again = build(drawn("mixed"), 3, 10, seed=2)
+    again = build(drawn("mixed@2"), 3, 10, seed=2)
     fast.load_state_dict(again.state_dict())
     torch.testing.assert_close(module(x), again(x), atol=1e-4, rtol=1e-4)
 
