@@ -177,7 +177,7 @@ def of_a_user() -> nn.Module:
 
 
 MODULES: dict[str, Make] = {
-    **{f"space {name}": lambda name=name: searched(name) for name in spaces()},  # type: ignore[misc]
+    **{f"space {name}": lambda name=name: searched(name) for name in (*spaces(), "mixed@2")},  # type: ignore[misc]
     "igc-l4m8-d20-ident": lambda: network("igc-l4m8-d20-ident").build(),
     "igcv2-w48-d20": lambda: network("igcv2-w48-d20").build(),
     "oct-resnet-26-v2-a0.25": lambda: network("oct-resnet-26-v2-a0.25").build(),
