@@ -339,10 +339,11 @@ def _part(name: str) -> str:
 
 
 def _makeup(architecture: Architecture) -> tuple[str, ...]:
-    """The usual convolution at the beginning and at the end of its blocks."""
+    """Its stages, and the usual convolution at the beginning and at the end of its blocks."""
+    stages = str(sum(1 for _ in architecture.sections()))
     layers = [layer.conv for layer in architecture.layers() if layer.c_in is not None]
     halves = (Counter((conv.kind, conv.kernel) for conv in layers[at::2]) for at in (0, 1))
-    return tuple(str(half.most_common(1)) for half in halves)
+    return (stages, *(str(half.most_common(1)) for half in halves))
 
 
 def _main_kind(network: EncodedNetwork) -> str:

@@ -151,13 +151,18 @@ class ResidualSpace(Space):
                 yield self.decode(self._alike(at, depth, self.expansions[0], (kind, kind)))
 
     def inverted(self) -> Iterator[ResidualArchitecture]:
-        """See `Space.inverted`: a block a stage, the middle expansion and setting, all widths."""
+        """See `Space.inverted`: a block a stage, the middle expansion and setting, all widths.
+
+        First with all stages, then without the last, if it may be absent.
+        """
         if not self.pointwise or Regular.kind not in self.kinds or max(self.expansions) <= 1:
             return
-        expansion = self.expansions[len(self.expansions) // 2]
-        for kind, at in itertools.product(self.kinds, range(min(map(len, self.widths)))):
-            for pair in ((kind, None), (None, kind)):
-                yield self.decode(self._alike(at, self.depths[0], expansion, pair))
+        expansion, last = self.expansions[len(self.expansions) // 2], f"stage{len(self.widths)}"
+        positions = range(min(map(len, self.widths)))
+        for left in ({}, {f"{last}.depth": _ABSENT}) if self.optional else ({},):
+            for kind, at in itertools.product(self.kinds, positions):
+                for pair in ((kind, None), (None, kind)):
+                    yield self.decode(self._alike(at, self.depths[0], expansion, pair) | left)
 
     def _alike(
         self, position: int, depth: int, expansion: float, pair: tuple[str | None, str | None]
@@ -171,7 +176,8 @@ class ResidualSpace(Space):
             pair: the types of a block's convolutions, at the middle level; None is 1×1.
         """
         middle, sparsest = str((self._levels + 1) // 2), str(self._levels)
-        labels = {}
+        own = (kind for kind in pair if kind in self.stems)
+        labels = {"stem": next(own, self.stems[0])}
         for s, widths in enumerate(self.widths, 1):
             labels[f"stage{s}.width"] = str(widths[position])
             labels[f"stage{s}.depth"] = str(depth)

@@ -306,7 +306,9 @@ def test_uniform_networks_have_one_type_and_are_of_the_space(space: ResidualSpac
 def test_inverted_bottlenecks_of_each_type_are_of_the_space(space: ResidualSpace) -> None:
     found = list(space.inverted())
     widths = min(map(len, space.widths))
-    assert len(found) == 2 * len(space.kinds) * widths * ("regular" in space.kinds)
+    lengths = 1 + space.optional
+    assert len(found) == 2 * lengths * len(space.kinds) * widths * ("regular" in space.kinds)
+    assert len({len(architecture.stages) for architecture in found}) == (lengths if found else 0)
     for architecture in found:
         labels = space.encode(architecture)
         assert labels is not None
@@ -316,6 +318,13 @@ def test_inverted_bottlenecks_of_each_type_are_of_the_space(space: ResidualSpace
     for kind in space.kinds if found else ():
         assert any((a.kind, str(b)) == (kind, "regular(kernel=1)") for a, b in blocks)
         assert any((str(a), b.kind) == ("regular(kernel=1)", kind) for a, b in blocks)
+
+
+def test_networks_of_a_type_that_can_read_the_image_let_it() -> None:
+    space = get("mixed")
+    for architecture in (*space.uniform(), *space.inverted()):
+        kinds = {layer.conv.kind for layer in architecture.layers() if layer.c_in}
+        assert str(architecture.stem) == ("blueprint" if "blueprint" in kinds else "regular")
 
 
 def test_uniform_networks_of_regular_convolutions_see_more_than_pixels() -> None:
