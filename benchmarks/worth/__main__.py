@@ -3,7 +3,8 @@
     uv run python -m benchmarks.worth --images CIFAR10 --minutes 60
     uv run python -m benchmarks.worth.table
 
-`CIFAR10` is a folder of image files, train/CLASS and test/CLASS; `--setting digits` needs none.
+`CIFAR10` is a folder of image files, train/CLASS and test/CLASS. `--setting digits` needs none, the
+folder of `--setting clothes` is made by `benchmarks.worth.clothes`.
 Every step is a line of docs/results/worth.jsonl, and the same command continues where it was
 stopped:
 
@@ -223,7 +224,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", help="CIFAR-10 as image files")
+    parser.add_argument("--images", help="CIFAR-10, or for clothes Fashion-MNIST, as image files")
     parser.add_argument("--setting", choices=SETTINGS, default="short16")
     parser.add_argument("--minutes", type=positive, default=60)
     parser.add_argument("--output", type=Path, default=_OUTPUT)
@@ -237,7 +238,7 @@ def _main() -> int:
     setting = SETTINGS[given.setting]
     images = setting.dataset or given.images
     if images is None:
-        parser.error(f"--setting {setting.name} needs --images, a folder of CIFAR-10")
+        parser.error(f"--setting {setting.name} needs --images, a folder of image files")
     end = time.monotonic() + 60 * given.minutes
     runner = Runner(setting, images, given.output, end)
     database = (given.database or given.output.with_suffix(".db")).absolute()

@@ -32,7 +32,7 @@ class Setting:
     """One comparison.
 
     Attributes:
-        dataset: its name; None is the folder of CIFAR-10 that the benchmark is given.
+        dataset: its name; None is the folder that the benchmark is given.
         task: images and classes.
         subset: training images; None takes all.
         epochs: of every training, in the search and outside.
@@ -71,7 +71,7 @@ class Setting:
         return dataclasses.replace(RECIPES.get("quick"), epochs=self.epochs)
 
 
-_CIFAR10, _DIGITS = Task(3, (16, 16), 10), Task(1, (8, 8), 10)
+_CIFAR10, _CLOTHES, _DIGITS = (Task(c, (side, side), 10) for c, side in ((3, 16), (1, 16), (1, 8)))
 _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
 """In the order in which they are worked off."""
 
@@ -81,6 +81,7 @@ SETTINGS = {
         Setting("short16", None, _CIFAR10, 5_000, 9, 100, _LEVELS),
         Setting("long16", None, _CIFAR10, 40_000, 12, 40, _LEVELS),
         Setting("fast16", None, _CIFAR10, 5_000, 9, 100, (25, 40, 65), timed=True),
+        Setting("clothes", None, _CLOTHES, 5_000, 9, 100, (300_000, 930_000, 2_300_000)),
         Setting("digits", "digits", _DIGITS, None, 6, 100, (105_000, 312_000, 1_140_000)),
     )
 }
