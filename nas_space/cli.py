@@ -4,9 +4,8 @@ import argparse
 import io
 import os
 import re
-import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -140,18 +139,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:  # noqa: PLR2004 - an hour
         return f"{whole // 60}:{whole % 60:02} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02} h"
-
-
-def runner() -> str:
-    """What a user who runs convnas through uv types before a command."""
-    return "uv run " if "UV_RUN_RECURSION_DEPTH" in os.environ else ""
-
-
-def spoken(module: str, argv: Sequence[str]) -> str:
-    """A command line for the record and for the user, without a password."""
-    # A path may contain bytes that are not text; databases accept only text.
-    words = [masked(word).encode(errors="backslashreplace").decode() for word in argv]
-    return f"{runner()}python -m {module} {shlex.join(words)}".rstrip()
 
 
 def seconds(text: str) -> float:

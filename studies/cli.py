@@ -3,9 +3,10 @@
 import argparse
 import shlex
 
-from nas_space.cli import run, runner
+from nas_space.cli import run
 from nas_space.errors import ConvnasError
 from nas_space.masking import masked
+from nas_space.programs import program, runner
 from studies.arguments import default_url
 from studies.records.store import Store
 
@@ -30,4 +31,4 @@ def typed(command: str, study: str, shown_url: str) -> str:
         shown_url: the database, without a password.
     """
     where = "" if shown_url == masked(default_url()) else f" --storage {shlex.quote(shown_url)}"
-    return f"{runner()}python -m studies.{command} --study {shlex.quote(study)}{where}"
+    return f"{runner()}{program(f'studies.{command}')} --study {shlex.quote(study)}{where}"

@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from optuna_dashboard import get_note, save_note, wsgi
 
 from nas_space.cli import Parser, short
+from nas_space.programs import program
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.space import UnknownSpaceError
 from studies.analysis.layer_costs import layer_costs, task_of
@@ -60,7 +61,7 @@ def _main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m studies.dashboard",
+        prog=program("studies.dashboard"),
         description="Optuna's dashboard on this machine, on the database of a study; trials of the "
         "front have a note that shows the network layer by layer.",
     )

@@ -7,7 +7,8 @@ import sys
 from contextlib import closing
 from random import Random
 
-from nas_space.cli import Parser, console, expanded, positive, spoken
+from nas_space.cli import Parser, console, expanded, positive
+from nas_space.programs import program, spoken
 from studies import images, objective
 from studies.arguments import add_study_arguments, default_url
 from studies.cli import CommandError, run
@@ -141,7 +142,7 @@ def _say(line: str) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m studies.finalists",
+        prog=program("studies.finalists"),
         description="Train every member of a study's front again with fresh seeds, and what a "
         "model of all trainings expects to be on it: on the training images, measured on the "
         "validation images. Draw the front anew from the means. "

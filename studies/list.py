@@ -5,6 +5,7 @@ import json
 from rich.table import Table
 
 from nas_space.cli import Parser, console
+from nas_space.programs import program
 from studies.arguments import add_storage_argument
 from studies.cli import open_store, run
 
@@ -15,7 +16,7 @@ def main() -> int:
 
 
 def _main() -> int:
-    parser = Parser(prog="python -m studies.list", description="The studies in a database.")
+    parser = Parser(prog=program("studies.list"), description="The studies in a database.")
     add_storage_argument(parser)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()

@@ -8,6 +8,7 @@ import torch
 
 from nas_space.bundle import Bundle, Preprocessing
 from nas_space.cli import BACKBONE, Parser, expanded, positive
+from nas_space.programs import program
 from studies.cli import run
 from trainers.arguments import add_pixels_argument
 from trainers.data.folders import decode
@@ -26,7 +27,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.predict",
+        prog=program("studies.predict"),
         description="Say the most probable classes of images, by an exported network.",
     )
     parser.add_argument(

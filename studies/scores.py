@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from nas_space.cli import Parser, console, expanded
+from nas_space.programs import program
 from studies.analysis.rank_correlation import RankCorrelation, baselines, rank_correlations
 from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
@@ -22,7 +23,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.scores",
+        prog=program("studies.scores"),
         description="Scores that need no training, computed for the networks that a study has "
         "trained to the end: do they rank them better than parameters and MACs (multiply-adds per "
         "image, the papers' FLOPs)?",

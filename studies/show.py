@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from nas_space.cli import Parser, console, short
+from nas_space.programs import program
 from studies.analysis.layer_costs import LayerRow, layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -22,7 +23,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.show",
+        prog=program("studies.show"),
         description="One network of a study, layer by layer, with the share of its MACs "
         "(multiply-adds per image, the papers' FLOPs) that each takes.",
     )

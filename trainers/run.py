@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nas_space.cli import BACKBONE, Parser, expanded, positive, run
 from nas_space.errors import ConvnasError
+from nas_space.programs import program
 from trainers import devices
 from trainers.arguments import add_pixels_argument
 from trainers.data.reading import Reading
@@ -25,14 +26,14 @@ from trainers.training import Trainer, TrainingDivergedError
 _RECIPE = "full"
 _EXAMPLES = """\
 examples:
-  python -m trainers.run best/architecture.json
+  {program} best/architecture.json
       an architecture of the search, from scratch, on the digits
-  python -m trainers.run best --dataset ~/photos --seeds 3
+  {program} best --dataset ~/photos --seeds 3
       an exported network, from scratch, three times
-  python -m trainers.run best --from best --epochs 20
+  {program} best --from best --epochs 20
       the same network, onwards from its weights
-  python -m trainers.run igc-l24m2-d20 --dataset cifar10
-      a network of a paper; `python -m nas_space.networks` lists them
+  {program} igc-l24m2-d20 --dataset cifar10
+      a network of a paper; `{networks}` lists them
 
 The same command continues where it was stopped or killed, on a CPU to the same numbers.
 """
@@ -142,10 +143,12 @@ def _say(line: str) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m trainers.run",
+        prog=program("trainers.run"),
         description="Train one network on the training images and measure it on the validation "
         "images; test images stay closed.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(
+            program=program("trainers.run"), networks=program("nas_space.networks")
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

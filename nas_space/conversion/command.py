@@ -7,6 +7,7 @@ from typing import Any
 
 from nas_space.cli import Parser, positive, run
 from nas_space.conversion.converting import Conversion, convert
+from nas_space.programs import program
 from nas_space.spaces.backbone import loading
 
 _SHAPE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,4})[x×]([1-9]\d{0,4})", re.ASCII)
@@ -19,7 +20,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m nas_space.convert",
+        prog=program("nas_space.convert"),
         description="Replaces the convolutions of a network that you have, and prints for each "
         "what it was, what it is, its MACs (multiply-adds for one image, the papers' FLOPs), and "
         "why it stays as it was where it does. In Python: nas_space.conversion.convert.",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from nas_space.papers.base import Figure, PaperNetwork, UnknownNetworkError
 from nas_space.papers.counts import Counts
+from nas_space.programs import program
 from nas_space.registry import Entry, Registry, given
 
 __all__ = [
@@ -59,7 +60,7 @@ FAMILIES: Registry[type[PaperNetwork]] = Registry(
 NETWORKS: Registry[PaperNetwork] = Registry(
     "network",
     UnknownNetworkError,
-    refusal="unknown network {name}; {near}`python -m nas_space.networks` lists them",
+    refusal=f"unknown network {{name}}; {{near}}`{program('nas_space.networks')}` lists them",
     alike=0.5,  # the names are long, and people type a part: resnet-50
     found=_listed,
 )

@@ -13,6 +13,7 @@ from rich.table import Table
 from nas_space.cli import Parser, console, run
 from nas_space.papers import PaperNetwork, UnknownNetworkError, get, networks
 from nas_space.papers._exact import exact
+from nas_space.programs import program
 
 
 def main() -> int:
@@ -22,7 +23,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m nas_space.networks",
+        prog=program("nas_space.networks"),
         description="The papers' networks, built from the operators that a search uses: their "
         "parameters and MACs (multiply-adds for one input, the papers' FLOPs), what was published, "
         "where, and whether the two agree. Names with other numbers work as well: igc-l8m4-d50.",

@@ -1,6 +1,7 @@
 """`python -m nas_space.spaces`: the search spaces, with the number of architectures in each."""
 
 from nas_space.cli import Parser, run
+from nas_space.programs import program
 from nas_space.spaces.registry import spaces
 
 
@@ -11,7 +12,7 @@ def main() -> int:
 
 def _main() -> int:
     Parser(
-        prog="python -m nas_space.spaces",
+        prog=program("nas_space.spaces"),
         description="The search spaces, with the number of architectures in each.",
     ).parse_args()
     print(f"{'space':12} {'parameters':>10} {'architectures':>14}  types")  # noqa: T201

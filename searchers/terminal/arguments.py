@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from nas_space.cli import Parser, expanded, positive, quantity, seconds, spoken
+from nas_space.cli import Parser, expanded, positive, quantity, seconds
+from nas_space.programs import program, spoken
 from nas_space.spaces.registry import spaces
 from searchers.limits import Limits
 from searchers.samplers import registry as samplers
@@ -17,11 +18,11 @@ from trainers.recipes import RECIPES
 
 _EXAMPLES = """\
 examples:
-  python -m searchers.run --space mixed --budget 200
+  {program} --space mixed --budget 200
       the default: handwritten digits that come with the install
-  python -m searchers.run --space mixed --budget 100 --dataset ~/photos --max-macs 20M
+  {program} --space mixed --budget 100 --dataset ~/photos --max-macs 20M
       your own images: a folder with a sub-folder for each class
-  python -m searchers.run --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
+  {program} --space igc --budget 50 --dataset cifar10 --subset 5000 --epochs 3
       a quick look at one type of convolution on a part of CIFAR-10
 
 The same command continues where it was stopped. MACs are multiply-adds per image, which the papers
@@ -70,10 +71,10 @@ def read(argv: Sequence[str]) -> Settings:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m searchers.run",
+        prog=program("searchers.run"),
         description="Search the networks that trade validation accuracy against MACs best: which "
         "convolution belongs in which layer?",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(program=program("searchers.run")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what to search")

@@ -10,6 +10,7 @@ from nas_space.bundle.forms.onnx_model import OPSET, RUNTIMES
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import Parser, console, expanded, positive, quantity, seconds
 from nas_space.inference import for_inference
+from nas_space.programs import program
 from nas_space.spaces.building import build
 from studies import images, objective
 from studies.arguments import add_study_arguments
@@ -213,7 +214,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m studies.export",
+        prog=program("studies.export"),
         description="Write a network of a study to a folder that needs torch and nothing of "
         "convnas: model.py, safetensors weights, ONNX, a torch.export program, a model card. Its "
         "test accuracy is measured once, here.",
@@ -242,7 +243,7 @@ def _parser() -> Parser:
     which.add_argument(
         "--retrained",
         action="store_true",
-        help="choose by the means of fresh seeds, see python -m studies.finalists",
+        help=f"choose by the means of fresh seeds, see {program('studies.finalists')}",
     )
     which.add_argument("--trial", type=_number, metavar="N", help="this trial, on the front or not")
     parser.add_argument(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_space.cli import Parser, console
+from nas_space.programs import program
 from nas_space.spaces.skeletons import read_architecture
 from studies import objective as objectives
 from studies.arguments import add_study_arguments
@@ -41,7 +42,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.pareto",
+        prog=program("studies.pareto"),
         description="The networks that no other beats in both validation accuracy and cost: MACs "
         "(multiply-adds per image, the papers' FLOPs), or what the search's --objective was.",
     )
@@ -52,7 +53,7 @@ def _main() -> int:
     parser.add_argument(
         "--retrained",
         action="store_true",
-        help="the front drawn anew from fresh seeds, see python -m studies.finalists",
+        help=f"the front drawn anew from fresh seeds, see {program('studies.finalists')}",
     )
     arguments = parser.parse_args()
     store = open_store(arguments)

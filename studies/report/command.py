@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from nas_space.cli import Parser, expanded
+from nas_space.programs import program
 from studies.analysis.facts import Facts
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -22,7 +23,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.report",
+        prog=program("studies.report"),
         description="A study as one HTML page that needs no network: the Pareto front, which "
         "convolution won in which layer, how the front grew, what matters, where the time went.",
     )

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from nas_space.errors import ConvnasError
+from nas_space.programs import program
 from studies.pareto.front import front
 from studies.records.tables import Evaluation, Retraining
 from trainers.intervals import around_mean
@@ -234,7 +235,7 @@ def _done(rows: Mapping[int, object], members: Sequence[Evaluation]) -> int:
 def _missing(done: int, count: int) -> str:
     return (
         f"of {count} members of the front {done} were trained again: run "
-        "python -m studies.finalists first"
+        f"{program('studies.finalists')} first"
     )
 
 

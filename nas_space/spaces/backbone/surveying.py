@@ -11,6 +11,7 @@ from nas_space.conversion.survey import ConversionError, blank, survey
 from nas_space.costs.cost import Task
 from nas_space.costs.counting import count
 from nas_space.errors import reason
+from nas_space.programs import program
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import Backbone
 from nas_space.spaces.backbone.digest import digest
@@ -36,7 +37,7 @@ def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
     if not sites:
         raise UnknownSpaceError(
             f"backbone {name} has no convolution that can be replaced: "
-            f"`python -m nas_space.convert {name} octave` says why"
+            f"`{program('nas_space.convert')} {name} octave` says why"
         )
     _check_logits(name, model, task)
     _check_names(name, model)
