@@ -17,7 +17,6 @@ from searchers.samplers import registry as samplers
 from searchers.samplers.baselines import Baselines
 from searchers.schedule.counts import SearchCounts, Snapshot
 from searchers.schedule.driver import SearchDriver
-from searchers.schedule.forecast import Forecast
 from searchers.schedule.proposals import Proposer
 from searchers.schedule.rungs import Rungs
 from searchers.schedule.time_limits import TimeLimit
@@ -178,13 +177,8 @@ def _queue(
 ) -> TrainingQueue:
     sampler = samplers.make(settings.sampler, problem, settings.seed, done)
     proposer = Proposer(problem, sampler, settings.seed + done)
-    if problem.target is None:
-        forecast, climbing = None, Rungs(rungs, problem.octave, problem.judged)
-    else:
-        forecast = Forecast(problem, rungs[-1])
-        climbing = Rungs(rungs, problem.octave, problem.judged, forecast.hopes)
-    baselines = Baselines(problem, settings.budget)
-    return TrainingQueue(proposer, climbing, baselines, forecast)
+    climbing = Rungs(rungs, problem.octave, problem.judged)
+    return TrainingQueue(proposer, climbing, Baselines(problem, settings.budget))
 
 
 def _last_words(driver: SearchDriver) -> str:

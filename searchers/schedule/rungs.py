@@ -84,13 +84,11 @@ class Rungs:
         epochs: of each rung, ascending; the last is a full training.
         place: of a cost, on an axis where every unit deserves the same attention.
         judged: a cost as networks are compared by it.
-        hopes: results of a rung with the accuracies by which they go up.
     """
 
     epochs: tuple[int, ...]
     place: Callable[[float], float] = math.log2
     judged: Callable[[float], float] = float
-    hopes: Callable[[Iterable[RungResult]], Iterable[RungResult]] = iter
     _results: dict[int, dict[str, RungResult]] = field(default_factory=dict)
     _gone: dict[int, set[str]] = field(default_factory=dict)
 
@@ -138,7 +136,7 @@ class Rungs:
     def promotion(self) -> Promotion | None:
         """The next network to go up, from the highest rung that has one; None if no rung has."""
         for rung, above in self._steps():
-            best = ranked(self.hopes(self._results[rung].values()))
+            best = ranked(self._results[rung].values())
             waiting = [
                 result
                 for result in best[: len(best) // REDUCTION]
@@ -163,7 +161,7 @@ class Rungs:
         For the end of a search, when only full trainings count.
         """
         for rung, above in self._steps():
-            for result in ranked(self.hopes(self._results[rung].values())):
+            for result in ranked(self._results[rung].values()):
                 if result.key not in self._gone[rung]:
                     return Promotion(result.key, rung, above)
         return None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from nas_space.costs.cost import Cost
 from nas_space.spaces.architecture import Architecture
 from searchers.samplers.baselines import Baselines
-from searchers.schedule.forecast import Forecast
 from searchers.schedule.proposals import Proposal, Proposer
 from searchers.schedule.rungs import Promotion, RungResult, Rungs
 from studies.records.tables import Evaluation
@@ -52,17 +51,11 @@ class TrainingQueue:
         proposer: of new networks.
         rungs: of the search; with a single rung every network is trained to the end.
         baselines: hand-designed networks, which are trained to the end; None for none.
-        forecast: decides who goes up, if `rungs` ask it; None if nothing has to be forecast.
     """
 
     def __init__(
-        self,
-        proposer: Proposer,
-        rungs: Rungs,
-        baselines: Baselines | None = None,
-        forecast: Forecast | None = None,
+        self, proposer: Proposer, rungs: Rungs, baselines: Baselines | None = None
     ) -> None:
-        self._forecast = forecast
         self._proposer = proposer
         self._baselines = baselines
         self._opening = list(baselines.opening) if baselines else []
@@ -89,8 +82,6 @@ class TrainingQueue:
         """Learn evaluations of earlier runs, or of other searches that run now."""
         self._proposer.learn(evaluations)
         self._rungs.learn(evaluations)
-        if self._forecast is not None:
-            self._forecast.learn(evaluations)
         for evaluation in evaluations:
             self._remember(evaluation.key, evaluation.epochs, evaluation)
 
@@ -138,8 +129,6 @@ class TrainingQueue:
         result = RungResult(architecture.key, val_accuracy, cost)
         self._rungs.tell(epochs, result, failed=val_accuracy is None)
         self._remember(architecture.key, epochs, architecture)
-        if self._forecast is not None and val_accuracy is not None:
-            self._forecast.tell(architecture, epochs, val_accuracy)
 
     def _promoted(self, promotion: Promotion) -> Assignment:
         self._rungs.leave(promotion.key, promotion.epochs)
