@@ -1,13 +1,13 @@
-"""Kills drivers, workers and databases of real searches at random, and checks what is left.
+"""Hurts drivers, workers and databases of real searches at random, and checks what is left.
 
     uv run python -m tests.faults.chaos --kills 100 --seed 1
     uv run python -m tests.faults.chaos --kills 100 --seed 1 --storage postgres
 
 A search of a few dozen evaluations is started, hurt at random moments (also while it starts and
 while it ends), and started again with the same command until its budget is reached; then the next
-one. What is recorded must stay; at the end there are exactly as many finished evaluations as the
-budget says, none doubled, no claim and no running trial left, the front is that of the rows, and
-Optuna shows the same.
+one. What is recorded must stay, or wait in files if the database is lost; at the end there are
+exactly as many finished evaluations as the budget says, none doubled, no claim and no running trial
+left, the front is that of the rows, and Optuna shows the same.
 """
 
 import argparse
@@ -35,8 +35,12 @@ from tests.servers import Postgres
 _ENDS = {0, 130, -signal.SIGKILL, -signal.SIGTERM, 143}
 _LONGEST = 30.0
 """Seconds from a start within which something happens: about as long as a whole run takes."""
+_STOPPED_SECONDS = 60.0
+_LOST = "while it was in use"
+"""In the last line of a search whose file was deleted or replaced."""
 
-Harm = Callable[[], None]
+Harm = Callable[[Search], bool]
+"""Does something bad to a search that runs; whether there was anything to be done."""
 
 
 @dataclass
@@ -61,16 +65,24 @@ class Chaos:
         hurt = 0
         while True:
             search.start()
-            crashes = self.done["database killed"]
+            crashes, losses = self.done["database killed"], self._losses
             while search.running and hurt < kills:
                 pause(self.chance.uniform(0.0, _LONGEST), search)
                 hurt += self._harm(search, more)
+                if self._losses > losses:
+                    break  # who hurts it now takes what nobody else has
             code = search.wait(600)
+            lost = self._losses > losses
+            if lost and code == 0:
+                print("       too late: the search was over, and is begun anew", flush=True)
+                before = []
+                continue
             # A search that finds no database when it starts says so, and is started again.
-            refused = code == USAGE_ERROR and self.done["database killed"] > crashes
+            refused = code == USAGE_ERROR and (self.done["database killed"] > crashes or lost)
             assert code in _ENDS or refused, f"exit code {code}: {search.said}"
             assert "Traceback" not in search.said, search.said
-            after = invariants.rows(search.url)
+            assert not lost or (code == USAGE_ERROR and _LOST in search.said), search.said
+            after = invariants.kept(search.url, search.folder)
             invariants.check_kept(before, after)
             before = after
             if code == 0:
@@ -78,46 +90,103 @@ class Chaos:
         invariants.check(search.url, search.folder, search.budget)
         self.reached += 1
 
+    @property
+    def _losses(self) -> int:
+        return self.done["database deleted"] + self.done["database replaced"]
+
     def _harm(self, search: Search, more: dict[str, Harm]) -> bool:
         """Do something bad to a search that runs; whether anything was done."""
         harms: dict[str, Harm] = {
-            "driver killed": search.kill,
-            "driver terminated": lambda: search.send(signal.SIGTERM),
-            "driver interrupted": lambda: search.send(signal.SIGINT),
-            "worker killed": lambda: self._kill_a_worker(search),
+            "driver killed": kill,
+            "driver terminated": terminate,
+            "driver interrupted": interrupt,
+            "worker killed": self._kill_a_worker,
+            "driver stopped": lambda search: stop(search, all_of_it=False),
+            "all stopped": lambda search: stop(search, all_of_it=True),
         } | more
         if not search.running:
             return False
         # What gives no warning comes most often.
         names = [*harms, *more, "driver killed", "driver killed", "worker killed"]
         name = self.chance.choice(names)
-        if name == "worker killed" and not search.workers():
+        if not harms[name](search):
             return False
-        harms[name]()
         self.done[name] += 1
         print(f"  {sum(self.done.values()):4} {name}", flush=True)
         return True
 
-    def _kill_a_worker(self, search: Search) -> None:
-        for worker in self.chance.sample(search.workers(), 1):
+    def _kill_a_worker(self, search: Search) -> bool:
+        workers = search.workers()
+        for worker in self.chance.sample(workers, min(1, len(workers))):
             with contextlib.suppress(psutil.NoSuchProcess):
                 worker.kill()
+        return bool(workers)
+
+
+def kill(search: Search) -> bool:
+    """End the driver without a warning."""
+    search.kill()
+    return True
+
+
+def terminate(search: Search) -> bool:
+    """As a machine that shuts down does."""
+    search.send(signal.SIGTERM)
+    return True
+
+
+def interrupt(search: Search) -> bool:
+    """Ctrl-C."""
+    search.send(signal.SIGINT)
+    return True
+
+
+def stop(search: Search, *, all_of_it: bool) -> bool:
+    """Stop the driver for a minute, or all its processes too, as a suspended laptop does."""
+    with search.stopped(all_of_it=all_of_it):
+        time.sleep(_STOPPED_SECONDS)
+    return True
 
 
 @contextlib.contextmanager
 def sqlite(chance: random.Random) -> Iterator[tuple[str, dict[str, Harm]]]:
-    """A new file, and somebody who locks it for a while."""
+    """A new file, and somebody who locks it for a while, deletes it, or puts back an older copy."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         path = Path(folder, "study.db")
 
-        def lock() -> None:
+        def lock(_: Search) -> bool:
             if path.exists():
                 with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as stranger:
                     with contextlib.suppress(sqlite3.OperationalError):
                         stranger.execute("BEGIN EXCLUSIVE")
                     time.sleep(chance.uniform(0.5, 8.0))
+            return path.exists()
 
-        yield f"sqlite:///{path}", {"database locked": lock}
+        def delete(search: Search) -> bool:
+            if not search.trains():  # nobody would have the rows any more
+                return False
+            for part in Path(folder).glob("study.db*"):
+                part.unlink()
+            return True
+
+        def replace(search: Search) -> bool:
+            if not search.trains():
+                return False
+            older = Path(folder, "older.db")
+            with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(older)) as copy:
+                source.backup(copy)
+            pause(chance.uniform(1.0, 8.0), search)
+            if not search.trains():
+                return False
+            older.rename(path)
+            return True
+
+        harms: dict[str, Harm] = {
+            "database locked": lock,
+            "database deleted": delete,
+            "database replaced": replace,
+        }
+        yield f"sqlite:///{path}", harms
 
 
 @contextlib.contextmanager
@@ -125,10 +194,11 @@ def postgres(chance: random.Random) -> Iterator[tuple[str, dict[str, Harm]]]:
     """A new database on a server of our own, which dies and comes back."""
     with Postgres() as server:
 
-        def crash() -> None:
+        def crash(_: Search) -> bool:
             server.stop(chance.choice([signal.SIGQUIT, signal.SIGKILL]))
             time.sleep(chance.uniform(0.2, 20.0))
             server.start()
+            return True
 
         yield server.url, {"database killed": crash}
 

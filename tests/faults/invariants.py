@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,21 @@ def rows(url: str) -> list[Row]:
             ]
     except StoreError:
         return []
+
+
+def waiting(folder: Path) -> list[Row]:
+    """What waits in files beside a search until it continues, in the order in which it ended."""
+    found = [json.loads(path.read_text()) for path in folder.glob("convnas-unrecorded-*/*.json")]
+    return [
+        Row(entry["key"], entry["val_accuracy"], entry["epochs"], entry["epochs"] - entry["start"])
+        for entry in sorted(found, key=lambda entry: datetime.fromisoformat(entry["created_at"]))
+    ]
+
+
+def kept(url: str, folder: Path) -> list[Row]:
+    """What the database holds, and then what waits in files alone."""
+    recorded = rows(url)
+    return [*recorded, *(row for row in waiting(folder) if row not in recorded)]
 
 
 def claims(store: Store) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,6 +81,23 @@ class Search:
         """The processes that train."""
         return [child for child in self._family() if _title(child).startswith("ray::Resource")]
 
+    def trains(self) -> bool:
+        """Whether the command is there and has begun its trials; it has its database open then."""
+        return self.running and "\nworkers " in self.said
+
+    @contextlib.contextmanager
+    def stopped(self, *, all_of_it: bool) -> Iterator[None]:
+        """The command gets no time of the processor, nor do Ray's processes, if asked for."""
+        assert self.process is not None
+        family = self._family() if all_of_it else []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family.append(psutil.Process(self.process.pid))
+        _each(family, psutil.Process.suspend)
+        try:
+            yield
+        finally:
+            _each(family, psutil.Process.resume)
+
     def kill(self) -> None:
         """End the command with SIGKILL, and see that Ray's processes end as well."""
         family = self._family()
@@ -100,6 +117,12 @@ class Search:
             return psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+
+
+def _each(processes: Sequence[psutil.Process], do: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            do(process)
 
 
 def _title(process: psutil.Process) -> str:
