@@ -6,6 +6,8 @@ person waits for them.
 
 import contextlib
 import os
+import shlex
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +32,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
+from nas_space.cli import runner
 from nas_space.errors import ConvnasError
 from studies.arguments import with_driver
 from studies.records.connection.open_file import OpenFile
@@ -251,7 +254,7 @@ class Database:
     def _said(self, error: Exception) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else repr(cause)
-        reason = without_secrets(reason, self.url)
+        reason = without_secrets(reason, self.url) + remedy(error, self.url)
         kind = UnavailableError if _passes(error) else StoreError
         return kind(f"cannot use the database {self.shown_url}: {reason}")
 
@@ -291,6 +294,15 @@ def _passes(error: Exception) -> bool:
         # The low byte is the result code, the others give details.
         return code & 0xFF in _PASSING_IN_SQLITE
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def remedy(error: Exception, url: URL) -> str:
+    """What to do about an SQLite file with a damaged page, to be added to a line; else nothing."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
+    if code & 0xFF != sqlite3.SQLITE_CORRUPT:
+        return ""
+    where = f"--storage {shlex.quote(shown(url))}"
+    return f"; save what can be read: {runner()}python -m studies.rescue {where}"
 
 
 def parse_url(url: str) -> URL:

@@ -19,7 +19,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nas_space.spaces.architecture import Architecture
 from studies import objective
-from studies.records.database import SQLITE_BUSY_SECONDS, StoreError, keep_to_its_file
+from studies.records.database import (
+    SQLITE_BUSY_SECONDS,
+    StoreError,
+    keep_to_its_file,
+    parse_url,
+    remedy,
+)
 from studies.records.tables import Evaluation, Status, Study
 
 _ABSENT = "-"
@@ -53,6 +59,7 @@ class OptunaMirror:
         self._objectives = ["val_accuracy", objective.of(study).column]
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
+        self._url = parse_url(url)
         self._storage = _storage(url, study.name)
         keep_to_its_file(self._storage.engine)
         try:
@@ -77,8 +84,12 @@ class OptunaMirror:
                 directions=["maximize", "minimize"],
                 load_if_exists=True,
             )
-        except _REFUSALS:
-            raise theirs from None
+        except _REFUSALS as error:
+            if not (damage := self._remedy(error)):
+                raise theirs from None
+            raise StoreError(
+                f"Optuna cannot use the database of study {name!r} ({_line(error)}){damage}"
+            ) from None
         if study.metric_names != self._objectives and study.get_trials(deepcopy=False):
             raise theirs
         with warnings.catch_warnings():
@@ -86,12 +97,16 @@ class OptunaMirror:
             study.set_metric_names(self._objectives)
         return study
 
+    def _remedy(self, error: Exception) -> str:
+        cause = error.__cause__  # Optuna puts an error of its own around it
+        return remedy(cause if isinstance(cause, SQLAlchemyError) else error, self._url)
+
     def catch_up(self, evaluations: Iterable[Evaluation]) -> None:
         """Add the evaluations that are missing; `trouble` says why one could not be added."""
         try:
             trials = self.study.get_trials(deepcopy=False)
         except _REFUSALS as error:
-            self.trouble = _line(error)
+            self.trouble = f"{_line(error)}{self._remedy(error)}"
             return
         present = {trial.user_attrs.get(NUMBER) for trial in trials}
         for evaluation in evaluations:
@@ -109,7 +124,7 @@ class OptunaMirror:
             try:
                 self.study.add_trial(self._trial(self._missed[0]))
             except _AWAY as error:
-                self.trouble = _line(error)
+                self.trouble = f"{_line(error)}{self._remedy(error)}"
                 return
             except _REFUSALS as error:
                 self.trouble = _line(error)

@@ -38,6 +38,8 @@ _LONGEST = 30.0
 _STOPPED_SECONDS = 60.0
 _LOST = "while it was in use"
 """In the last line of a search whose file was deleted or replaced."""
+_BUSY = "Ray does not start on this machine"
+"""In the last line of a search on a machine that has other work."""
 
 Harm = Callable[[Search], bool]
 """Does something bad to a search that runs; whether there was anything to be done."""
@@ -77,8 +79,9 @@ class Chaos:
                 print("       too late: the search was over, and is begun anew", flush=True)
                 before = []
                 continue
-            # A search that finds no database when it starts says so, and is started again.
-            refused = code == USAGE_ERROR and (self.done["database killed"] > crashes or lost)
+            # A search that finds no database, or no time for Ray, says so, and is started again.
+            excused = self.done["database killed"] > crashes or lost or _BUSY in search.said
+            refused = code == USAGE_ERROR and excused
             assert code in _ENDS or refused, f"exit code {code}: {search.said}"
             assert "Traceback" not in search.said, search.said
             assert not lost or (code == USAGE_ERROR and _LOST in search.said), search.said

@@ -75,7 +75,10 @@ class Search:
     def wait(self, timeout: float = 240.0) -> int:
         """The exit code, once the command has ended."""
         assert self.process is not None
-        return self.process.wait(timeout)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"it does not end: {self.said}") from error
 
     def workers(self) -> list[psutil.Process]:
         """The processes that train."""
