@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
@@ -46,6 +47,8 @@ _SAID_AFTER_SECONDS = 30.0
 _SOCKET_PATH_BYTES = 107
 """The longest path of a socket in Linux. SLURM gives each job a long temporary folder."""
 _SOCKET = b"/ray/session_2026-12-01_00-00-00_000000_4194304/sockets/plasma_store"
+_LEAST_ROOM_BYTES = 64 * 2**20
+"""Logs, sockets and code of a Ray that runs for an hour took 57 MiB."""
 _KNOCK_SECONDS = 10.0
 _PORT_COUNT = 2**16
 # HTTP/2, RFC 9113: a client begins with this text and an empty SETTINGS frame (3 bytes of length,
@@ -66,13 +69,15 @@ class Cluster:
         verbose: whether Ray may speak.
 
     Raises:
-        ClusterError: nothing answers at the address, or this machine is too small for a trial.
+        ClusterError: nothing answers at the address, this machine is too small for a trial, or its
+            temporary folder is full.
     """
 
     def __init__(self, options: ClusterOptions, *, verbose: bool) -> None:
         if options.address is None:
             # Only Ray knows what GPUs there are.
             resources_for(options, {"CPU": float(cores()), "GPU": options.gpus or 0.0})
+            _check_room()
         else:
             _knock(options.address)
         self._options = options
@@ -198,6 +203,21 @@ def _admitted() -> dict[str, str]:
     places = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     known = any(map(os.environ.get, places)) or Path("~/.ray/auth_token").expanduser().is_file()
     return {"RAY_AUTH_MODE": "token"} if known else {}
+
+
+def _check_room() -> None:
+    """See that Ray can write where it will: it would wait for its own files, and not say why."""
+    place = os.environ.get("RAY_TMPDIR") or _short_place().get("RAY_TMPDIR", tempfile.gettempdir())
+    try:
+        free = shutil.disk_usage(place).free
+    except OSError:
+        return  # Ray makes the folder, or says what is wrong with it
+    if free < _LEAST_ROOM_BYTES:
+        raise ClusterError(
+            f"the temporary folder {place} is full: {free / 2**20:.0f} MiB are free, and Ray needs "
+            f"{_LEAST_ROOM_BYTES // 2**20}; delete what is not needed there, or name another "
+            "folder with TMPDIR"
+        )
 
 
 def _short_place() -> dict[str, str]:

@@ -2,10 +2,9 @@
 
 import contextlib
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from studies.records.tables import Status
 from tests.faults import invariants
 from tests.faults.searching import QUICK, RUNGS, Search
 from tests.servers import Postgres
+from tests.small_disk import small_disk
 
 pytestmark = [
     pytest.mark.slow,
@@ -84,25 +84,8 @@ def test_of_two_drivers_on_one_study_one_is_killed_and_the_other_reaches_the_bud
     invariants.check(url, tmp_path, budget)
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    folder.mkdir()
-    size = ["-o", "size=16m"]
-    mounted = subprocess.run(
-        ["/bin/mount", "-t", "tmpfs", *size, "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode:
-        pytest.skip("may not mount a small disk here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
-
-
 def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk") as disk:
+    with small_disk(tmp_path / "disk", "16m") as disk:
         search = Search(tmp_path, f"sqlite:///{disk / 'study.db'}", budget=12)
         search.start()
         wait_for_rows(search, 2)

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from searchers.ray.cluster import Cluster
 from searchers.ray.resources import ClusterError, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
+from tests.small_disk import small_disk
 
 _STARTED = """
 from searchers.ray.cluster import Cluster
@@ -183,6 +185,22 @@ def test_a_token_is_shown_to_a_cluster_where_there_is_one(
         cluster.resources(pytest.fail)
         assert os.environ.get("RAY_AUTH_MODE") == (None if place is None else "token")
     assert "RAY_AUTH_MODE" not in os.environ
+
+
+def test_a_full_temporary_folder_is_named_before_ray_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Not in pytest's folder, whose path may be too long for Ray's sockets.
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as short,
+        small_disk(Path(short, "tiny"), "8m") as disk,
+    ):
+        monkeypatch.delenv("RAY_TMPDIR", raising=False)
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        with pytest.raises(ClusterError) as caught:
+            Cluster(ClusterOptions(), verbose=False)
+    assert f"the temporary folder {disk} is full: 8 MiB are free" in str(caught.value)
+    assert "TMPDIR" in str(caught.value)
 
 
 @pytest.mark.slow
