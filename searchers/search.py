@@ -102,7 +102,8 @@ def search(
         cluster: where trials run; it may still be starting.
         on_start: called once, before the first trial.
         watch: called whenever a trial starts or ends.
-        on_wait: called with a line when a wait begins, for the database, for Ray or for a worker.
+        on_wait: called with a line when a wait begins, for the database, for Ray or for a worker;
+            at the end with each result that neither the database nor a file took.
         make_job: what trials do.
 
     Raises:
@@ -160,6 +161,8 @@ def search(
     # What is said now is about a database that is there.
     driver.check_database()
     if driver.trouble is not None:
+        for result in driver.unkept:
+            on_wait(result)
         raise StoreError(_last_words(driver))
     end = driver.snapshot()
     watch(end)
@@ -189,6 +192,12 @@ def _last_words(driver: SearchDriver) -> str:
         kept = f"; {results} kept in {driver.pending.folder} until the same command continues"
     if driver.others_kept:
         kept += f"; those of {driver.others_kept} more studies are kept likewise"
+    if driver.unkept:
+        kept += (
+            f"; above are {len(driver.unkept)} results that nothing has kept: save each of these "
+            f"lines as NAME.json in {driver.pending.folder}, and the same command records them, "
+            "without weights"
+        )
     return f"{driver.trouble}{kept}"
 
 

@@ -21,6 +21,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from nas_space.scratch import scratch
+from searchers.ray.memory import MemoryWatch
 from searchers.ray.reasons import reason_in
 from searchers.ray.resources import Resources
 from searchers.ray.waiting import Starts
@@ -182,6 +183,7 @@ class _Records(tune.Callback):
         self._line = line
         self._killed: dict[str, str] = {}
         self._set_up = set[object]()
+        self._memory = MemoryWatch()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -266,7 +268,7 @@ class _Records(tune.Callback):
     ) -> None:
         """Record a trial whose worker died."""
         with self._guard.open() as driver:
-            reason = self._killed.get(trial.trial_id) or _reason(trial)
+            reason = self._killed.get(trial.trial_id) or self._memory.explained(_reason(trial))
             driver.fail(trial.trial_id, reason)
         _unload(trial)
 

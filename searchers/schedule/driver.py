@@ -3,7 +3,7 @@
 import enum
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ from studies import objective
 from studies.records.claims import MOST_LOSSES, Claims, TrainingKey, Verdict
 from studies.records.costs import columns
 from studies.records.database import LostFileError, StoreError
-from studies.records.pending_results import PendingResults
+from studies.records.pending_results import PendingResults, as_text
 from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
 
@@ -91,6 +91,7 @@ class SearchDriver:
         trouble: the error of the database, if it failed.
         kept: how many results wait in `pending`.
         others_kept: how many other studies of a lost file have results that wait.
+        unkept: results for which no file could be written either, as text.
         inherited: how many trainings were taken over from searches that are gone.
     """
 
@@ -110,6 +111,7 @@ class SearchDriver:
     trouble: str | None = None
     kept: int = 0
     others_kept: int = 0
+    unkept: list[str] = field(default_factory=list)
     inherited: int = 0
     _running: RunningTrials = field(init=False)
     _waiting: list[Assignment] = field(default_factory=list)
@@ -394,7 +396,7 @@ class SearchDriver:
         try:
             self.pending.put(evaluation, weights)
         except StoreError as error:
-            self.trouble = f"{self.trouble}; {error}"
+            self._lose([as_text(evaluation)], str(error))
         else:
             self.kept += 1
 
@@ -412,8 +414,16 @@ class SearchDriver:
         except StoreError as error:
             self.trouble = f"{self.trouble}; {error}"
             return
-        self.kept += found.pop(self.study.name, 0)
-        self.others_kept = len(found)
+        self.kept += found.kept.pop(self.study.name, 0)
+        self.others_kept = len(found.kept)
+        if found.unkept:
+            self._lose(found.unkept, found.reason)
+
+    def _lose(self, results: Sequence[str], reason: str) -> None:
+        """Note results that nothing could keep: the user gets them as text."""
+        if not self.unkept:
+            self.trouble = f"{self.trouble}; {reason}"
+        self.unkept.extend(results)
 
     def _evaluation(self, assignment: Assignment, **outcome: Any) -> Evaluation:  # noqa: ANN401
         return Evaluation(

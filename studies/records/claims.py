@@ -12,7 +12,6 @@ import contextlib
 import enum
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +23,7 @@ from sqlalchemy.orm import Session
 from nas_space.spaces.architecture import Architecture
 from studies.records.database import StoreError
 from studies.records.processes import Process
-from studies.records.rescue import rescue
+from studies.records.rescue import Rescued, rescue
 from studies.records.store import Store, lock
 from studies.records.tables import Claim, Driver, Evaluation, Study
 
@@ -216,7 +215,7 @@ class Claims:
         """See `Database.check_file`."""
         self._store.database.check_file()
 
-    def rescue(self) -> Counter[str]:
+    def rescue(self) -> Rescued:
         """See `studies.records.rescue`."""
         return rescue(self._store.database)
 

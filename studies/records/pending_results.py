@@ -21,7 +21,9 @@ from studies.records.tables import Evaluation, Status
 from studies.records.validation import validated
 from trainers.files import write_whole
 
-_FROM_THE_DATABASE = frozenset({"id", "study_id", "number"})
+_FROM_THE_DATABASE = frozenset({"id", "study_id"})
+_NO_NUMBER = 2**31 - 1
+"""Of a result that was never recorded: after all others."""
 Record = Callable[[Evaluation, Callable[[], bytes] | None], bool]
 """Writes an evaluation with its weights, see `studies.records.store.Store.record`."""
 
@@ -66,7 +68,7 @@ class PendingResults:
                 reasons.append(f"{folder}: {error.strerror or error}")
             else:
                 return
-        raise StoreError(f"nor can its result be kept in a file ({'; '.join(reasons)})")
+        raise StoreError(f"no file can be written ({'; '.join(reasons)})")
 
     def deliver(self, study_id: int, record: Record) -> int:
         """Write all results that wait into the database, and delete their files.
@@ -83,8 +85,9 @@ class PendingResults:
         """
         count = 0
         waiting = [(path, _read(path, study_id)) for path in self._waiting()]
-        # In the order in which they ended: they get their numbers again.
-        for path, evaluation in sorted(waiting, key=lambda found: found[1].created_at):
+        # They get their numbers again. Those that never had one follow, in the order in which they
+        # ended; a clock may have been set meanwhile.
+        for path, evaluation in sorted(waiting, key=_order):
             weights = path.with_suffix(".safetensors")
             count += record(evaluation, weights.read_bytes if weights.is_file() else None)
             path.unlink()
@@ -102,8 +105,16 @@ class PendingResults:
         if weights is not None:
             write_whole(stem.with_suffix(".safetensors"), weights)
         # Last: a result counts once this file is there.
-        text = json.dumps(_as_json(evaluation), indent=1)
-        write_whole(stem.with_suffix(".json"), text.encode())
+        write_whole(stem.with_suffix(".json"), as_text(evaluation, indent=1).encode())
+
+
+def _order(found: tuple[Path, Evaluation]) -> tuple[int, datetime]:
+    return found[1].number, found[1].created_at
+
+
+def as_text(evaluation: Evaluation, indent: int | None = None) -> str:
+    """A result as it waits in a file, without its weights; by default in one line."""
+    return json.dumps(_as_json(evaluation), indent=indent)
 
 
 def _as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -122,7 +133,9 @@ def _read(path: Path, study_id: int) -> Evaluation:
         values.setdefault("cost", values["macs"])
         values["status"] = Status(values["status"])
         values["created_at"] = datetime.fromisoformat(values["created_at"])
-        return validated(Evaluation(study_id=study_id, number=0, **values))
+        if values.get("number") is None:
+            values["number"] = _NO_NUMBER
+        return validated(Evaluation(study_id=study_id, **values), new=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{path} holds a result that was not recorded, but cannot be read ({error}); "

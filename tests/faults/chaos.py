@@ -73,7 +73,7 @@ class Chaos:
                 hurt += self._harm(search, more)
                 if self._losses > losses:
                     break  # who hurts it now takes what nobody else has
-            code = search.wait(600)
+            code = search.wait(3600)
             lost = self._losses > losses
             if lost and code == 0:
                 print("       too late: the search was over, and is begun anew", flush=True)

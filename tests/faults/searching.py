@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,12 +28,18 @@ class Search:
         url: of its database.
         budget: full trainings to pay for.
         options: more of its command line.
+        before: words before it, of a program that starts it.
+        where: its current folder, if not `folder`.
+        environment: more variables.
     """
 
     folder: Path
     url: str
     budget: int
     options: Sequence[str] = QUICK
+    before: Sequence[str] = ()
+    where: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
     _log: Path = field(init=False, repr=False)
 
@@ -47,9 +53,12 @@ class Search:
         command = ["searchers.run", "--space", "mixed", "--budget", str(self.budget)]
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *command, "--storage", self.url, *self.options],
-                cwd=self.folder,
-                env=environment,
+                [
+                    *self.before,
+                    *(sys.executable, "-m", *command, "--storage", self.url, *self.options),
+                ],
+                cwd=self.where or self.folder,
+                env={**environment, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,7 +1,9 @@
 """Real searches whose SQLite file is deleted or replaced: they say so, and lose nothing."""
 
 import json
+import re
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -12,6 +14,7 @@ import pytest
 from tests.faults import invariants
 from tests.faults.searching import RUNGS, Search
 from tests.faults.test_searches import wait_for_rows
+from tests.small_disk import small_disk
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,3 +79,40 @@ def test_a_search_that_loses_its_file_keeps_all_rows_until_the_same_command_cont
     assert "results that the database had not taken" in search.said
     invariants.check_kept(before, invariants.rows(search.url))
     invariants.check(search.url, search.folder, search.budget)
+
+
+def test_results_that_no_folder_takes_are_printed_and_can_be_given_back(tmp_path: Path) -> None:
+    database = tmp_path / "study.db"
+    with small_disk(tmp_path / "disk", "1m") as disk:
+        subprocess.run(["/bin/mount", "-o", "remount,ro", str(disk)], check=True)
+        search = Search(
+            tmp_path,
+            f"sqlite:///{database}",
+            budget=500,
+            where=disk,
+            environment={"HOME": "/proc/nowhere"},
+        )
+        search.start()
+        try:
+            wait_for_rows(search, 4, 240)
+            before = invariants.rows(search.url)
+            delete(database)
+            assert search.wait(240) == 2, search.said
+        finally:
+            if search.running:
+                search.kill()
+    said = search.said.splitlines()
+    printed = [line for line in said if line.startswith('{"')]
+    (last,) = [line for line in said if line.startswith("error: ")]
+    assert "was deleted or moved away while it was in use; no file can be written (" in last
+    assert f"above are {len(printed)} results that nothing has kept" in last
+    assert len(printed) >= len(before)
+    box = tmp_path / re.findall(r"convnas-unrecorded-\w+", last)[-1]
+    box.mkdir()
+    for number, line in enumerate(printed):
+        (box / f"{number}.json").write_text(line)
+    search = Search(tmp_path, search.url, budget=len(printed) + 1)
+    search.start()
+    assert search.wait(240) == 0, search.said
+    assert f"recovered {len(printed)} results" in " ".join(search.said.split())
+    invariants.check_kept(before, invariants.rows(search.url))

@@ -1,8 +1,10 @@
 """A driver that is stopped for a while, and machines that leave a cluster."""
 
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -42,6 +44,55 @@ def test_a_driver_that_was_stopped_ends_no_trial_for_the_time_that_it_did_not_se
     assert search.wait() == 0, search.said
     assert "tried again" not in search.said
     assert [row.error for row in evaluations(search)] == [None] * 6
+
+
+OTHER_MACHINE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+"""In a space of process numbers of its own, as on another machine: its silence alone is known."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("before", [(), OTHER_MACHINE], ids=["here", "elsewhere"])
+def test_of_two_drivers_one_is_stopped_wakes_up_and_nothing_is_lost_or_done_twice(
+    tmp_path: Path, before: Sequence[str]
+) -> None:
+    if before and subprocess.run([*before, "true"], check=False).returncode:
+        pytest.skip("may not make a space of process numbers here")
+    url, budget = f"sqlite:///{tmp_path / 'study.db'}", 12
+    drivers = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        options = [*LONGER, "--concurrency", "1"]
+        drivers.append(Search(tmp_path / name, url, budget, options))
+    first, second = drivers
+    first.before = before
+    try:
+        first.start()
+        wait_for_rows(first, 1, 240)
+        second.start()
+        wait_for_rows(second, 3, 240)
+        until_shared(second)
+        with first.stopped(all_of_it=True):
+            stopped = len(invariants.rows(url))
+            time.sleep(90)  # silent for longer than a driver elsewhere may be
+            assert len(invariants.rows(url)) > stopped, "the other goes on"
+            assert second.running, "it waits for what the first trains"
+        assert first.wait(400) == 0, first.said
+        assert second.wait(400) == 0, second.said
+    finally:
+        for driver in drivers:
+            if driver.running:
+                driver.kill()
+    invariants.check(url, tmp_path, budget)
+    assert {row.status for row in evaluations(first)} == {Status.FINISHED}
+
+
+def until_shared(search: Search) -> None:
+    """Wait until a search has begun its own trials."""
+    latest = time.monotonic() + 240
+    while not search.trains():
+        assert search.running, search.said
+        assert time.monotonic() < latest, search.said
+        time.sleep(0.2)
 
 
 def test_a_trial_too_large_for_every_machine_is_refused_though_the_cluster_is_large_enough(

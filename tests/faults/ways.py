@@ -72,6 +72,17 @@ def stop(_: Config) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def have_too_little_memory(_: Config) -> None:
+    """As on a machine whose memory is full: the kernel kills the process."""
+    group = MEMORY_GROUPS / f"convnas-{os.getpid()}"
+    group.mkdir(exist_ok=True)
+    (group / "memory.limit_in_bytes").write_text(str(64 * 2**20))
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    bytearray(b"x" * 2**30)
+
+
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")
+"""Where root may limit the memory of a process, on machines with control groups as of old."""
 _ONCE = "dies once"
 """What is expected of a trial that is tried once more, and finishes."""
 
@@ -91,6 +102,10 @@ WAYS: tuple[tuple[Callable[..., Any], str], ...] = (
     (be_killed, "WorkerDied: "),
     (stop, f"TimeLimit: no result after {TIMEOUT} s"),
     (die_of_the_moment, _ONCE),
+    *[
+        (have_too_little_memory, "WorkerDied: memory ran out, and the kernel killed it; run fewer")
+        for _ in range(os.access(MEMORY_GROUPS / "cgroup.procs", os.W_OK))
+    ],
 )
 """Each way to die, and how the reason in its row begins."""
 REASONS = sorted(beginning for _, beginning in WAYS if beginning != _ONCE)
@@ -175,6 +190,8 @@ def main(folder: Path) -> None:
             """Nobody looks."""
 
         finding = search(settings, setup, cluster, ignore, ignore, ignore, job)
+    for group in MEMORY_GROUPS.glob("convnas-*"):
+        group.rmdir()
     print(finding.over_because)  # noqa: T201
 
 

@@ -62,7 +62,7 @@ def test_the_second_folder_takes_what_the_first_does_not(tmp_path: Path, store: 
     assert box.folder == tmp_path / "two"
     assert box.deliver(owner.id, store.record) == 1
     closed = PendingResults((tmp_path / "file" / "x",))
-    with pytest.raises(StoreError, match=r"nor can its result be kept .*Not a directory"):
+    with pytest.raises(StoreError, match=r"no file can be written .*Not a directory"):
         closed.put(evaluation(owner, 2, 0.5), None)
 
 

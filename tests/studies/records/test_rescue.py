@@ -1,8 +1,10 @@
 """An SQLite file that is deleted or replaced while it is in use: noticed, and nothing is lost."""
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -96,8 +98,8 @@ def test_all_it_held_comes_back_in_its_order(used: Store, harm: Callable[[], Non
     }
     assert [len(rows) for rows in kept.values()] == [3, 1]
     harm()
-    assert rescue(used.database) == {"first": 3, "second": 1}
-    assert rescue(used.database) == {"first": 3, "second": 1}, "twice does no harm"
+    assert rescue(used.database).kept == {"first": 3, "second": 1}
+    assert rescue(used.database).kept == {"first": 3, "second": 1}, "twice does no harm"
     used.close()
     with closing(Store(URL, create=True)) as again:
         with closing(sqlite3.connect(DATABASE)) as opened:
@@ -109,6 +111,32 @@ def test_all_it_held_comes_back_in_its_order(used: Store, harm: Callable[[], Non
             assert pending.deliver(owner.id, again.record) == len(kept[name]) - there
             assert held(again, name) == kept[name]
     assert not list(Path.cwd().glob("convnas-unrecorded-*"))
+
+
+def test_a_clock_that_was_set_back_changes_no_number(used: Store) -> None:
+    owner = used.study("first")
+    late = evaluation(owner, 8, 0.5, created_at=datetime(2001, 1, 1, tzinfo=UTC))
+    used.record(late)
+    kept = held(used, "first")
+    delete()
+    rescue(used.database)
+    used.close()
+    with closing(Store(URL, create=True)) as again:
+        owner = again.enter(study("first"))
+        PendingResults.of(again.database.url, "first").deliver(owner.id, again.record)
+        assert held(again, "first") == kept
+
+
+def test_what_no_folder_takes_is_given_as_text(
+    used: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete()
+    PendingResults.of(used.database.url, "first").folder.write_text("in the way")
+    monkeypatch.setenv("HOME", "/dev/null")
+    found = rescue(used.database)
+    assert found.kept == {"second": 1}
+    assert [json.loads(text)["val_accuracy"] for text in found.unkept] == [0.5, None, 0.9]
+    assert "no file can be written" in found.reason
 
 
 def test_optunas_view_writes_nothing_into_a_copy_that_was_put_back(used: Store) -> None:
