@@ -50,6 +50,7 @@ COMMANDS = tuple(
         ("networks", "nas_space.networks", "", "the networks of the papers"),
         ("spaces", "nas_space.spaces", "nas_space.spaces.__main__", "what can be searched"),
         ("scores", "studies.scores", "", "how well networks are ranked without training"),
+        ("rescue", "studies.rescue", "", "save what can be read of a damaged database"),
     )
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from nas_space.cli import Parser, expanded
+from nas_space.programs import program
 from studies.arguments import add_storage_argument
 from studies.cli import CommandError, run
 from studies.records.damaged import Saved, copy_readable
@@ -32,7 +33,7 @@ def main() -> int:
 
 def _main() -> int:
     parser = Parser(
-        prog="python -m studies.rescue",
+        prog=program("studies.rescue"),
         description="Copy what can be read of a damaged SQLite database into a new one. The "
         "damaged file is left as it is.",
     )

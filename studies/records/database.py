@@ -32,8 +32,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
-from nas_space.cli import runner
 from nas_space.errors import ConvnasError
+from nas_space.programs import program, runner
 from studies.arguments import with_driver
 from studies.records.connection.open_file import OpenFile
 from studies.records.connection.waiting import Waiting
@@ -302,7 +302,7 @@ def remedy(error: Exception, url: URL) -> str:
     if code & 0xFF != sqlite3.SQLITE_CORRUPT:
         return ""
     where = f"--storage {shlex.quote(shown(url))}"
-    return f"; save what can be read: {runner()}python -m studies.rescue {where}"
+    return f"; save what can be read: {runner()}{program('studies.rescue')} {where}"
 
 
 def parse_url(url: str) -> URL:
