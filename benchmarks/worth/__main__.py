@@ -13,7 +13,8 @@ stopped:
    validation images only; with `--samplers bayes random` also one that draws networks at random,
    their costs spread as those of the first one, with the same budget;
 2. every hand-designed family is scaled to the level and trained with `CHOICE_SEEDS` seeds; so are
-   the `CANDIDATES` networks of each search of which the model expects most;
+   the `CANDIDATES` networks of each search of which the model expects most; the best
+   `SHORTLISTED` of each side get `SHORTLIST_SEEDS` further seeds;
 3. the best of each side, by its mean validation accuracy, are trained
    with `FRESH_SEEDS` further seeds, and their test accuracy is measured.
 """
@@ -36,10 +37,12 @@ from benchmarks.worth.setting import (
     CHOICE_SEEDS,
     FRESH_SEEDS,
     SETTINGS,
+    SHORTLIST_SEEDS,
     SIDES,
     Setting,
     best,
     scaled,
+    shortlist,
     sizes,
 )
 from nas_space.cli import Parser, positive, run
@@ -135,15 +138,25 @@ class Runner:
         for sampler, networks in searched.items():
             for found in networks:
                 self._choice(f"{macs}/{SIDES[sampler]}/{found.key}", found)
-        if time.monotonic() > self._end:  # a choice among some of the families is none
-            return
         for side in ("hand", *SIDES.values()):
-            chosen = best(self._done.values(), f"{self._setting.name}/choice/{macs}/{side}/")
-            if chosen is None:
-                continue
-            for seed in range(FRESH_SEEDS):
-                name = f"fresh/{macs}/{side}/{chosen.key}"
-                self._train(name, chosen, _FIRST_FRESH_SEED + seed, test=True)
+            self._chosen(macs, side)
+
+    def _chosen(self, macs: int, side: str) -> None:
+        """Choose the network of a side and measure it, if there is time for all of that."""
+        setting = self._setting.name
+        prefix = f"{setting}/choice/{macs}/{side}/"
+        if time.monotonic() > self._end:  # a choice among some of the networks is none
+            return
+        for name, network in shortlist(self._done.values(), prefix):
+            for seed in range(CHOICE_SEEDS, CHOICE_SEEDS + SHORTLIST_SEEDS):
+                job = name.removeprefix(f"{setting}/")
+                self._train(job, network, _FIRST_CHOICE_SEED + seed, test=False)
+        chosen = best(self._done.values(), prefix)
+        if chosen is None or time.monotonic() > self._end:
+            return
+        for seed in range(FRESH_SEEDS):
+            name = f"fresh/{macs}/{side}/{chosen.key}"
+            self._train(name, chosen, _FIRST_FRESH_SEED + seed, test=True)
 
     def _by_hand(self, family: Family, level: int) -> Architecture | None:
         """The network of a family that an engineer would take within a level."""

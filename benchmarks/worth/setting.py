@@ -19,7 +19,10 @@ from trainers.recipes import RECIPES, Recipe
 SIDES = {"bayes": "found", "random": "random"}
 """How the lines call what a search by each sampler has found."""
 CHOICE_SEEDS = 2
-"""Seeds by which each side's network of a level is chosen."""
+"""Seeds of each network among which a side chooses."""
+SHORTLISTED, SHORTLIST_SEEDS = 3, 3
+"""Networks of each side that get further seeds, and how many: a seed moves a network by more than
+what the best of them differ."""
 FRESH_SEEDS = 5
 """Further seeds, by which the chosen networks are compared."""
 CANDIDATES = 12
@@ -111,17 +114,43 @@ def sizes(family: Family) -> Iterator[ResidualArchitecture]:
             yield ResidualArchitecture(family.stages(width))
 
 
-def best(lines: Iterable[dict[str, Any]], prefix: str) -> Architecture | None:
-    """The network of most mean validation accuracy among those of a prefix.
+def shortlist(lines: Iterable[dict[str, Any]], prefix: str) -> list[tuple[str, Architecture]]:
+    """The networks of a prefix that get more seeds, the best first, with their jobs' names.
 
-    Only those with all of their seeds count.
+    Those of most mean validation accuracy of their first `CHOICE_SEEDS` seeds.
     """
-    accuracies: dict[str, list[float]] = {}
+    measured, networks = _measured(lines, prefix)
+    means = {
+        name: mean(vals[:CHOICE_SEEDS])
+        for name, vals in measured.items()
+        if len(vals) >= CHOICE_SEEDS
+    }
+    first = sorted(means, key=means.__getitem__, reverse=True)[:SHORTLISTED]
+    return [(name, read_architecture(networks[name])) for name in first]
+
+
+def best(lines: Iterable[dict[str, Any]], prefix: str) -> Architecture | None:
+    """The network of most mean validation accuracy among those of a prefix with the most seeds.
+
+    None if no network has `CHOICE_SEEDS`.
+    """
+    measured, networks = _measured(lines, prefix)
+    most = max(map(len, measured.values()), default=0)
+    if most < CHOICE_SEEDS:
+        return None
+    means = {name: mean(vals) for name, vals in measured.items() if len(vals) == most}
+    return read_architecture(networks[max(means, key=means.__getitem__)])
+
+
+def _measured(
+    lines: Iterable[dict[str, Any]], prefix: str
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Validation accuracies by ascending seed, and networks, by their jobs' names without seeds."""
+    found: dict[str, dict[int, float]] = {}
     networks: dict[str, Any] = {}
     for line in lines:
         if line["job"].startswith(prefix):
-            name = line["job"].rpartition("/")[0]
-            accuracies.setdefault(name, []).append(line["val"])
+            name, _, seed = line["job"].rpartition("/")
+            found.setdefault(name, {})[int(seed)] = line["val"]
             networks[name] = line["architecture"]
-    whole = {name: mean(vals) for name, vals in accuracies.items() if len(vals) == CHOICE_SEEDS}
-    return read_architecture(networks[max(whole, key=whole.__getitem__)]) if whole else None
+    return {name: [vals[s] for s in sorted(vals)] for name, vals in found.items()}, networks

@@ -1,18 +1,30 @@
 """Found and hand-designed networks side by side: the whole benchmark, on very little."""
 
+import contextlib
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.worth.__main__ import Runner
-from benchmarks.worth.setting import FRESH_SEEDS, SETTINGS, Setting, best, scaled
+from benchmarks.worth.setting import (
+    FRESH_SEEDS,
+    SETTINGS,
+    SHORTLIST_SEEDS,
+    SHORTLISTED,
+    Setting,
+    best,
+    scaled,
+    shortlist,
+)
 from benchmarks.worth.table import rows
 from nas_space.costs.cost import predict
+from nas_space.errors import ConvnasError
 from nas_space.spaces.residual import ResidualArchitecture
-from nas_space.spaces.residual.families import FAMILIES
+from nas_space.spaces.residual.families import FAMILIES, Family
 
 
 @pytest.mark.parametrize(
@@ -20,12 +32,20 @@ from nas_space.spaces.residual.families import FAMILIES
     [setting for setting in SETTINGS.values() if not setting.timed],
     ids=lambda setting: setting.name,
 )
-def test_a_family_is_scaled_to_just_below_a_level(setting: Setting) -> None:
+def test_a_family_is_scaled_until_the_next_width_is_above_the_level(setting: Setting) -> None:
     for macs in setting.levels:
         for family in FAMILIES:
             network = scaled(family, macs, setting.task)
             assert network is not None
-            assert 0.55 * macs < predict(network, setting.task).macs <= macs
+            assert 0.5 * macs < predict(network, setting.task).macs <= macs
+            wider = next(wider_than(network.stages[0].width, family))
+            assert predict(wider, setting.task).macs > macs
+
+
+def wider_than(width: int, family: Family) -> Iterator[ResidualArchitecture]:
+    for wider in range(width + 1, 1000):
+        with contextlib.suppress(ConvnasError):
+            yield ResidualArchitecture(family.stages(wider))
 
 
 def test_the_best_is_chosen_by_its_mean_among_those_with_all_seeds() -> None:
@@ -40,6 +60,19 @@ def test_the_best_is_chosen_by_its_mean_among_those_with_all_seeds() -> None:
     assert best(lines, "short16/choice/1/found/") is None
 
 
+def test_the_first_seeds_decide_who_gets_more_and_all_of_them_who_is_chosen() -> None:
+    vals = {4: [0.5, 0.5], 6: [0.7, 0.7, 0.1, 0.1, 0.1], 8: [0.6, 0.6, 0.6, 0.6, 0.6], 10: [0.9]}
+    networks = {width: ResidualArchitecture(FAMILIES[0].stages(width)) for width in vals}
+    prefix = "short16/choice/1/found/"
+    lines = [
+        {"job": f"{prefix}{width}/{500 + n}", "val": val, "architecture": networks[width].to_json()}
+        for width, row in vals.items()
+        for n, val in reversed(list(enumerate(row)))
+    ]
+    assert shortlist(lines, prefix) == [(f"{prefix}{w}", networks[w]) for w in (6, 8, 4)]
+    assert best(lines, prefix) == networks[8]
+
+
 @pytest.mark.slow
 def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
     macs, output = 105_000, tmp_path / "worth.jsonl"
@@ -50,7 +83,8 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
         lines = [json.loads(text) for text in output.read_text().splitlines()]
         jobs = [line["job"] for line in lines]
         assert len(set(jobs)) == len(jobs)
-        assert sum("/hand/" in job for job in jobs) == 2 * len(FAMILIES) + FRESH_SEEDS
+        more = SHORTLISTED * SHORTLIST_SEEDS
+        assert sum("/hand/" in job for job in jobs) == 2 * len(FAMILIES) + more + FRESH_SEEDS
         tested = [line for line in lines if "test" in line]
         assert len(tested) == 2 * FRESH_SEEDS
         assert all(line["macs"] <= macs for line in lines)
