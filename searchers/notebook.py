@@ -30,12 +30,13 @@ from searchers.terminal import arguments
 from studies.analysis.facts import Facts
 from studies.arguments import default_url
 from studies.export import choose
-from studies.export import command as export
 from studies.export.choose import Rule
+from studies.export.command import read
+from studies.export.exporting import export
 from studies.records.store import Store
 from studies.records.tables import Evaluation
-from studies.report.command import write
 from studies.report.page import front_alone
+from studies.report.writing import write
 
 T = TypeVar("T")
 _COLUMNS = (
@@ -227,7 +228,7 @@ class Found:
         """
         where = {"study": self.study, "storage": self.storage, "output": output}
         with _refusals():
-            export.export(_parsed(export.read, _argv({**where, **options})))
+            export(_parsed(read, _argv({**where, **options})))
         return expanded(str(output))
 
     def _repr_html_(self) -> str:

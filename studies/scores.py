@@ -1,19 +1,19 @@
 """`python -m studies.scores`: how well zero-cost scores rank a study's networks."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from nas_space.cli import Parser, console, expanded
+from nas_space.cli import Parser, console, expanded, run
 from nas_space.programs import program
-from studies.analysis.rank_correlation import RankCorrelation, baselines, rank_correlations
-from studies.analysis.scores import of, suffice
 from studies.arguments import add_study_arguments
-from studies.cli import open_store, run
-from studies.records.fidelity import complete
-from studies.records.tables import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from studies.analysis.rank_correlation import RankCorrelation
 
 
 def main() -> int:
@@ -33,6 +33,13 @@ def _main() -> int:
     parser.add_argument("--data-dir", type=expanded, metavar="DIR", help="keeps downloads")
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
+    # They take seconds.
+    from studies.analysis.rank_correlation import baselines, rank_correlations  # noqa: PLC0415
+    from studies.analysis.scores import of, suffice  # noqa: PLC0415
+    from studies.cli import open_store  # noqa: PLC0415
+    from studies.records.fidelity import complete  # noqa: PLC0415
+    from studies.records.tables import Status  # noqa: PLC0415
+
     store = open_store(arguments)
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
@@ -55,7 +62,7 @@ def _main() -> int:
     return 0
 
 
-def _table(correlations: Sequence[RankCorrelation]) -> Table:
+def _table(correlations: "Sequence[RankCorrelation]") -> Table:
     drawn = Table(title="Rank correlation with validation accuracy", title_justify="left")
     for heading in ("number", "Spearman's rho", "95 %", "Kendall's tau", "without MACs, params"):
         drawn.add_column(heading, justify="left" if heading == "number" else "right")

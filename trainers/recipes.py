@@ -81,6 +81,8 @@ RECIPES: Registry[Recipe] = Registry(
 )
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
 
+FOR_THE_WINNER = "full"
+
 
 def recorded(stored: Mapping[str, Any]) -> Recipe | None:
     """The recipe of a study under the name that it has now; None if no recipe is like that.

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bundle.forms import write_forms
-from nas_space.bundle.forms.onnx_model import OPSET
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.record import Record
@@ -24,6 +23,7 @@ from nas_space.bundle.weights import check_count, read_weights, write_weights
 from nas_space.convs import InvalidChoiceError
 from nas_space.costs.cost import Task
 from nas_space.inference import for_inference
+from nas_space.opsets import OPSET
 from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build

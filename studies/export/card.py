@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_space.bundle import Measured, Record
-from nas_space.bundle.forms.onnx_model import OPSET, RUNTIMES
+from nas_space.opsets import OPSET, RUNTIMES
 from studies.export.markdown import code, plain
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean

@@ -1,45 +1,14 @@
 """`python -m studies.export`: one network of a study in a folder, measured once on test."""
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_space.bundle import Measured, Record, prepare
-from nas_space.bundle.forms.onnx_model import OPSET, RUNTIMES
-from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
-from nas_space.cli import Parser, console, expanded, positive, quantity, seconds
-from nas_space.inference import for_inference
+from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
+from nas_space.opsets import OPSET, RUNTIMES
 from nas_space.programs import program
-from nas_space.spaces.building import build
-from studies import images, objective
 from studies.arguments import add_study_arguments
-from studies.cli import CommandError, open_store, run
-from studies.export.card import Card, interval
-from studies.export.choose import Rule, choose, choose_among
-from studies.export.trained_network import (
-    TrainedNetwork,
-    bundle_of,
-    checkpoint_of,
-    from_search,
-    look,
-    retrained,
-)
-from studies.model.accuracy import better_than_measured, expected
-from studies.pareto.front import front
-from studies.pareto.table import table
-from studies.records.fidelity import complete
-from studies.records.tables import Evaluation, Study
-from studies.retraining import summary
-from studies.retraining.retrained_front import means_of, retrained_front
-from trainers import devices
-from trainers.data.splits import Dataset
-from trainers.latency import hardware, measure
-from trainers.recipes import RECIPES, Recipe
-
-_RECIPE = "full"
-_IMAGES_PER_BATCH = (1, 64)
-"""Batch sizes of the latencies on the card."""
+from trainers.recipes import FOR_THE_WINNER
 
 
 def main() -> int:
@@ -48,168 +17,16 @@ def main() -> int:
 
 
 def _main() -> int:
-    export(read())
+    arguments = read()
+    from studies.export.exporting import export  # noqa: PLC0415 - seconds
+
+    export(arguments)
     return 0
 
 
 def read(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line, by default that of this process; exits if it is malformed."""
     return _parser().parse_args(argv)
-
-
-def export(arguments: argparse.Namespace) -> None:
-    """Export a network as the command does.
-
-    Args:
-        arguments: see `read`.
-
-    Raises:
-        ConvnasError: `main` prints it as one line.
-    """
-    rule, recipe = _rule(arguments), _recipe(arguments)
-    store = open_store(arguments)
-    study = store.study(arguments.study)
-    evaluations, retrainings = store.evaluations(study), store.retrainings(study)
-    members = front(complete(evaluations, study))
-    anew = None
-    if arguments.retrained:
-        others = better_than_measured(study, evaluations)
-        anew = retrained_front(members, retrainings, others=others)
-    if not rule.given:
-        aim = objective.of(study)
-        console().print(
-            table(members, aim, expected(study, evaluations))
-            if anew is None
-            else summary.front_of(anew, aim)
-        )
-        raise CommandError(
-            "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
-            "--trial"
-        )
-    devices.spare_threads(min(study.dataset["shape"][1:]))
-    if anew is None:
-        chosen = choose(
-            study,
-            evaluations,
-            rule,
-            lambda member: _seconds(member, study),
-            None if arguments.retrain else store.with_weights(study) or None,
-        )
-    else:
-        chosen = choose_among(
-            anew.front, rule, lambda member: _seconds(member.evaluation, study)
-        ).evaluation
-    _say(f"trial {chosen.number}: {chosen.parsed_architecture}")
-    kept = None if arguments.retrain else store.weights(chosen)
-    if kept is None and not arguments.retrain:
-        raise CommandError(
-            f"trial {chosen.number} is far below the front, so its weights were not kept: add "
-            "--retrain"
-        )
-    # All that can fail should fail before the training, not after it.
-    prepare(arguments.output)
-    searched, dataset = _datasets(study, arguments)
-    test = dataset.open_test()
-    proxy = Measured(
-        chosen.val_accuracy or 0.0,
-        len(searched.search.val),
-        chosen.recipe,
-        chosen.epochs,
-        chosen.seed,
-    )
-    output: Path = arguments.output
-    checkpoint = checkpoint_of(
-        output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
-    )
-    trained = (
-        from_search(proxy, kept, chosen, dataset)
-        if kept is not None
-        else retrained(chosen, dataset, recipe, checkpoint)
-    )
-    record = Record(proxy, trained.validation, look(store, study, chosen, trained, dataset, test))
-    bundle = bundle_of(chosen, dataset, trained, record)
-    shape = dataset.search.shape
-    fast = for_inference(bundle.network)
-    latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
-    looks = len(store.exports(study))
-    fresh = means_of(chosen, retrainings)
-    card = Card(
-        study,
-        chosen,
-        dataset,
-        record,
-        trained.anew,
-        latencies,
-        hardware(),
-        looks,
-        fresh,
-        arguments.opset,
-    )
-    bundle.write(output, card.text(), arguments.opset)
-    checkpoint.drop()
-    _say(_told(record, trained, dataset, looks))
-    for latency in latencies:
-        _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
-    _say(
-        "verified  model.py, program.pt2 and model.onnx give the network's outputs in float64 to "
-        f"{MAX_DIFFERENCE:g}, or as nearly as float32 does, for batches of "
-        f"{' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
-        f"written   {output}; {output / 'README.md'} says how to load it"
-    )
-
-
-def _told(record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int) -> str:
-    search, test, measured = record.search, record.test, trained.validation
-    return (
-        f"search    {search.accuracy:.2%} validation accuracy, a proxy "
-        f"({search.recipe}, {search.epochs} epochs)\n"
-        f"exported  {measured.accuracy:.2%} validation accuracy "
-        f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
-        f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
-        f"{looks} at this study's test images)"
-    )
-
-
-def _seconds(member: Evaluation, study: Study) -> float:
-    """How long a network of the front takes for one image on this machine."""
-    architecture, shape = member.parsed_architecture, study.dataset["shape"]
-    network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
-    seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
-    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")
-    return seconds
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what the user sees
-
-
-def _rule(arguments: argparse.Namespace) -> Rule:
-    rule = Rule(
-        arguments.trial,
-        arguments.knee,
-        arguments.max_macs,
-        arguments.max_params,
-        arguments.max_latency,
-        arguments.min_accuracy,
-    )
-    if rule.contradictory or (rule.trial is not None and arguments.retrained):
-        raise CommandError("--trial says which network already: leave the other rules out")
-    return rule
-
-
-def _recipe(arguments: argparse.Namespace) -> Recipe:
-    options = {
-        "--recipe": arguments.recipe,
-        "--epochs": arguments.epochs,
-        "--subset": arguments.subset,
-    }
-    given = [option for option, value in options.items() if value is not None]
-    if given and not arguments.retrain:
-        raise CommandError(f"{given[0]} says how to train anew: add --retrain")
-    recipe = RECIPES.get(arguments.recipe or _RECIPE)
-    if arguments.epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
-    return recipe
 
 
 def _parser() -> Parser:
@@ -256,7 +73,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--retrain", action="store_true", help="train it anew, by default with the full recipe"
     )
-    parser.add_argument("--recipe", help=f"of --retrain (default: {_RECIPE})")
+    parser.add_argument("--recipe", help=f"of --retrain (default: {FOR_THE_WINNER})")
     parser.add_argument(
         "--epochs", type=positive, metavar="N", help="of --retrain, instead of the recipe's"
     )
@@ -282,20 +99,6 @@ def _parser() -> Parser:
         help="keeps downloads (default: ~/.cache/convnas)",
     )
     return parser
-
-
-def _datasets(study: Study, arguments: argparse.Namespace) -> tuple[Dataset, Dataset]:
-    """The images of the search and those of the weights: a retraining takes all images."""
-    stored, moved, kept = study.dataset, arguments.dataset, arguments.data_dir
-    searched = dataset = images.searched(study, moved, kept)
-    if arguments.retrain and arguments.subset != stored["subset"]:
-        dataset = images.read(study, arguments.subset, moved, kept)
-    if list(dataset.search.shape) != stored["shape"]:
-        raise CommandError(
-            f"all of {dataset.search.name} has images of {dataset.search.shape}, the part that was "
-            f"searched on {tuple(stored['shape'])}: say --subset {stored['subset']}"
-        )
-    return searched, dataset
 
 
 def _number(text: str) -> int:

@@ -16,7 +16,7 @@ import pytest
 from optuna_dashboard import get_note, save_note
 from selenium.webdriver.support.ui import WebDriverWait
 
-from studies import dashboard
+from studies import dashboard, serving
 from studies.pareto.front import front
 from studies.records.claims import Claims, at_work
 from studies.records.fidelity import complete
@@ -90,14 +90,14 @@ def test_notes_are_of_the_front_alone_and_what_a_person_wrote_stays(url: str) ->
     best = written(url)
     with closing(Store(url)) as store:
         study = store.study(NAME)
-        assert dashboard._complete(store, study, url) is None
+        assert serving._complete(store, study, url) is None
         shown = optuna.load_study(study_name=NAME, storage=url)
         assert len(shown.trials) == store.count(study)
         noted = {t.number for t in shown.trials if get_note(optuna.Trial(shown, t._trial_id))}
         assert {shown.trials[number].user_attrs["evaluation"] for number in noted} == set(best)
         mine = optuna.Trial(shown, shown.trials[min(noted)]._trial_id)
         save_note(mine, "mine")
-        assert dashboard._complete(store, study, url) is None
+        assert serving._complete(store, study, url) is None
         assert get_note(mine) == "mine"
 
 
@@ -107,7 +107,7 @@ def test_while_a_search_is_at_work_its_trials_are_left_to_it(url: str) -> None:
         study = store.study(NAME)
         with Claims(store, study):
             assert at_work(store, study)
-            assert dashboard._complete(store, study, url) is None
+            assert serving._complete(store, study, url) is None
             assert optuna.load_study(study_name=NAME, storage=url).trials == []
         assert not at_work(store, study)
 

@@ -19,7 +19,7 @@ from nas_space.spaces.skeletons import read_architecture
 from trainers import run
 from trainers.data.registry import load
 from trainers.intervals import around_mean, wilson
-from trainers.subject import SubjectError, find
+from trainers.runs.subject import SubjectError, find
 
 QUICK = ["--subset", "300", "--epochs", "2"]
 SMALL = get("mixed").decode({"stage1.block1.conv1": "igc", "stage2.block1.conv2": "octave"})

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record, prepare
-from nas_space.bundle.forms.onnx_model import OPSET, write
+from nas_space.bundle.forms.onnx_model import write
 from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.bundle.verify import verify
+from nas_space.opsets import OPSET
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get

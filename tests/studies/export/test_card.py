@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nas_space.bundle import Measured, Record
-from nas_space.bundle.forms.onnx_model import OPSET
+from nas_space.opsets import OPSET
 from studies.export.card import Card
 from studies.export.markdown import code, plain
 from tests.examples import evaluation, study

@@ -19,7 +19,7 @@ from trainers.checkpoints import Checkpoint
 from trainers.files import write_whole
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
-from trainers.subject import Subject, SubjectError
+from trainers.runs.subject import Subject, SubjectError
 from trainers.training import Trainer
 
 _TRAINING_FILE = "training.json"
