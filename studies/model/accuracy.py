@@ -27,6 +27,8 @@ _LEAST_SHARE = 0.002
 """Shares nearer to 0 or 1 count as this one, whose log odds are finite."""
 _FEWEST_TRAININGS = 8
 """With fewer there is nothing to learn from."""
+_MOST_POINTS = 2_000
+"""To learn from: the time of a fit grows with their cube, its memory with their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,12 @@ def learnt(points: Sequence[Point], kernel: Kernel | None = None) -> Gaussian:
 def means_of(points: Sequence[Point], epochs: int) -> list[float]:
     """The expected accuracy of each of these networks after so many epochs, 0 to 1.
 
-    The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter.
+    The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter. Of very many
+    points it learns the longest trainings, of these the latest.
     """
     odds = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
-    means = learnt(odds).mean(inputs([point.features for point in points], epochs))
+    longest = sorted(odds, key=lambda point: point.epochs)[-_MOST_POINTS:]
+    means = learnt(longest).mean(inputs([point.features for point in points], epochs))
     return [1 / (1 + math.exp(-float(mean))) for mean in means]
 
 

@@ -80,3 +80,32 @@ def test_a_search_finds_the_users_function_and_not_the_users_folders(tmp_path: P
         assert done.returncode == 0, done.stderr
         if command == words:
             assert "convnas export --study" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "search",
+        "report",
+        "export",
+        "finalists",
+        "dashboard",
+        "predict",
+        "train",
+        "spaces",
+        "scores",
+    ],
+)
+def test_help_comes_at_once(name: str) -> None:
+    (command,) = (command for command in COMMANDS if command.name == name)
+    imports = f"import sys; sys.argv = ['convnas', '--help']; import {command.entry} as c; c.main()"
+    code = f"""
+try:
+    {imports}
+except SystemExit:
+    print(sorted({{'torch', 'sqlalchemy', 'scipy', 'ray'}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *shown, loaded = done.stdout.splitlines()
+    assert shown[0].startswith(f"usage: convnas {name}")
+    assert loaded == "[]"

@@ -86,3 +86,15 @@ def test_of_a_space_that_is_unknown_here_each_is_what_was_measured() -> None:
     elsewhere = study(space={"name": "mine", "kinds": ["mine"], "widths": [], "depths": []})
     assert expected(elsewhere, entries) == {}
     assert candidates(elsewhere, entries)[0].val_accuracy == entries[0].val_accuracy
+
+
+def test_of_very_many_trainings_the_longest_and_of_these_the_latest_are_learnt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evaluations = trained(120, 0)
+    full = [found for found in complete(evaluations, study()) if found.val_accuracy is not None]
+    alone = expected(study(), full[-40:])
+    monkeypatch.setattr("studies.model.accuracy._MOST_POINTS", 40)
+    means = expected(study(), evaluations)
+    assert len(means) == sum(entry.val_accuracy is not None for entry in evaluations)
+    assert {number: means[number] for number in alone} == pytest.approx(alone, abs=1e-9)
