@@ -94,10 +94,10 @@ def test_results_that_no_folder_takes_are_printed_and_can_be_given_back(tmp_path
         )
         search.start()
         try:
-            wait_for_rows(search, 4, 240)
+            wait_for_rows(search, 4, 600)
             before = invariants.rows(search.url)
             delete(database)
-            assert search.wait(240) == 2, search.said
+            assert search.wait(900) == 2, search.said
         finally:
             if search.running:
                 search.kill()
@@ -113,6 +113,6 @@ def test_results_that_no_folder_takes_are_printed_and_can_be_given_back(tmp_path
         (box / f"{number}.json").write_text(line)
     search = Search(tmp_path, search.url, budget=len(printed) + 1)
     search.start()
-    assert search.wait(240) == 0, search.said
+    assert search.wait(900) == 0, search.said
     assert f"recovered {len(printed)} results" in " ".join(search.said.split())
     invariants.check_kept(before, invariants.rows(search.url))

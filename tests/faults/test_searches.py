@@ -1,10 +1,13 @@
 """Real searches that are killed, or whose database or machine goes away."""
 
 import contextlib
+import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -121,3 +124,52 @@ def test_a_node_that_is_lost_costs_the_trials_on_it(tmp_path: Path) -> None:
     assert len(found) - len(failed) == 4
     assert len(failed) <= 1
     assert all((row.error or "").startswith("WorkerDied: ") for row in failed)
+
+
+@contextlib.contextmanager
+def failing_disk(folder: Path) -> Iterator[Callable[[], None]]:
+    """A new folder on a disk of its own, and what makes the kernel take it for broken."""
+    folder.mkdir()
+    image = folder.with_suffix(".img")
+    with image.open("wb") as file:
+        file.truncate(64 * 2**20)
+    make = ["mkfs.ext4", "-q", "-F", str(image)]
+    options = ["-o", "loop,errors=remount-ro"]
+    mount = ["/bin/mount", *options, str(image), str(folder)]
+    for command in (make, mount):
+        if shutil.which(command[0]) is None or subprocess.run(command, check=False).returncode:
+            pytest.skip("may not make a disk here")
+    try:
+        number = folder.stat().st_dev
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve().name
+        trigger = Path("/sys/fs/ext4", device, "trigger_fs_error")
+
+        def fail() -> None:
+            trigger.write_text("a test")
+
+        yield fail
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.timeout(900)
+def test_a_disk_that_becomes_read_only_is_waited_for_and_the_last_results_go_into_files(
+    tmp_path: Path,
+) -> None:
+    with failing_disk(tmp_path / "disk") as fail:
+        search = Search(tmp_path, f"sqlite:///{tmp_path / 'disk' / 'study.db'}", budget=500)
+        search.start()
+        try:
+            wait_for_rows(search, 3, 600)
+            fail()
+            before = invariants.rows(search.url)
+            assert search.wait(600) == 2, search.said
+        finally:
+            if search.running:
+                search.kill()
+        assert "waiting for the database" in search.said
+        (last,) = [line for line in search.said.splitlines() if line.startswith("error: ")]
+        assert "until the same command continues" in last
+        after = invariants.kept(search.url, search.folder)
+        invariants.check_kept(before, after)
+        assert len(after) > len(before), "the trials that ran wait in files"
