@@ -163,7 +163,7 @@ def search(
     if driver.trouble is not None:
         for result in driver.unkept:
             on_wait(result)
-        raise StoreError(_last_words(driver))
+        raise StoreError(last_words(driver))
     end = driver.snapshot()
     watch(end)
     return Finding(study, store, end, driver.over_because, mirror.trouble, driver.queue.acceptance)
@@ -184,8 +184,8 @@ def _queue(
     return TrainingQueue(proposer, climbing, Baselines(problem, settings.budget))
 
 
-def _last_words(driver: SearchDriver) -> str:
-    """The message about a database that failed during the search."""
+def last_words(driver: SearchDriver) -> str:
+    """One line about a database that failed during the search."""
     kept = ""
     if driver.kept:
         results = "1 result" if driver.kept == 1 else f"{driver.kept} results"

@@ -23,6 +23,7 @@ from searchers.schedule.proposals import Proposer
 from searchers.schedule.rungs import Rungs
 from searchers.schedule.time_limits import TimeLimit
 from searchers.schedule.training_queue import Assignment, TrainingQueue
+from searchers.search import last_words
 from studies.records.claims import MOST_LOSSES, Claims
 from studies.records.optuna_mirror import OptunaMirror
 from studies.records.pending_results import PendingResults
@@ -214,6 +215,35 @@ def test_a_result_that_the_database_does_not_take_is_kept_and_recorded_later(
     rows = {row.val_accuracy: row for row in store.evaluations(driver.study)}
     assert rows.keys() == {0.25, 0.75}
     assert store.weights(rows[0.75]) == b"weights"
+
+
+def test_results_that_no_file_takes_either_are_told_in_full_and_can_be_given_back(
+    make: Make, store: Store, tmp_path: Path
+) -> None:
+    driver = make(budget=5)
+    (tmp_path / "file").write_text("in the way")
+    there = driver.pending
+    driver.pending = PendingResults((tmp_path / "file" / "x",))
+    driver.next("a")
+    driver.next("b")
+    engine = store.database._engine
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE nas_evaluations RENAME TO elsewhere"))
+    driver.finish("a", result(0.25))
+    driver.finish("b", result(0.75))
+    assert driver.kept == 0
+    assert len(driver.unkept) == 2
+    said = last_words(driver)
+    assert "no file can be written (" in said
+    assert "above are 2 results that nothing has kept" in said
+    assert "\n" not in said
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO nas_evaluations"))
+    there.folder.mkdir(parents=True)
+    for number, line in enumerate(driver.unkept):
+        (there.folder / f"{number}.json").write_text(line)
+    assert there.deliver(driver.study.id, driver.claims.record) == 2
+    assert {row.val_accuracy for row in store.evaluations(driver.study)} == {0.25, 0.75}
 
 
 def test_a_trial_is_overdue_only_once_a_worker_has_had_it_for_too_long(make: Make) -> None:
