@@ -75,7 +75,8 @@ def test_of_two_drivers_one_is_stopped_wakes_up_and_nothing_is_lost_or_done_twic
             stopped = len(invariants.rows(url))
             time.sleep(90)  # silent for longer than a driver elsewhere may be
             assert len(invariants.rows(url)) > stopped, "the other goes on"
-            assert second.running, "it waits for what the first trains"
+            # A process here that is stopped may go on; one elsewhere that is silent counts as dead.
+            assert second.running or before, "it waits for what the first trains"
         assert first.wait(900) == 0, first.said
         assert second.wait(900) == 0, second.said
     finally:
