@@ -81,6 +81,7 @@ def test_a_search_that_loses_its_file_keeps_all_rows_until_the_same_command_cont
     invariants.check(search.url, search.folder, search.budget)
 
 
+@pytest.mark.timeout(2400)
 def test_results_that_no_folder_takes_are_printed_and_can_be_given_back(tmp_path: Path) -> None:
     database = tmp_path / "study.db"
     with small_disk(tmp_path / "disk", "1m") as disk:

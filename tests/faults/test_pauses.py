@@ -50,7 +50,7 @@ OTHER_MACHINE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 """In a space of process numbers of its own, as on another machine: its silence alone is known."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("before", [(), OTHER_MACHINE], ids=["here", "elsewhere"])
 def test_of_two_drivers_one_is_stopped_wakes_up_and_nothing_is_lost_or_done_twice(
     tmp_path: Path, before: Sequence[str]
