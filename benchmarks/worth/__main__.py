@@ -50,6 +50,7 @@ from nas_space.costs.cost import Task, predict
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.residual.families import FAMILIES, Family
+from nas_space.spaces.skeletons import read_architecture
 from studies.model.accuracy import expected
 from studies.records.fidelity import complete
 from studies.records.store import Store
@@ -88,8 +89,14 @@ class Runner:
         self._dataset: Dataset | None = None
 
     def search(self, macs: int, sampler: str, database: Path) -> list[Architecture]:
-        """The networks of a search within these MACs of which its model expects most."""
+        """The networks of a search within these MACs of which its model expects most.
+
+        They are a line, too: later sittings need no database.
+        """
         setting = self._setting
+        job = f"{setting.name}/search/{macs}/{sampler}"
+        if job in self._done:
+            return [read_architecture(network) for network in self._done[job]["networks"]]
         name = f"{setting.name}-{macs}-{sampler}"
         options = {
             "space": "mixed",
@@ -115,7 +122,9 @@ class Runner:
         networks = [network for network in networks if network.by_hand is None]
         if setting.timed:
             networks = self.within(networks[:_MOST_TIMED], macs)
-        return networks[:CANDIDATES]
+        networks = networks[:CANDIDATES]
+        self._write({"job": job, "networks": [network.to_json() for network in networks]})
+        return networks
 
     def _target(self, level: int) -> dict[str, object]:
         """What the search is for, as options."""

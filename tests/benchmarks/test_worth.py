@@ -87,7 +87,10 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
         assert sum("/hand/" in job for job in jobs) == 2 * len(FAMILIES) + more + FRESH_SEEDS
         tested = [line for line in lines if "test" in line]
         assert len(tested) == 2 * FRESH_SEEDS
-        assert all(line["macs"] <= macs for line in lines)
+        assert all(line["macs"] <= macs for line in lines if "macs" in line)
+        # A later sitting has the lines alone.
+        for file in tmp_path.glob("worth.db*"):
+            file.unlink()
     (row,) = rows(lines, setting)
     shown = row.cells(comparisons=1)
     assert shown.startswith(f"| 105k | {row.family} | ")
