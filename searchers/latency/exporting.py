@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nas_space.costs.cost import Task
+from nas_space.opsets import OPSET
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
 from searchers.latency.processes import Say, run_ours
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         module = for_inference(build(network, asked["shape"][1], asked["classes"]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = onnx_model.converted(module, images)
+            program = onnx_model.converted(module, images, opset=OPSET)
         file = folder / f"{network.key}.onnx"
         file.write_bytes(program.model_proto.SerializeToString())
         print(at, len(networks), flush=True)  # noqa: T201 - the parent reads it

@@ -62,8 +62,9 @@ def means_of(points: Sequence[Point], epochs: int) -> list[float]:
     points it learns the longest trainings, of these the latest.
     """
     odds = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
-    longest = sorted(odds, key=lambda point: point.epochs)[-_MOST_POINTS:]
-    means = learnt(longest).mean(inputs([point.features for point in points], epochs))
+    if len(odds) > _MOST_POINTS:
+        odds = sorted(odds, key=lambda point: point.epochs)[-_MOST_POINTS:]
+    means = learnt(odds).mean(inputs([point.features for point in points], epochs))
     return [1 / (1 + math.exp(-float(mean))) for mean in means]
 
 

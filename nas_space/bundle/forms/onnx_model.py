@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from nas_space.opsets import OPSET
-
 FILE = "model.onnx"
 
 
@@ -23,7 +21,7 @@ def write(exported: ExportedProgram, task: str, opset: int) -> bytes:
 def converted(
     network: ExportedProgram | nn.Module,
     *images: Tensor,
-    opset: int = OPSET,
+    opset: int,
     batch: dict[str, dict[int, str]] | None = None,
 ) -> torch.onnx.ONNXProgram:
     """A network as ONNX, from ``images`` to ``logits``.
