@@ -33,6 +33,7 @@ def test_a_small_space_is_timed_whole() -> None:
     assert completed(rows, timed) == timed
 
 
+@pytest.mark.slow
 def test_of_a_large_space_some_parts_of_each_group_are_timed() -> None:
     chosen = sampled(LARGE)
     assert len(set(chosen)) == len(chosen) < len(LARGE) / 5

@@ -85,6 +85,7 @@ def test_a_report_is_one_file_that_fetches_nothing_and_escapes_everything(url: s
     assert Path("script-alert-x-script-script-alert-x-script.html").exists()
 
 
+@pytest.mark.slow
 def test_ten_thousand_networks_are_less_than_a_megabyte() -> None:
     once = trained(250, failing=0.0, full=1.0)
     text = page(facts(once * 40))
