@@ -153,7 +153,7 @@ def failing_disk(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.timeout(900)
-def test_a_disk_that_becomes_read_only_is_waited_for_and_the_last_results_go_into_files(
+def test_on_a_disk_that_becomes_read_only_the_search_ends_and_the_last_results_go_into_files(
     tmp_path: Path,
 ) -> None:
     with failing_disk(tmp_path / "disk") as fail:
@@ -167,7 +167,7 @@ def test_a_disk_that_becomes_read_only_is_waited_for_and_the_last_results_go_int
         finally:
             if search.running:
                 search.kill()
-        assert "waiting for the database" in search.said
+        # SQLite says either that it cannot write, or first a passing error, which is waited for.
         (last,) = [line for line in search.said.splitlines() if line.startswith("error: ")]
         assert "until the same command continues" in last
         after = invariants.kept(search.url, search.folder)
