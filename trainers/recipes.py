@@ -82,6 +82,7 @@ RECIPES: Registry[Recipe] = Registry(
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
 
 FOR_THE_WINNER = "full"
+"""The recipe of an export that is trained anew, and of a single network."""
 
 
 def recorded(stored: Mapping[str, Any]) -> Recipe | None:
