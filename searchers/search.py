@@ -158,6 +158,7 @@ def search(
             # If the database is away now, the next search does this: all that counts is recorded.
             with contextlib.suppress(StoreError):
                 mirror.catch_up(claims.orphaned())
+    store.database.empty_log()
     # What is said now is about a database that is there.
     driver.check_database()
     if driver.trouble is not None:

@@ -137,19 +137,25 @@ class Database:
     def salvage(self, work: Callable[[Session], T]) -> T:
         """Look something up in a lost file, which stays readable while this process has it open.
 
-        What other connections have not moved from SQLite's log (FILE-wal) to the file is moved
-        first: the log would be taken for that of the file which is now at the path, and damage it.
-
         Args:
             work: uses the session.
 
         Raises:
             StoreError: it cannot be read any more.
         """
+        self.empty_log()
         with self._errors(), Session(self._engine) as session, self._damages():
-            with contextlib.suppress(SQLAlchemyError):
-                session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             return work(session)
+
+    def empty_log(self) -> None:
+        """Move what is in SQLite's log (FILE-wal) into the file, if that can be done.
+
+        SQLite does so when the last connection closes, but not if another file is at the path by
+        then. It would take the log for that file's own, and damage it.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with contextlib.suppress(SQLAlchemyError, StoreError), self._engine.connect() as opened:
+                opened.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _committed(self, work: Callable[[Session], T]) -> T:
         with Session(self._engine, expire_on_commit=False) as session:

@@ -113,6 +113,18 @@ def test_all_it_held_comes_back_in_its_order(used: Store, harm: Callable[[], Non
     assert not list(Path.cwd().glob("convnas-unrecorded-*"))
 
 
+def test_a_copy_that_is_put_back_when_all_is_written_stays_as_it_was(used: Store) -> None:
+    # Somebody else reads, so that closing does not empty the log.
+    with closing(sqlite3.connect(DATABASE)) as reader:
+        reader.execute("SELECT count(*) FROM nas_evaluations").fetchone()
+        used.database.empty_log()
+        put_back()
+        used.close()
+    with closing(sqlite3.connect(DATABASE)) as opened:
+        assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert opened.execute("SELECT count(*) FROM nas_evaluations").fetchone() == (2,)
+
+
 def test_a_clock_that_was_set_back_changes_no_number(used: Store) -> None:
     owner = used.study("first")
     late = evaluation(owner, 8, 0.5, created_at=datetime(2001, 1, 1, tzinfo=UTC))
