@@ -1,16 +1,18 @@
 """What all commands share: arguments, errors in one line, tables, numbers for people."""
 
 import argparse
+import contextlib
 import io
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
+from nas_space import plugins
 from nas_space.errors import ConvnasError
 from nas_space.masking import masked
 
@@ -29,12 +31,35 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, and that loads plugins."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - argparse's own
+        super().__init__(*args, **options)
+        _add_plugin_option(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as above
+        """Load the plugins first: the other options may name parts of theirs."""
+        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        _add_plugin_option(first)
+        with contextlib.suppress(argparse.ArgumentError):  # told below
+            for module in first.parse_known_args(args)[0].plugin:
+                plugins.use(module)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print the message and the command for help, and exit with code 2."""
         # The message may repeat a URL with a password, after a misspelt option.
         self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
+
+
+def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a Python module of yours that adds parts to convnas (docs/extending.md); repeatable",
+    )
 
 
 def run(command: Callable[[], int]) -> int:

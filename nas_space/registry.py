@@ -5,8 +5,10 @@ backbones, export forms, papers' networks and their families, data sets, recipes
 zero-cost scores, samplers, objectives. A registry knows where each thing comes from, and refuses an
 unknown name in one line.
 
-This module imports only `nas_space.errors`. A thing may be registered as an import string: what
-needs torch is imported only when it is used.
+The parts of plugins come in at the first use of any registry, see `nas_space.plugins`.
+
+This module imports only that one and `nas_space.errors`. A thing may be registered as an import
+string: what needs torch is imported only when it is used.
 """
 
 import difflib
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from nas_space import plugins
 from nas_space.errors import ConvnasError
 
 T = TypeVar("T")
@@ -86,7 +89,8 @@ class Registry(Generic[T]):
             at its end.
         alike: names with a smaller ratio of `difflib` are not suggested, 0 to 1.
         alphabetical: whether names are sorted; otherwise they are in order of registration.
-        found: gives the entries of convnas itself. It is called once, at the first use.
+        found: gives the entries of convnas itself. It is called at the first use.
+        follows: `found` makes an entry of each of its things: it is called again when it has more.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Registry(Generic[T]):
         alike: float = _ALIKE_RATIO,
         alphabetical: bool = False,
         found: Callable[[], Iterable[Entry[T]]] = tuple,
+        follows: "Registry[Any] | None" = None,
     ) -> None:
         self.kind = kind
         self._error = error
@@ -105,8 +110,10 @@ class Registry(Generic[T]):
         self._alike = alike
         self._alphabetical = alphabetical
         self._found = found
+        self._follows = follows
+        self._followed = 0
         self._entries: dict[str, Entry[T]] | None = None
-        self._early = list[Entry[T]]()
+        self._added = list[Entry[T]]()
         self._is_filling = False
         self._lock = threading.RLock()
 
@@ -117,10 +124,22 @@ class Registry(Generic[T]):
             ConvnasError: the name is taken.
         """
         with self._lock:
-            if self._is_filling:  # by a module that `found` imports
-                self._early.append(entry)
-            else:
-                self._add(self._known(), entry)
+            if not self._is_filling:  # by a module that `found` imports
+                self._put(self._known(), entry)
+            self._added.append(entry)
+
+    def add(self, name: str, thing: T, source: str | None = None) -> None:
+        """Add a thing from outside of convnas; a plugin does so when it is imported.
+
+        Args:
+            name: as users will type it.
+            thing: what the other entries are.
+            source: the module that it comes from; by default the one that defines the thing.
+
+        Raises:
+            ConvnasError: the name is taken.
+        """
+        self.register(given(name, thing, source or str(getattr(thing, "__module__", "a plugin"))))
 
     def get(self, name: str) -> T:
         """The thing of that name.
@@ -175,18 +194,25 @@ class Registry(Generic[T]):
 
     def _known(self) -> dict[str, Entry[T]]:
         with self._lock:
-            if self._entries is None:
-                self._is_filling = True
-                try:
-                    entries: dict[str, Entry[T]] = {}
-                    for entry in itertools.chain(self._found(), self._early):
-                        self._add(entries, entry)
-                    self._entries = entries
-                finally:
-                    self._is_filling = False
-            return self._entries
+            if self._entries is not None and self._followed == len(self._follows or ()):
+                return self._entries
+            self._is_filling = True
+            try:
+                entries: dict[str, Entry[T]] = {}
+                self._followed = len(self._follows or ())
+                for entry in itertools.chain(self._found(), self._added):
+                    self._put(entries, entry)
+                self._entries = entries
+            finally:
+                self._is_filling = False
+        try:
+            plugins.load()
+        except ConvnasError:
+            self._entries = None  # whoever asks again is told again
+            raise
+        return self._known()
 
-    def _add(self, entries: dict[str, Entry[T]], entry: Entry[T]) -> None:
+    def _put(self, entries: dict[str, Entry[T]], entry: Entry[T]) -> None:
         taken = entries.get(entry.name)
         if taken is not None:
             raise self._error(

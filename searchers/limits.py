@@ -1,7 +1,8 @@
 """Hard limits on what a proposed network may cost."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nas_space.costs.cost import Cost, Task, predict
@@ -9,6 +10,7 @@ from nas_space.errors import ConvnasError
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Measure, Space
 from searchers.latency.model import LatencyModel
+from studies.objective import Objective
 
 
 class ImpossibleLimitError(ConvnasError):
@@ -25,17 +27,29 @@ class Limits:
         activation_memory: most bytes of activations at once, see `spaces.residual.memory`.
         latency: most predicted seconds for a batch, usually of one image, see `searchers.latency`.
             It limits the prediction: a network that is measured may take a little longer.
+        more: of the costs of plugins, by the names of their objectives.
     """
 
     macs: int | None = None
     params: int | None = None
     activation_memory: int | None = None
     latency: float | None = None
+    more: Mapping[str, float] = field(default_factory=dict)
 
-    def at_most(self, column: str, cost: float) -> "Limits":
-        """These limits, and another one of the cost of that name."""
-        before: float | None = getattr(self, column)
-        changed: dict[str, Any] = {column: cost if before is None else min(before, cost)}
+    def of(self, objective: Objective) -> float | None:
+        """The limit of an objective's cost."""
+        if objective.price is not None:
+            return self.more.get(objective.name)
+        limit: float | None = getattr(self, objective.column)
+        return limit
+
+    def at_most(self, objective: Objective, cost: float) -> "Limits":
+        """These limits, and another one of an objective's cost."""
+        before = self.of(objective)
+        most = cost if before is None else min(before, cost)
+        if objective.price is not None:
+            return replace(self, more={**self.more, objective.name: most})
+        changed: dict[str, Any] = {objective.column: most}
         return replace(self, **changed)
 
     def excess(self, cost: Cost) -> float:
@@ -45,6 +59,7 @@ class Limits:
             (cost.params, self.params),
             (cost.activation_memory, self.activation_memory),
             (cost.latency, self.latency),
+            *((cost.more.get(name), most) for name, most in self.more.items()),
         )
         return sum(
             math.log(max(1.0, have / most))

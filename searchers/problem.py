@@ -1,7 +1,9 @@
 """What is searched, and what its networks cost."""
 
 import dataclasses
+import itertools
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +15,13 @@ from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
-from studies.objective import MACS, Objective
+from studies.objective import MACS, OBJECTIVES, Objective
 
 _TARGET_SPREAD = 0.1
 """How far below a target the attention reaches, in natural logarithms of the cost: the standard
 deviation of a normal distribution of which only the half below the target is taken."""
+_PRICED = 64
+"""Uniform networks, and as many random ones, that tell the range of a plugin's objective."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,28 @@ class Problem:
     def cost(self, architecture: Architecture) -> Cost:
         """The cost of a network, with its predicted latency if that was asked for."""
         cost = predict(architecture, self.task)
+        if self._plugins:
+            more = {found.name: found.priced(architecture, self.task) for found in self._plugins}
+            cost = dataclasses.replace(cost, more=more)
         if self.latency is None:
             return cost
         return dataclasses.replace(cost, latency=self.latency.predict(architecture))
 
     @cached_property
+    def _plugins(self) -> list[Objective]:
+        """The objectives of plugins that are searched for or limited."""
+        used = dict.fromkeys([self.objective, *map(OBJECTIVES.get, self.limits.more)])
+        return [objective for objective in used if objective.price is not None]
+
+    @cached_property
     def bounds(self) -> tuple[float, float]:
-        """The objective's cost of the cheapest and of the dearest network of the space."""
-        low, high = (self.objective.of(self.cost(network)) for network in self._extremes())
-        return low, high
+        """The objective's cost of the cheapest and of the dearest network of the space.
+
+        Of a plugin's objective these are the least and the most among networks of few and of many
+        MACs, uniform ones and random ones.
+        """
+        costs = [self.objective.of(self.cost(network)) for network in self._extremes()]
+        return min(costs), max(costs)
 
     @cached_property
     def span(self) -> tuple[float, float]:
@@ -63,7 +80,7 @@ class Problem:
         """
         low, high = self.bounds
         costs = [self.objective.of(cost) for cost, _ in self.by_hand]
-        limit: float | None = getattr(self.limits, self.objective.column)
+        limit = self.limits.of(self.objective)
         if limit is None and self.latency is None:
             limit = self.objective.of(self.cost(self.space.reference()))
         high = max(low, min(high, high if limit is None else limit))
@@ -112,10 +129,19 @@ class Problem:
         """A cost as networks are compared by it: within a target, to cost less is no better."""
         return cost if self.target is None else self.target
 
-    def _extremes(self) -> tuple[Architecture, Architecture]:
+    def _extremes(self) -> Sequence[Architecture]:
+        space, task = self.space, self.task
+        if self.objective.price is not None:
+            ends = space.smallest(task), space.largest(task)
+            chance = random.Random(0)
+            some = itertools.islice(space.uniform(), _PRICED)
+            drawn = [
+                space.decode({p.name: chance.choice(p.labels) for p in space.parameters})
+                for _ in range(_PRICED)
+            ]
+            return [*ends, *some, *drawn]
         measure = self.objective.measure
         if measure is not None:
-            space, task = self.space, self.task
             return space.smallest(task, measure), space.largest(task, measure)
         assert self.latency is not None  # noqa: S101 - `set_up` sees to it
         assert isinstance(self.space, ResidualSpace)  # noqa: S101 - as above

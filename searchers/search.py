@@ -206,7 +206,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
     """The study that these settings ask for, as it is stored."""
     space, recipe, dataset = setup.space, setup.recipe, setup.dataset
     data = dataset.search
-    name = f"{space.name.replace(':', '-')}-{Path(data.name).name}-{recipe.name}{recipe.epochs}"
+    name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}".replace(":", "-")
     name += "-pretrained" * settings.pretrained
     name += f"-n{settings.subset}" * bool(settings.subset)
     name += f"-{setup.objective.name}" * (setup.objective is not MACS)

@@ -53,7 +53,7 @@ class SearchSetup:
     def problem(self, limits: Limits) -> Problem:
         """The problem to search, with these limits; a target is one, too."""
         if self.target is not None:
-            limits = limits.at_most(self.objective.column, self.target)
+            limits = limits.at_most(self.objective, self.target)
         return Problem(self.space, self.task, limits, self.latency, self.objective, self.target)
 
 
@@ -64,7 +64,7 @@ def _silent(_line: str) -> None:
 def _check_target(problem: Problem) -> None:
     """Raise UnknownObjectiveError if no network within the limits has the cost that is wanted."""
     low, high = problem.bounds
-    limit: float | None = getattr(problem.limits, problem.objective.column)
+    limit = problem.limits.of(problem.objective)
     high, target, write = min(high, limit or high), problem.target, problem.objective.write
     if target is not None and not low <= target <= high:
         raise UnknownObjectiveError(

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 
+from nas_space import plugins
 from nas_space.cli import run
 from nas_space.errors import ConvnasError
 from nas_space.masking import masked
@@ -31,4 +32,5 @@ def typed(command: str, study: str, shown_url: str) -> str:
         shown_url: the database, without a password.
     """
     where = "" if shown_url == masked(default_url()) else f" --storage {shlex.quote(shown_url)}"
+    where += "".join(f" --plugin {shlex.quote(module)}" for module in plugins.named())
     return f"{runner()}{program(f'studies.{command}')} --study {shlex.quote(study)}{where}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nas_space.plugins import is_path
 from studies.cli import CommandError
 from studies.records.tables import Study
 from trainers.data.reading import Reading
@@ -28,6 +29,12 @@ def read(
         DatasetError: it cannot be read.
     """
     stored = study.dataset
+    # A database may come from anyone: what it names is not run.
+    if moved is None and is_path(stored["name"]):
+        raise CommandError(
+            f"the images of study {study.name} come from the function {stored['name']}: name it, "
+            "with --dataset MODULE:FUNCTION"
+        )
     place = folder_of(moved or stored["name"])
     if place.is_absolute() and not place.is_dir():
         raise CommandError(
@@ -61,6 +68,12 @@ def searched(study: Study, moved: str | None = None, data_dir: Path | None = Non
             "classes or splits have changed"
         )
     return dataset
+
+
+def option(study: Study) -> str:
+    """What a command that reads the images again needs, beside the study's name; often nothing."""
+    name = study.dataset["name"]
+    return f" --dataset {name}" if is_path(name) else ""
 
 
 def _subset(study: Study) -> Subset | None:

@@ -1,13 +1,17 @@
 """The objectives: a study makes accuracy large and one of these costs small."""
 
+import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas_space.cli import short
-from nas_space.costs.cost import Cost
+from nas_space.cli import quantity, seconds, short
+from nas_space.costs.cost import Cost, Task
 from nas_space.errors import ConvnasError
+from nas_space.plugins import reason
 from nas_space.registry import Registry, given
+from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
 
 if TYPE_CHECKING:
@@ -15,8 +19,12 @@ if TYPE_CHECKING:
     from studies.records.tables import Study
 
 
+Price = Callable[[Architecture, Task], float]
+"""What a network costs, for such images: a number above 0."""
+
+
 class UnknownObjectiveError(ConvnasError):
-    """An unknown name of an objective."""
+    """An unknown name of an objective, or one that gives no cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +36,61 @@ class Objective:
         heading: of a column or an axis.
         meaning: in a few words, for those who do not know it.
         write: formats a value for people.
-        measure: of a space, if it has a closed form; None if it is predicted from times on a
-            device.
+        measure: of a space whose least and most it knows; None if it has no such closed form.
+        price: of an objective from outside of convnas, see `Price`.
     """
 
     name: str
     heading: str
     meaning: str
     write: Callable[[float], str]
-    measure: Measure | None
+    measure: Measure | None = None
+    price: Price | None = None
 
     @property
     def timed(self) -> bool:
         """Whether it needs times of a device."""
-        return self.measure is None
+        return self.measure is None and self.price is None
 
     @property
     def column(self) -> str:
-        """The attribute of `Cost`, of `Evaluation` and of a search's limits for it."""
+        """The attribute of `Cost`, `Evaluation` and a search's limits, if it has one there."""
         return self.name.replace("-", "_")
 
     def of(self, cost: Cost) -> float:
         """The value to make small."""
-        value: float = getattr(cost, self.column)
+        value: float = getattr(cost, self.column) if self.price is None else cost.more[self.name]
+        return value
+
+    def read(self, text: str) -> float:
+        """A value as users type it: 5M, 300us, or of a plugin's objective 0.5 too.
+
+        Raises:
+            argparse.ArgumentTypeError: it is none.
+        """
+        if self.price is not None:
+            with contextlib.suppress(ValueError):
+                if 0 < (value := float(text)) < math.inf:
+                    return value
+        return seconds(text) if self.timed else quantity(text)
+
+    def priced(self, architecture: Architecture, task: Task) -> float:
+        """What `price` gives.
+
+        Raises:
+            UnknownObjectiveError: it fails, or gives no number above 0.
+        """
+        assert self.price is not None  # noqa: S101 - only such objectives are asked
+        try:
+            value = float(self.price(architecture, task))
+        except Exception as error:  # noqa: BLE001 - the function is a plugin's
+            raise UnknownObjectiveError(
+                f"the objective {self.name} fails for {architecture} ({reason(error)})"
+            ) from None
+        if not (math.isfinite(value) and value > 0):
+            raise UnknownObjectiveError(
+                f"the objective {self.name} gives {value} for {architecture}: it must be above 0"
+            )
         return value
 
     @property
@@ -83,6 +123,8 @@ _OURS = (
 OBJECTIVES: Registry[Objective] = Registry(
     "objective",
     UnknownObjectiveError,
+    refusal="unknown objective {name}; known objectives: {names}, and those of plugins: --plugin "
+    "MODULE",
     found=lambda: (given(objective.name, objective, __name__) for objective in _OURS),
 )
 """The objectives by name."""

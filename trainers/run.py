@@ -62,7 +62,8 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(DATASETS)}, or a folder of images (default: %(default)s)",
+        help=f"{', '.join(DATASETS)}, a folder of images, or module:function "
+        "(default: %(default)s)",
     )
     data.add_argument(
         "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"

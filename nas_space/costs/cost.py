@@ -5,6 +5,7 @@ activations, pooling and additions count as 0. `predict` is the closed form that
 (microseconds); `nas_space.costs.counting` counts any module.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,12 +32,14 @@ class Cost:
         macs: multiply-adds per image.
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None if not counted.
         latency: predicted seconds for one image on a device; None if no device was measured.
+        more: costs of plugins, by the names of their objectives (`studies.objective`).
     """
 
     params: int
     macs: int
     activation_memory: int | None = field(default=None, compare=False)
     latency: float | None = field(default=None, compare=False)
+    more: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 class Priced(Protocol):

@@ -61,6 +61,7 @@ SPACES: Registry[ResidualSpace] = Registry(
     refusal="unknown space {name}; known spaces: {names}, and "
     f"{BACKBONE}:NAME for a network that you have",
     found=_residual,
+    follows=TYPES,
 )
 """The spaces of residual networks by name."""
 

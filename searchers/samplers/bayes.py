@@ -116,8 +116,7 @@ class BayesSampler(BaseSampler):
         self._parameters = {p.name: p.labels for p in space.parameters}
         self._widening = [p for p in space.parameters if p.widens]
         self._price = problem.objective.of
-        limit: float | None = getattr(problem.limits, problem.objective.column)
-        self._dearest = limit or problem.bounds[1]
+        self._dearest = problem.limits.of(problem.objective) or problem.bounds[1]
         self._trained: dict[tuple[tuple[str, str], ...], EncodedNetwork] = {}
         self._start = self._fitted_start() or self._spread_out()
         self._kernel: Kernel | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nas_space.errors import ConvnasError
+from nas_space.plugins import own, reason
 from nas_space.registry import Registry, given
 from searchers.problem import Problem
 
@@ -74,30 +75,25 @@ class _Users:
         """
         from optuna.samplers import BaseSampler  # noqa: PLC0415
 
-        module, _, name = self.name.partition(":")
-        try:
-            found = getattr(importlib.import_module(module), name, None)
-        except Exception as error:  # noqa: BLE001 - the module is the user's
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            raise UnknownSamplerError(
-                f"--sampler {self.name}: {module} cannot be imported ({reason})"
-            ) from None
+        found = own(self.name, f"--sampler {self.name}", UnknownSamplerError)
         if not (isinstance(found, type) and issubclass(found, BaseSampler)):
-            what = "nothing" if found is None else "no optuna.samplers.BaseSampler"
-            raise UnknownSamplerError(f"--sampler {self.name}: {name} is {what} in {module}")
+            module, _, name = self.name.partition(":")
+            raise UnknownSamplerError(
+                f"--sampler {self.name}: {name} is no optuna.samplers.BaseSampler in {module}"
+            )
         return found
 
-    def make(self, seed: int, problem: Problem) -> "BaseSampler":  # noqa: ARG002 - it learns all
-        """A fresh sampler, with a seed if it takes one."""
+    def make(self, seed: int, problem: Problem) -> "BaseSampler":
+        """A fresh sampler, with the seed and the problem if it takes them."""
         kind = self.kind()
         try:
-            takes = "seed" in inspect.signature(kind).parameters
-            options = {"seed": seed} if takes else {}
-            return kind(**options)
+            takes = inspect.signature(kind).parameters
+            offered = {"seed": seed, "problem": problem}
+            return kind(**{name: value for name, value in offered.items() if name in takes})
         except Exception as error:  # noqa: BLE001 - the class is the user's
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise UnknownSamplerError(
-                f"--sampler {self.name} cannot be made without arguments ({reason})"
+                f"--sampler {self.name} cannot be made without arguments other than seed and "
+                f"problem ({reason(error)})"
             ) from None
 
 

@@ -11,7 +11,7 @@ from searchers.samplers import registry as samplers
 from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
-from studies.objective import MACS
+from studies.objective import MACS, Objective
 from trainers.arguments import add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.recipes import RECIPES
@@ -52,9 +52,7 @@ def read(argv: Sequence[str]) -> Settings:
         seed=given.seed,
         study=given.study,
         storage=given.storage,
-        limits=Limits(
-            given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
-        ),
+        limits=_limits(parser, given),
         objective=given.objective,
         target=_target(parser, given),
         latency_command=given.latency_command,
@@ -143,13 +141,21 @@ def _parser() -> Parser:
         metavar="N",
         help="the time is that of N images together, like 64 (default: %(default)s)",
     )
+    what.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="most that a network may cost by any objective, also a plugin's; repeatable",
+    )
     data = parser.add_argument_group("on which images")
     data.add_argument(
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
         help=f"{', '.join(DATASETS)}, or a folder with a sub-folder of images for each class, with "
-        "or without train, val and test folders above them (default: %(default)s)",
+        "or without train, val and test folders above them, or module:function, which gives arrays "
+        "(docs/extending.md; default: %(default)s)",
     )
     data.add_argument(
         "--image-size",
@@ -243,16 +249,34 @@ def _parser() -> Parser:
     return parser
 
 
+def _limits(parser: Parser, given: argparse.Namespace) -> Limits:
+    """What --max-… and --limit say."""
+    limits = Limits(
+        given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
+    )
+    for text in given.limit:
+        name, equals, value = text.partition("=")
+        if not equals:
+            parser.error(f"argument --limit: {text!r} is not like params=200k")
+        objective = objectives.OBJECTIVES.get(name)
+        limits = limits.at_most(objective, _amount(parser, "--limit", objective, value))
+    return limits
+
+
+def _amount(parser: Parser, option: str, objective: Objective, text: str) -> float:
+    """A value of an objective in its unit."""
+    try:
+        return objective.read(text)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"argument {option}: {error}")
+
+
 def _target(parser: Parser, given: argparse.Namespace) -> float | None:
     """The target in the unit of the objective."""
     if given.target is None:
         return None
-    try:
-        return (seconds if objectives.OBJECTIVES.get(given.objective).timed else quantity)(
-            given.target
-        )
-    except argparse.ArgumentTypeError as error:
-        parser.error(f"argument --target: {error}")
+    objective = objectives.OBJECTIVES.get(given.objective)
+    return _amount(parser, "--target", objective, given.target)
 
 
 def _rungs(text: str) -> tuple[int, ...]:

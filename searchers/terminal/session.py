@@ -13,7 +13,7 @@ from searchers.search import Finding, Start, search
 from searchers.settings import Settings
 from searchers.setup import SearchSetup
 from searchers.terminal.progress import SearchProgress
-from studies import objective
+from studies import images, objective
 from studies.cli import typed
 from studies.model.accuracy import candidates, expected
 from studies.pareto.by_hand import gain
@@ -127,7 +127,9 @@ def _next_steps(finding: Finding) -> list[str]:
         typed(command, finding.study.name, finding.store.shown_url)
         for command in ("report", "dashboard", "finalists", "export")
     )
-    return [report, dashboard, finalists, f"{export} --knee --retrain --output exported"]
+    more = images.option(finding.study)
+    export += f"{more} --knee --retrain --output exported"
+    return [report, dashboard, f"{finalists}{more}", export]
 
 
 def _say(line: str) -> None:

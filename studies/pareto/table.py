@@ -49,6 +49,8 @@ def table(
     """
     drawn = Table(title=f"Pareto front: {objective.title}", title_justify="left")
     columns = [column for column in _COLUMNS if any(column.of(member) for member in members)]
+    if objective.price is not None:
+        columns.insert(2, _Column(objective.heading, lambda m: objective.write(m.cost)))
     if any(member.number in means for member in members):
         columns.insert(2, _Column("expected", lambda m: f"{means.get(m.number, math.nan):.2%}"))
     for column in columns:

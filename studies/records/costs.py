@@ -21,4 +21,5 @@ def columns(cost: Cost, objective: Objective, device: str | None = None) -> dict
         "activation_memory": cost.activation_memory,
         "latency": cost.latency,
         "latency_device": device if cost.latency is not None else None,
+        "costs": dict(cost.more),
     }

@@ -78,13 +78,14 @@ class Evaluation(Base):
         epochs: its fidelity: how long it was trained. With fewer than the study's recipe has it is
             partial: its accuracy was measured while the learning rate was still high.
         start: how many of these it did not train, because it continued from a checkpoint.
-        cost: the objective's cost: one of the numbers that follow.
+        cost: the objective's cost: one of the numbers that follow, or of `costs`.
         macs: multiply-adds per image (the papers' FLOPs).
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None in older rows.
         latency: predicted seconds for a batch, usually of one image; None if the search measured no
             device.
         latency_device: that this was predicted for: processor, threads, torch; or the command; and
             the batch if it is not one image.
+        costs: those of plugins' objectives, by name; None in older rows.
         val_accuracy: on the validation split, 0 to 1; None if it failed.
         balanced_accuracy: mean of the same over the classes; None in older rows.
         seconds: wall time of the training.
@@ -114,6 +115,7 @@ class Evaluation(Base):
     activation_memory: Mapped[int | None] = mapped_column(BigInteger)
     latency: Mapped[float | None] = mapped_column(Double)
     latency_device: Mapped[str | None] = mapped_column(Text)
+    costs: Mapped[dict[str, float] | None] = mapped_column(JSON)
     val_accuracy: Mapped[float | None] = mapped_column(Double)
     balanced_accuracy: Mapped[float | None] = mapped_column(Double)
     train_loss: Mapped[float | None] = mapped_column(Double)

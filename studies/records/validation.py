@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
-from studies.objective import OBJECTIVES
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
 
 Check = Callable[[Any], bool]
@@ -118,6 +117,10 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
 
+def _numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_text, value)) and all(map(_number, value.values()))
+
+
 def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -140,7 +143,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe.name": _text,
         "recipe.epochs": _positive,
         "command": _any_text,
-        "objective": lambda value: isinstance(value, str) and value in OBJECTIVES,
+        "objective": _text,
         "objective_device": _maybe(_any_text),
     },
     Evaluation: {
@@ -158,6 +161,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "activation_memory": _maybe(_positive),
         "latency": _maybe(_number),
         "latency_device": _maybe(_any_text),
+        "costs": _maybe(_numbers),
         "val_accuracy": _maybe(_share),
         "balanced_accuracy": _maybe(_share),
         "seconds": _maybe(_number),

@@ -1,4 +1,4 @@
-"""The data sets by name, and folders of a user's own images."""
+"""The data sets by name, folders of a user's own images, and functions that give images."""
 
 import os
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from nas_space.plugins import is_path
 from nas_space.registry import Entry, Registry, given
-from trainers.data import digits, downloads, folders
+from trainers.data import arrays, digits, downloads, folders
 from trainers.data.reading import AS_IT_COMES, Reading
 from trainers.data.splits import Dataset, DatasetError, Subset
 
@@ -37,7 +38,8 @@ def _ours() -> Iterator[Entry[Loader]]:
 DATASETS: Registry[Loader] = Registry(
     "data set",
     DatasetError,
-    refusal="no data set {name}: give {names}, or the path of a folder of images",
+    refusal="no data set {name}: give {names}, the path of a folder of images, or a function of "
+    "yours as module:function",
     found=_ours,
 )
 """The loaders of data sets, by name."""
@@ -57,7 +59,8 @@ def load(
 
     Args:
         name: one of `DATASETS`, or the path of a folder with a sub-folder of images for each class
-            (or with train, val and test folders that have these).
+            (or with train, val and test folders that have these), or ``module:function`` of the
+            user's own, see `trainers.data.arrays`.
         image_size: resize the images of a folder to this many pixels square.
         subset: how many images to use; a number is of training images, see `Subset.of`.
         flip: False trains on no mirror images, e.g. of letters or signs.
@@ -72,6 +75,9 @@ def load(
         subset = Subset.of(subset)
     if name not in DATASETS and name and (folder := folder_of(name)).is_dir():
         dataset = folders.load(folder, image_size, subset, reading)
+    elif is_path(name):
+        _keeps_its_size(name, image_size)
+        dataset = arrays.load(name, subset)
     else:
         dataset = _load(name, image_size, subset, data_dir, kept)
     search = replace(dataset.search, flip=dataset.search.flip and flip)
@@ -91,6 +97,10 @@ def _load(
     kept: Path | None,
 ) -> Dataset:
     read = DATASETS.get(name)
+    _keeps_its_size(name, image_size)
+    return read(subset, data_dir or _DOWNLOADS, kept)
+
+
+def _keeps_its_size(name: str, image_size: int | None) -> None:
     if image_size is not None:
         raise DatasetError(f"--image-size resizes folders of images; {name} has a fixed size")
-    return read(subset, data_dir or _DOWNLOADS, kept)

@@ -5,7 +5,6 @@ arguments and returns a `torch.nn.Module`. What `torch.compile` made of a module
 float64 and half become float32.
 """
 
-import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +13,7 @@ import torch
 from torch import nn
 
 from nas_space.conversion.survey import uncompiled
+from nas_space.plugins import own, reason
 from nas_space.registry import Entry, Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 
@@ -83,7 +83,7 @@ def _take_weights(model: nn.Module, name: str) -> None:
         theirs = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise UnknownBackboneError(
-            f"backbone {name}: its weights cannot be had from {weights.url} ({_said(error)})"
+            f"backbone {name}: its weights cannot be had from {weights.url} ({reason(error)})"
         ) from None
     ours = model.state_dict()
     fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}
@@ -91,21 +91,15 @@ def _take_weights(model: nn.Module, name: str) -> None:
 
 
 def _users(name: str) -> nn.Module:
-    module, _, function = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function, None)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is the user's
-        raise UnknownBackboneError(
-            f"backbone {name}: {module} cannot be imported ({_said(error)})"
-        ) from None
+    found = own(name, f"backbone {name}", UnknownBackboneError)
     if not callable(found):
-        what = "nothing" if found is None else "no function"
-        raise UnknownBackboneError(f"backbone {name}: {function} is {what} in {module}")
+        module, _, function = name.partition(":")
+        raise UnknownBackboneError(f"backbone {name}: {function} is no function in {module}")
     try:
         model = found()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
         raise UnknownBackboneError(
-            f"backbone {name}: the function failed ({_said(error)})"
+            f"backbone {name}: the function failed ({reason(error)})"
         ) from None
     if not isinstance(model, nn.Module):
         raise UnknownBackboneError(
@@ -113,7 +107,3 @@ def _users(name: str) -> nn.Module:
         )
     # Searches train and ship float32.
     return uncompiled(model).float()
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -4,6 +4,7 @@ import re
 
 from studies.analysis.facts import Facts
 from studies.cli import typed
+from studies.images import option
 from studies.report.html import Content, element
 
 
@@ -12,8 +13,8 @@ def section(facts: Facts) -> Content:
     lines = [
         f"{facts.study.command}   # continues; a larger --budget adds to it",
         on_study(facts, "pareto"),
-        on_study(facts, "finalists"),
-        f"{on_study(facts, 'export')} --knee --retrain --output exported",
+        f"{on_study(facts, 'finalists')}{option(facts.study)}",
+        f"{on_study(facts, 'export')}{option(facts.study)} --knee --retrain --output exported",
         on_study(facts, "dashboard"),
     ]
     last = facts.evaluations[-1].versions if facts.evaluations else {}

@@ -19,6 +19,7 @@ from searchers.samplers.observations import Observation, memorable
 from searchers.samplers.registry import UnknownSamplerError
 from searchers.schedule import proposals
 from searchers.schedule.proposals import Proposal, Proposer
+from studies.objective import OBJECTIVES
 from studies.pareto.front import front
 from studies.records.tables import Evaluation
 from tests.examples import evaluation, study
@@ -204,10 +205,11 @@ def test_learning_takes_no_notice_of_another_spaces_architectures() -> None:
 def test_an_impossible_limit_names_the_smallest_that_is_possible(measure: Measure) -> None:
     space = get("mixed")
     least = getattr(predict(space.smallest(TASK, measure), TASK), measure)
-    check_limits(space, TASK, Limits(**{measure: least}))
     option = measure.replace("_", "-")
+    aim = OBJECTIVES.get(option)
+    check_limits(space, TASK, Limits().at_most(aim, least))
     with pytest.raises(ImpossibleLimitError, match=rf"--max-{option} 5 .* has {least}$"):
-        check_limits(space, TASK, Limits(**{measure: 5}))
+        check_limits(space, TASK, Limits().at_most(aim, 5))
 
 
 def test_an_unknown_sampler_is_refused_with_those_there_are() -> None:

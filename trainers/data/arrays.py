@@ -1,0 +1,100 @@
+"""Images that a function of the user's own gives as arrays: ``--dataset module:function``.
+
+The function takes no arguments and returns a mapping:
+
+- ``classes``: their names;
+- ``train``: the pixels, uint8, (N, H, W) or (N, H, W, C), and the labels, whole numbers (N,) that
+  are positions in ``classes``;
+- ``val`` and ``test``: the same, each optional: what is missing is split from ``train``;
+- ``flip``: optional, False if a mirror image does not keep its class.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_space.plugins import own, reason
+from trainers.data.splits import Dataset, DatasetError, Images, Subset, make_dataset
+
+_SPLITS = ("train", "val", "test")
+_KEYS = ("classes", *_SPLITS, "flip")
+
+
+def load(name: str, subset: Subset | None = None) -> Dataset:
+    """The data set that a function gives.
+
+    Args:
+        name: of the function, as ``module:function``.
+        subset: see `trainers.data.splits.make_dataset`.
+
+    Raises:
+        DatasetError: there is no such function, it fails, or it gives something else.
+    """
+    function = own(name, f"--dataset {name}", DatasetError)
+    try:
+        found = function()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
+        raise DatasetError(f"--dataset {name}: the function failed ({reason(error)})") from None
+    try:
+        return _made(name, found, subset)
+    except _OddError as error:
+        raise DatasetError(f"--dataset {name}: {error} (docs/extending.md)") from None
+
+
+class _OddError(Exception):
+    """What a function gives is not what the module says."""
+
+
+def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN401 - the user's
+    if not isinstance(found, Mapping) or not {"classes", "train"} <= found.keys():
+        raise _OddError("the function must return a mapping with classes and train")
+    unknown = ", ".join(sorted(map(str, found.keys() - set(_KEYS))))
+    if unknown:
+        raise _OddError(f"it gives {unknown}, and only {', '.join(_KEYS)} are known")
+    classes = tuple(map(str, found["classes"]))
+    if len(set(classes)) < len(classes):
+        raise _OddError("two classes have the same name")
+    splits = {
+        split: _images(split, found[split], len(classes)) for split in _SPLITS if split in found
+    }
+    shapes = {images.pixels.shape[1:] for images in splits.values()}
+    if len(shapes) > 1:
+        raise _OddError(f"its splits have images of different shapes: {sorted(shapes)}")
+    return make_dataset(
+        name,
+        classes,
+        {split: images.labels for split, images in splits.items()},
+        lambda split, positions: splits[split].pixels[positions],
+        flip=bool(found.get("flip", True)),
+        subset=subset,
+    )
+
+
+def _images(split: str, given: Any, classes: int) -> Images:  # noqa: ANN401 - the user's
+    if not isinstance(given, tuple | list) or len(given) != 2:  # noqa: PLR2004 - a pair
+        raise _OddError(f"{split} must be a pair of pixels and labels")
+    pixels, labels = map(np.asarray, given)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or not pixels.size:
+        raise _OddError(
+            f"the pixels of {split} must be uint8 of shape (N, H, W) or (N, H, W, C), not "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    return Images(pixels.reshape(*pixels.shape[:3], -1), _labels(split, labels, pixels, classes))
+
+
+def _labels(
+    split: str, labels: NDArray[Any], pixels: NDArray[np.uint8], classes: int
+) -> NDArray[np.int64]:
+    if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "iu":
+        raise _OddError(
+            f"the labels of {split} must be whole numbers of shape ({len(pixels)},), not "
+            f"{labels.dtype} of shape {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise _OddError(
+            f"the labels of {split} must be from 0 to {classes - 1}, not "
+            f"{labels.min()} to {labels.max()}"
+        )
+    return labels.astype(np.int64)
