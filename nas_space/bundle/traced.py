@@ -3,15 +3,16 @@
 import builtins
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from keyword import iskeyword
+from types import MappingProxyType
 
 from torch import fx, nn
 
 from nas_space.bundle.shipped import Normalise, place
 from nas_space.bundle.written import Written, distinct
 from nas_space.conversion.converting import Biased
-from nas_space.convs import InvalidChoiceError
+from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.inference.tracing import without_views
 from nas_space.layers.spelling import spelled
 from nas_space.spaces.architecture import InvalidArchitectureError
@@ -52,9 +53,33 @@ def written(
         InvalidArchitectureError: `torch.fx` cannot follow its forward, or it does more than torch.
         InvalidChoiceError: a type of convolution says no way to be written in plain torch.
     """
-    name = architecture.backbone.name
     network = build(architecture.bare(), shape[0], classes).eval()
     convs = dict(_convs(architecture, network))
+    chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
+    return as_text(network, architecture.backbone.name, shape, classes, convs, distinct(chosen))
+
+
+def as_text(
+    network: nn.Module,
+    name: str,
+    shape: tuple[int, int, int],
+    classes: int,
+    convs: Mapping[str, str] = MappingProxyType({}),
+    types: tuple[type[Conv], ...] = (),
+) -> Written:
+    """A network as text.
+
+    Args:
+        network: in eval mode.
+        name: what users call it.
+        shape: channels, height and width of its images.
+        classes: that it tells apart.
+        convs: its modules that were chosen, by name, with the text that makes each.
+        types: of these.
+
+    Raises:
+        InvalidArchitectureError: see `written`.
+    """
     graph = followed(network, set(convs), name, shape)
     _normalise_first(graph)
     _make_plain(graph)
@@ -68,8 +93,7 @@ def written(
         parts=parts,
         forward=textwrap.indent(_forward(graph, name), "    "),
     )
-    chosen = (layer.conv for layer in architecture.layers() if not isinstance(layer.conv, AsIs))
-    return Written(distinct(chosen), (place, Normalise), (f"- all else: {name}",), text)
+    return Written(types, (place, Normalise), (f"- all else: {name}",), text)
 
 
 def _normalise_first(graph: fx.Graph) -> None:
@@ -126,7 +150,7 @@ def _convs(architecture: BackboneArchitecture, network: nn.Module) -> Iterator[t
             yield f"{layer.name}.conv" if biased else layer.name, made
 
 
-def _parts(network: nn.Module, graph: fx.Graph, convs: dict[str, str]) -> Iterator[str]:
+def _parts(network: nn.Module, graph: fx.Graph, convs: Mapping[str, str]) -> Iterator[str]:
     """The lines of the constructor: all that the forward uses, and all that has weights."""
     yield _line(_NORMALISE, "Normalise(MEAN, STD)")
     used = {str(node.target) for node in graph.nodes if node.op == "call_module"}

@@ -94,8 +94,8 @@ class Architecture(ABC):
         the last ones.
         """
 
-    def beginning(self) -> tuple[float, float]:
-        """Two numbers that tell how the network reads the image."""
+    def beginning(self) -> tuple[float, ...]:
+        """Numbers that tell how the network reads the image; of a space all have as many."""
         return 0.0, 0.0
 
     def traits(self) -> Iterator[tuple[float, float]]:

@@ -33,11 +33,10 @@ def describe(
         sections: the most that a network of the space has; those that this one lacks are zeros.
 
     Returns:
-        4 + (7 + kinds) × sections + kinds numbers: log MACs and log parameters; how the image is
-        read (`Architecture.beginning`); for each section
-        log width, depth, log MACs, log parameters, mean log density (weights over those of a dense
-        3×3 kernel) and traits, and the share of its layers of each type; the same shares of all
-        layers.
+        2 + beginning + (7 + kinds) × sections + kinds numbers: log MACs and log parameters; how the
+        image is read (`Architecture.beginning`); for each section log width, depth, log MACs, log
+        parameters, mean log density (weights over those of a dense 3×3 kernel) and traits, and the
+        share of its layers of each type; the same shares of all layers.
     """
     sizes = {layer.name: size for layer, size in architecture.sizes(task.size)}
     found = [math.log(cost.macs), math.log(cost.params), *architecture.beginning()]

@@ -8,6 +8,8 @@ from nas_space.convs import TYPES
 from nas_space.costs.cost import Task
 from nas_space.registry import Entry, Registry, given
 from nas_space.spaces.backbone.space import BackboneSpace
+from nas_space.spaces.choices import CHOICES
+from nas_space.spaces.choices.space import ChoiceSpace
 from nas_space.spaces.residual.families import WIDTHS
 from nas_space.spaces.residual.space import ResidualSpace
 from nas_space.spaces.space import Space, UnknownSpaceError
@@ -66,9 +68,12 @@ SPACES: Registry[ResidualSpace] = Registry(
 """The spaces of residual networks by name."""
 
 
-def spaces() -> dict[str, ResidualSpace]:
-    """Every space by name: ``mixed``, and one for each type of convolution alone."""
-    return SPACES.all()
+def spaces() -> dict[str, Space]:
+    """Every space by name.
+
+    They are ``mixed``, one for each type of convolution alone, and those of plugins.
+    """
+    return {**SPACES.all(), **{name: ChoiceSpace(name) for name in CHOICES}}
 
 
 def get(name: str) -> ResidualSpace:
@@ -105,7 +110,9 @@ def name_of(data: Mapping[str, Any]) -> str | None:
 
 
 def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
-    """The space of a name as users type it, for such images: `get`, or ``backbone:NAME``.
+    """The space of a name as users type it, for such images.
+
+    It is that of `get`, of a plugin's function (`nas_space.spaces.choices`), or ``backbone:NAME``.
 
     Args:
         name: of a space, or ``backbone:`` and what `nas_space.spaces.backbone.loading` reads.
@@ -119,6 +126,10 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
     if not colon or prefix != BACKBONE:
         if pretrained:
             raise UnknownSpaceError(f"--init pretrained is for backbones, not for {name!r}")
+        if name in CHOICES:
+            from nas_space.spaces.choices.looking import looked_at  # noqa: PLC0415 - as below
+
+            return looked_at(ChoiceSpace(name), task)
         return get(name)
     from nas_space.spaces.backbone.surveying import look_up  # noqa: PLC0415 - torch takes seconds
 
@@ -128,7 +139,7 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
 def check(name: str) -> None:
     """Raise UnknownSpaceError if a name can be none of a space, whatever the images are."""
     prefix, colon, _ = name.partition(":")
-    if not colon or prefix != BACKBONE:
+    if not (colon and prefix == BACKBONE) and name not in CHOICES:
         get(name)
 
 
@@ -138,4 +149,12 @@ def recorded(data: Mapping[str, Any]) -> Space:
     Raises:
         UnknownSpaceError: this version does not have it.
     """
-    return (BackboneSpace if BACKBONE in data else ResidualSpace).from_json(data)
+    kind = next((kind for field, kind in _KINDS.items() if field in data), ResidualSpace)
+    return kind.from_json(data)
+
+
+_KINDS: Mapping[str, type[BackboneSpace | ChoiceSpace]] = {
+    BACKBONE: BackboneSpace,
+    "choices": ChoiceSpace,
+}
+"""The spaces that a field of their JSON tells."""

@@ -66,6 +66,12 @@ _OURS = (
         "nas_space.spaces.backbone.building:build",
         "nas_space.bundle.traced:written",
     ),
+    Skeleton(
+        "choices",
+        "nas_space.spaces.choices.architecture:ChoiceArchitecture",
+        "nas_space.spaces.choices.building:build",
+        "nas_space.spaces.choices.building:written",
+    ),
 )
 
 SKELETONS: Registry[Skeleton] = Registry(

@@ -346,9 +346,9 @@ def _makeup(architecture: Architecture) -> tuple[str, ...]:
 
 
 def _main_kind(network: EncodedNetwork) -> str:
-    """The type of most of its layers."""
+    """The type of most of its layers; empty where layers are no choices."""
     kinds = Counter(layer.conv.kind for layer in network.architecture.layers())
-    return kinds.most_common(1)[0][0]
+    return max(kinds, key=kinds.__getitem__, default="")
 
 
 def _matrix(networks: Sequence[EncodedNetwork], epochs: int) -> Matrix:

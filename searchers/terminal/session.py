@@ -47,9 +47,9 @@ def _announce(start: Start) -> None:
     resized = f" (resized to {setup.dataset.image_size})" * bool(setup.dataset.image_size)
     done = f", {start.done_before} done" * bool(start.done_before)
     gpus = f" and {start.resources.gpus:g} GPU" * bool(start.resources.gpus)
+    kinds = f" of {', '.join(setup.space.kinds)}" * bool(setup.space.kinds)
     lines = {
-        "space": f"{setup.space.name}: {setup.space.size():.1e} architectures of "
-        f"{', '.join(setup.space.kinds)}",
+        "space": f"{setup.space.name}: {setup.space.size():.3g} architectures{kinds}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
         "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",

@@ -121,6 +121,11 @@ class Facts:
         return {e.number: e.parsed_architecture for e in self.complete}
 
     @cached_property
+    def has_layers(self) -> bool:
+        """Whether convolutions are choices of their own."""
+        return any(True for made in self.architectures.values() for _ in made.layers())
+
+    @cached_property
     def kinds(self) -> tuple[str, ...]:
         """All types of convolution, and those that a backbone's unchanged layers have."""
         found = {layer.conv.kind for made in self.architectures.values() for layer in made.layers()}

@@ -7,7 +7,10 @@ from studies.pareto.front import S, accuracy_of
 
 
 def knee(members: Sequence[S]) -> S:
-    """The member of a front farthest above the line between its ends, costs on a log scale."""
+    """The member of a front farthest above the line between its ends, costs on a log scale.
+
+    Where none is above that line, it is the most accurate.
+    """
     first, last = members[0], members[-1]
     rise = accuracy_of(last) - accuracy_of(first)
     run = math.log(last.cost / first.cost)
@@ -17,7 +20,7 @@ def knee(members: Sequence[S]) -> S:
         above = (accuracy_of(member) - accuracy_of(first)) / rise if rise else 0.0
         return above - along
 
-    return max(members, key=height)
+    return max(reversed(members), key=height)
 
 
 def answer(members: Sequence[S], target: float | None = None) -> S:

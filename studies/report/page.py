@@ -55,7 +55,8 @@ def _sections(facts: Facts, against: Facts | None, scores: ranking.Numbers) -> I
     yield _headline(facts)
     if facts.front:
         yield _front(facts)
-        yield _layers(facts)
+        if facts.has_layers:
+            yield _layers(facts)
     yield growth.section(facts, against)
     if facts.front:
         yield choices.section(facts)

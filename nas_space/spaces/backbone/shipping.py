@@ -16,10 +16,11 @@ from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.source import source
 from nas_space.bundle.weights import write_weights
 from nas_space.conversion.replacing import options
+from nas_space.costs.cost import Task
 from nas_space.errors import ConvnasError, reason
 from nas_space.inference import for_inference
 from nas_space.scratch import scratch
-from nas_space.spaces.architecture import InvalidArchitectureError
+from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.backbone.architecture import Backbone, BackboneArchitecture, kept
 from nas_space.spaces.backbone.following import COUNTS
 from nas_space.spaces.building import build
@@ -55,14 +56,24 @@ def check_shippable(backbone: Backbone) -> None:
     torch.set_num_threads(1)
     try:
         for convs in (map(kept, backbone.sites), typed):
-            _check(BackboneArchitecture(backbone, tuple(convs)).bare())
+            architecture = BackboneArchitecture(backbone, tuple(convs)).bare()
+            check_form(architecture, backbone.name, backbone.task)
     finally:
         waiting.cancel()
         torch.set_num_threads(threads)
 
 
-def _check(architecture: BackboneArchitecture) -> None:
-    name, task = architecture.backbone.name, architecture.backbone.task
+def check_form(architecture: Architecture, name: str, task: Task) -> None:
+    """Compare what an export would write of one network with what would be trained.
+
+    Args:
+        architecture: whose weights come from nowhere.
+        name: what users call it.
+        task: what it is for.
+
+    Raises:
+        InvalidArchitectureError: see `check_shippable`.
+    """
     with _told(f"{name} cannot have other convolutions"):
         network = build(architecture, task.channels, task.classes).eval()
         _answer(network, torch.zeros(1, task.channels, *task.size))
@@ -72,7 +83,7 @@ def _check(architecture: BackboneArchitecture) -> None:
             parameter.add_(_NUDGE * torch.randn_like(parameter))
         batches = [torch.rand(count, task.channels, *task.size) for count in COUNTS]
     with _told(f"{name} cannot be written out"):
-        written = _written(architecture, network.state_dict())
+        written = _written(architecture, task, network.state_dict())
     forms = {"": network, " when it is written": written, " in ONNX": for_inference(network)}
     for images in batches:
         expected = _answer(network.to(memory_format=torch.contiguous_format), images)
@@ -111,9 +122,8 @@ def _told(what: str) -> Iterator[None]:
         raise InvalidArchitectureError(f"{what}: {reason(error)}") from None
 
 
-def _written(architecture: BackboneArchitecture, weights: dict[str, Tensor]) -> nn.Module:
+def _written(architecture: Architecture, task: Task, weights: dict[str, Tensor]) -> nn.Module:
     """The network that an export would open, for images that are normalised already."""
-    task = architecture.backbone.task
     means, stds = (0.0,) * task.channels, (1.0,) * task.channels
     shape, classes = (task.channels, *task.size), tuple(map(str, range(task.classes)))
     text = source(architecture, Preprocessing(shape, means, stds, classes))

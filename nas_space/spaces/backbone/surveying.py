@@ -39,7 +39,7 @@ def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
             f"backbone {name} has no convolution that can be replaced: "
             f"`{program('nas_space.convert')} {name} octave` says why"
         )
-    _check_logits(name, model, task)
+    check_logits(name, model, task)
     _check_names(name, model)
     shape = (task.channels, *task.size)
     cost = count(model, shape)
@@ -83,7 +83,7 @@ def _check_names(name: str, model: nn.Module) -> None:
             )
 
 
-def _check_logits(name: str, model: nn.Module, task: Task) -> None:
+def check_logits(name: str, model: nn.Module, task: Task) -> None:
     """A network is trained by its logits: see whether it gives them, in training, too."""
     double = copy.deepcopy(model).train()
     try:

@@ -114,4 +114,6 @@ def test_the_knee_is_where_the_curve_bends() -> None:
     members = [Point(0.1, 100), bend, Point(0.92, 100_000)]
     assert knee(members) is bend
     assert knee([bend]) is bend
+    # More cost pays ever more.
+    assert knee([Point(0.1, 10), Point(0.2, 100), best := Point(0.9, 1000)]) is best
     assert knee([Point(0.5, 10), Point(0.5, 10)]) == Point(0.5, 10)
