@@ -5,6 +5,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from nas_space.bundle import Measured, Record, prepare
+from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console
 from nas_space.inference import for_inference
@@ -133,9 +134,10 @@ def export(arguments: argparse.Namespace) -> None:
     _say(_told(record, trained, dataset, looks))
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
+    forms = ["model.py", *(form.FILE for form in FORMS.all().values())]
     _say(
-        "verified  model.py, program.pt2 and model.onnx give the network's outputs in float64 to "
-        f"{MAX_DIFFERENCE:g}, or as nearly as float32 does, for batches of "
+        f"verified  {', '.join(forms[:-1])} and {forms[-1]} give the network's outputs in float64 "
+        f"to {MAX_DIFFERENCE:g}, or as nearly as float32 does, for batches of "
         f"{' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
         f"written   {output}; {output / 'README.md'} says how to load it"
     )

@@ -54,7 +54,7 @@ class Gaussian:
         self._root = np.linalg.cholesky(covariance)
         white = solve_triangular(self._root, target, lower=True)
         self._weights = solve_triangular(self._root, white, lower=True, trans="T")
-        self._signal = float((white**2).mean())
+        self._signal = max(float((white**2).mean()), _JITTER)  # 0 if all values are equal
 
     def mean(self, x: Matrix) -> Vector:
         """Mean of the function at points (m, d)."""
