@@ -75,13 +75,13 @@ def own(path: str, said: str, error: type[ConvnasError]) -> Any:  # noqa: ANN401
     try:
         found = getattr(importlib.import_module(module), name, None)
     except (Exception, SystemExit) as failure:  # noqa: BLE001 - the module is the user's
-        raise error(f"{said}: {module} cannot be imported ({reason(failure)})") from None
+        raise error(f"{said}: {module} cannot be imported ({error_line(failure)})") from None
     if found is None:
         raise error(f"{said}: {name} is nothing in {module}")
     return found
 
 
-def reason(failure: BaseException) -> str:
+def error_line(failure: BaseException) -> str:
     """The first line of an error of the user's own code, with its kind."""
     return f"{type(failure).__name__}: {failure}".splitlines()[0]
 
@@ -98,5 +98,5 @@ def _import(module: str, cure: str) -> None:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the module is the user's
         raise PluginError(
-            f"the plugin {module} cannot be imported ({reason(error)}): {cure}"
+            f"the plugin {module} cannot be imported ({error_line(error)}): {cure}"
         ) from None

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
-import pandas as pd
-
+from nas_space import extras
 from nas_space.cli import expanded
 from nas_space.errors import ConvnasError
 from searchers.ray.cluster import Cluster
@@ -37,6 +36,10 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation
 from studies.report.page import front_alone
 from studies.report.writing import write
+
+extras.check("notebook", "the Python interface")
+
+import pandas as pd  # noqa: E402 - what is missing is told first
 
 T = TypeVar("T")
 _COLUMNS = (

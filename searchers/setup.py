@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+from nas_space import extras
 from nas_space.costs.cost import Task
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.residual import ResidualSpace
@@ -84,6 +85,8 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
         ConvnasError: the settings cannot be met.
     """
     command = settings.latency_command
+    if command is not None:
+        extras.check("onnx", "--latency-command")
     device = None if command is None else LatencyDevice(command)
     spaces.check(settings.space)
     objective = objectives.OBJECTIVES.get(settings.objective)

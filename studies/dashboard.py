@@ -2,6 +2,7 @@
 
 import argparse
 
+from nas_space import extras
 from nas_space.cli import Parser, run
 from nas_space.programs import program
 from studies.arguments import add_study_arguments
@@ -18,6 +19,7 @@ def main() -> int:
 
 def _main() -> int:
     arguments = _parser().parse_args()
+    extras.check("dashboard", "the dashboard")
     from studies.serving import serve  # noqa: PLC0415 - seconds
 
     given: int | None = arguments.port

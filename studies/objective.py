@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nas_space.cli import quantity, seconds, short
 from nas_space.costs.cost import Cost, Task
 from nas_space.errors import ConvnasError
-from nas_space.plugins import reason
+from nas_space.plugins import error_line
 from nas_space.registry import Registry, given
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
@@ -85,7 +85,7 @@ class Objective:
             value = float(self.price(architecture, task))
         except Exception as error:  # noqa: BLE001 - the function is a plugin's
             raise UnknownObjectiveError(
-                f"the objective {self.name} fails for {architecture} ({reason(error)})"
+                f"the objective {self.name} fails for {architecture} ({error_line(error)})"
             ) from None
         if not (math.isfinite(value) and value > 0):
             raise UnknownObjectiveError(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from nas_space.cli import Parser, console, short
+from nas_space.costs.cost import Cost
 from nas_space.programs import program
 from studies.analysis.layer_costs import LayerRow, layer_costs, task_of
 from studies.arguments import add_study_arguments
@@ -29,6 +30,12 @@ def _main() -> int:
     )
     parser.add_argument("trial", metavar="TRIAL", help="its number, as studies.pareto shows it")
     add_study_arguments(parser)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="count the built network as well, by torch's counter and by thop; exit code 1 if they "
+        "differ from what stands in the database",
+    )
     parser.add_argument("--json", action="store_true", help="a JSON object, for programs")
     arguments = parser.parse_args()
     store = open_store(arguments)
@@ -46,7 +53,23 @@ def _main() -> int:
         return 0
     print(_headline(shown, study))  # noqa: T201
     console().print(_table(layers))
-    return 0
+    return _checked(shown, study) if arguments.check else 0
+
+
+def _checked(shown: Evaluation, study: Study) -> int:
+    """Print what two other counters say; the exit code."""
+    # Torch takes seconds to import, and only this needs it.
+    from nas_space.costs.by_thop import thop_count  # noqa: PLC0415
+    from nas_space.costs.counting import count  # noqa: PLC0415
+    from nas_space.spaces.building import build  # noqa: PLC0415
+
+    task, stored = task_of(study), Cost(shown.params, shown.macs)
+    network = build(shown.parsed_architecture, task.channels, task.classes)
+    counters = {"torch": count, "thop": thop_count}
+    found = {name: by(network, (task.channels, *task.size)) for name, by in counters.items()}
+    for name, cost in {"stored": stored, **found}.items():
+        print(f"{name:6} {cost.macs:>13,} MACs {cost.params:>11,} parameters")  # noqa: T201
+    return int(any(cost != stored for cost in found.values()))
 
 
 def _as_json(shown: Evaluation, layers: list[LayerRow]) -> dict[str, object]:

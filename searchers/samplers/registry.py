@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from nas_space.errors import ConvnasError
-from nas_space.plugins import own, reason
+from nas_space.plugins import error_line, own
 from nas_space.registry import Registry, given
 from searchers.problem import Problem
 
@@ -93,7 +93,7 @@ class _Users:
         except Exception as error:  # noqa: BLE001 - the class is the user's
             raise UnknownSamplerError(
                 f"--sampler {self.name} cannot be made without arguments other than seed and "
-                f"problem ({reason(error)})"
+                f"problem ({error_line(error)})"
             ) from None
 
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_space import extras
 from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
 from nas_space.opsets import OPSET, RUNTIMES
 from nas_space.programs import program
@@ -18,6 +19,7 @@ def main() -> int:
 
 def _main() -> int:
     arguments = read()
+    extras.check("onnx", "an export")
     from studies.export.exporting import export  # noqa: PLC0415 - seconds
 
     export(arguments)

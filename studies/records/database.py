@@ -33,6 +33,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
+from nas_space.extras import cure
 from nas_space.programs import program, runner
 from studies.arguments import with_driver
 from studies.records.connection.open_file import OpenFile
@@ -238,7 +239,7 @@ class Database:
         except StoreError:
             raise
         except (NoSuchModuleError, ImportError) as error:
-            raise StoreError(f"no driver for {self.shown_url}: {error}") from None
+            raise StoreError(f"no driver for {self.shown_url}: {error}{_cure(self.url)}") from None
         # Drivers refuse some settings with Python's built-in errors.
         except (SQLAlchemyError, MigrationError, TypeError, ValueError) as error:
             raise self._said(error) from None
@@ -309,6 +310,13 @@ def remedy(error: Exception, url: URL) -> str:
         return ""
     where = f"--storage {shlex.quote(shown(url))}"
     return f"; save what can be read: {runner()}{program('studies.rescue')} {where}"
+
+
+def _cure(url: URL) -> str:
+    """The extra that brings the driver of a database, to be added to a line; else nothing."""
+    drivers = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
+    extra = drivers.get(url.drivername)
+    return f"; {cure(extra)}" if extra else ""
 
 
 def parse_url(url: str) -> URL:

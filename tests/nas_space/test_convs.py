@@ -12,10 +12,10 @@ from torch import nn
 from nas_space.convs import TYPES, Conv, InvalidChoiceError, parse
 from nas_space.convs.base import out_size
 from nas_space.convs.octave import Octave
+from nas_space.costs.by_thop import thop_count
 from nas_space.costs.counting import count
 from nas_space.layers.source import Definitions, definitions
 from nas_space.layers.spelling import spelled
-from tests.thop_counting import thop_count
 
 WIDTHS = [(16, 16), (16, 32), (24, 16), (32, 32)]
 SIZES = [(8, 8), (7, 7), (5, 6), (1, 1)]

@@ -96,7 +96,6 @@ assert "Halved(8, 8)" in text
 def test_one_file_adds_a_type_to_spaces_json_exports_and_the_common_suite(tmp_path: Path) -> None:
     for folder in ("nas_space", "tests/nas_space"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__py*"))
-    shutil.copy(ROOT / "tests/thop_counting.py", tmp_path / "tests")
     (tmp_path / "nas_space/convs/dilated.py").write_text(DILATED)
     (tmp_path / "nas_space/convs/halved.py").write_text(HALVED)
     (tmp_path / "nas_space/layers/halved.py").write_text(HALVED_LAYER)

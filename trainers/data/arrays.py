@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_space.plugins import own, reason
+from nas_space.plugins import error_line, own
 from trainers.data.splits import Dataset, DatasetError, Images, Subset, make_dataset
 
 _SPLITS = ("train", "val", "test")
@@ -36,7 +36,7 @@ def load(name: str, subset: Subset | None = None) -> Dataset:
     try:
         found = function()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
-        raise DatasetError(f"--dataset {name}: the function failed ({reason(error)})") from None
+        raise DatasetError(f"--dataset {name}: the function failed ({error_line(error)})") from None
     try:
         return _made(name, found, subset)
     except _OddError as error:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_space.conversion.survey import uncompiled
-from nas_space.plugins import own, reason
+from nas_space.plugins import error_line, own
 from nas_space.registry import Entry, Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 
@@ -83,7 +83,7 @@ def _take_weights(model: nn.Module, name: str) -> None:
         theirs = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
         raise UnknownBackboneError(
-            f"backbone {name}: its weights cannot be had from {weights.url} ({reason(error)})"
+            f"backbone {name}: its weights cannot be had from {weights.url} ({error_line(error)})"
         ) from None
     ours = model.state_dict()
     fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}
@@ -99,7 +99,7 @@ def _users(name: str) -> nn.Module:
         model = found()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the function is the user's
         raise UnknownBackboneError(
-            f"backbone {name}: the function failed ({reason(error)})"
+            f"backbone {name}: the function failed ({error_line(error)})"
         ) from None
     if not isinstance(model, nn.Module):
         raise UnknownBackboneError(

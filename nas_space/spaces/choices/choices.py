@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nas_space.plugins import reason
+from nas_space.plugins import error_line
 from nas_space.registry import Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.space import UnknownSpaceError
@@ -81,7 +81,7 @@ class Choices:
         try:
             module = self.function(channels, classes, **values)
         except Exception as error:  # noqa: BLE001 - the function is the user's
-            raise InvalidArchitectureError(f"{values}: {reason(error)}") from None
+            raise InvalidArchitectureError(f"{values}: {error_line(error)}") from None
         if not isinstance(module, nn.Module):
             raise InvalidArchitectureError(
                 f"{values} gives a {type(module).__name__}, not a torch.nn.Module"

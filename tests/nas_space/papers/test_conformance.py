@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from nas_space.costs.by_thop import thop_count
 from nas_space.costs.counting import count
 from nas_space.papers import PaperNetwork, get, networks
 from nas_space.papers._calflops import GLUON_COUNTER, SYMBOL_COUNTER
 from nas_space.papers._exact import Exact, exact
-from tests.thop_counting import thop_count
 
 PAPERS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "data" / "papers.json").read_text()

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_space.convs import InvalidChoiceError
+from nas_space.costs.by_thop import thop_count
 from nas_space.costs.cost import Cost, Task, predict
 from nas_space.costs.counting import count
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get, spaces
 from nas_space.spaces.skeletons import read_architecture
-from tests.thop_counting import thop_count
 
 
 def example(space: str, seed: int = 0) -> Architecture:

@@ -35,7 +35,7 @@ def thop_count(module: nn.Module, shape: tuple[int, ...]) -> Cost:
 def _count_layer(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
     # Every output value is a dot product with one slice of the weight along its first axis.
     weight = layer.weight
-    assert isinstance(weight, Tensor)
+    assert isinstance(weight, Tensor)  # noqa: S101 - a layer of `_COUNTED`
     per_value = weight.numel() // weight.shape[0]
     layer.get_buffer("total_ops").add_(output.numel() // output.shape[0] * per_value)
 
