@@ -42,8 +42,9 @@ class Parser(argparse.ArgumentParser):
         first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         _add_plugin_option(first)
         with contextlib.suppress(argparse.ArgumentError):  # told below
-            for module in first.parse_known_args(args)[0].plugin:
-                plugins.use(module)
+            for text in first.parse_known_args(args)[0].plugin:
+                for module in text.split(","):
+                    plugins.use(module)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
@@ -57,8 +58,8 @@ def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
         "--plugin",
         action="append",
         default=[],
-        metavar="MODULE",
-        help="a Python module of yours that adds parts to convnas (docs/extending.md); repeatable",
+        metavar="MODULE,…",
+        help="Python modules of yours that add parts to convnas (docs/extending.md)",
     )
 
 

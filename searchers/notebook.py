@@ -83,6 +83,9 @@ class SearchOptions(TypedDict, total=False):
     no_flip: bool
     data_dir: str | Path
     recipe: str
+    evaluate: str
+    plugin: Sequence[str]
+    limit: Sequence[str]
     epochs: int
     rungs: Sequence[int]
     sampler: str

@@ -50,6 +50,8 @@ class Settings:
         latency_command: measures a network on a device of the user, see
             `searchers.latency.device`; None means this machine.
         latency_batch: images at a time, for latencies.
+        evaluate: the user's function that judges networks, see `trainers.evaluators`; None trains
+            by the recipe and measures accuracy.
         epochs: of the recipe; None leaves the recipe's own.
         rungs: epochs after which only the best go on, the last those of a full training; None
             derives them from the recipe.
@@ -69,6 +71,7 @@ class Settings:
     flip: bool = True
     data_dir: Path | None = None
     recipe: str = "quick"
+    evaluate: str | None = None
     epochs: int | None = None
     rungs: tuple[int, ...] | None = None
     sampler: str = DEFAULT_SAMPLER

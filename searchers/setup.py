@@ -21,6 +21,7 @@ from searchers.schedule.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
+from trainers import evaluators
 from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Subset
@@ -95,6 +96,11 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     rungs = settings.rungs or ladder(recipe.epochs, recipe.warmup)
+    if settings.evaluate is not None:
+        evaluators.use(settings.evaluate)
+        recipe = dataclasses.replace(recipe, evaluate=settings.evaluate)
+        if settings.rungs is None and not evaluators.takes_checkpoints(settings.evaluate):
+            rungs = (recipe.epochs,)
     check_rungs(rungs, recipe.epochs)
     dataset = load(
         settings.dataset,

@@ -13,6 +13,7 @@ from nas_space.plugins import error_line
 from nas_space.registry import Registry, given
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
+from trainers.evaluators import metric
 
 if TYPE_CHECKING:
     # Reading the command line must not import the database.
@@ -93,10 +94,9 @@ class Objective:
             )
         return value
 
-    @property
-    def title(self) -> str:
-        """The title of a front."""
-        return f"validation accuracy against {self.heading}"
+    def title(self, metric: str) -> str:
+        """The title of a front of which `metric` was made large."""
+        return f"validation {metric} against {self.heading}"
 
 
 MACS = Objective("macs", "MACs", "multiply-adds per image, the papers' FLOPs", short, "macs")
@@ -128,6 +128,11 @@ OBJECTIVES: Registry[Objective] = Registry(
     found=lambda: (given(objective.name, objective, __name__) for objective in _OURS),
 )
 """The objectives by name."""
+
+
+def metric_of(study: "Study") -> str:
+    """What a study makes large, in words."""
+    return metric(study.recipe.get("evaluate"))
 
 
 def of(study: "Study") -> Objective:

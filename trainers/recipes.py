@@ -28,6 +28,8 @@ class Recipe:
         shift: random shifts, up to this share of the image's side.
         lr_scales: whether steps of fewer images than `batch_size` have a learning rate that is
             smaller in proportion (Goyal et al., arXiv 1706.02677).
+        evaluate: a function of the user's own that trains instead, and gives a score in the place
+            of accuracy, see `trainers.evaluators`; of all that is above it knows the epochs alone.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Recipe:
     label_smoothing: float
     shift: float
     lr_scales: bool = False
+    evaluate: str | None = None
 
     def batch(self, count: int) -> int:
         """Images per step, for that many training images.
@@ -53,7 +56,7 @@ class Recipe:
         """The highest learning rate, for steps of that many images."""
         return self.peak_lr * (images / self.batch_size if self.lr_scales else 1)
 
-    def to_json(self) -> dict[str, str | int | float]:
+    def to_json(self) -> dict[str, str | int | float | None]:
         """The recipe as plain numbers, for the record.
 
         What the first recipes did not have is left out where it is as they had it.
@@ -61,6 +64,8 @@ class Recipe:
         data = asdict(self)
         if not self.lr_scales:
             del data["lr_scales"]
+        if self.evaluate is None:
+            del data["evaluate"]
         return data
 
 
@@ -92,7 +97,7 @@ def recorded(stored: Mapping[str, Any]) -> Recipe | None:
         stored: its `Recipe.to_json`.
     """
     for recipe in RECIPES.all().values():
-        found = replace(recipe, epochs=stored["epochs"])
+        found = replace(recipe, epochs=stored["epochs"], evaluate=stored.get("evaluate"))
         # Names do not count: a recipe is renamed when another one takes its name.
         if {**found.to_json(), "name": None} == {**stored, "name": None}:
             return found

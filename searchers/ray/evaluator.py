@@ -14,8 +14,8 @@ from studies.records.reasons import reason_of
 from trainers import devices
 from trainers.checkpoints import CheckpointError, CheckpointInMemory
 from trainers.data.splits import SearchData
+from trainers.own_training import trainer_for
 from trainers.recipes import Recipe
-from trainers.training import Trainer
 
 
 class Evaluator:
@@ -32,7 +32,7 @@ class Evaluator:
         self._data = data
         self._recipe = recipe
         self._device = devices.best(min(data.shape[1:]))
-        self._trainer = Trainer(data, recipe, self._device)
+        self._trainer = trainer_for(data, recipe, self._device)
 
     def __call__(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Train ``config["architecture"]`` (JSON text) with ``config["seed"]``.

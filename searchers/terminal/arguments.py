@@ -46,6 +46,7 @@ def read(argv: Sequence[str]) -> Settings:
         flip=not given.no_flip,
         data_dir=given.data_dir,
         recipe=given.recipe,
+        evaluate=given.evaluate,
         epochs=given.epochs,
         rungs=given.rungs,
         sampler=given.sampler,
@@ -145,8 +146,8 @@ def _parser() -> Parser:
         "--limit",
         action="append",
         default=[],
-        metavar="NAME=VALUE",
-        help="most that a network may cost by any objective, also a plugin's; repeatable",
+        metavar="NAME=VALUE,…",
+        help="most that a network may cost by any objective, also a plugin's",
     )
     data = parser.add_argument_group("on which images")
     data.add_argument(
@@ -187,6 +188,12 @@ def _parser() -> Parser:
         "--recipe",
         default="quick",
         help=f"how each network is trained: {', '.join(RECIPES)} (default: %(default)s)",
+    )
+    how.add_argument(
+        "--evaluate",
+        metavar="MODULE:FUNCTION",
+        help="a function of yours that trains a module on given images and returns a score, 0 to "
+        "1, to be made large instead of accuracy (docs/extending.md)",
     )
     how.add_argument(
         "--epochs",
@@ -254,7 +261,7 @@ def _limits(parser: Parser, given: argparse.Namespace) -> Limits:
     limits = Limits(
         given.max_macs, given.max_params, given.max_activation_memory, given.max_latency
     )
-    for text in given.limit:
+    for text in ",".join(given.limit).split(",") if given.limit else ():
         name, equals, value = text.partition("=")
         if not equals:
             parser.error(f"argument --limit: {text!r} is not like params=200k")

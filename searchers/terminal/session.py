@@ -20,6 +20,7 @@ from studies.pareto.by_hand import gain
 from studies.pareto.table import table
 from trainers.data.balance import Largest
 from trainers.data.splits import SearchData
+from trainers.evaluators import metric
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -42,7 +43,7 @@ def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding
 
 def _announce(start: Start) -> None:
     setup = start.setup
-    data, recipe = setup.dataset.search, setup.recipe
+    data, recipe, aim = setup.dataset.search, setup.recipe, setup.objective
     size = "×".join(map(str, data.shape))
     resized = f" (resized to {setup.dataset.image_size})" * bool(setup.dataset.image_size)
     done = f", {start.done_before} done" * bool(start.done_before)
@@ -52,8 +53,8 @@ def _announce(start: Start) -> None:
         "space": f"{setup.space.name}: {setup.space.size():.3g} architectures{kinds}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
-        "recipe": f"{recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
-        "front": f"{setup.objective.title} ({setup.objective.meaning})",
+        "recipe": f"{recipe.evaluate or recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
+        "front": f"{aim.title(metric(recipe.evaluate))} ({aim.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
@@ -88,14 +89,14 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
     members = store.front(finding.study)
     failed = f", {end.failed} failed" if end.failed else ""
     evaluations = store.evaluations(finding.study)
-    means = expected(finding.study, evaluations)
+    means, aim = expected(finding.study, evaluations), objective.of(finding.study)
     if members:
-        console().print(table(members, objective.of(finding.study), means))
+        console().print(table(members, aim, means, objective.metric_of(finding.study)))
     worth = gain(candidates(finding.study, evaluations), len(data.val), settings.target)
     if means:
         print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:
-        print(worth.told(objective.of(finding.study)))  # noqa: T201
+        print(worth.told(aim))  # noqa: T201
     largest = Largest.of(data.classes, data.val.labels)
     if members and largest.unequal:
         best = max(member.val_accuracy or 0.0 for member in members)

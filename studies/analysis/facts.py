@@ -12,7 +12,7 @@ from nas_space.spaces.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of
 from studies.model.accuracy import Candidate, better_than_measured, candidates
-from studies.objective import Objective
+from studies.objective import Objective, metric_of
 from studies.pareto.by_hand import Gain, gain
 from studies.pareto.front import front
 from studies.pareto.knee import knee
@@ -119,6 +119,11 @@ class Facts:
     def architectures(self) -> dict[int, Architecture]:
         """Architectures of the full trainings, by number."""
         return {e.number: e.parsed_architecture for e in self.complete}
+
+    @property
+    def metric(self) -> str:
+        """What was made large, in words."""
+        return metric_of(self.study)
 
     @cached_property
     def has_layers(self) -> bool:

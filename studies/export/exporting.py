@@ -31,6 +31,7 @@ from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices
 from trainers.data.splits import Dataset
+from trainers.evaluators import function
 from trainers.latency import hardware, measure
 from trainers.recipes import FOR_THE_WINNER, RECIPES, Recipe
 
@@ -53,6 +54,9 @@ def export(arguments: argparse.Namespace) -> None:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
+    recipe = dataclasses.replace(recipe, evaluate=study.recipe.get("evaluate"))
+    if arguments.retrain and recipe.evaluate is not None:
+        function(recipe.evaluate)  # what cannot be trained is refused now
     evaluations, retrainings = store.evaluations(study), store.retrainings(study)
     members = front(complete(evaluations, study))
     anew = None
@@ -62,7 +66,7 @@ def export(arguments: argparse.Namespace) -> None:
     if not rule.given:
         aim = objective.of(study)
         console().print(
-            table(members, aim, expected(study, evaluations))
+            table(members, aim, expected(study, evaluations), objective.metric_of(study))
             if anew is None
             else summary.front_of(anew, aim)
         )
@@ -106,7 +110,7 @@ def export(arguments: argparse.Namespace) -> None:
         output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
     )
     trained = (
-        from_search(proxy, kept, chosen, dataset)
+        from_search(proxy, kept, chosen, dataset, objective.metric_of(study))
         if kept is not None
         else retrained(chosen, dataset, recipe, checkpoint)
     )
@@ -131,7 +135,7 @@ def export(arguments: argparse.Namespace) -> None:
     )
     bundle.write(output, card.text(), arguments.opset)
     checkpoint.drop()
-    _say(_told(record, trained, dataset, looks))
+    _say(_told(record, trained, dataset, looks, objective.metric_of(study)))
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
     forms = ["model.py", *(form.FILE for form in FORMS.all().values())]
@@ -143,12 +147,14 @@ def export(arguments: argparse.Namespace) -> None:
     )
 
 
-def _told(record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int) -> str:
+def _told(
+    record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int, metric: str
+) -> str:
     search, test, measured = record.search, record.test, trained.validation
     return (
-        f"search    {search.accuracy:.2%} validation accuracy, a proxy "
+        f"search    {search.accuracy:.2%} validation {metric}, a proxy "
         f"({search.recipe}, {search.epochs} epochs)\n"
-        f"exported  {measured.accuracy:.2%} validation accuracy "
+        f"exported  {measured.accuracy:.2%} validation {metric} "
         f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
         f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
         f"{looks} at this study's test images)"

@@ -19,9 +19,11 @@ from trainers import devices
 from trainers.checkpoints import Checkpoint
 from trainers.data.balance import Accuracy
 from trainers.data.splits import Dataset, Images, fingerprint
+from trainers.evaluators import ACCURACY
+from trainers.own_training import trainer_for
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
-from trainers.training import Trainer, measure
+from trainers.training import measure
 
 _FEW_IMAGES, _FEW_OF_ALL = 2, 0.005
 """How many images another device or version of torch may classify otherwise: those between two
@@ -54,7 +56,7 @@ class TrainedNetwork:
 
 
 def from_search(
-    proxy: Measured, kept: bytes, chosen: Evaluation, dataset: Dataset
+    proxy: Measured, kept: bytes, chosen: Evaluation, dataset: Dataset, metric: str = ACCURACY
 ) -> TrainedNetwork:
     """The weights that the search kept, once they are seen to be as accurate as they were.
 
@@ -63,6 +65,7 @@ def from_search(
         kept: the weights in safetensors form.
         chosen: the evaluation that they are of.
         dataset: that the search was on.
+        metric: what the search measured, see `trainers.evaluators`.
 
     Raises:
         CommandError: they are damaged, of another network, or less or more accurate now.
@@ -76,7 +79,8 @@ def from_search(
     measured = _accuracy(chosen, weights, dataset.search.val, dataset)
     accuracy = measured.share
     others = abs(accuracy - proxy.accuracy) * proxy.images
-    if others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
+    # A score of the user's own is no accuracy, and cannot be measured without training.
+    if metric == ACCURACY and others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
         raise CommandError(
             f"trial {chosen.number}: its weights give {accuracy:.2%} validation accuracy now, and "
             f"gave {proxy.accuracy:.2%} in the search, so the network is built otherwise now "
@@ -105,7 +109,7 @@ def retrained(
     # Not the seed of the search: the network may have been chosen for the luck of that seed.
     seed = chosen.seed + 1
     network = build(chosen.parsed_architecture, data.shape[0], len(data.classes), seed=seed)
-    outcome = Trainer(data, recipe, devices.best(min(data.shape[1:]))).train(
+    outcome = trainer_for(data, recipe, devices.best(min(data.shape[1:]))).train(
         network, seed=seed, on_epoch=EpochLines(recipe.epochs), checkpoint=checkpoint
     )
     weights = {name: t.cpu().contiguous() for name, t in network.state_dict().items()}

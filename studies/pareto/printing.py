@@ -46,7 +46,7 @@ def show(arguments: argparse.Namespace) -> int:
     evaluations = store.evaluations(study)
     members, means = front(complete(evaluations, study)), expected(study, evaluations)
     rows = [_as_json(member, means.get(member.number)) for member in members]
-    drawn = table(members, objectives.of(study), means)
+    drawn = table(members, objectives.of(study), means, objectives.metric_of(study))
     if arguments.retrained:
         others = better_than_measured(study, evaluations)
         found = retrained_front(members, store.retrainings(study), others=others)

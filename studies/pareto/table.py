@@ -12,6 +12,7 @@ from studies.analysis.layer_costs import legend
 from studies.objective import Objective
 from studies.pareto.by_hand import caption
 from studies.records.tables import Evaluation
+from trainers.evaluators import ACCURACY
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,8 @@ class _Column:
 
 
 _NO_MEANS: Mapping[int, float] = MappingProxyType({})
+_TRIAL = _Column("trial", lambda m: str(m.number))
 _COLUMNS = (
-    _Column("trial", lambda m: str(m.number)),
-    _Column("accuracy", lambda m: f"{m.val_accuracy:.2%}"),
     _Column("MACs", lambda m: short(m.macs)),
     _Column("params", lambda m: short(m.params)),
     _Column("memory", lambda m: f"{short(m.activation_memory)}B" if m.activation_memory else ""),
@@ -38,7 +38,10 @@ _COLUMNS = (
 
 
 def table(
-    members: Sequence[Evaluation], objective: Objective, means: Mapping[int, float] = _NO_MEANS
+    members: Sequence[Evaluation],
+    objective: Objective,
+    means: Mapping[int, float] = _NO_MEANS,
+    metric: str = ACCURACY,
 ) -> Table:
     """A front as a table for people.
 
@@ -46,9 +49,12 @@ def table(
         members: by ascending cost.
         objective: what was made small.
         means: expected accuracies by trial, see `studies.model.accuracy`; drawn if there are any.
+        metric: what was made large.
     """
-    drawn = Table(title=f"Pareto front: {objective.title}", title_justify="left")
-    columns = [column for column in _COLUMNS if any(column.of(member) for member in members)]
+    drawn = Table(title=f"Pareto front: {objective.title(metric)}", title_justify="left")
+    accuracy = _Column(metric, lambda m: f"{m.val_accuracy:.2%}")
+    columns = [_TRIAL, accuracy]
+    columns += [column for column in _COLUMNS if any(column.of(member) for member in members)]
     if objective.price is not None:
         columns.insert(2, _Column(objective.heading, lambda m: objective.write(m.cost)))
     if any(member.number in means for member in members):

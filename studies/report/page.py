@@ -71,7 +71,7 @@ def _headline(facts: Facts) -> Content:
     size = "×".join(map(str, data["shape"]))
     best = max((entry.val_accuracy or 0.0 for entry in facts.complete), default=None)
     numbers = {
-        "best validation accuracy": "–" if best is None else f"{best:.2%}",
+        f"best validation {facts.metric}": "–" if best is None else f"{best:.2%}",
         **_largest(facts),
         "networks trained fully": f"{len(facts.complete):,}",
         "partly": f"{len(facts.partial):,}",
@@ -84,7 +84,7 @@ def _headline(facts: Facts) -> Content:
             "p",
             f"The space {study.space['name']} searched on {data['name']} (images of {size}), each "
             f"network trained with the recipe {study.recipe['name']} for up to "
-            f"{study.recipe['epochs']} epochs, for {facts.objective.title}: "
+            f"{study.recipe['epochs']} epochs, for {facts.objective.title(facts.metric)}: "
             f"{facts.objective.meaning}.",
         ),
         element("p", f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC.", class_="soft"),

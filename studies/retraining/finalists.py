@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from random import Random
 
+from nas_space import plugins
 from nas_space.cli import console
 from nas_space.programs import spoken
 from studies import images, objective
@@ -28,6 +29,7 @@ from studies.retraining.retrained_front import (
 )
 from studies.retraining.training import RetrainingSetup, workers
 from studies.retraining.work import Work
+from trainers.evaluators import function
 from trainers.recipes import RECIPES, Recipe, recorded
 
 _LARGEST_SEED = 2**31 - 1
@@ -43,6 +45,8 @@ def finalists(arguments: argparse.Namespace) -> int:
     with closing(Store(arguments.storage, on_wait=_say_waiting)) as store:
         study = store.study(arguments.study)
         recipe = _recipe(study, arguments.recipe, arguments.epochs)
+        if recipe.evaluate is not None:
+            function(recipe.evaluate)  # what cannot be trained is refused now
         evaluations = store.evaluations(study)
         on_front = front(complete(evaluations, study))
         others = better_than_measured(study, evaluations)
@@ -95,7 +99,7 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default like the search."""
     recipe = recorded(study.recipe)
     if name is not None and (recipe is None or name != recipe.name):
-        recipe = RECIPES.get(name)
+        recipe = dataclasses.replace(RECIPES.get(name), evaluate=study.recipe.get("evaluate"))
     if recipe is None:
         raise CommandError(
             f"the recipe {study.recipe['name']} has changed since study {study.name} was searched "
@@ -115,8 +119,10 @@ def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace
         return
     output.print(summary.curse_of(found))
     where = [] if arguments.storage == default_url() else ["--storage", arguments.storage]
-    words = ["--study", study.name, *where, "--retrained", "--knee", "--retrain"]
-    command = spoken("studies.export", [*words, "--output", "exported"])
+    where += [word for module in plugins.named() for word in ("--plugin", module)]
+    words = ["--study", study.name, *where, *images.option(study).split()]
+    words += ["--retrained", "--knee", "--retrain", "--output", "exported"]
+    command = spoken("studies.export", words)
     output.print(f"\nnext:\n  {command}", soft_wrap=True)
 
 

@@ -12,6 +12,7 @@ from studies.retraining.plan import RetrainingTask
 from trainers import devices
 from trainers.data.splits import SearchData
 from trainers.machine import cores, versions
+from trainers.own_training import Judgement, OwnTrainer, trainer_for
 from trainers.recipes import Recipe
 from trainers.training import Outcome, Trainer
 
@@ -34,7 +35,7 @@ class Trained:
     """
 
     device: str
-    outcome: Outcome | None = None
+    outcome: Outcome | Judgement | None = None
     error: str | None = None
     versions: dict[str, str] = field(default_factory=_versions)
 
@@ -55,7 +56,7 @@ class RetrainingSetup:
         """Put the images on the device."""
         torch.set_num_threads(1)  # other processes use the other cores
         device = devices.best(min(self.data.shape[1:]))
-        trainer = Trainer(self.data, self.recipe, device)
+        trainer = trainer_for(self.data, self.recipe, device)
 
         def train(task: RetrainingTask) -> Trained:
             try:
@@ -71,7 +72,7 @@ class RetrainingSetup:
 
         return train
 
-    def _outcome(self, task: RetrainingTask, trainer: Trainer) -> Outcome:
+    def _outcome(self, task: RetrainingTask, trainer: Trainer | OwnTrainer) -> Outcome | Judgement:
         architecture = read_architecture(task.architecture)
         channels, classes = self.data.shape[0], len(self.data.classes)
         network = build(architecture, channels, classes, seed=task.seed)

@@ -34,7 +34,7 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
         element("path", d=_line(chart, facts.front), class_="front"),
         *_fresh(chart, facts),
         *(_member(chart, facts, entry) for entry in facts.shown),
-        label=f"Pareto front: {facts.objective.title}",
+        label=f"Pareto front: {facts.objective.title(facts.metric)}",
         **attributes,
     )
 
@@ -49,7 +49,7 @@ def members(facts: Facts) -> Markup:
     if aim.column not in costs.values():
         extra[aim.heading] = lambda entry: aim.write(entry.cost)
     believed = {found.number: f"{found.val_accuracy:.2%}" for found in facts.candidates}
-    headings = ["trial", "validation accuracy", "expected"]
+    headings = ["trial", f"validation {facts.metric}", "expected"]
     unequal = facts.largest is not None and facts.largest.unequal
     headings += [*(["balanced accuracy"] if unequal else [])]
     headings += [*(["fresh seeds"] if means else []), *extra, *costs]

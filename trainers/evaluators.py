@@ -1,0 +1,85 @@
+"""Networks judged by a function of the user's own: ``--evaluate module:function``.
+
+The function trains a module and says how good it is:
+
+    def macro_f1(module, data, epochs): ...
+        return score  # 0 to 1, to be made large
+
+- ``module``: maps images (N, C, H, W), values 0 to 1, to logits (N, classes), as an export does. It
+  has fresh weights, and is trained in place.
+- ``data``: a `trainers.data.splits.SearchData`, which has no test images.
+- ``epochs``: how long to train, all in all.
+- ``seed``, if it takes one: of all chance. Torch's and numpy's generators are seeded with it.
+- ``checkpoint``, if it takes one: bytes that it returned for fewer epochs, or None. It then returns
+  the score and new bytes, and a search can train in rungs.
+
+This module imports no torch: the driver of a search reads names here.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from nas_space import plugins
+from nas_space.errors import ConvnasError
+
+ACCURACY = "accuracy"
+Evaluate = Callable[..., Any]
+
+
+class EvaluatorError(ConvnasError):
+    """A function that cannot judge networks."""
+
+
+def metric(path: str | None) -> str:
+    """What is made large, in words: the name of the function; accuracy without one."""
+    return ACCURACY if path is None else path.rpartition(":")[2].replace("_", " ")
+
+
+def use(path: str) -> None:
+    """Take the function that a user names, in all processes of convnas.
+
+    Raises:
+        EvaluatorError: there is none, or it takes something else.
+        PluginError: its module cannot be imported.
+    """
+    if not plugins.is_path(path):
+        raise EvaluatorError(f"--evaluate {path}: name a function as module:function")
+    plugins.use(path.partition(":")[0])
+    function(path)
+
+
+def function(path: str) -> Evaluate:
+    """The function of that name, whose module the user has named.
+
+    A study may come from a stranger: what it names is not imported.
+
+    Raises:
+        EvaluatorError: the user has not, there is none, or it takes something else.
+    """
+    module = path.partition(":")[0]
+    if module not in plugins.named():
+        raise EvaluatorError(
+            f"the networks of this study were judged by {path}: if you trust it, add --plugin "
+            f"{module}"
+        )
+    found = plugins.own(path, f"--evaluate {path}", EvaluatorError)
+    try:
+        inspect.signature(found).bind(module=0, data=0, epochs=0, **dict.fromkeys(_more(found)))
+    except (TypeError, ValueError):
+        raise EvaluatorError(
+            f"--evaluate {path} must be a function of module, data and epochs (docs/extending.md)"
+        ) from None
+    made: Evaluate = found
+    return made
+
+
+def takes_checkpoints(path: str) -> bool:
+    """Whether trainings by this function can pause and go on."""
+    return "checkpoint" in _more(function(path))
+
+
+def _more(found: Evaluate) -> list[str]:
+    """Which of the arguments that it need not take it takes."""
+    takes = inspect.signature(found).parameters
+    return [name for name in ("seed", "checkpoint") if name in takes]
