@@ -143,6 +143,7 @@ def follow(page: Path, folder: Path, skipping: Collection[str]) -> None:
         run(f"python -W error {place.name}", folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
 def test_every_command_and_script_of_a_page_runs(page: Path, home: Path) -> None:
     # Whoever reads it has followed the README, and is where that leads.
@@ -151,6 +152,7 @@ def test_every_command_and_script_of_a_page_runs(page: Path, home: Path) -> None
     follow(page, folder, skipping={MAIN, *commands(README)})
 
 
+@pytest.mark.slow
 def test_every_command_and_script_of_the_readme_runs(home: Path) -> None:
     assert (home / README.stem / "best" / "model.py").exists()
 

@@ -1,5 +1,6 @@
 """The pages as a site: whole, and with links that lead somewhere."""
 
+import os
 import re
 import subprocess
 import sys
@@ -14,17 +15,31 @@ LINK = re.compile(r"\]\(((?!http)[^)#]+)")
 EVERY = (README, *sorted(DOCS.rglob("*.md")))
 
 
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
+        # A notice of the theme's about another project.
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    assert (tmp_path / "site" / "search" / "index.html").exists()
+    site = tmp_path / "site"
+    assert (site / "search" / "index.html").exists()
+    assert "--budget" in (site / "reference" / "commands" / "index.html").read_text()
+    for page in site.rglob("*.html"):
+        loaded = re.findall(
+            r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?([^\s\">]+)", page.read_text()
+        )
+        assert not [place for place in loaded if "//" in place], page
+    for style in site.rglob("*.css"):
+        assert not re.search(r"url\([\"']?(?:https?:)?//", style.read_text()), style
 
 
 @pytest.mark.parametrize(
