@@ -33,13 +33,8 @@ def _page() -> str:
             capture_output=True,
             text=True,
             check=True,
-            env=_narrow(),
+            env=os.environ | {"COLUMNS": "90"},
         ).stdout.strip()
         parts += [f"## {command.name}", "", f"`python -m {command.module}`: {command.purpose}."]
         parts += ["", "```text", told, "```", ""]
     return "\n".join(parts)
-
-
-def _narrow() -> dict[str, str]:
-
-    return os.environ | {"COLUMNS": "90"}
