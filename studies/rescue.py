@@ -74,8 +74,12 @@ def _main() -> int:
 def _saved(damaged: Path, output: Path) -> list[Saved]:
     with closing(Store(f"sqlite:///{output}", create=True)) as new:
         saved = copy_readable(damaged, new, output)
-    if not any(table.rows for table in saved):
-        raise CommandError(f"nothing of {damaged} can be read")
+    kept = {table.table: table for table in saved}
+    if not kept[Study].rows or (kept[Evaluation].lost and not kept[Evaluation].rows):
+        raise CommandError(
+            f"no study or no evaluation of {damaged} can be read: take a copy of the file from "
+            f"before, or see what SQLite's own program finds: sqlite3 {damaged} .recover"
+        )
     return saved
 
 

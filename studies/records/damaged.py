@@ -1,13 +1,15 @@
 """An SQLite file with damaged pages: what of our tables can still be read, copied row by row.
 
 SQLite ends a query at the first page that it cannot read. Rows are looked up one by one here, so
-that each damaged page costs only the rows on it.
+that each damaged page costs only the rows on it. Rows of a table whose pages nothing leads to any
+more are found on the pages themselves.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
 from studies.records.database import StoreError
+from studies.records.leaf_pages import Rows, rows_on_leaves
 from studies.records.store import Store
 from studies.records.tables import (
     Base,
@@ -31,6 +34,7 @@ from studies.records.validation import validated
 _TABLES: tuple[type[Base], ...] = (Study, Evaluation, Weights, Checkpoint, Export, Retraining)
 """Each after those that it refers to. Claims are not copied: what they name is trained anew."""
 _CHECKED = (Study, Evaluation, Export, Retraining)
+"""Those with checks. The types of their values tell their rows from those of all other tables."""
 _MOST_MISSES = 1000
 """So many numbers in a row without a row end a table whose last number no page tells."""
 
@@ -65,7 +69,7 @@ def copy_readable(damaged: Path, new: Store, into: Path) -> list[Saved]:
     """
     with _opened(damaged) as source, closing(sqlite3.connect(into)) as target:
         target.execute("PRAGMA foreign_keys=ON")
-        found = {table: _copied(source, target, table) for table in _TABLES}
+        found = {table: _copied(source, target, table, into.parent) for table in _TABLES}
         target.commit()
     return [
         Saved(table, found[table].rows - bad, found[table].lost + bad)
@@ -93,20 +97,24 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         ) from None
 
 
-def _copied(source: sqlite3.Connection, target: sqlite3.Connection, table: type[Base]) -> Saved:
+def _copied(
+    source: sqlite3.Connection, target: sqlite3.Connection, table: type[Base], folder: Path
+) -> Saved:
     rows = lost = misses = 0
     name = table.__tablename__
+    leaves = cache(lambda: rows_on_leaves(source, name, folder) if table in _CHECKED else {})
     last = _last(source, name)
+    if last is None:
+        last = max(leaves(), default=None)
     if last is None and table not in {Study, Evaluation}:
         last = _last(source, Evaluation.__tablename__)  # there are hardly more
     number = 0
     while number < last if last is not None else misses < _MOST_MISSES:
         number += 1
         try:
-            query = f"SELECT * FROM {name} WHERE rowid = ?"  # noqa: S608 - a name of ours
-            row = source.execute(query, (number,)).fetchone()
+            row = _row(source, name, number, leaves)
             if row is not None:
-                _insert(target, table.metadata.tables[name], dict(row))
+                _insert(target, table.metadata.tables[name], row)
         except (sqlite3.DatabaseError, ValueError):
             lost += 1
             misses += 1
@@ -114,6 +122,24 @@ def _copied(source: sqlite3.Connection, target: sqlite3.Connection, table: type[
             rows += row is not None
             misses = 0 if row is not None else misses + 1
     return Saved(table, rows, lost if last is not None else lost - misses)
+
+
+def _row(
+    source: sqlite3.Connection, table: str, number: int, leaves: Callable[[], Rows]
+) -> dict[str, object] | None:
+    """The row of a number, None if there is none.
+
+    Raises:
+        sqlite3.DatabaseError: no page tells.
+    """
+    try:
+        query = f"SELECT * FROM {table} WHERE rowid = ?"  # noqa: S608 - a name of ours
+        row = source.execute(query, (number,)).fetchone()
+    except sqlite3.DatabaseError:
+        if number not in leaves():
+            raise
+        return leaves()[number]
+    return None if row is None else dict(row)
 
 
 def _last(source: sqlite3.Connection, table: str) -> int | None:

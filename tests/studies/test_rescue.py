@@ -57,17 +57,23 @@ def _here(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     DATABASE.write_bytes(sound.read_bytes())
 
 
-def leaves_of(table: str) -> Iterator[int]:
-    """Where the pages are that hold rows of a table, by the children that its root names."""
-    data = DATABASE.read_bytes()
+def root_of(table: str) -> int:
+    """Where the page is that leads to a table's others."""
     with closing(sqlite3.connect(DATABASE)) as connection:
         query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
         (root,) = connection.execute(query, (table,)).fetchone()
+    return int(root)
+
+
+def leaves_of(table: str) -> Iterator[int]:
+    """Where the pages are that hold rows of a table, by the children that its root names."""
+    data, root = DATABASE.read_bytes(), root_of(table)
     page = data[(root - 1) * PAGE : root * PAGE]
     assert page[0] == 5, "an inner page of a table"
     for cell in range(int.from_bytes(page[3:5], "big")):
         at = int.from_bytes(page[12 + 2 * cell : 14 + 2 * cell], "big")
         yield int.from_bytes(page[at : at + 4], "big")
+    yield int.from_bytes(page[8:12], "big")
 
 
 def damage(page: int) -> bytes:
@@ -128,6 +134,55 @@ def test_every_row_on_other_pages_is_saved_with_its_number_and_the_file_is_left_
             )
             assert store.weights(row) == weights[row.number]
     assert called(pareto.main, "--storage", "sqlite:///convnas-rescued.db")() == 0
+
+
+@pytest.mark.parametrize("indexes", [True, False], ids=["indexes", "no index"])
+def test_rows_whose_root_page_is_damaged_are_found_on_their_leaves(
+    indexes: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(DATABASE)) as connection:
+        long = "UPDATE nas_evaluations SET error = ?, latency = 2 WHERE number = 5"
+        connection.execute(long, ("über " * 3000,))  # stands on pages that its leaf leads to
+        connection.commit()
+        before = connection.execute("SELECT * FROM nas_evaluations").fetchall()
+        weights = connection.execute("SELECT * FROM nas_weights").fetchall()
+        names = [row[1] for row in connection.execute("PRAGMA index_list(nas_evaluations)")]
+    left = b""
+    for name in ["nas_evaluations", *([] if indexes else names)]:
+        left = damage(root_of(name))
+    assert called(rescue.main)() == 0
+    assert f"evaluations: {COUNT} of {COUNT}\n" in capsys.readouterr().out
+    with closing(sqlite3.connect(RESCUED)) as connection:
+        assert connection.execute("SELECT * FROM nas_evaluations").fetchall() == before
+        assert connection.execute("SELECT * FROM nas_weights").fetchall() == weights
+    assert DATABASE.read_bytes() == left
+    assert {path.name for path in Path.cwd().iterdir()} == {DATABASE.name, RESCUED.name}
+    assert called(pareto.main, "--storage", "sqlite:///convnas-rescued.db")() == 0
+
+
+def test_rows_in_the_write_ahead_log_are_found_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(sqlite3.connect(DATABASE)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("UPDATE nas_evaluations SET val_accuracy = 0.25 WHERE number = 7")
+        connection.commit()
+        damage(root_of("nas_evaluations"))
+        assert called(rescue.main)() == 0
+    assert f"evaluations: {COUNT} of {COUNT}\n" in capsys.readouterr().out
+    with closing(Store("sqlite:///convnas-rescued.db")) as store:
+        assert store.evaluations(store.study(None))[7].val_accuracy == 0.25
+
+
+@pytest.mark.parametrize("table", ["nas_studies", "nas_evaluations"])
+def test_if_no_study_or_no_evaluation_can_be_read_a_line_says_what_to_do(
+    table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaves = list(leaves_of(table)) if table == "nas_evaluations" else []
+    for page in [root_of(table), *leaves]:
+        damage(page)
+    said = refusal(called(rescue.main), capsys)
+    assert "no study or no evaluation of convnas.db can be read: take a copy" in said
+    assert "sqlite3 convnas.db .recover" in said
+    assert [path.name for path in Path.cwd().iterdir()] == [DATABASE.name]
 
 
 def test_damaged_weights_cost_no_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
