@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.source import source
@@ -82,6 +83,8 @@ def check_form(architecture: Architecture, name: str, task: Task) -> None:
         for parameter in network.parameters():
             parameter.add_(_NUDGE * torch.randn_like(parameter))
         batches = [torch.rand(count, task.channels, *task.size) for count in COUNTS]
+        with _told(f"{name} cannot be trained"):
+            _settle(network, batches[-1])
     with _told(f"{name} cannot be written out"):
         written = _written(architecture, task, network.state_dict())
     forms = {"": network, " when it is written": written, " in ONNX": for_inference(network)}
@@ -109,6 +112,21 @@ def check_form(architecture: Architecture, name: str, task: Task) -> None:
         raise InvalidArchitectureError(
             f"{name} cannot be shipped: {lost[0]} has no gradient when it is written"
         )
+
+
+def _settle(network: nn.Module, images: Tensor) -> None:
+    """Give norms the statistics of these images, without which a deep network's numbers grow.
+
+    Rounding would grow with them, until it decides which way a sigmoid says.
+    """
+    norms = [part for part in network.modules() if isinstance(part, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    network.train()(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
 
 
 @contextmanager

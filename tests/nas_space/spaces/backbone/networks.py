@@ -148,6 +148,41 @@ class Timm(Base):
         return y
 
 
+class Gate(nn.Module):
+    """Weighs channels by what is in all of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.narrow, self.wide = nn.Conv2d(width, 16, 1), nn.Conv2d(16, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.wide(F.relu(self.narrow(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+
+class Gated(Base):
+    """Without statistics of images in its norms, its numbers grow until rounding decides gates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inner = [
+            nn.Sequential(
+                *(nn.Conv2d(16, 256, 1), nn.BatchNorm2d(256), nn.ReLU(), Gate(256)),
+                *(nn.Conv2d(256, 16, 1), nn.BatchNorm2d(16)),
+            )
+            for _ in range(12)
+        ]
+        self.inner = nn.ModuleList(inner)
+        for part in self.inner.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out")
+
+    def body(self, x: Tensor) -> Tensor:
+        x = super().body(x)
+        for block in self.inner:
+            x = block(x)
+        return x
+
+
 def around(*layers: nn.Module, width: int = 32) -> nn.Sequential:
     first = nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU()
     return nn.Sequential(

@@ -84,6 +84,12 @@ def test_what_cannot_be_shipped_is_one_line_before_the_search(name: str, line: s
     assert "\n" not in str(raised.value)
 
 
+def test_numbers_that_only_training_keeps_small_are_no_obstacle() -> None:
+    space = find(f"{NETWORKS}:Gated", DIGITS)
+    assert isinstance(space, BackboneSpace)
+    assert len(space.backbone.sites) == 2 + 4 * 12
+
+
 def test_a_convolution_whose_weight_is_read_elsewhere_stays() -> None:
     space = find(f"{NETWORKS}:Weighed", DIGITS)
     assert isinstance(space, BackboneSpace)
