@@ -8,6 +8,7 @@ import contextlib
 import os
 import shlex
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -222,7 +223,10 @@ class Database:
         if current is None and not create:
             raise StoreError(f"no study in {self.shown_url} yet: run a search first")
         if current is not None and current not in {s.revision for s in scripts.walk_revisions()}:
-            raise StoreError(f"{self.shown_url} was written by a newer convnas: upgrade this one")
+            raise StoreError(
+                f"{self.shown_url} was written by a newer convnas: upgrade this one, or say "
+                "another --storage"
+            )
         connection.rollback()
         config.attributes["connection"] = connection
         if self._engine.dialect.name == "sqlite":
@@ -230,6 +234,9 @@ class Database:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         command.upgrade(config, "head")
         connection.commit()
+        if current is not None:
+            line = f"note: {self.shown_url} has new columns now: an older convnas refuses it"
+            print(line, file=sys.stderr)  # noqa: T201 - whoever uses both has to know
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

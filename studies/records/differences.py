@@ -26,7 +26,10 @@ def differences(old: Study, new: Study) -> dict[str, str]:
 def same_space(study: Study) -> str:
     """How to ask for the space of a study."""
     name = spaces.name_of(study.space)
-    return "the same one" if name is None else f"--space {name}"
+    if name is None:
+        is_ours = spaces.BACKBONE in study.space
+        return "the same one" if is_ours else "the same one, by the convnas that began it"
+    return f"--space {name}"
 
 
 def same_images(study: Study, asked: Study) -> str:

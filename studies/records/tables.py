@@ -12,7 +12,8 @@ from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, MetaDat
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import DateTime, Double, Enum, String, Text
 
-from nas_space.spaces.architecture import Architecture
+from nas_space.errors import ConvnasError
+from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.skeletons import read_architecture
 
 _NAMING = {
@@ -135,9 +136,15 @@ class Evaluation(Base):
         """Its architecture, read from the JSON form.
 
         Raises:
-            InvalidArchitectureError: the JSON is no architecture.
+            InvalidArchitectureError: the JSON is none, or one of a type that is not known here.
         """
-        return read_architecture(self.architecture)
+        try:
+            return read_architecture(self.architecture)
+        except ConvnasError as error:
+            raise InvalidArchitectureError(
+                f"trial {self.number} cannot be read ({error}): name the --plugin that has its "
+                "types, upgrade convnas if a newer one wrote it, or restore a copy of the database"
+            ) from None
 
     @property
     def trained(self) -> int:

@@ -19,6 +19,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 import studies
+from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.registry import get, recorded
 from studies.records import store as module
 from studies.records.database import StoreError
@@ -236,8 +237,57 @@ def test_a_database_of_a_newer_release_is_refused(store: Store, url: str) -> Non
         connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '9999'"))
     engine.dispose()
     assert store.studies() == []
-    with pytest.raises(StoreError, match="newer convnas"):
-        Store(url)
+    for create in (False, True):
+        with pytest.raises(StoreError, match="newer convnas: upgrade this one, or say") as caught:
+            Store(url, create=create)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
+    store: Store, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As migration 8 did: the columns that the older one does not know are empty in its rows."""
+    owner = store.enter(study())
+    store.record(evaluation(owner, 0, 0.5))
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for table in ("nas_evaluations", "nas_exports"):
+            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN balanced_accuracy"))
+        connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '0007'"))
+    known = sa.Table("nas_evaluations", sa.MetaData(), autoload_with=engine)
+    capsys.readouterr()
+    with closing(Store(url, create=True)) as newer:
+        told = capsys.readouterr().err
+        assert told == f"note: {store.shown_url} has new columns now: an older convnas refuses it\n"
+        with engine.begin() as older:
+            row = older.execute(sa.select(known)).one()._asdict()
+            older.execute(known.insert().values(row | {"id": row["id"] + 1, "number": 1}))
+        rows = newer.evaluations(owner)
+    engine.dispose()
+    assert [(row.number, row.val_accuracy, row.balanced_accuracy) for row in rows] == [
+        (0, 0.5, None),
+        (1, 0.5, None),
+    ]
+    Store(url).close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_study_of_a_space_that_only_a_newer_release_has_says_who_goes_on(store: Store) -> None:
+    newer = get("mixed").to_json() | {"kinds": ["hyper", "regular"]}
+    store.enter(study(space=newer))
+    with pytest.raises(StoreError, match="continue it with the same one, by the convnas that be"):
+        store.enter(study(space=get("mixed").to_json()))
+
+
+def test_a_network_that_only_a_newer_release_knows_is_one_line(store: Store) -> None:
+    entry = evaluation(store.enter(study()), 7, 0.5)
+    entry.architecture["stages"][0]["blocks"][0][0] = "hyper(N=2)"
+    with pytest.raises(
+        InvalidArchitectureError,
+        match=r"trial 7 cannot be read \(unknown convolution type 'hyper'.*upgrade convnas if a n",
+    ) as caught:
+        _ = entry.parsed_architecture
+    assert "\n" not in str(caught.value)
 
 
 def test_a_study_is_found_by_name_or_by_being_the_only_one(store: Store) -> None:

@@ -156,7 +156,8 @@ class Gate(nn.Module):
         self.narrow, self.wide = nn.Conv2d(width, 16, 1), nn.Conv2d(16, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.wide(F.relu(self.narrow(x.mean((2, 3), keepdim=True)))).sigmoid()
+        shares: Tensor = self.wide(F.relu(self.narrow(x.mean((2, 3), keepdim=True)))).sigmoid()
+        return x * shares
 
 
 class Gated(Base):
