@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -14,6 +15,7 @@ from searchers.terminal.arguments import read
 from studies import list as listing
 from studies.export import command as export
 from studies.pareto import command as pareto
+from studies.records.database import parse_url
 from studies.records.store import Store
 from tests.refusals import SEARCH, Command, called, refusal, search
 
@@ -29,6 +31,7 @@ MALFORMED: list[tuple[str, str]] = [
     (f"postgresql+psycopg://me:a@{SECRET}@host/db", "write one that belongs to the password as"),
     (f"postgresql+psycopg://me:a@b/{SECRET}@host/db", "write one that belongs to the password as"),
     (f"postgresql+psycopg://me:a@b:{SECRET}@host/db", "percent-encode the password if it has one"),
+    (f"postgres://me:@:/#%{SECRET}@host/db", "percent-encode the password if it has one"),
     ("sqlite://", "would be lost"),
     ("sqlite:///:memory:", "would be lost"),
     ("sqlite:///file::memory:?uri=true", "an SQLite database takes no parameters"),
@@ -81,6 +84,18 @@ def test_a_database_may_be_in_the_users_folder(here: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HOME", str(here))
     Store("sqlite:///~/mine.db", create=True).close()
     assert [path.name for path in here.iterdir()] == ["mine.db"]
+
+
+@pytest.mark.parametrize("password", ["a:b", "a/b", "a#b", "a%b", "a?b", "a%40b%25"])
+def test_a_password_with_odd_letters_is_read_as_it_is_typed(password: str) -> None:
+    url = parse_url(f"postgres://me:{password}@host:5432/db")
+    assert (url.drivername, url.host, url.port, url.database) == (
+        "postgresql+psycopg",
+        "host",
+        5432,
+        "db",
+    )
+    assert url.password == unquote(password)
 
 
 def store(url: str) -> Command:

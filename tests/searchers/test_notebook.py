@@ -9,6 +9,7 @@ from typing import get_type_hints
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from nas_space.spaces.building import build
 from searchers import notebook
@@ -111,6 +112,19 @@ def test_what_the_command_refuses_is_raised_with_its_line(
     assert reason in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_images_may_begin_with_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for number, place in enumerate(f"{label}/{i}" for label in ("cat", "dog") for i in range(10)):
+        path = tmp_path / "photos" / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.linear_gradient("L").resize((9, 8)).rotate(number).save(path)
+    # They are found there: what is said is about the limit.
+    with pytest.raises(RefusedError, match="--max-macs 1 cannot be kept"):
+        search("mixed", 2, dataset="~/photos", max_macs=1)
 
 
 def test_a_study_that_is_not_there_is_refused(found: Found) -> None:

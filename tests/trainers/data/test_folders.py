@@ -1,12 +1,14 @@
 """A user's own images: real files of every kind, and one clear line for the broken ones."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from trainers.data.folders import decode
 from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import DatasetError
@@ -217,6 +219,20 @@ def test_a_decompression_bomb_is_refused_but_for_a_limit_that_is_the_users(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)  # Pillow refuses twice as many
     picture(tmp_path / "cat" / "large.png", (200, 1))
     assert load(str(tmp_path)).search.shape == (3, 12, 12)
+
+
+def test_a_scan_of_108_megapixels_is_read(tmp_path: Path) -> None:
+    album(tmp_path)
+    scan = Image.new("L", (12_000, 9_000), 200)
+    scan.paste(40, (0, 0, 6_000, 9_000))
+    scan.save(tmp_path / "cat" / "scan.png", compress_level=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = load(str(tmp_path), image_size=12)
+    assert dataset.remarks == ()
+    pixels = decode(tmp_path / "cat" / "scan.png", (12, 12), "L", dataset.reading)
+    assert (pixels[:, :5] == 40).all()
+    assert (pixels[:, 7:] == 200).all()
 
 
 def test_a_folder_without_images_says_what_it_should_hold(tmp_path: Path) -> None:
