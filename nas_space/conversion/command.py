@@ -3,12 +3,13 @@
 import json
 import re
 from argparse import ArgumentTypeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas_space.cli import Parser, positive, run
-from nas_space.conversion.converting import Conversion, convert
 from nas_space.programs import program
-from nas_space.spaces.backbone import loading
+
+if TYPE_CHECKING:
+    from nas_space.conversion.converting import Conversion
 
 _SHAPE = re.compile(r"([1-9]\d{0,3})[x×]([1-9]\d{0,4})[x×]([1-9]\d{0,4})", re.ASCII)
 
@@ -50,6 +51,9 @@ def _main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     given = parser.parse_args()
     choices = dict(map(_choice, given.choices))
+    from nas_space.conversion.converting import convert  # noqa: PLC0415 - seconds
+    from nas_space.spaces.backbone import loading  # noqa: PLC0415 - seconds
+
     model = loading.load(given.backbone, given.classes)
     found = convert(model, choices, shape=given.shape)
     print(json.dumps(_facts(found), indent=2) if given.json else found)  # noqa: T201
@@ -70,7 +74,7 @@ def _choice(text: str) -> tuple[str, str]:
     return (pattern if colon else "*"), label
 
 
-def _facts(found: Conversion) -> dict[str, Any]:
+def _facts(found: "Conversion") -> dict[str, Any]:
     return {
         "macs": {"before": found.before.macs, "after": found.after.macs},
         "params": {"before": found.before.params, "after": found.after.params},

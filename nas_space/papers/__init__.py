@@ -33,7 +33,7 @@ def _families() -> Iterator[Entry[type[PaperNetwork]]]:
     files = [file.name for file in pkgutil.walk_packages(__path__, f"{__name__}.")]
     for path in sorted(files, key=lambda path: path.rpartition(".")[2]):
         file = path.rpartition(".")[2]
-        if file.startswith("_") or file == "command":
+        if file.startswith("_") or file == "listing":
             continue
         module = importlib.import_module(path)
         for name, member in inspect.getmembers(module, inspect.isclass):

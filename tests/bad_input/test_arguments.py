@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas_space.papers import command as networks
+from nas_space import networks
 from nas_space.spaces import __main__ as spaces
 from searchers.terminal.command import command
 from studies import list as listing

@@ -94,6 +94,8 @@ def test_a_search_finds_the_users_function_and_not_the_users_folders(tmp_path: P
         "train",
         "spaces",
         "scores",
+        "networks",
+        "convert",
     ],
 )
 def test_help_comes_at_once(name: str) -> None:

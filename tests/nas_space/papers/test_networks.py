@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nas_space.convs.igc import IGC
+from nas_space.networks import main
 from nas_space.papers import PaperNetwork, UnknownNetworkError, families, get, networks
-from nas_space.papers.command import main
 from nas_space.papers.grouped.igc import SummationFusion
 from nas_space.papers.grouped.merge_and_run import MergeAndRun
 

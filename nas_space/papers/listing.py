@@ -1,5 +1,6 @@
-"""`python -m nas_space.networks`: the papers' networks, their costs beside the printed ones."""
+"""What `python -m nas_space.networks` prints: costs of the papers' networks beside printed ones."""
 
+import argparse
 import fnmatch
 import itertools
 import json
@@ -10,35 +11,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nas_space.cli import Parser, console, run
+from nas_space.cli import console
 from nas_space.papers import PaperNetwork, UnknownNetworkError, get, networks
 from nas_space.papers._exact import exact
-from nas_space.programs import program
 
 
-def main() -> int:
-    """List the networks, or the layers of one."""
-    return run(_main)
+def show(given: argparse.Namespace) -> int:
+    """List the networks, or the layers of one; the exit code.
 
+    Args:
+        given: see `nas_space.networks`.
 
-def _main() -> int:
-    parser = Parser(
-        prog=program("nas_space.networks"),
-        description="The papers' networks, built from the operators that a search uses: their "
-        "parameters and MACs (multiply-adds for one input, the papers' FLOPs), what was published, "
-        "where, and whether the two agree. Names with other numbers work as well: igc-l8m4-d50.",
-    )
-    parser.add_argument(
-        "patterns",
-        nargs="*",
-        metavar="PATTERN",
-        help="only names like these: 'igc-*', '*resnet-50*', or names that are not listed",
-    )
-    parser.add_argument("--build", metavar="NAME", help="build that network and print its layers")
-    parser.add_argument("--json", action="store_true", help="JSON, for programs")
-    given = parser.parse_args()
-    if given.build is not None and given.patterns:
-        parser.error("--build takes one name, and no patterns")
+    Raises:
+        UnknownNetworkError: no network's name is like one of the patterns.
+    """
     if given.build is not None:
         network = get(given.build)
         _print_json(_layers(network)) if given.json else _draw_layers(network, console())
