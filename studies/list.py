@@ -2,10 +2,9 @@
 
 import json
 
-from rich.table import Table
-
 from nas_space.cli import Parser, console
 from nas_space.programs import program
+from nas_space.tables import Column, Fitted
 from studies.arguments import add_storage_argument
 from studies.cli import open_store, run
 
@@ -38,10 +37,8 @@ def _main() -> int:
     if arguments.json:
         print(json.dumps(rows, indent=2))  # noqa: T201
     elif rows:
-        drawn = Table(*rows[0])
-        for row in rows:
-            drawn.add_row(*map(str, row.values()))
-        console().print(drawn)
+        columns = [Column(name, left=isinstance(value, str)) for name, value in rows[0].items()]
+        console().print(Fitted(columns, [list(map(str, row.values())) for row in rows]))
     else:
         print("no studies yet")  # noqa: T201
     return 0

@@ -4,10 +4,9 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from nas_space.cli import Parser, console, expanded, run
 from nas_space.programs import program
+from nas_space.tables import Column, Fitted
 from studies.arguments import add_study_arguments
 
 if TYPE_CHECKING:
@@ -62,14 +61,11 @@ def _main() -> int:
     return 0
 
 
-def _table(correlations: "Sequence[RankCorrelation]") -> Table:
-    drawn = Table(title="Rank correlation with validation accuracy", title_justify="left")
-    for heading in ("number", "Spearman's rho", "95 %", "Kendall's tau", "without MACs, params"):
-        drawn.add_column(heading, justify="left" if heading == "number" else "right")
-    drawn.add_column("wins")
-    for row in correlations:
-        drawn.add_row(*row.texts)
-    return drawn
+def _table(correlations: "Sequence[RankCorrelation]") -> Fitted:
+    numbers = ("Spearman's rho", "95 %", "Kendall's tau", "without MACs, params")
+    columns = (Column("number", left=True), *map(Column, numbers), Column("wins", left=True))
+    title = "Rank correlation with validation accuracy"
+    return Fitted(columns, [row.texts for row in correlations], title)
 
 
 if __name__ == "__main__":

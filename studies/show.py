@@ -3,11 +3,10 @@
 import json
 from dataclasses import asdict
 
-from rich.table import Table
-
 from nas_space.cli import Parser, console, short
 from nas_space.costs.cost import Cost
 from nas_space.programs import program
+from nas_space.tables import Column, Fitted
 from studies.analysis.layer_costs import LayerRow, layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
@@ -89,27 +88,32 @@ def _headline(shown: Evaluation, study: Study) -> str:
     return f"{start}; {shown.val_accuracy:.2%} on validation after {shown.epochs} epochs{partial}"
 
 
-def _table(layers: list[LayerRow]) -> Table:
+def _table(layers: list[LayerRow]) -> Fitted:
     total, most = sum(row.macs for row in layers), max(row.macs for row in layers)
-    drawn = Table(box=None, pad_edge=False)
-    for heading in ("layer", "convolution"):
-        drawn.add_column(heading, no_wrap=True)
-    for heading in ("channels", "map", "params", "MACs", "share"):
-        drawn.add_column(heading, justify="right", no_wrap=True)
-    drawn.add_column("")
-    for row in layers:
-        height, width = row.size
-        drawn.add_row(
+    columns = (
+        Column("layer", left=True),
+        Column("convolution", text=True),
+        Column("channels", spare=1),
+        Column("map", spare=2),
+        Column("params", spare=3),
+        Column("MACs"),
+        Column("share"),
+        Column("", left=True, wide=True),
+    )
+    rows = [
+        (
             row.layer,
             row.convolution,
             f"{row.channels[0]}→{row.channels[1]}",
-            f"{height}×{width}{' /2' * (row.stride > 1)}",
+            f"{row.size[0]}×{row.size[1]}{' /2' * (row.stride > 1)}",
             short(row.params),
             short(row.macs),
             f"{row.macs / total:.1%}",
             "█" * round(_BAR_CHARACTERS * row.macs / most) or "▏",
         )
-    return drawn
+        for row in layers
+    ]
+    return Fitted(columns, rows, lines=False)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ import re
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
-from nas_space.cli import Parser, positive, run
+from nas_space.cli import Parser, console, positive, run
 from nas_space.programs import program
+from nas_space.tables import Column, Fitted
 
 if TYPE_CHECKING:
     from nas_space.conversion.converting import Conversion
@@ -51,12 +52,25 @@ def _main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     given = parser.parse_args()
     choices = dict(map(_choice, given.choices))
-    from nas_space.conversion.converting import convert  # noqa: PLC0415 - seconds
+    from nas_space.conversion.converting import HEADINGS, convert  # noqa: PLC0415 - seconds
     from nas_space.spaces.backbone import loading  # noqa: PLC0415 - seconds
 
     model = loading.load(given.backbone, given.classes)
     found = convert(model, choices, shape=given.shape)
-    print(json.dumps(_facts(found), indent=2) if given.json else found)  # noqa: T201
+    if given.json:
+        print(json.dumps(_facts(found), indent=2))  # noqa: T201
+        return 0
+    names, was, before, now, after = HEADINGS
+    columns = (
+        Column(names, left=True),
+        Column(was, text=True),
+        Column(before),
+        Column(now, text=True),
+        Column(after),
+    )
+    output = console()
+    output.print(Fitted(columns, found.rows, lines=False))
+    output.print(found.sums)
     return 0
 
 

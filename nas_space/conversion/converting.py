@@ -22,6 +22,8 @@ from nas_space.weights import block_diagonal, initialise
 
 Choices = str | Conv | Mapping[str, str | Conv]
 """One choice for all layers, or choices by patterns of layer names, with * and ?."""
+HEADINGS = ("layer", "was", "MACs", "is", "MACs")
+"""Of a conversion's rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,25 @@ class Conversion:
         params = sum(layer._params_saved for layer in self.layers)  # noqa: SLF001 - of this module
         return Cost(self.before.params - params, self.before.macs - saved)
 
+    @property
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """For each layer, as texts: its name, what it was, its MACs, what it is, its MACs."""
+        return list(map(_row, self.layers))
+
+    @property
+    def sums(self) -> str:
+        """What was replaced and saved, in a line."""
+        before, after = self.before, self.after
+        share = after.macs / before.macs if before.macs else 1.0
+        return (
+            f"{len(self.replaced)} of {len(self.layers)} convolutions replaced: "
+            f"{short(before.macs)} → {short(after.macs)} MACs an image ({share:.2f}), "
+            f"{short(before.params)} → {short(after.params)} parameters"
+        )
+
     def __str__(self) -> str:
         """A line per layer (what it was, what it is, why it stays), and the sums."""
-        rows = [("layer", "was", "MACs", "is", "MACs")]
-        rows += map(_row, self.layers)
+        rows = [HEADINGS, *self.rows]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(
@@ -92,14 +109,7 @@ class Conversion:
             ).rstrip()
             for row in rows
         ]
-        before, after = self.before, self.after
-        share = after.macs / before.macs if before.macs else 1.0
-        lines.append(
-            f"{len(self.replaced)} of {len(self.layers)} convolutions replaced: "
-            f"{short(before.macs)} → {short(after.macs)} MACs an image ({share:.2f}), "
-            f"{short(before.params)} → {short(after.params)} parameters"
-        )
-        return "\n".join(lines)
+        return "\n".join([*lines, self.sums])
 
 
 def convert(

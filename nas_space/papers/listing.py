@@ -9,11 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from nas_space.cli import console
 from nas_space.papers import PaperNetwork, UnknownNetworkError, get, networks
 from nas_space.papers._exact import exact
+from nas_space.tables import Column, Fitted
 
 
 def show(given: argparse.Namespace) -> int:
@@ -108,12 +108,16 @@ def _layers(network: PaperNetwork) -> dict[str, Any]:
 def _draw_layers(network: PaperNetwork, output: Console) -> None:
     counts = network.counts()
     size = "×".join(map(str, network.shape))
-    drawn = Table(title=f"{network.name}, for an input of {size}", title_justify="left")
-    for heading in ("layer", "kernel", "channels", "output", "parameters", "MACs"):
-        side = "left" if heading in {"layer", "kernel"} else "right"
-        drawn.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    for layer in counts.layers:
-        drawn.add_row(
+    columns = (
+        Column("layer", left=True),
+        Column("kernel", text=True),
+        Column("channels"),
+        Column("output", spare=1),
+        Column("parameters"),
+        Column("MACs"),
+    )
+    rows = [
+        (
             layer.name,
             layer.what,
             f"{layer.c_in} → {layer.c_out}",
@@ -121,7 +125,9 @@ def _draw_layers(network: PaperNetwork, output: Console) -> None:
             f"{layer.params:,}",
             f"{layer.macs:,}",
         )
-    output.print(drawn)
+        for layer in counts.layers
+    ]
+    output.print(Fitted(columns, rows, f"{network.name}, for an input of {size}"))
     output.print(
         f"{counts.params:,} parameters ({counts.norm_params:,} of them in BN) and {counts.macs:,} "
         f"MACs (multiply-adds, the papers' FLOPs) in {len(counts.layers)} layers\n{network.paper}"

@@ -1,8 +1,9 @@
 """`python -m nas_space.spaces`: the search spaces, with the number of architectures in each."""
 
-from nas_space.cli import Parser, run
+from nas_space.cli import Parser, console, run
 from nas_space.programs import program
 from nas_space.spaces.registry import spaces
+from nas_space.tables import Column, Fitted
 
 
 def main() -> int:
@@ -15,12 +16,16 @@ def _main() -> int:
         prog=program("nas_space.spaces"),
         description="The search spaces, with the number of architectures in each.",
     ).parse_args()
-    print(f"{'space':12} {'parameters':>10} {'architectures':>14}  types")  # noqa: T201
-    for space in spaces().values():
-        size = f"{space.size():.2e}"
-        print(  # noqa: T201
-            f"{space.name:12} {len(space.parameters):>10} {size:>14}  {', '.join(space.kinds)}"
-        )
+    columns = (
+        Column("space", left=True),
+        *map(Column, ("parameters", "architectures")),
+        Column("types", text=True),
+    )
+    rows = [
+        (space.name, str(len(space.parameters)), f"{space.size():.2e}", ", ".join(space.kinds))
+        for space in spaces().values()
+    ]
+    console().print(Fitted(columns, rows, lines=False))
     return 0
 
 

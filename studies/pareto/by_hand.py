@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nas_space.spaces.architecture import Architecture
+from nas_space.tables import Long
 from studies.objective import Objective
 from studies.pareto.front import Scored, accuracy_of, front
 from studies.pareto.knee import answer
@@ -105,3 +106,9 @@ def caption(architecture: Architecture) -> str:
     """The architecture as a line, which says so where it is hand-designed."""
     name = architecture.by_hand
     return f"by hand: {name}; {architecture}" if name else str(architecture)
+
+
+def cell(architecture: Architecture) -> Long:
+    """The architecture in a table."""
+    name = architecture.by_hand
+    return Long(caption(architecture), f"by hand: {name}" if name else "")

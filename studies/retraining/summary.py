@@ -1,56 +1,73 @@
 """A retrained front as tables for people, and as plain values for programs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from rich.table import Table
-
 from nas_space.cli import short
+from nas_space.tables import Cell, Column, Fitted, Long
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
 from studies.retraining.retrained_front import Comparison, Finalist, Mean, RetrainedFront
 
 
-def all_of(found: RetrainedFront, objective: Objective) -> Table:
+def all_of(found: RetrainedFront, objective: Objective) -> Fitted:
     """Every member of the search's front, and how it does with fresh seeds."""
-    drawn = _table(
-        f"Finalists: validation accuracy of fresh seeds ({found.fidelity})",
-        ("trial", *_costs(objective), "search", "retrained", "n", "search minus retrained"),
+    costs = _costs(objective)
+    columns = (
+        Column("trial"),
+        *_columns(costs),
+        *map(Column, ("search", "retrained", "n", "search minus retrained")),
+        Column("in the new front", text=True),
     )
-    drawn.add_column("in the new front", no_wrap=True)
-    for finalist in found.finalists:
-        drawn.add_row(
+    rows = [
+        (
             str(finalist.number),
-            *(write(finalist) for write in _costs(objective).values()),
+            *(write(finalist) for write in costs.values()),
             f"{finalist.evaluation.val_accuracy:.2%}",
             told(finalist.accuracy),
             _count(finalist),
             "–" if finalist.difference is None else f"{finalist.difference:+.2%}",
             _verdict(found.comparison(finalist)),
         )
-    return drawn
+        for finalist in found.finalists
+    ]
+    title = f"Finalists: validation accuracy of fresh seeds ({found.fidelity})"
+    return Fitted(columns, rows, title)
 
 
-def front_of(found: RetrainedFront, objective: Objective) -> Table:
+def front_of(found: RetrainedFront, objective: Objective) -> Fitted:
     """The new front."""
-    drawn = _table(
-        f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
-        f"{objective.heading}",
-        ("trial", "accuracy", "n", *_costs(objective)),
-    )
-    drawn.add_column("key", no_wrap=True)
+    costs = _costs(objective)
     networks = [f.evaluation.parsed_architecture for f in found.front]
-    drawn.add_column(legend(networks), overflow="fold")
-    for finalist, network in zip(found.front, networks, strict=True):
-        drawn.add_row(
+    columns = (
+        *map(Column, ("trial", "accuracy", "n")),
+        *_columns(costs),
+        Column("key", left=True, wide=True),
+        Column(legend(networks), text=True),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
             str(finalist.number),
             told(finalist.accuracy),
             _count(finalist),
-            *(write(finalist) for write in _costs(objective).values()),
+            *(write(finalist) for write in costs.values()),
             finalist.evaluation.key,
-            str(network),
+            Long(str(network)),
         )
-    return drawn
+        for finalist, network in zip(found.front, networks, strict=True)
+    ]
+    title = (
+        f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
+        f"{objective.heading}"
+    )
+    return Fitted(columns, rows, title)
+
+
+def _columns(costs: Iterable[str]) -> Iterator[Column]:
+    """Of several costs the last is spare."""
+    first, *others = costs
+    yield Column(first)
+    yield from (Column(cost, spare=1) for cost in others)
 
 
 def _costs(objective: Objective) -> dict[str, Callable[[Finalist], str]]:
@@ -128,13 +145,6 @@ def _plain(found: RetrainedFront, finalist: Finalist) -> dict[str, Any]:
         "clear": comparison is not None and comparison.clear,
         "rival": None if rival is None else rival.number,
     }
-
-
-def _table(title: str, headings: Sequence[str]) -> Table:
-    drawn = Table(title=title, title_justify="left")
-    for heading in headings:
-        drawn.add_column(heading, justify="right", no_wrap=True)
-    return drawn
 
 
 def _count(finalist: Finalist) -> str:
