@@ -218,6 +218,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
             "image_size": dataset.image_size,
             **_subset(dataset.subset),
             "reading": dataset.reading.to_json(),
+            "val_images": len(data.val),
             "largest": Largest.of(data.classes, data.val.labels).to_json(),
             "flip": data.flip,
             "data_dir": str(settings.data_dir) if settings.data_dir else None,

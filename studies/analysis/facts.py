@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from nas_space.convs import TYPES
 from nas_space.costs.cost import Task, predict
@@ -14,13 +15,25 @@ from studies.analysis.layer_costs import task_of
 from studies.model.accuracy import Candidate, better_than_measured, candidates
 from studies.objective import Objective, metric_of
 from studies.pareto.by_hand import Gain, gain
-from studies.pareto.front import front
+from studies.pareto.front import Scored, front
 from studies.pareto.knee import knee
 from studies.records.fidelity import complete
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Status, Study
 from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
 from trainers.data.balance import Largest
+
+
+class Judged(Scored, Protocol):
+    """A network with an accuracy that is surer than that of one training."""
+
+    @property
+    def number(self) -> int:
+        """The number of the trial."""
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The training that the search made."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,17 @@ class Facts:
         found = self.study.dataset.get("largest")
         return None if found is None else Largest(**found)
 
+    @property
+    def images(self) -> int | None:
+        """How many validation images there are; None in studies of before 2026-12-02."""
+        found: int | None = self.study.dataset.get("val_images")
+        return found
+
+    @property
+    def constant(self) -> bool:
+        """Whether several networks were trained to the end, and all are equally accurate."""
+        return len(self.complete) > 1 == len({entry.val_accuracy for entry in self.complete})
+
     @cached_property
     def complete(self) -> list[Evaluation]:
         """The full trainings that have finished."""
@@ -83,6 +107,11 @@ class Facts:
         """The full trainings that have finished, by expected accuracy."""
         return candidates(self.study, self.evaluations)
 
+    @property
+    def modelled(self) -> bool:
+        """Whether expected accuracies are a model's, and not the measured ones."""
+        return any(found.val_accuracy != found.evaluation.val_accuracy for found in self.candidates)
+
     @cached_property
     def shown(self) -> list[Evaluation]:
         """The front and the knee, by ascending cost."""
@@ -98,13 +127,19 @@ class Facts:
 
     @cached_property
     def knee(self) -> Evaluation | None:
-        """The network from which on more cost stops paying, by expected accuracies."""
-        return knee(front(self.candidates)).evaluation if self.front else None
+        """The network from which on more cost stops paying, see `judged`."""
+        return knee(self.judged).evaluation if self.front else None
+
+    @cached_property
+    def judged(self) -> Sequence[Judged]:
+        """The front by means of fresh seeds if there are any, or else by expected accuracies."""
+        again = self.retrained_front
+        return front(self.candidates) if again is None or not again.front else again.front
 
     @cached_property
     def gain(self) -> Gain | None:
         """What the search is worth at the knee."""
-        return gain(self.candidates)
+        return gain(self.candidates, self.images)
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:

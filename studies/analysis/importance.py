@@ -49,9 +49,13 @@ class Effect:
 
 
 def effects(facts: Facts) -> list[Effect]:
-    """The effect of every choice, the largest `beyond` first; none with too few networks."""
+    """The effect of every choice, the largest `beyond` first.
+
+    None with too few networks, or where all are equally accurate: then there is only rounding to
+    explain.
+    """
     entries = [entry for entry in facts.complete if entry.val_accuracy is not None]
-    if len(entries) < FEWEST_NETWORKS:
+    if len(entries) < FEWEST_NETWORKS or facts.constant:
         return []
     accuracy = np.array([entry.val_accuracy for entry in entries])
     beyond = _beyond(accuracy, np.log([entry.cost for entry in entries]))

@@ -135,6 +135,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.subset": _maybe(_positive),
         "dataset.val_subset": _maybe(_positive),
         "dataset.reading": _maybe(_reading),
+        "dataset.val_images": _maybe(_positive),
         "dataset.largest": _maybe(_largest),
         "dataset.flip": _flag,
         "dataset.data_dir": _maybe(_any_text),

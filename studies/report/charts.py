@@ -86,6 +86,13 @@ class Chart:
         (x, y), *rest = placed
         return f"M{x} {y}" + "".join(f"H{x}V{y}" for x, y in rest)
 
+    def band(self, points: Sequence[tuple[float, float, float]]) -> str:
+        """The area between two such paths; of each point its x, its lower and its upper y."""
+        upper = self.steps([(x, high) for x, _, high in points])
+        placed = [self.place(x, low) for x, low, _ in reversed(points)]
+        (x, y), *rest = placed
+        return f"{upper}L{x} {y}" + "".join(f"V{below}H{at}" for at, below in rest) + "Z"
+
     def drawn(self, *marks: Markup, label: str, **attributes: str) -> Markup:
         """The chart with its axes.
 

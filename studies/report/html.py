@@ -1,6 +1,7 @@
 """HTML as values: any text that is not markup is escaped."""
 
 import html
+import re
 from collections.abc import Iterable
 
 
@@ -13,6 +14,8 @@ class Markup(str):
 Content = str | Iterable["Content"]
 """Markup stays as it is, other text is escaped, and sequences are joined."""
 
+_ONE = r"[+-]?\d[\d.,:]* ?(?:[%×]|[a-zA-Z]{1,3})?"
+_NUMBER = re.compile(rf"{_ONE}(?: (?:±|to) {_ONE})?|–")
 _VOID = frozenset({"meta", "br"})
 
 
@@ -50,8 +53,23 @@ def _written(value: str | float) -> str:
 def table(
     headings: Iterable[Content], rows: Iterable[Iterable[Content]], class_: str | None = None
 ) -> Markup:
-    """A table, in a box that scrolls on a narrow screen."""
-    head = element("tr", [element("th", heading, scope="col") for heading in headings])
-    body = [element("tr", [element("td", cell) for cell in row]) for row in rows]
-    drawn = element("table", element("thead", head), element("tbody", body), class_=class_)
+    """A table, in a box that scrolls on a narrow screen; columns of numbers are at the right."""
+    cells = [list(row) for row in rows]
+    columns = zip(*cells, strict=True)
+    sides = ["number" if all(map(_is_number, column)) else None for column in columns]
+    named = list(headings)
+    sides += [None] * (len(named) - len(sides))
+    head = [element("th", h, scope="col", class_=s) for h, s in zip(named, sides, strict=True)]
+    body = [
+        element("tr", [element("td", cell, class_=s) for cell, s in zip(row, sides, strict=True)])
+        for row in cells
+    ]
+    drawn = element(
+        "table", element("thead", element("tr", head)), element("tbody", body), class_=class_
+    )
     return element("div", drawn, class_="scroll", tabindex="0")
+
+
+def _is_number(cell: Content) -> bool:
+    """Whether a cell is a number with its unit, two of them, or the sign that there is none."""
+    return isinstance(cell, str) and _NUMBER.fullmatch(cell) is not None

@@ -17,6 +17,9 @@ def section(facts: Facts) -> Content:
     found = effects(facts)
     if found:
         parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds))]
+    elif facts.constant:
+        told = "All networks are equally accurate: no choice explains anything."
+        parts.append(element("p", told, class_="soft"))
     else:
         told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         parts.append(element("p", told, class_="soft"))

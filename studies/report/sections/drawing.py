@@ -9,10 +9,22 @@ from studies.analysis.facts import Facts
 from studies.analysis.layer_costs import LayerRow, layer_costs
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, element
-from studies.report.types import Look, chip
+from studies.report.sections import front
+from studies.report.types import Look, chip, legend, looks
 
 _PLAIN = Look("", "#bbbbbb", "#111")
 """The look of layers that are not chosen: stem, shortcuts, classifier."""
+
+
+def section(facts: Facts) -> Content:
+    """The networks of the front, the knee opened."""
+    shown = looks(facts.kinds)
+    parts: list[Content] = [element("h2", "The networks of the front"), legend(shown)]
+    for entry in facts.shown:
+        summary = element("summary", front.note(facts, entry).partition(" · ")[0])
+        is_open = "" if entry is facts.knee else None
+        parts.append(element("details", summary, drawing(facts, entry, shown), open=is_open))
+    return element("section", parts)
 
 
 def drawing(facts: Facts, entry: Evaluation, looks: Mapping[str, Look]) -> Markup:

@@ -9,11 +9,60 @@ from studies.pareto.by_hand import caption
 from studies.pareto.front import ranked
 from studies.records.tables import Evaluation
 from studies.report.charts import Chart, axis_around
-from studies.report.html import Markup, element, table
-from studies.retraining.summary import told
+from studies.report.html import Content, Markup, element, table
+from studies.retraining.summary import curse_of, told
+from trainers.intervals import wilson
 
 MOST_NAMED_NETWORKS = 400
 """Dominated networks with a label; the others are small points."""
+
+
+def section(facts: Facts) -> Content:
+    """The picture, what is to be said of it, and the table."""
+    parts: list[Content] = [
+        element("h2", "The Pareto front"),
+        element("p", _EXPLANATION + _how_judged(facts)),
+        picture(facts),
+        element("p", _invitation(facts), id="said", aria_live="polite"),
+    ]
+    if facts.gain is not None and not facts.constant:
+        by = ", by expected accuracies" if facts.retrained_front else ""
+        worth = facts.gain.told(facts.objective)
+        parts.append(element("p", f"Beside the hand-designed networks (green){by}: {worth}."))
+    if facts.failed:
+        reason = f"{len(facts.failed)} trainings failed and are in no picture; reasons are below."
+        parts.append(element("p", reason))
+    if facts.retrained_front:
+        fidelity = facts.retrained_front.fidelity
+        means = f"In orange: means of fresh seeds ({fidelity}) with 95 % intervals; "
+        parts.append(element("p", means + curse_of(facts.retrained_front) + "."))
+    else:
+        again = "Not trained again yet: studies.finalists, below, replaces luck by means."
+        parts.append(element("p", again, class_="soft"))
+    return element("section", parts, members(facts))
+
+
+_EXPLANATION = (
+    "Every point is a network that was trained to the end; on the blue line are those that no "
+    "other beats in both. Accuracies are of validation images, one seed each: proxies, flattered "
+    "by the choice of the best. The table also has what a model of all trainings expects, which is "
+    "surer. "
+)
+
+
+def _how_judged(facts: Facts) -> str:
+    by = "means of fresh seeds" if facts.retrained_front else "expected accuracies"
+    said = f"The diamond is the knee by {by}."
+    if facts.images is not None:
+        said += f" The band is the 95 % interval that {facts.images:,} validation images leave."
+    return said
+
+
+def _invitation(facts: Facts) -> str:
+    said = "Point at a network to see what it is."
+    if len(facts.complete) - len(facts.front) > MOST_NAMED_NETWORKS:
+        said += f" The front and the best {MOST_NAMED_NETWORKS} of the others say what they are."
+    return said
 
 
 def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
@@ -29,6 +78,7 @@ def picture(facts: Facts, *more: Markup, **attributes: str) -> Markup:
     others = [entry for entry in ranked(facts.complete) if entry.number not in on_front]
     return chart.drawn(
         *more,
+        *_band(chart, facts),
         _crowd(chart, others[MOST_NAMED_NETWORKS:]),
         *(_other(chart, facts, entry) for entry in others[:MOST_NAMED_NETWORKS]),
         element("path", d=_line(chart, facts.front), class_="front"),
@@ -92,6 +142,8 @@ def _trial(entry: Evaluation, facts: Facts) -> Markup:
 
 def _chart(facts: Facts) -> Chart:
     accuracies = [entry.val_accuracy or 0.0 for entry in facts.complete]
+    again = facts.retrained_front
+    accuracies += [f.val_accuracy for f in (again.finalists if again else ()) if f.val_accuracy]
     aim = facts.objective
     return Chart(
         axis_around(
@@ -105,13 +157,23 @@ def _chart(facts: Facts) -> Chart:
 
 
 def _percent(values: Sequence[float]) -> Callable[[float], str]:
-    digits = 0 if max(values) - min(values) > 0.05 else 1  # noqa: PLR2004 - ticks a per cent apart
+    run = max(values) - min(values)
+    digits = 0 if run > 0.05 else 1 if run > 0.005 else 2  # noqa: PLR2004 - ticks differ by so much
     return lambda value: f"{value:.{digits}%}"
 
 
 def _line(chart: Chart, front: Sequence[Evaluation]) -> str:
     points = [(entry.cost, entry.val_accuracy or 0.0) for entry in front]
     return chart.steps([*points, (chart.x.high, points[-1][1])])
+
+
+def _band(chart: Chart, facts: Facts) -> Iterator[Markup]:
+    """By how much the number of validation images alone lets the front's accuracies differ."""
+    if facts.images is None:
+        return
+    points = [(e.cost, *wilson(e.val_accuracy or 0.0, facts.images)) for e in facts.front]
+    end = (chart.x.high, *points[-1][1:])
+    yield element("path", d=chart.band([*points, end]), class_="band")
 
 
 def _crowd(chart: Chart, entries: Sequence[Evaluation]) -> Markup:

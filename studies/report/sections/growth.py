@@ -6,6 +6,7 @@ from studies.analysis.course import Step, course
 from studies.analysis.facts import Facts
 from studies.report.charts import Axis, Chart
 from studies.report.html import Content, Markup, element, table
+from studies.report.paths import without_paths
 from studies.report.sections.commands import on_study, without_name
 
 
@@ -37,7 +38,8 @@ def section(facts: Facts, against: Facts | None) -> Content:
     if against is None:
         command = f"{without_name(facts.study.command)} --sampler random --study random"
         parts.append(element("p", "What random search finds for the same cost, to compare with:"))
-        parts.append(element("pre", f"{command}\n{on_study(facts, 'report')} --against random"))
+        typed = f"{command}\n{on_study(facts, 'report')} --against random"
+        parts.append(element("pre", without_paths(typed)))
     return element("section", parts)
 
 

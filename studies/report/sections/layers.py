@@ -6,11 +6,36 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nas_space.convs import Conv
 from studies.analysis.facts import Facts
+from studies.analysis.preferences import kinds_of, preferences
 from studies.records.tables import Evaluation
 from studies.report.html import Content, Markup, element, table
-from studies.report.types import Look, chip
+from studies.report.types import Look, chip, legend, looks
 
 _STEM = "stem"
+_MOST_WIDE = 12
+"""With more networks on the front their columns are narrow."""
+
+
+def section(facts: Facts) -> Content:
+    """A picture of all layers, and how often each type was chosen."""
+    shown = looks(facts.kinds)
+    return element(
+        "section",
+        element("h2", "Which convolution in which layer"),
+        element("p", _EXPLANATION),
+        legend(shown),
+        picture(facts, shown),
+        _preferences(facts, shown),
+    )
+
+
+_EXPLANATION = (
+    "Layers from the image down (numbers are those of stage, block and convolution), networks of "
+    "the front by ascending cost. The bars are the shares of the types in that layer: on the "
+    "front, and among all fully trained networks. Where both are alike the front prefers nothing: "
+    "the search has tried just that mix. A difference is sure if the front's networks have another "
+    "share of the type than the others with 95 % confidence."
+)
 
 
 def chosen(facts: Facts, entries: Sequence[Evaluation]) -> dict[str, dict[int, Conv]]:
@@ -28,47 +53,42 @@ def picture(facts: Facts, looks: Mapping[str, Look]) -> Markup:
     places = chosen(facts, facts.front)
     tried = chosen(facts, facts.complete)
     shown = _short(places)
-    headings: list[Content] = ["layer"]
+    headings: list[Content] = ["layer", "on the front", "of all trained"]
     headings += [_heading(facts, entry) for entry in facts.front]
-    headings += ["on the front", "of all trained"]
     rows = [
         [
             shown[name],
-            *(_cell(of.get(entry.number), entry, looks) for entry in facts.front),
             _shares(of.values(), looks),
             _shares(tried[name].values(), looks),
+            *(_cell(of.get(entry.number), entry, looks) for entry in facts.front),
         ]
         for name, of in places.items()
     ]
-    return table(headings, rows, "layers")
+    many = " many" if len(facts.front) > _MOST_WIDE else ""
+    return table(headings, rows, f"layers{many}")
 
 
-def preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
+def _preferences(facts: Facts, looks: Mapping[str, Look]) -> Markup:
     """Each type's share of all layers, on the front and among all trained networks."""
-    on_front, tried = (
-        Counter(conv.kind for of in chosen(facts, entries).values() for conv in of.values())
-        for entries in (facts.front, facts.complete)
-    )
-    rows: list[list[Content]] = []
-    for kind, look in looks.items():
-        mine, all_ = on_front[kind] / on_front.total(), tried[kind] / tried.total()
-        rows.append(
-            [
-                [chip(look, look.letters, None), f" {kind}"],
-                f"{mine:.0%}",
-                f"{all_:.0%}",
-                f"{mine / all_:.1f}×" if all_ else "–",
-            ]
-        )
-    return table(
+    on_front, tried = (kinds_of(facts, of).total() for of in (facts.front, facts.complete))
+    rows: list[list[Content]] = [
         [
-            "type",
-            f"of the front's {on_front.total()} layers",
-            f"of {tried.total():,} in all trained",
-            "ratio",
-        ],
-        rows,
-    )
+            [chip(looks[found.kind], looks[found.kind].letters, None), f" {found.kind}"],
+            f"{found.front:.0%}",
+            f"{found.tried:.0%}",
+            "–" if found.ratio is None else f"{found.ratio:.1f}×",
+            "yes" if found.sure else "may be chance" if found.tried else "–",
+        ]
+        for found in preferences(facts)
+    ]
+    headings = [
+        "type",
+        f"of the front's {on_front} layers",
+        f"of {tried:,} in all trained",
+        "ratio",
+        "sure",
+    ]
+    return table(headings, rows)
 
 
 def _natural(name: str) -> list[tuple[str, int]]:
@@ -84,7 +104,7 @@ def _short(names: Iterable[str]) -> dict[str, str]:
 
 
 def _heading(facts: Facts, entry: Evaluation) -> Markup:
-    lines: list[Content] = [f"{entry.val_accuracy:.1%}", element("br")]
+    lines: list[Content] = [f"{entry.val_accuracy:.1%} ", element("br")]
     lines.append(facts.objective.write(entry.cost))
     return element("span", lines, data_trial=entry.number)
 

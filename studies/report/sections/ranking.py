@@ -21,6 +21,9 @@ def section(facts: Facts, scores: Numbers) -> Content:
     if len(facts.complete) < FEWEST_NETWORKS:
         told = f"Fewer than {FEWEST_NETWORKS} full trainings say nothing of this."
         return element("section", [*parts, element("p", told, class_="soft")])
+    if facts.constant:
+        told = "All networks are equally accurate: there is no order to guess."
+        return element("section", [*parts, element("p", told, class_="soft")])
     found = rank_correlations(
         _free(facts) | dict(scores), [e.val_accuracy or 0.0 for e in facts.complete]
     )

@@ -7,9 +7,24 @@ from datetime import timedelta
 from nas_space.cli import duration
 from studies.analysis.facts import Facts
 from studies.records.tables import Evaluation
-from studies.report.html import Content, Markup, table
+from studies.report.html import Content, Markup, element, table
+from studies.report.paths import without_paths
 
 _SLOWEST_TRAININGS = 5
+
+
+def section(facts: Facts) -> Content:
+    """The time, and below it the failures."""
+    parts: list[Content] = [
+        element("h2", "Where the time went"),
+        element("p", bill(facts)),
+        trainings(facts),
+    ]
+    if facts.complete or facts.partial:
+        parts += [element("p", "The slowest an epoch:"), slowest(facts)]
+    if facts.failed:
+        parts += [element("h2", "What failed"), failures(facts)]
+    return element("section", parts)
 
 
 def trainings(facts: Facts) -> Markup:
@@ -72,7 +87,7 @@ def failures(facts: Facts) -> Markup:
     reasons = Counter((entry.error or "unknown").partition(":")[0] for entry in facts.failed)
     last = {(entry.error or "unknown").partition(":")[0]: entry for entry in facts.failed}
     rows = [
-        [reason, str(count), f"trial {last[reason].number}: {last[reason].error}"]
+        [reason, str(count), without_paths(f"trial {last[reason].number}: {last[reason].error}")]
         for reason, count in reasons.most_common()
     ]
     return table(["reason", "trainings", "the last of them"], rows)

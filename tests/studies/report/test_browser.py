@@ -1,5 +1,7 @@
 """A report in a real browser: what a person sees and can do."""
 
+import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from nas_space.cli import short
 from studies.analysis.facts import Facts
 from studies.report.page import page
 from tests.browser import browser, complaints, resize
@@ -100,3 +103,79 @@ def test_the_report_needs_no_network(opened: WebDriver) -> None:
     loaded = opened.execute_script("return performance.getEntriesByType('resource').length")
     assert loaded == 0
     assert Path(opened.current_url.removeprefix("file://")).exists()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search with a front of some dozens of networks."""
+    entries, chance = trained(600, failing=0.0, full=1.0), random.Random(1)
+    for entry in entries:
+        entry.val_accuracy = 0.14 * math.log10(entry.macs) - 0.22 + chance.gauss(0, 0.03)
+    found = facts(entries)
+    assert len(found.front) > 25
+    place = tmp_path_factory.mktemp("long") / "long.html"
+    place.write_text(page(found))
+    return place
+
+
+@pytest.mark.parametrize("width", [1400, 800, 390])
+def test_the_bars_of_the_layers_are_on_the_screen(long: Path, width: int) -> None:
+    with browser() as driver:
+        resize(driver, width)
+        driver.get(long.as_uri())
+        box = driver.find_element(By.CSS_SELECTOR, ".scroll:has(.layers)")
+        for bar in driver.find_elements(By.CSS_SELECTOR, ".layers .shares"):
+            assert bar.rect["x"] + bar.rect["width"] <= width
+        wide = driver.execute_script("return arguments[0].scrollWidth", box)
+        assert (wide <= box.rect["width"]) is (width == 1400)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+        if width < 1400:  # the names of the layers stay when the networks are scrolled
+            name = driver.find_element(By.CSS_SELECTOR, ".layers tbody td")
+            before = name.rect["x"]
+            driver.execute_script("arguments[0].scrollLeft = 200", box)
+            assert name.rect["x"] == before
+
+
+def test_a_phone_shows_every_accuracy_without_scrolling_sideways(
+    opened: WebDriver, shown: Facts
+) -> None:
+    resize(opened, PHONE)
+    try:
+        rows = opened.find_elements(By.CSS_SELECTOR, ".members tbody tr")
+        assert len(rows) == len(shown.shown)
+        for row, entry in zip(rows, shown.shown, strict=True):
+            cells = row.find_elements(By.TAG_NAME, "td")
+            assert cells[1].text == f"{entry.val_accuracy:.2%}"
+            assert all(cell.rect["x"] + cell.rect["width"] <= PHONE for cell in cells)
+        assert opened.find_element(By.CSS_SELECTOR, ".answer").rect["y"] < 200
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_heading_sorts_its_table(opened: WebDriver, shown: Facts) -> None:
+    def column(number: int) -> list[str]:
+        cells = opened.find_elements(By.CSS_SELECTOR, f".members td:nth-child({number})")
+        return [cell.text for cell in cells]
+
+    heading = opened.find_element(By.XPATH, "//table[@class='members']//th[.='MACs']")
+    assert heading.value_of_css_property("text-align") == "right"
+    at = 1 + int(heading.get_property("cellIndex"))  # type: ignore[arg-type]
+    ascending = [short(entry.macs) for entry in shown.shown]
+    assert column(at) == ascending
+    heading.click()
+    assert column(at) == ascending[::-1]
+    heading.send_keys(Keys.ENTER)
+    assert column(at) == ascending
+    assert heading.get_attribute("aria-sort") == "ascending"
+    layers = opened.find_elements(By.CSS_SELECTOR, ".layers [aria-sort]")
+    assert layers == [], "their order is that of the network"
+    assert complaints(opened) == []
+
+
+def test_it_is_printed_with_its_colours(opened: WebDriver) -> None:
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        bar = opened.find_element(By.CSS_SELECTOR, ".shares i")
+        assert bar.value_of_css_property("print-color-adjust") == "exact"
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

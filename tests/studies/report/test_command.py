@@ -8,7 +8,8 @@ import pytest
 from studies.records.store import Store
 from studies.records.tables import Study
 from studies.report.command import main
-from studies.report.page import _headline, page
+from studies.report.page import page
+from studies.report.sections import answer
 from studies.report.sections.front import members
 from tests.refusals import refusal
 from tests.studies.report.examples import facts, owner, trained
@@ -45,7 +46,7 @@ def test_unequal_classes_are_told_beside_the_best_with_balanced_accuracies() -> 
     shown.dataset = shown.dataset | {"largest": largest}
     assert "balanced accuracy" in members(found)
     assert members(found).count("43.21%") == len(found.shown)
-    headline = "".join(map(str, _headline(found)))
+    headline = str(answer.section(found))
     assert "always saying" in headline
     assert "98.36%" in headline
     assert "<common>" not in headline

@@ -1,0 +1,166 @@
+"""What a study says, in two sentences, and how far to trust them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from studies.analysis.facts import Facts
+from studies.analysis.preferences import Preference, preferences
+from studies.pareto.front import accuracy_of
+from studies.pareto.knee import knee
+from studies.report.html import Content, Markup, element
+from studies.report.paths import without_paths
+from studies.retraining.summary import told
+from trainers.intervals import wilson
+
+_FEW_IMAGES = 100
+"""With fewer validation images an accuracy says little."""
+_MOST_KINDS = 2
+"""How many types are named as preferred, and as avoided."""
+
+
+def section(facts: Facts) -> Content:
+    """The name of the study, the answer, and the numbers."""
+    study = facts.study
+    return element(
+        "header",
+        element("h1", study.name),
+        element("p", " ".join(_answer(facts)), class_="answer"),
+        element("p", _caveat(facts), class_="soft") if _says_something(facts) else "",
+        _warning(facts),
+        _numbers(facts),
+        element("p", _origin(facts), class_="soft"),
+    )
+
+
+def _says_something(facts: Facts) -> bool:
+    return bool(facts.complete) and not facts.constant
+
+
+def _answer(facts: Facts) -> Iterator[str]:
+    """The sentences."""
+    if not facts.complete:
+        yield _nothing(facts)
+    elif facts.constant:
+        (accuracy,) = {accuracy_of(entry) for entry in facts.complete}
+        yield (
+            f"All {len(facts.complete):,} networks trained to the end have {accuracy:.2%} "
+            f"validation {facts.metric}, so nothing here says which is better."
+        )
+        if facts.largest is not None and abs(facts.largest.share - accuracy) < 1e-9:  # noqa: PLR2004
+            yield f"That is what always saying {facts.largest.name!r} gives: they learn nothing."
+    else:
+        yield _knee(facts)
+        if facts.has_layers and len(facts.complete) > len(facts.front):
+            yield _preferred(facts)
+
+
+def _nothing(facts: Facts) -> str:
+    if facts.partial:
+        return f"No network was trained to the end yet, {len(facts.partial):,} partly."
+    if not facts.failed:
+        return "Nothing was trained yet."
+    (reason, count), *others = Counter(e.error or "unknown" for e in facts.failed).most_common()
+    most = f", {count:,} of them with" if others else ":"
+    return f"All {len(facts.failed):,} trainings failed{most} {without_paths(reason)}."
+
+
+def _knee(facts: Facts) -> str:
+    """The knee and what it costs beside the most accurate network."""
+    aim, found, best = facts.objective, knee(facts.judged), facts.judged[-1]
+    cost = f"{aim.write(found.cost)} {aim.heading}"
+    if found is best:
+        what = "the most accurate" if len(facts.complete) > 1 else "the only one trained to the end"
+        return f"Trial {found.number} is {what}: {accuracy_of(found):.1%} at {cost}."
+    less = 100 * (accuracy_of(best) - accuracy_of(found))
+    return (
+        f"The knee, trial {found.number}, has {accuracy_of(found):.1%} validation {facts.metric} "
+        f"at {cost}: {less:.1f} points less than the most accurate, trial {best.number}, "
+        f"for {found.cost / best.cost:.0%} of its {aim.heading}."
+    )
+
+
+def _preferred(facts: Facts) -> str:
+    """Which types the front prefers, by how much."""
+    found = preferences(facts)
+    more = [p for p in found if p.sure and p.front > p.tried][:_MOST_KINDS]
+    less = [p for p in reversed(found) if p.sure and p.front < p.tried][:_MOST_KINDS]
+    if not more and not less:
+        return f"The front prefers no type by more than chance may: most of all {_times(found[0])}."
+    said = [f"prefers {_listed(more)}"] * bool(more) + [f"avoids {_listed(less)}"] * bool(less)
+    return f"The front {' and '.join(said)}."
+
+
+def _listed(found: Iterable[Preference]) -> str:
+    return " and ".join(map(_times, found))
+
+
+def _times(found: Preference) -> str:
+    return (
+        f"{found.kind}, {found.ratio or 0.0:.1f} times as often as all trained networks "
+        f"({found.front:.0%} of its layers beside {found.tried:.0%})"
+    )
+
+
+def _caveat(facts: Facts) -> str:
+    images = f"{facts.images:,} validation images" if facts.images else "the validation images"
+    again = facts.retrained_front
+    if again is not None and again.front:
+        return (
+            f"Accuracies are means of fresh seeds ({again.fidelity}) on {images}, on which the "
+            "networks were chosen, too: the test accuracy of an export has not that bias."
+        )
+    judged = "expected by a model of all trainings" if facts.modelled else "of one seed each"
+    return (
+        f"Accuracies are {judged}, on {images}{_half(facts)}: proxies, flattered by the choice of "
+        "the best. studies.finalists, below, trains the front again with fresh seeds."
+    )
+
+
+def _half(facts: Facts) -> str:
+    """By how much the number of images alone lets an accuracy of the front differ."""
+    if facts.images is None:
+        return ""
+    low, high = wilson(accuracy_of(facts.front[-1]), facts.images)
+    return f" (± {50 * (high - low):.1f} points for the best, with 95 % confidence)"
+
+
+def _warning(facts: Facts) -> Content:
+    if facts.images is None or facts.images >= _FEW_IMAGES:
+        return ""
+    said = (
+        f"Only {facts.images:,} validation images: each is {100 / facts.images:.1f} points of "
+        "accuracy. Choose no network by so few: give the search more, with --val-subset or a "
+        "larger val folder."
+    )
+    return element("p", said, class_="warning", role="note")
+
+
+def _numbers(facts: Facts) -> Markup:
+    again, largest = facts.retrained_front, facts.largest
+    means = again.front if again else []
+    best = max((entry.val_accuracy or 0.0 for entry in facts.complete), default=None)
+    one = "best of one seed" if means else f"best validation {facts.metric}"
+    numbers = {
+        **({"best mean of fresh seeds": told(means[-1].accuracy)} if means else {}),
+        one: "–" if best is None else f"{best:.2%}",
+        "networks trained fully": f"{len(facts.complete):,}",
+        "partly": f"{len(facts.partial):,}",
+        "failed": f"{len(facts.failed):,}",
+        "on the front": f"{len(facts.front):,}",
+    }
+    if largest is not None and largest.unequal:
+        numbers[f"always saying {largest.name!r}"] = f"{largest.share:.2%}"
+    pairs = [element("div", element("dt", n), element("dd", value)) for n, value in numbers.items()]
+    return element("dl", pairs, class_="numbers")
+
+
+def _origin(facts: Facts) -> str:
+    study, data = facts.study, facts.study.dataset
+    size = "×".join(map(str, data["shape"]))
+    return (
+        f"The space {study.space['name']} searched on {without_paths(data['name'])} (images of "
+        f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
+        f"{study.recipe['epochs']} epochs, for {facts.objective.title(facts.metric)}: {facts.objective.meaning}. "
+        f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    )
