@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nas_space.cli import Parser, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 
 if TYPE_CHECKING:
     from nas_space.papers import (
@@ -54,7 +55,8 @@ def _main() -> int:
     given = parser.parse_args()
     if given.build is not None and given.patterns:
         parser.error("--build takes one name, and no patterns")
-    from nas_space.papers.listing import show  # noqa: PLC0415 - seconds
+    with waiting("loading torch"):
+        from nas_space.papers.listing import show  # noqa: PLC0415 - seconds
 
     return show(given)
 

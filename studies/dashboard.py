@@ -5,6 +5,7 @@ import argparse
 from nas_space import extras
 from nas_space.cli import Parser, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 
 _FIRST_PORT = 8080
@@ -20,7 +21,8 @@ def main() -> int:
 def _main() -> int:
     arguments = _parser().parse_args()
     extras.check("dashboard", "the dashboard")
-    from studies.serving import serve  # noqa: PLC0415 - seconds
+    with waiting("loading the dashboard"):
+        from studies.serving import serve  # noqa: PLC0415 - seconds
 
     given: int | None = arguments.port
     return serve(arguments, [given] if given else range(_FIRST_PORT, _FIRST_PORT + _TRIED_PORTS))

@@ -4,6 +4,7 @@ import argparse
 
 from nas_space.cli import Parser, expanded, positive, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 from trainers.recipes import RECIPES
 
@@ -17,7 +18,8 @@ def main() -> int:
 
 def _main() -> int:
     arguments = _parser().parse_args()
-    from studies.retraining.finalists import finalists  # noqa: PLC0415 - seconds
+    with waiting("loading torch"):
+        from studies.retraining.finalists import finalists  # noqa: PLC0415 - seconds
 
     return finalists(arguments)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from nas_space.plugins import is_path
+from nas_space.waiting import waiting
 from studies.cli import CommandError
 from studies.records.tables import Study
 from trainers.data.reading import Reading
@@ -43,15 +44,16 @@ def read(
         )
     # A database may come from anyone: it may say where downloads are, but not where to write.
     asked = data_dir is not None or not stored["data_dir"]
-    return load(
-        moved or stored["name"],
-        image_size=stored["image_size"],
-        subset=subset,
-        data_dir=data_dir,
-        kept=None if asked else Path(stored["data_dir"]),
-        flip=stored["flip"],
-        reading=Reading.recorded(stored.get("reading")),
-    )
+    with waiting(f"reading the images of {moved or stored['name']}"):
+        return load(
+            moved or stored["name"],
+            image_size=stored["image_size"],
+            subset=subset,
+            data_dir=data_dir,
+            kept=None if asked else Path(stored["data_dir"]),
+            flip=stored["flip"],
+            reading=Reading.recorded(stored.get("reading")),
+        )
 
 
 def searched(study: Study, moved: str | None = None, data_dir: Path | None = None) -> Dataset:

@@ -4,6 +4,7 @@ import json
 
 from nas_space.cli import BACKBONE, Parser, expanded, positive, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from trainers.arguments import add_pixels_argument
 
 _TOP_CLASSES = 3
@@ -34,11 +35,13 @@ def _main() -> int:
     parser.add_argument("--backbone", metavar="MODULE:FUNCTION", help=BACKBONE)
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
-    from nas_space.bundle import Bundle  # noqa: PLC0415 - seconds
-    from studies.prediction import predict  # noqa: PLC0415 - seconds
+    with waiting("loading torch"):
+        from nas_space.bundle import Bundle  # noqa: PLC0415 - seconds
+        from studies.prediction import predict  # noqa: PLC0415 - seconds
 
-    bundle = Bundle.read(arguments.bundle, arguments.backbone)
-    rankings = predict(bundle, arguments.images, arguments.max_pixels)
+    with waiting(f"reading {arguments.bundle} and the images"):
+        bundle = Bundle.read(arguments.bundle, arguments.backbone)
+        rankings = predict(bundle, arguments.images, arguments.max_pixels)
     shown = [(path, ranking[: arguments.top]) for path, ranking in rankings]
     if arguments.json:
         rows = [{"image": str(path), "classes": dict(top)} for path, top in shown]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nas_space.cli import Parser, console, expanded, run
 from nas_space.programs import program
 from nas_space.tables import Column, Fitted
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 
 if TYPE_CHECKING:
@@ -32,22 +33,23 @@ def _main() -> int:
     parser.add_argument("--data-dir", type=expanded, metavar="DIR", help="keeps downloads")
     parser.add_argument("--json", action="store_true", help="a JSON list, for programs")
     arguments = parser.parse_args()
-    # They take seconds.
-    from studies.analysis.rank_correlation import baselines, rank_correlations  # noqa: PLC0415
-    from studies.analysis.scores import of, suffice  # noqa: PLC0415
-    from studies.cli import open_store  # noqa: PLC0415
-    from studies.records.fidelity import complete  # noqa: PLC0415
-    from studies.records.tables import Status  # noqa: PLC0415
+    with waiting("loading torch"):
+        from studies.analysis.rank_correlation import baselines, rank_correlations  # noqa: PLC0415
+        from studies.analysis.scores import of, suffice  # noqa: PLC0415
+        from studies.cli import open_store  # noqa: PLC0415
+        from studies.records.fidelity import complete  # noqa: PLC0415
+        from studies.records.tables import Status  # noqa: PLC0415
 
     store = open_store(arguments)
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
     known = [e for e in complete(evaluations, study) if e.status is Status.FINISHED]
     suffice(study, known)
-    correlations = rank_correlations(
-        baselines(known) | of(known, study, arguments.dataset, arguments.data_dir),
-        [e.val_accuracy or 0 for e in known],
-    )
+    with waiting(f"scoring {len(known):,} networks"):
+        correlations = rank_correlations(
+            baselines(known) | of(known, study, arguments.dataset, arguments.data_dir),
+            [e.val_accuracy or 0 for e in known],
+        )
     if arguments.json:
         print(json.dumps([asdict(row) | {"wins": row.wins} for row in correlations], indent=2))  # noqa: T201
         return 0

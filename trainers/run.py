@@ -4,6 +4,7 @@ import argparse
 
 from nas_space.cli import BACKBONE, Parser, expanded, positive, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from trainers.arguments import add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.recipes import FOR_THE_WINNER, RECIPES
@@ -30,7 +31,8 @@ def main() -> int:
 
 def _main() -> int:
     arguments = _parser().parse_args()
-    from trainers.runs.training import train  # noqa: PLC0415 - seconds
+    with waiting("loading torch"):
+        from trainers.runs.training import train  # noqa: PLC0415 - seconds
 
     return train(arguments)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.manifest import BundleError
 from nas_space.scratch import scratch
+from nas_space.waiting import waiting
 
 _SCRIPT = Path(__file__).with_name("fresh.py")
 MAX_DIFFERENCE = 1e-5
@@ -37,12 +38,13 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
         expected = place / "expected.safetensors"
         save_file(tensors, expected)
         # -I: neither this folder, nor the user's settings of Python, nor the user's packages.
-        done = subprocess.run(  # noqa: S603 - this very Python
-            [sys.executable, "-I", "-B", _SCRIPT, folder, expected, *_openers()],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with waiting("checking the files in another process"):
+            done = subprocess.run(  # noqa: S603 - this very Python
+                [sys.executable, "-I", "-B", _SCRIPT, folder, expected, *_openers()],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise BundleError(f"the exported network cannot be opened in a fresh process: {reason}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nas_space.cli import Parser, console, positive, run
 from nas_space.programs import program
 from nas_space.tables import Column, Fitted
+from nas_space.waiting import waiting
 
 if TYPE_CHECKING:
     from nas_space.conversion.converting import Conversion
@@ -52,11 +53,12 @@ def _main() -> int:
     parser.add_argument("--json", action="store_true", help="JSON, for programs")
     given = parser.parse_args()
     choices = dict(map(_choice, given.choices))
-    from nas_space.conversion.converting import HEADINGS, convert  # noqa: PLC0415 - seconds
-    from nas_space.spaces.backbone import loading  # noqa: PLC0415 - seconds
+    with waiting(f"converting {given.backbone}"):
+        from nas_space.conversion.converting import HEADINGS, convert  # noqa: PLC0415 - seconds
+        from nas_space.spaces.backbone import loading  # noqa: PLC0415 - seconds
 
-    model = loading.load(given.backbone, given.classes)
-    found = convert(model, choices, shape=given.shape)
+        model = loading.load(given.backbone, given.classes)
+        found = convert(model, choices, shape=given.shape)
     if given.json:
         print(json.dumps(_facts(found), indent=2))  # noqa: T201
         return 0

@@ -3,10 +3,12 @@
 import logging
 import sys
 import warnings
+from contextlib import ExitStack
 
 import optuna
 
 from nas_space.cli import INTERRUPTED, console
+from nas_space.waiting import waiting
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
@@ -37,8 +39,14 @@ def conduct(settings: Settings, setup: SearchSetup, cluster: Cluster) -> Finding
     """Run the search, and show its setup and its progress; see `search`."""
     if not settings.verbose:
         _hush()
-    with SearchProgress(setup.objective) as progress:
-        return search(settings, setup, cluster, _announce, progress.show, _say)
+    with SearchProgress(setup.objective) as progress, ExitStack() as until_the_first_trial:
+        until_the_first_trial.enter_context(waiting("starting Ray"))
+
+        def announce(start: Start) -> None:
+            until_the_first_trial.close()
+            _announce(start)
+
+        return search(settings, setup, cluster, announce, progress.show, _say)
 
 
 def _announce(start: Start) -> None:

@@ -8,6 +8,7 @@ from nas_space import extras
 from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
 from nas_space.opsets import OPSET, RUNTIMES
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 from trainers.recipes import FOR_THE_WINNER
 
@@ -20,7 +21,8 @@ def main() -> int:
 def _main() -> int:
     arguments = read()
     extras.check("onnx", "an export")
-    from studies.export.exporting import export  # noqa: PLC0415 - seconds
+    with waiting("loading torch"):
+        from studies.export.exporting import export  # noqa: PLC0415 - seconds
 
     export(arguments)
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_space.bundle import Measured, Record, prepare
@@ -10,6 +11,7 @@ from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console
 from nas_space.inference import for_inference
 from nas_space.spaces.building import build
+from nas_space.waiting import waiting
 from studies import images, objective
 from studies.cli import CommandError, open_store
 from studies.export.card import Card, interval
@@ -26,7 +28,8 @@ from studies.model.accuracy import better_than_measured, expected
 from studies.pareto.front import front
 from studies.pareto.table import table
 from studies.records.fidelity import complete
-from studies.records.tables import Evaluation, Study
+from studies.records.store import Store
+from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices
@@ -57,36 +60,9 @@ def export(arguments: argparse.Namespace) -> None:
     recipe = dataclasses.replace(recipe, evaluate=study.recipe.get("evaluate"))
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
-    evaluations, retrainings = store.evaluations(study), store.retrainings(study)
-    members = front(complete(evaluations, study))
-    anew = None
-    if arguments.retrained:
-        others = better_than_measured(study, evaluations)
-        anew = retrained_front(members, retrainings, others=others)
-    if not rule.given:
-        aim = objective.of(study)
-        console().print(
-            table(members, aim, expected(study, evaluations), objective.metric_of(study))
-            if anew is None
-            else summary.front_of(anew, aim)
-        )
-        raise CommandError(
-            "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
-            "--trial"
-        )
+    retrainings = store.retrainings(study)
     devices.spare_threads(min(study.dataset["shape"][1:]))
-    if anew is None:
-        chosen = choose(
-            study,
-            evaluations,
-            rule,
-            lambda member: _seconds(member, study),
-            None if arguments.retrain else store.with_weights(study) or None,
-        )
-    else:
-        chosen = choose_among(
-            anew.front, rule, lambda member: _seconds(member.evaluation, study)
-        ).evaluation
+    chosen = _chosen(store, study, retrainings, rule, arguments)
     _say(f"trial {chosen.number}: {chosen.parsed_architecture}")
     kept = None if arguments.retrain else store.weights(chosen)
     if kept is None and not arguments.retrain:
@@ -97,7 +73,8 @@ def export(arguments: argparse.Namespace) -> None:
     # All that can fail should fail before the training, not after it.
     prepare(arguments.output)
     searched, dataset = _datasets(study, arguments)
-    test = dataset.open_test()
+    with waiting("reading the test images"):
+        test = dataset.open_test()
     proxy = Measured(
         chosen.val_accuracy or 0.0,
         len(searched.search.val),
@@ -109,16 +86,21 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = checkpoint_of(
         output.with_name(f".{output.name}.checkpoint"), chosen, dataset, recipe
     )
-    trained = (
-        from_search(proxy, kept, chosen, dataset, objective.metric_of(study))
-        if kept is not None
-        else retrained(chosen, dataset, recipe, checkpoint)
-    )
-    record = Record(proxy, trained.validation, look(store, study, chosen, trained, dataset, test))
+    if kept is not None:
+        with waiting("measuring the weights that the search kept"):
+            trained = from_search(proxy, kept, chosen, dataset, objective.metric_of(study))
+    else:
+        count = len(dataset.search.train)
+        _say(f"training  {recipe.name}, {recipe.epochs} epochs on {count:,} images")
+        trained = retrained(chosen, dataset, recipe, checkpoint)
+    with waiting(f"measuring it on {len(test):,} test images"):
+        looked = look(store, study, chosen, trained, dataset, test)
+    record = Record(proxy, trained.validation, looked)
     bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape
-    fast = for_inference(bundle.network)
-    latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
+    with waiting("measuring how long an image takes"):
+        fast = for_inference(bundle.network)
+        latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
     card = Card(
@@ -145,6 +127,49 @@ def export(arguments: argparse.Namespace) -> None:
         f"{' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
         f"written   {output}; {output / 'README.md'} says how to load it"
     )
+
+
+def _chosen(
+    store: Store,
+    study: Study,
+    retrainings: Sequence[Retraining],
+    rule: Rule,
+    arguments: argparse.Namespace,
+) -> Evaluation:
+    """The network that a rule chooses.
+
+    Raises:
+        CommandError: there is none, or no rule; then the front is printed.
+    """
+    evaluations = store.evaluations(study)
+    members = front(complete(evaluations, study))
+    anew = None
+    if arguments.retrained:
+        others = better_than_measured(study, evaluations)
+        anew = retrained_front(members, retrainings, others=others)
+    if not rule.given:
+        aim = objective.of(study)
+        console().print(
+            table(members, aim, expected(study, evaluations), objective.metric_of(study))
+            if anew is None
+            else summary.front_of(anew, aim)
+        )
+        raise CommandError(
+            "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
+            "--trial"
+        )
+    if anew is None:
+        with waiting("choosing the network"):
+            return choose(
+                study,
+                evaluations,
+                rule,
+                lambda member: _seconds(member, study),
+                None if arguments.retrain else store.with_weights(study) or None,
+            )
+    return choose_among(
+        anew.front, rule, lambda member: _seconds(member.evaluation, study)
+    ).evaluation
 
 
 def _told(

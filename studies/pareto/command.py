@@ -2,6 +2,7 @@
 
 from nas_space.cli import Parser, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 
 
@@ -26,6 +27,7 @@ def _main() -> int:
         help=f"the front drawn anew from fresh seeds, see {program('studies.finalists')}",
     )
     arguments = parser.parse_args()
-    from studies.pareto.printing import show  # noqa: PLC0415 - a second
+    with waiting("reading the study and learning from its trainings"):
+        from studies.pareto.printing import show  # noqa: PLC0415 - a second
 
-    return show(arguments)
+        return show(arguments)

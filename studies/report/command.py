@@ -4,6 +4,7 @@ from contextlib import closing
 
 from nas_space.cli import Parser, expanded, run
 from nas_space.programs import program
+from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
 
 
@@ -38,10 +39,11 @@ def _main() -> int:
         "and show how they rank them",
     )
     arguments = parser.parse_args()
-    from studies.cli import open_store  # noqa: PLC0415 - seconds
-    from studies.report.writing import write  # noqa: PLC0415 - seconds
+    with waiting("loading the statistics"):
+        from studies.cli import open_store  # noqa: PLC0415 - seconds
+        from studies.report.writing import write  # noqa: PLC0415 - seconds
 
-    with closing(open_store(arguments)) as store:
+    with closing(open_store(arguments)) as store, waiting("reading the study and drawing its page"):
         output = write(
             store,
             arguments.study,

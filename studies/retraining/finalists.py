@@ -10,6 +10,7 @@ from random import Random
 from nas_space import plugins
 from nas_space.cli import console
 from nas_space.programs import spoken
+from nas_space.waiting import waiting
 from studies import images, objective
 from studies.arguments import default_url
 from studies.cli import CommandError
@@ -47,9 +48,10 @@ def finalists(arguments: argparse.Namespace) -> int:
         recipe = _recipe(study, arguments.recipe, arguments.epochs)
         if recipe.evaluate is not None:
             function(recipe.evaluate)  # what cannot be trained is refused now
-        evaluations = store.evaluations(study)
-        on_front = front(complete(evaluations, study))
-        others = better_than_measured(study, evaluations)
+        with waiting("learning from the trainings of the search"):
+            evaluations = store.evaluations(study)
+            on_front = front(complete(evaluations, study))
+            others = better_than_measured(study, evaluations)
         members = [*on_front, *others]
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")

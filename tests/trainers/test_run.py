@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
 from nas_space.spaces.skeletons import read_architecture
+from tests.refusals import after_waiting
 from trainers import run
 from trainers.data.registry import load
 from trainers.intervals import around_mean, wilson
@@ -166,7 +167,7 @@ def test_stopped_by_hand_it_says_how_to_go_on() -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "\nstopped; the same command continues\n"
+    assert after_waiting(err) == "\nstopped; the same command continues\n"
 
 
 def wait_for_training(process: subprocess.Popen[str]) -> None:
@@ -278,7 +279,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_no_half_of_a_result(
         call("a.json", *QUICK, "--output", "out", code=2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
-    assert capfd.readouterr().err == "error: File too large\n"
+    assert after_waiting(capfd.readouterr().err) == "error: File too large\n"
     assert [path.name for path in Path("out").iterdir()] == ["training.json"]
 
 

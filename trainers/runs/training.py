@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nas_space.errors import ConvnasError
+from nas_space.waiting import waiting
 from trainers import devices
 from trainers.data.reading import Reading
 from trainers.data.registry import load
@@ -35,16 +36,18 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
-    dataset = load(
-        arguments.dataset,
-        image_size=arguments.image_size,
-        subset=arguments.subset,
-        data_dir=arguments.data_dir,
-        flip=not arguments.no_flip,
-        reading=Reading(max_pixels=arguments.max_pixels),
-    )
+    with waiting(f"reading the images of {arguments.dataset}"):
+        dataset = load(
+            arguments.dataset,
+            image_size=arguments.image_size,
+            subset=arguments.subset,
+            data_dir=arguments.data_dir,
+            flip=not arguments.no_flip,
+            reading=Reading(max_pixels=arguments.max_pixels),
+        )
     data = dataset.search
-    subject = find(arguments.network, data, arguments.backbone)
+    with waiting(f"building {arguments.network}"):
+        subject = find(arguments.network, data, arguments.backbone)
     devices.spare_threads(min(data.shape[1:]))
     device = devices.best(min(data.shape[1:]))
     settings = {

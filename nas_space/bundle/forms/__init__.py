@@ -16,6 +16,7 @@ from nas_space.bundle.forms import onnx_model, program
 from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.registry import Entry, Registry, given
+from nas_space.waiting import waiting
 
 
 class ExportForm(Protocol):
@@ -61,10 +62,12 @@ def write_forms(
     """
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
-    exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
+    with waiting("tracing the network"):
+        exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
     _forget_this_machine(exported)
     for form in FORMS.all().values():
-        (folder / form.FILE).write_bytes(form.write(exported, task, opset))
+        with waiting(f"writing {form.FILE}"):
+            (folder / form.FILE).write_bytes(form.write(exported, task, opset))
 
 
 def _forget_this_machine(exported: ExportedProgram) -> None:

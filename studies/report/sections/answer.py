@@ -11,6 +11,7 @@ from studies.pareto.knee import knee
 from studies.report.html import Content, Markup, element
 from studies.report.paths import without_paths
 from studies.retraining.summary import told
+from trainers.evaluators import ACCURACY
 from trainers.intervals import wilson
 
 _FEW_IMAGES = 100
@@ -44,8 +45,8 @@ def _answer(facts: Facts) -> Iterator[str]:
     elif facts.constant:
         (accuracy,) = {accuracy_of(entry) for entry in facts.complete}
         yield (
-            f"All {len(facts.complete):,} networks trained to the end have {accuracy:.2%} "
-            f"validation {facts.metric}, so nothing here says which is better."
+            f"All {len(facts.complete):,} networks trained to the end "
+            f"{_reach(facts, accuracy, 2, 'are')}, so nothing here says which is better."
         )
         if facts.largest is not None and abs(facts.largest.share - accuracy) < 1e-9:  # noqa: PLR2004
             yield f"That is what always saying {facts.largest.name!r} gives: they learn nothing."
@@ -74,10 +75,18 @@ def _knee(facts: Facts) -> str:
         return f"Trial {found.number} is {what}: {accuracy_of(found):.1%} at {cost}."
     less = 100 * (accuracy_of(best) - accuracy_of(found))
     return (
-        f"The knee, trial {found.number}, has {accuracy_of(found):.1%} validation {facts.metric} "
+        f"The knee, trial {found.number}, {_reach(facts, accuracy_of(found), 1, 'is')} "
         f"at {cost}: {less:.1f} points less than the most accurate, trial {best.number}, "
         f"for {found.cost / best.cost:.0%} of its {aim.heading}."
     )
+
+
+def _reach(facts: Facts, value: float, digits: int, verb: str) -> str:
+    """What networks reach, in words."""
+    told = f"{value:.{digits}%}"
+    if facts.metric == ACCURACY:
+        return f"{verb} right for {told} of the validation images"
+    return f"{'has' if verb == 'is' else 'have'} a {facts.metric} of {told} on validation images"
 
 
 def _preferred(facts: Facts) -> str:

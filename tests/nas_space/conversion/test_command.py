@@ -11,7 +11,7 @@ import torch
 
 from nas_space.conversion.command import main
 from nas_space.spaces.backbone.loading import BACKBONES, UnknownBackboneError, load
-from tests.refusals import called, refusal
+from tests.refusals import after_waiting, called, refusal
 
 USERS = "tests.nas_space.conversion.models"
 
@@ -31,7 +31,7 @@ def test_a_users_own_network_in_the_current_folder_is_found(tmp_path: Path) -> N
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, after_waiting(done.stderr)) == (0, "")
     assert "1 of 2 convolutions replaced" in done.stdout
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save
 
+from nas_space import waiting
 from nas_space.bundle import Measured
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
@@ -30,6 +31,7 @@ from studies.export.trained_network import (
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 from tests.examples import evaluation, study
+from tests.refusals import after_waiting, called
 from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Images
@@ -74,9 +76,10 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[s
             code = int(str(stopped.code))
     printed = capsys.readouterr()
     assert code == 2
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
-    return printed.out, printed.err
+    said = after_waiting(printed.err)
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return printed.out, said
 
 
 @pytest.mark.usefixtures("stored")
@@ -271,3 +274,20 @@ def test_a_look_of_before_test_images_were_told_apart_is_not_believed(
 
 def test_an_accuracy_is_said_with_its_interval_and_its_images() -> None:
     assert interval(Measured(354 / 359, 359, "full", 60, 1)) == "96.78% to 99.40%, 359 images"
+
+
+@pytest.mark.usefixtures("stored")
+def test_while_nothing_else_is_printed_it_says_what_it_waits_for(
+    capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_FIRST_SECONDS", 0.0)
+    arguments = ["--trial", "0", "--retrain", "--epochs", "1", "--output", "best"]
+    assert called(export.main, *arguments)() == 0
+    out, err = capsys.readouterr()
+    assert "training  full, 1 epochs on 1,151 images\n" in out
+    lines = err.splitlines()
+    assert all(line.endswith(" …") for line in lines)
+    for phase in ("reading the images of", "measuring it on", "measuring how long", "tracing"):
+        assert any(line.startswith(phase) for line in lines)
+    assert "writing model.onnx …" in lines
+    assert "checking the files in another process …" in lines
