@@ -134,7 +134,7 @@ class Facts:
     def judged(self) -> Sequence[Judged]:
         """The front by means of fresh seeds if there are any, or else by expected accuracies."""
         again = self.retrained_front
-        return front(self.candidates) if again is None or not again.front else again.front
+        return front(self.candidates) if again is None else again.front
 
     @cached_property
     def gain(self) -> Gain | None:
@@ -143,12 +143,13 @@ class Facts:
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:
-        """The front by fresh seeds; None if it was not trained again."""
+        """The front by fresh seeds; None if no training with them has finished."""
         try:
             others = better_than_measured(self.study, self.evaluations)
-            return retrained_front(self.front, self.retrainings, others=others)
+            found = retrained_front(self.front, self.retrainings, others=others)
         except NotRetrainedError:
             return None
+        return found if found.front else None
 
     @cached_property
     def architectures(self) -> dict[int, Architecture]:

@@ -114,7 +114,7 @@ def _times(found: Preference) -> str:
 def _caveat(facts: Facts) -> str:
     images = f"{facts.images:,} validation images" if facts.images else "the validation images"
     again = facts.retrained_front
-    if again is not None and again.front:
+    if again is not None:
         return (
             f"Accuracies are means of fresh seeds ({again.fidelity}) on {images}, on which the "
             "networks were chosen, too: the test accuracy of an export has not that bias."
@@ -147,11 +147,10 @@ def _warning(facts: Facts) -> Content:
 
 def _numbers(facts: Facts) -> Markup:
     again, largest = facts.retrained_front, facts.largest
-    means = again.front if again else []
     best = max((entry.val_accuracy or 0.0 for entry in facts.complete), default=None)
-    one = "best of one seed" if means else f"best validation {facts.metric}"
+    one = "best of one seed" if again else f"best validation {facts.metric}"
     numbers = {
-        **({"best mean of fresh seeds": told(means[-1].accuracy)} if means else {}),
+        **({"best mean of fresh seeds": told(again.front[-1].accuracy)} if again else {}),
         one: "–" if best is None else f"{best:.2%}",
         "networks trained fully": f"{len(facts.complete):,}",
         "partly": f"{len(facts.partial):,}",

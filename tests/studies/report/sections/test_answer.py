@@ -98,6 +98,14 @@ def test_means_of_fresh_seeds_are_the_headline(searched: list[Evaluation]) -> No
     assert "export --study s --retrained --knee" in Reader(page(found)).said
 
 
+def test_seeds_that_all_failed_are_no_headline(searched: list[Evaluation]) -> None:
+    found = retrained(with_images(287, searched))
+    for row in found.retrainings:
+        row.val_accuracy = None
+    assert found.retrained_front is None
+    assert "best validation accuracy99.00%" in said(found)
+
+
 def test_of_equal_accuracies_nothing_is_claimed() -> None:
     entries = trained(200)
     for entry in entries:
