@@ -115,9 +115,11 @@ def _caveat(facts: Facts) -> str:
     images = f"{facts.images:,} validation images" if facts.images else "the validation images"
     again = facts.retrained_front
     if again is not None:
+        seeds = min(member.accuracy.count for member in again.front if member.accuracy)
         return (
-            f"Accuracies are means of fresh seeds ({again.fidelity}) on {images}, on which the "
-            "networks were chosen, too: the test accuracy of an export has not that bias."
+            f"Accuracies are means of {seeds} fresh seed{'s' * (seeds != 1)} ({again.fidelity}) on "
+            f"{images}, on which the networks were chosen, too: the test accuracy of an export has "
+            "not that bias."
         )
     judged = "expected by a model of all trainings" if facts.modelled else "of one seed each"
     return (

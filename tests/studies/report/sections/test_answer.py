@@ -94,7 +94,7 @@ def test_means_of_fresh_seeds_are_the_headline(searched: list[Evaluation]) -> No
     middle = knee(found.retrained_front.front)
     assert found.knee is middle.evaluation
     assert f"is right for {accuracy_of(middle):.1%}" in text
-    assert "means of fresh seeds (quick, 6 epochs)" in text
+    assert "means of 3 fresh seeds (quick, 6 epochs) on 287 validation images" in text
     assert "export --study s --retrained --knee" in Reader(page(found)).said
 
 
