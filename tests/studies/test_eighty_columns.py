@@ -19,6 +19,7 @@ from studies.retraining.summary import told
 from studies.scores import _table
 from tests.examples import TASK
 from tests.nas_space.test_tables import drawn
+from tests.refusals import after_waiting
 from tests.studies.report.examples import owner, trained
 from tests.terminal import seen
 
@@ -129,7 +130,8 @@ def test_layers_of_a_papers_network_have_their_counts(tmp_path: Path) -> None:
 
 
 def test_a_conversion_names_every_layer_and_its_convolution(tmp_path: Path) -> None:
-    lines = seen(80, "nas_space.convert", "resnet18", "igcv2", folder=tmp_path).splitlines()
+    told = after_waiting(seen(80, "nas_space.convert", "resnet18", "igcv2", folder=tmp_path))
+    lines = told.splitlines()
     assert {"5.02M", "116M"} <= set(row(lines, "layer1.0.conv1").split())
     assert row(lines, "layer2.0.downsample.0")
     assert "…" not in "".join(lines)
