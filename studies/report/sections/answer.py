@@ -171,6 +171,6 @@ def _origin(facts: Facts) -> str:
     return (
         f"The space {study.space['name']} searched on {without_paths(data['name'])} (images of "
         f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
-        f"{study.recipe['epochs']} epochs, for {facts.objective.title(facts.metric)}: {facts.objective.meaning}. "
-        f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+        f"{study.recipe['epochs']} epochs, for {facts.objective.title(facts.metric)}: "
+        f"{facts.objective.meaning}. As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     )
