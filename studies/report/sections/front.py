@@ -152,7 +152,9 @@ def _chart(facts: Facts) -> Chart:
             aim.write,
             logarithmic=True,
         ),
-        axis_around(accuracies, "validation accuracy", _percent(accuracies), within=(0.0, 1.0)),
+        axis_around(
+            accuracies, f"validation {facts.metric}", _percent(accuracies), within=(0.0, 1.0)
+        ),
     )
 
 
