@@ -192,7 +192,7 @@ def last_words(driver: SearchDriver) -> str:
         results = "1 result" if driver.kept == 1 else f"{driver.kept} results"
         kept = f"; {results} kept in {driver.pending.folder} until the same command continues"
     if driver.others_kept:
-        kept += f"; those of {driver.others_kept} more studies are kept likewise"
+        kept += f"; those of {driver.others_kept} more studies are kept, too"
     if driver.unkept:
         kept += (
             f"; above are {len(driver.unkept)} results that nothing has kept: save each of these "
