@@ -43,7 +43,7 @@ def load(name: str, subset: Subset | None = None) -> Dataset:
         raise DatasetError(f"--dataset {name}: {error} (docs/extending.md)") from None
 
 
-class _OddError(Exception):
+class _OddError(DatasetError):
     """What a function gives is not what the module says."""
 
 
