@@ -118,6 +118,7 @@ class ExportOptions(TypedDict, total=False):
     dataset: str | Path
     data_dir: str | Path
     opset: int
+    plugin: Sequence[str]
 
 
 def search(space: str, budget: int, **options: Unpack[SearchOptions]) -> "Found":

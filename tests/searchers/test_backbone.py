@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
+from tests.refusals import after_waiting
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -83,6 +84,11 @@ GO_ON = ("--budget", "6", "--epochs", "2", "--rungs", "2", "--subset", "600")
 OTHER = MINE.replace("ReLU", "Tanh")
 
 
+def refused(folder: Path, *arguments: str) -> str:
+    """What a command says that is refused, but for what it waited for."""
+    return after_waiting(run(folder, *arguments, code=2))
+
+
 def test_a_function_that_computes_something_else_now_is_refused(
     searched: tuple[Path, str],
 ) -> None:
@@ -90,12 +96,12 @@ def test_a_function_that_computes_something_else_now_is_refused(
     number = str(json.loads(run(folder, "studies.pareto", "--json"))[0]["trial"])
     (folder / "mine.py").write_text(OTHER)
     try:
-        said = run(folder, "searchers.run", "--space", "backbone:mine:net", *GO_ON, code=2)
+        said = refused(folder, "searchers.run", "--space", "backbone:mine:net", *GO_ON)
         assert "has another space (what mine:net computes has changed); continue it with" in said
         assert said.count("\n") == 1
         for how in ((), ("--retrain", "--epochs", "1")):
             export = ("studies.export", "--trial", number, "--output", "other", *how)
-            said = run(folder, *export, code=2)
+            said = refused(folder, *export)
             assert "mine:net has changed: it computes something else than the network" in said
             assert said.count("\n") == 1
     finally:

@@ -26,6 +26,7 @@ from searchers.ray.evaluator import Evaluator
 from searchers.ray.worker import Carried
 from studies.model.accuracy import expected
 from studies.records.store import Store
+from tests.refusals import after_waiting
 from trainers.data.registry import load
 from trainers.recipes import RECIPES
 
@@ -135,6 +136,7 @@ def test_the_front_is_printed_as_table_json_and_csv(searched: tuple[Path, str]) 
     members = json.loads(run(folder, "studies.pareto", "--json"))
     names = {"trial", "key", "macs", "params", "val_accuracy", "architecture"}
     names |= {"activation_memory", "latency", "latency_device", "by_hand", "expected_accuracy"}
+    names |= {"costs"}
     assert all(member.keys() == names for member in members)
     macs = [member["macs"] for member in members]
     accuracies = [member["val_accuracy"] for member in members]
@@ -229,7 +231,7 @@ def test_a_search_trains_hand_designed_networks_and_says_what_it_gains(tmp_path:
 def test_a_study_of_the_first_version_of_its_space_goes_on_as_one(tmp_path: Path) -> None:
     first = ("--study", "old", "--space", "mixed@1")
     search(tmp_path, 2, *first)
-    said = search(tmp_path, 3, "--study", "old", code=2)
+    said = after_waiting(search(tmp_path, 3, "--study", "old", code=2))
     assert said.startswith("error: study 'old' has another space (")
     assert "; continue it with --space mixed@1, or" in said
     assert said.count("\n") == 1
@@ -293,6 +295,7 @@ def test_a_database_that_fails_on_the_way_is_one_line_and_what_was_recorded_stay
     recorded = connection.execute("SELECT count(*) FROM elsewhere").fetchone()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 2, out + err
+    err = after_waiting(err)
     assert err.startswith("error: cannot use the database sqlite:///convnas.db: no such table")
     assert err.count("\n") == 1
     assert connection.execute("SELECT count(*) FROM elsewhere").fetchone() == recorded
