@@ -27,6 +27,7 @@ def test_a_row_says_what_its_network_costs_and_on_which_device() -> None:
         "activation_memory": 30,
         "latency": 0.5,
         "latency_device": "here",
+        "costs": {},
     }
     assert costs.columns(cost, OBJECTIVES.get("latency"), "here")["cost"] == 0.5
     assert costs.columns(Cost(10, 20, 30), MACS, "here")["latency_device"] is None

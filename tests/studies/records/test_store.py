@@ -246,13 +246,14 @@ def test_a_database_of_a_newer_release_is_refused(store: Store, url: str) -> Non
 def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
     store: Store, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As migration 8 did: the columns that the older one does not know are empty in its rows."""
+    """As migrations 8 and 9 did: columns that the older one does not know are empty in its rows."""
     owner = store.enter(study())
     store.record(evaluation(owner, 0, 0.5))
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         for table in ("nas_evaluations", "nas_exports"):
             connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN balanced_accuracy"))
+        connection.execute(sa.text("ALTER TABLE nas_evaluations DROP COLUMN costs"))
         connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '0007'"))
     known = sa.Table("nas_evaluations", sa.MetaData(), autoload_with=engine)
     capsys.readouterr()

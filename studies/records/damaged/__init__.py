@@ -17,8 +17,8 @@ from sqlalchemy import Table, column
 from sqlalchemy.orm import Session
 
 from nas_space.errors import ConvnasError
+from studies.records.damaged.leaf_pages import Rows, rows_on_leaves
 from studies.records.database import StoreError
-from studies.records.leaf_pages import Rows, rows_on_leaves
 from studies.records.store import Store
 from studies.records.tables import (
     Base,
