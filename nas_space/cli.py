@@ -6,7 +6,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,15 +42,20 @@ class Parser(argparse.ArgumentParser):
         first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
         _add_plugin_option(first)
         with contextlib.suppress(argparse.ArgumentError):  # told below
-            for text in first.parse_known_args(args)[0].plugin:
-                for module in text.split(","):
-                    plugins.use(module)
-        return super().parse_known_args(args, namespace)
+            _use(first.parse_known_args(args)[0].plugin)
+        found = super().parse_known_args(args, namespace)
+        _use(found[0].plugin)  # those of a shortened option, like --plug
+        return found
 
     def error(self, message: str) -> NoReturn:
         """Print the message and the command for help, and exit with code 2."""
         # The message may repeat a URL with a password, after a misspelt option.
         self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
+
+
+def _use(texts: Sequence[str]) -> None:
+    for module in ",".join(texts).split(",") if texts else ():
+        plugins.use(module.strip())
 
 
 def _add_plugin_option(parser: argparse.ArgumentParser) -> None:

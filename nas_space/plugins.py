@@ -19,7 +19,8 @@ from nas_space.errors import ConvnasError
 
 GROUP = "convnas.plugins"
 VARIABLE = "CONVNAS_PLUGINS"
-_PATH = re.compile(r"[^\W\d][\w.]*:[\w.]*")
+_MODULE = re.compile(r"[\w-]+(\.[\w-]+)*")
+_PATH = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*")
 
 
 class PluginError(ConvnasError):
@@ -39,13 +40,21 @@ def load() -> None:
         _import(module, f"fix it, or leave it out of --plugin and {VARIABLE}")
 
 
-def use(module: str) -> None:
+def use(module: str, option: str = "--plugin") -> None:
     """Import a plugin, here and in all processes that this one starts.
+
+    Args:
+        module: its name.
+        option: by which the user names it, for messages.
 
     Raises:
         PluginError: it cannot be imported.
     """
-    _import(module, "fix it, or leave out --plugin")
+    if not _MODULE.fullmatch(module) or module.endswith(".py"):
+        raise PluginError(
+            f"{option} {module!r} is no name of a module: the file my_type.py here is my_type"
+        )
+    _import(module, f"fix it, or leave out {option}")
     if module not in named():
         os.environ[VARIABLE] = ",".join([*named(), module])
 

@@ -45,7 +45,7 @@ def use(path: str) -> None:
     """
     if not plugins.is_path(path):
         raise EvaluatorError(f"--evaluate {path}: name a function as module:function")
-    plugins.use(path.partition(":")[0])
+    plugins.use(path.partition(":")[0], "--evaluate")
     function(path)
 
 
@@ -65,11 +65,15 @@ def function(path: str) -> Evaluate:
         )
     found = plugins.own(path, f"--evaluate {path}", EvaluatorError)
     try:
-        inspect.signature(found).bind(module=0, data=0, epochs=0, **dict.fromkeys(_more(found)))
+        takes = inspect.signature(found)
+        takes.bind(module=0, data=0, epochs=0, **dict.fromkeys(_more(found)))
+        fits = not isinstance(found, type)
     except (TypeError, ValueError):
+        fits = False
+    if not fits:
         raise EvaluatorError(
             f"--evaluate {path} must be a function of module, data and epochs (docs/extending.md)"
-        ) from None
+        )
     made: Evaluate = found
     return made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas_space import plugins
+from nas_space.cli import Parser
 from nas_space.convs import TYPES
 from tests.docs.pages import DOCS, files
 
@@ -91,6 +92,21 @@ def test_a_plugin_that_fails_is_one_line(tmp_path: Path, text: str, said: str) -
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert said in err
+
+
+@pytest.mark.parametrize("name", ["", "my_type.py", "x/y.py", "a..b", "my type", "colorsys,"])
+def test_what_is_no_name_of_a_module_is_one_line(name: str) -> None:
+    with pytest.raises(plugins.PluginError, match="is no name of a module: the file"):
+        Parser().parse_args(["--plugin", name])
+
+
+def test_a_shortened_option_loads_it_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    (folder / "one.py").write_text("")
+    (folder / "two.py").write_text("")
+    Parser().parse_args(["--plug", "one, two"])
+    assert plugins.named() == ["one", "two"]
 
 
 def test_an_installed_one_that_fails_names_its_package(tmp_path: Path) -> None:

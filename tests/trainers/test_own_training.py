@@ -118,6 +118,8 @@ def test_a_function_of_a_stranger_is_not_run(offer: Offer, monkeypatch: pytest.M
         ("judge", "name a function as module:function"),
         ("judges_of_mine:none", "none is nothing in judges_of_mine"),
         ("trainers.recipes:recorded", "must be a function of module, data and epochs"),
+        ("trainers.recipes:", "name a function as module:function"),
+        ("collections:Counter", "must be a function of module, data and epochs"),
         ("math:pi", "must be a function of module, data and epochs"),
     ],
 )
@@ -125,6 +127,11 @@ def test_a_function_of_a_stranger_is_not_run(offer: Offer, monkeypatch: pytest.M
 def test_what_is_no_judge_is_refused(path: str, said: str) -> None:
     with pytest.raises(EvaluatorError, match=said):
         evaluators.use(path)
+
+
+def test_a_module_that_is_not_there_names_the_option() -> None:
+    with pytest.raises(plugins.PluginError, match=r"nothing_there .* or leave out --evaluate"):
+        evaluators.use("nothing_there:judge")
 
 
 def test_its_name_is_the_metrics_and_the_record_keeps_it(offer: Offer) -> None:
