@@ -90,10 +90,11 @@ class Registry(Generic[T]):
         alike: names with a smaller ratio of `difflib` are not suggested, 0 to 1.
         alphabetical: whether names are sorted; otherwise they are in order of registration.
         found: gives the entries of convnas itself. It is called at the first use.
+        holds: the class of all things that are added; None does not look.
         follows: `found` makes an entry of each of its things: it is called again when it has more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says something else about the kind
         self,
         kind: str,
         error: type[ConvnasError],
@@ -102,6 +103,7 @@ class Registry(Generic[T]):
         alike: float = _ALIKE_RATIO,
         alphabetical: bool = False,
         found: Callable[[], Iterable[Entry[T]]] = tuple,
+        holds: type[T] | None = None,
         follows: "Registry[Any] | None" = None,
     ) -> None:
         self.kind = kind
@@ -110,6 +112,7 @@ class Registry(Generic[T]):
         self._alike = alike
         self._alphabetical = alphabetical
         self._found = found
+        self._holds = holds
         self._follows = follows
         self._followed = 0
         self._entries: dict[str, Entry[T]] | None = None
@@ -134,12 +137,21 @@ class Registry(Generic[T]):
         Args:
             name: as users will type it.
             thing: what the other entries are.
-            source: the module that it comes from; by default the one that defines the thing.
+            source: the module that it comes from; by default the one that defines a class.
 
         Raises:
-            ConvnasError: the name is taken.
+            ConvnasError: the name is taken, the thing has another name, or is of another kind.
         """
-        self.register(given(name, thing, source or str(getattr(thing, "__module__", "a plugin"))))
+        if self._holds is not None and not isinstance(thing, self._holds):
+            raise self._error(
+                f"{self.kind} {name!r} must be added as {self._holds.__name__}(…), not as a "
+                f"{type(thing).__name__}"
+            )
+        if getattr(thing, "name", name) != name:
+            raise self._error(f"{self.kind} {name!r} has another name itself: rename one of them")
+        # Of other things Python knows only where their class comes from.
+        here = thing.__module__ if isinstance(thing, type) else "a plugin"
+        self.register(given(name, thing, source or here))
 
     def get(self, name: str) -> T:
         """The thing of that name.

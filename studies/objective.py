@@ -2,8 +2,9 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from nas_space.cli import quantity, seconds, short
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from studies.records.tables import Study
 
 
+_KNOWN = frozenset(field.name for field in fields(Cost))
+"""Costs that every network has, without a plugin."""
+_NAME = re.compile(r"[\w-]{1,32}")
+"""What the database can keep, and --limit can read."""
 Price = Callable[[Architecture, Task], float]
 """What a network costs, for such images: a number above 0."""
 
@@ -47,6 +52,22 @@ class Objective:
     write: Callable[[float], str]
     measure: Measure | None = None
     price: Price | None = None
+
+    def __post_init__(self) -> None:
+        """See whether it can be recorded.
+
+        Raises:
+            UnknownObjectiveError: it has no price, or a name that is too long.
+        """
+        if self.price is None and self.column not in _KNOWN:
+            raise UnknownObjectiveError(
+                f"the objective {self.name} has no price: the function that says what a network "
+                "costs"
+            )
+        if not _NAME.fullmatch(self.name):
+            raise UnknownObjectiveError(
+                f"the objective {self.name!r} must have a name of 1 to 32 letters, digits, - and _"
+            )
 
     @property
     def timed(self) -> bool:
@@ -126,6 +147,7 @@ OBJECTIVES: Registry[Objective] = Registry(
     refusal="unknown objective {name}; known objectives: {names}, and those of plugins: --plugin "
     "MODULE",
     found=lambda: (given(objective.name, objective, __name__) for objective in _OURS),
+    holds=Objective,
 )
 """The objectives by name."""
 

@@ -1,5 +1,6 @@
 """The search spaces by name."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
+_NAME = re.compile(r"[\w-]{1,64}")
 _SECOND: Mapping[str, Any] = {
     "widths": tuple(tuple(width * 2**stage for width in WIDTHS) for stage in range(4)),
     "entries": ("none", "pooled"),
@@ -72,8 +74,25 @@ def spaces() -> dict[str, Space]:
     """Every space by name.
 
     They are ``mixed``, one for each type of convolution alone, and those of plugins.
+
+    Raises:
+        UnknownSpaceError: one of a plugin's has the name of another, or none that can be typed.
     """
-    return {**SPACES.all(), **{name: ChoiceSpace(name) for name in CHOICES}}
+    return {**SPACES.all(), **{name: ChoiceSpace(name) for name in CHOICES if _is_users(name)}}
+
+
+def _is_users(name: str) -> bool:
+    """Whether a space is one of a user's function.
+
+    Raises:
+        UnknownSpaceError: it has the name of another, or none that can be typed and recorded.
+    """
+    if name in CHOICES and (name in SPACES or not _NAME.fullmatch(name)):
+        raise UnknownSpaceError(
+            f"space {name!r} of a plugin must have another name: one that is not taken, of 1 to 64 "
+            "letters, digits, - and _"
+        )
+    return name in CHOICES
 
 
 def get(name: str) -> ResidualSpace:
@@ -126,7 +145,7 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
     if not colon or prefix != BACKBONE:
         if pretrained:
             raise UnknownSpaceError(f"--init pretrained is for backbones, not for {name!r}")
-        if name in CHOICES:
+        if _is_users(name):
             from nas_space.spaces.choices.looking import looked_at  # noqa: PLC0415 - as below
 
             return looked_at(ChoiceSpace(name), task)
@@ -139,7 +158,7 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
 def check(name: str) -> None:
     """Raise UnknownSpaceError if a name can be none of a space, whatever the images are."""
     prefix, colon, _ = name.partition(":")
-    if not (colon and prefix == BACKBONE) and name not in CHOICES:
+    if not (colon and prefix == BACKBONE) and not _is_users(name):
         get(name)
 
 

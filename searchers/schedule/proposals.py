@@ -202,6 +202,8 @@ class Proposer:
         for _ in range(_MOST_MUTATIONS):
             if excess == 0 and self._space.decode(labels).key not in self._seen:
                 return labels
+            if not self._labels:  # a space of one network
+                break
             name = self._random.choice(list(self._labels))
             mutant = labels | {name: self._random.choice(self._labels[name])}
             after = self._excess(mutant)

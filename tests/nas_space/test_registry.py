@@ -17,7 +17,7 @@ from nas_space.spaces.skeletons import SKELETONS, Skeleton
 from searchers.samplers.registry import SAMPLERS
 from studies.objective import OBJECTIVES
 from trainers.data.registry import DATASETS
-from trainers.recipes import RECIPES
+from trainers.recipes import RECIPES, Recipe
 from trainers.scores import SCORES, scores
 
 REGISTRIES: tuple[Registry[Any], ...] = (
@@ -81,6 +81,16 @@ def test_a_thing_is_found_by_its_name_with_where_it_comes_from() -> None:
     assert "fig" in registry
     assert "plum" not in registry
     assert registry.all() == {"pear": 3, "apple": 2, "fig": 7}
+
+
+def test_what_is_added_is_of_its_kind_and_has_one_name() -> None:
+    registry = Registry("recipe", NoFruitError, holds=Recipe)
+    with pytest.raises(NoFruitError, match=r"recipe 'long' must be added as Recipe\(…\), not as a"):
+        registry.add("long", print)  # type: ignore[arg-type]
+    with pytest.raises(NoFruitError, match="recipe 'long' has another name itself"):
+        registry.add("long", RECIPES.get("quick"))
+    registry.add("quick", RECIPES.get("quick"))
+    assert registry.source("quick") == "a plugin"
 
 
 def test_names_come_in_the_order_of_registration_or_of_the_alphabet() -> None:

@@ -13,7 +13,7 @@ from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers.bayes import BayesSampler
 from searchers.schedule.proposals import Proposer
-from studies.objective import MACS, OBJECTIVES, Objective, UnknownObjectiveError
+from studies.objective import MACS, OBJECTIVES, Objective, Price, UnknownObjectiveError
 from studies.records.costs import columns
 from studies.records.store import Store
 from tests.examples import TASK, evaluation, study
@@ -83,6 +83,19 @@ def test_a_function_that_fails_is_one_line() -> None:
     with pytest.raises(UnknownObjectiveError, match=r"bad fails for .*ZeroDivisionError") as said:
         bad.priced(get("mixed").reference(), TASK)
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "price", "said"),
+    [
+        ("energy", None, "the objective energy has no price"),
+        ("x" * 33, widest, "must have a name of 1 to 32 letters"),
+        ("a=b", widest, "must have a name of 1 to 32 letters"),
+    ],
+)
+def test_one_that_cannot_be_recorded_is_refused(name: str, price: Price | None, said: str) -> None:
+    with pytest.raises(UnknownObjectiveError, match=said):
+        Objective(name, name, name, str, price=price)
 
 
 def test_its_values_are_kept(tmp_path: Path) -> None:

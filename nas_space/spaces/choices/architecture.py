@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from nas_space.convs.base import Size
 from nas_space.costs.cost import Cost, Task
+from nas_space.plugins import error_line
 from nas_space.spaces.architecture import (
     FORMAT,
     Architecture,
@@ -132,4 +133,11 @@ def _counted(space: str, chosen: Chosen, task: Task) -> Cost:
 
     with torch.random.fork_rng(devices=()), torch.device("meta"):
         module = CHOICES.get(space).make(chosen, task.channels, task.classes)
-    return count(module, (task.channels, *task.size))
+    try:
+        return count(module, (task.channels, *task.size))
+    except Exception as error:  # noqa: BLE001 - the function is the user's
+        image = "×".join(map(str, (task.channels, *task.size)))
+        raise InvalidArchitectureError(
+            f"{ChoiceArchitecture(space, chosen)} fails for an image of {image}: "
+            f"{error_line(error)}"
+        ) from None

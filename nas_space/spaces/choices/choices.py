@@ -1,5 +1,6 @@
 """A function that makes networks, and what its arguments may be."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from nas_space.spaces.space import UnknownSpaceError
 if TYPE_CHECKING:
     from torch import nn
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 Chosen = tuple[tuple[str, str], ...]
 """A label for each argument, in alphabetical order as in JSON."""
 
@@ -31,6 +33,29 @@ class Choices:
     function: "Callable[..., nn.Module]"
     options: Mapping[str, Sequence[Any]]
     by_hand: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """See whether these are choices.
+
+        Raises:
+            UnknownSpaceError: an argument has no list of values; two look alike, or one looks
+                different in another process; or a baseline is none of the networks.
+        """
+        if not all(isinstance(given, Mapping) for given in (self.options, self.by_hand)):
+            raise UnknownSpaceError("Choices takes values by argument, and by_hand by name")
+        for name, values in self.options.items():
+            if not str(name).isidentifier():
+                raise UnknownSpaceError(f"{name!r} is no name of an argument")
+            if isinstance(values, str) or not isinstance(values, Sequence):
+                raise UnknownSpaceError(f"{name} must have a list of values, not {values!r}")
+            if any(_ADDRESS.search(str(value)) for value in values):
+                raise UnknownSpaceError(f"{name} must have values like numbers and texts")
+        for title, hand in self.by_hand.items():
+            chosen = tuple(sorted((name, str(value)) for name, value in hand.items()))
+            try:
+                self.check(chosen)
+            except InvalidArchitectureError as error:
+                raise UnknownSpaceError(f"by_hand {title!r}: {error}") from None
 
     @cached_property
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -93,5 +118,6 @@ CHOICES: Registry[Choices] = Registry(
     "space",
     UnknownSpaceError,
     refusal="there is no space {name} of a function: add the plugin that has it, --plugin MODULE",
+    holds=Choices,
 )
 """The functions of plugins, by the names of their spaces."""

@@ -21,6 +21,10 @@ from nas_space.spaces.choices.architecture import ChoiceArchitecture
 from nas_space.spaces.choices.space import ChoiceSpace
 from nas_space.spaces.skeletons import read_architecture
 from nas_space.spaces.space import Measure, UnknownSpaceError
+from searchers.limits import Limits
+from searchers.problem import Problem
+from searchers.samplers import registry as samplers
+from searchers.schedule.proposals import Proposer
 
 TASK = Task(3, (8, 8), 5)
 ACTS = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -165,6 +169,58 @@ def test_a_function_that_cannot_be_searched_is_refused(
     name: str, choices: Choices, said: str
 ) -> None:
     assert said in refuse(name, choices)
+
+
+@pytest.mark.parametrize(
+    ("options", "by_hand", "said"),
+    [
+        ({"width": 4}, {}, "width must have a list of values, not 4"),
+        ({"act": "relu"}, {}, "act must have a list of values, not 'relu'"),
+        ({"act": (lambda: 1, lambda: 2)}, {}, "act must have values like numbers and texts"),
+        ({3: (1, 2)}, {}, "3 is no name of an argument"),
+        (["width"], {}, "Choices takes values by argument, and by_hand by name"),
+        (OPTIONS, [{"width": 8}], "Choices takes values by argument, and by_hand by name"),
+        (OPTIONS, {"half": {"width": 8}}, "by_hand 'half': the choices are act, depth, width, not"),
+        (OPTIONS, {"odd": BY_HAND["the usual"] | {"width": 5}}, "by_hand 'odd': width is one of"),
+    ],
+)
+def test_what_are_no_choices_is_refused_at_once(options: Any, by_hand: Any, said: str) -> None:  # noqa: ANN401
+    with pytest.raises(UnknownSpaceError) as refusal:
+        Choices(network, options, by_hand)
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["mixed", "a:b", "x" * 65, "two words"])
+def test_its_name_is_its_own_and_can_be_typed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CHOICES, "_entries", dict(CHOICES._known()))
+    CHOICES.add(name, Choices(network, OPTIONS))
+    for ask in (
+        registry.check,
+        lambda name: registry.find(name, TASK),
+        lambda _: registry.spaces(),
+    ):
+        with pytest.raises(UnknownSpaceError, match="must have another name"):
+            ask(name)
+
+
+def test_a_network_that_fails_later_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CHOICES, "_entries", dict(CHOICES._known()))
+    CHOICES.add("shrinks", Choices(nn.Conv2d, {"kernel_size": (3, 30)}))
+    ChoiceSpace("shrinks").decode({"kernel_size": "3"}).cost(TASK)
+    with pytest.raises(InvalidArchitectureError) as refusal:
+        ChoiceSpace("shrinks").decode({"kernel_size": "30"}).cost(TASK)
+    assert str(refusal.value).startswith(
+        "shrinks: kernel_size=30 fails for an image of 3×8×8: RuntimeError"
+    )
+
+
+def test_a_space_of_one_network_has_no_second_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CHOICES, "_entries", dict(CHOICES._known()))
+    CHOICES.add("one", Choices(nn.Conv2d, {"kernel_size": (3,)}))
+    problem = Problem(ChoiceSpace("one"), TASK, Limits())
+    source = Proposer(problem, samplers.make("random", problem, 0), 0)
+    assert source.propose() is not None
+    assert source.propose() is None
 
 
 def test_choices_that_are_none_are_refused() -> None:
