@@ -9,7 +9,7 @@ The function takes no arguments and returns a mapping:
 - ``flip``: optional, False if a mirror image does not keep its class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,11 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
     unknown = ", ".join(sorted(map(str, found.keys() - set(_KEYS))))
     if unknown:
         raise _OddError(f"it gives {unknown}, and only {', '.join(_KEYS)} are known")
+    if isinstance(found["classes"], str) or not isinstance(found["classes"], Iterable):
+        raise _OddError("classes must be a list of names")
     classes = tuple(map(str, found["classes"]))
+    if not all(name and name.isprintable() for name in classes):
+        raise _OddError("a class has a name that cannot be printed")
     if len(set(classes)) < len(classes):
         raise _OddError("two classes have the same name")
     splits = {
@@ -75,7 +79,10 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
 def _images(split: str, given: Any, classes: int) -> Images:  # noqa: ANN401 - the user's
     if not isinstance(given, tuple | list) or len(given) != 2:  # noqa: PLR2004 - a pair
         raise _OddError(f"{split} must be a pair of pixels and labels")
-    pixels, labels = map(np.asarray, given)
+    try:
+        pixels, labels = map(np.asarray, given)
+    except (TypeError, ValueError):
+        raise _OddError(f"the pixels or the labels of {split} are no array") from None
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or not pixels.size:
         raise _OddError(
             f"the pixels of {split} must be uint8 of shape (N, H, W) or (N, H, W, C), not "
