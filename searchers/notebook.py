@@ -281,7 +281,7 @@ def _parsed(read: Callable[[Sequence[str]], T], argv: Sequence[str]) -> T:
     """A command line, read by the command's own parser."""
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), _refusals():
             return read(argv)
     except SystemExit:
         raise RefusedError(said.getvalue().strip().removeprefix("error: ")) from None

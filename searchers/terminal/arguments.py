@@ -265,7 +265,7 @@ def _limits(parser: Parser, given: argparse.Namespace) -> Limits:
         name, equals, value = text.partition("=")
         if not equals:
             parser.error(f"argument --limit: {text!r} is not like params=200k")
-        objective = objectives.OBJECTIVES.get(name)
+        objective = objectives.OBJECTIVES.get(name.strip())
         limits = limits.at_most(objective, _amount(parser, "--limit", objective, value))
     return limits
 

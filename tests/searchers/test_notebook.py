@@ -101,6 +101,8 @@ def test_it_exports_what_a_rule_means(found: Found, tmp_path: Path) -> None:
         ({"dataset": "no/such/folder"}, "no/such/folder"),
         ({"sampler": "cmaes"}, "unknown sampler 'cmaes'"),
         ({"max_macs": 1}, "--max-macs 1 cannot be kept"),
+        ({"plugin": ["my_type.py"]}, "--plugin 'my_type.py' is no name of a module"),
+        ({"limit": ["depth=3"]}, "unknown objective 'depth'"),
         ({"colour": "red"}, "unrecognized arguments: --colour red"),
     ],
 )
