@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from nas_space.costs.cost import Cost, Task, predict
 from nas_space.spaces.architecture import Architecture
@@ -15,7 +16,11 @@ from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
 from searchers.latency.model import LatencyModel
 from searchers.limits import Limits
-from studies.objective import MACS, OBJECTIVES, Objective
+from studies.objective import MACS, OBJECTIVES, Objective, UnknownObjectiveError
+
+if TYPE_CHECKING:
+    # To read a command line needs no database.
+    from studies.records.tables import Evaluation
 
 _TARGET_SPREAD = 0.1
 """How far below a target the attention reaches, in natural logarithms of the cost: the standard
@@ -54,6 +59,23 @@ class Problem:
         if self.latency is None:
             return cost
         return dataclasses.replace(cost, latency=self.latency.predict(architecture))
+
+    def check(self, evaluations: "Sequence[Evaluation]") -> None:
+        """See whether a plugin's objective still gives what it gave the last of these networks.
+
+        Raises:
+            UnknownObjectiveError: it gives another value: old and new costs cannot be compared.
+        """
+        if self.objective.price is None or not evaluations:
+            return
+        last = evaluations[-1]
+        now = self.objective.priced(last.parsed_architecture, self.task)
+        if not math.isclose(now, last.cost):
+            write = self.objective.write
+            raise UnknownObjectiveError(
+                f"the objective {self.objective.name} gives {write(now)} for trial {last.number}, "
+                f"and gave {write(last.cost)}: bring its function back, or begin another --study"
+            )
 
     @cached_property
     def _plugins(self) -> list[Objective]:

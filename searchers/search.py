@@ -108,6 +108,7 @@ def search(
 
     Raises:
         ClusterError: the cluster cannot be used.
+        UnknownObjectiveError: a plugin's objective gives other costs than in earlier runs.
         StoreError: the database cannot be used, or failed later; what was recorded stays.
         KeyboardInterrupt: it had to stop at once.
     """
@@ -119,6 +120,8 @@ def search(
     study = store.enter(describe(settings, setup))
     # As the study has recorded it: its networks are known by keys that contain all of that.
     setup = dataclasses.replace(setup, space=spaces.recorded(study.space))
+    if setup.objective.price is not None:
+        setup.problem(settings.limits).check(store.evaluations(study))
     url = store.database.url.render_as_string(hide_password=False)
     shown = OptunaMirror(url, study, setup.space.catalogue())
     with (

@@ -10,6 +10,7 @@ from nas_space.tables import Column, Fitted
 from studies.analysis.layer_costs import LayerRow, layer_costs, task_of
 from studies.arguments import add_study_arguments
 from studies.cli import CommandError, open_store, run
+from studies.objective import metric_of
 from studies.records.tables import Evaluation, Status, Study
 
 _BAR_CHARACTERS = 20
@@ -73,7 +74,7 @@ def _checked(shown: Evaluation, study: Study) -> int:
 
 def _as_json(shown: Evaluation, layers: list[LayerRow]) -> dict[str, object]:
     names = ("key", "val_accuracy", "epochs", "macs", "params", "error", "architecture")
-    told = {name: getattr(shown, name) for name in names}
+    told = {name: getattr(shown, name) for name in names} | {"costs": shown.costs or {}}
     drawn = [asdict(row) for row in layers]
     return {"trial": shown.number, "status": shown.status.value, **told, "layers": drawn}
 
@@ -85,7 +86,8 @@ def _headline(shown: Evaluation, study: Study) -> str:
         return f"{start}; failed: {shown.error}"
     full = study.recipe["epochs"]
     partial = f" of {full}, a partial training" * (shown.epochs < full)
-    return f"{start}; {shown.val_accuracy:.2%} on validation after {shown.epochs} epochs{partial}"
+    score = f"{shown.val_accuracy:.2%} {metric_of(study)} on validation"
+    return f"{start}; {score} after {shown.epochs} epochs{partial}"
 
 
 def _table(layers: list[LayerRow]) -> Fitted:

@@ -85,5 +85,7 @@ def _write_csv(rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, fields, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        text = read_architecture(row["architecture"]).text
-        writer.writerow(row | {"architecture": text})
+        text = {"architecture": read_architecture(row["architecture"]).text}
+        if "costs" in row:
+            text["costs"] = json.dumps(row["costs"])
+        writer.writerow(row | text)

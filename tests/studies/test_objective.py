@@ -1,7 +1,11 @@
 """Objectives of plugins: their values are costs like any other."""
 
+import csv
+import io
+import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,9 @@ from searchers.limits import Limits
 from searchers.problem import Problem
 from searchers.samplers.bayes import BayesSampler
 from searchers.schedule.proposals import Proposer
+from studies import show
 from studies.objective import MACS, OBJECTIVES, Objective, Price, UnknownObjectiveError
+from studies.pareto import command as pareto
 from studies.records.costs import columns
 from studies.records.store import Store
 from tests.examples import TASK, evaluation, study
@@ -98,16 +104,36 @@ def test_one_that_cannot_be_recorded_is_refused(name: str, price: Price | None, 
         Objective(name, name, name, str, price=price)
 
 
-def test_its_values_are_kept(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/one.db", create=True)
-    owner = store.enter(study(objective="widest"))
+def test_its_values_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/one.db"
+    store = Store(url, create=True)
+    judged = study().recipe | {"evaluate": "mine:worst_class"}
+    owner = store.enter(study(objective="widest", recipe=judged))
     network = get("mixed").reference()
-    cost = Problem(get("mixed"), TASK, Limits(), objective=WIDEST).cost(network)
-    row = evaluation(owner, 1, 0.5)
+    problem = Problem(get("mixed"), TASK, Limits(), objective=WIDEST)
+    cost = problem.cost(network)
+    row = evaluation(owner, 1, 0.5, architecture=network.to_json())
     for name, value in columns(cost, WIDEST).items():
         setattr(row, name, value)
     store.record(row)
     (kept,) = store.evaluations(owner)
     assert kept.costs == {"widest": widest(network, TASK)}
     assert kept.cost == widest(network, TASK)
+    problem.check([kept])
+    kept.cost += 1
+    with pytest.raises(UnknownObjectiveError, match=r"gives .* for trial 0, and gave .*: bring"):
+        problem.check([kept])
+    replace(problem, objective=MACS).check([kept])
     store.close()
+    monkeypatch.setattr("sys.argv", ["convnas-pareto", "--storage", url, "--csv"])
+    assert pareto.main() == 0
+    (line,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert json.loads(line["costs"]) == cost.more
+    monkeypatch.setattr("sys.argv", ["convnas-show", "--storage", url, "0", "--json"])
+    assert show.main() == 0
+    assert json.loads(capsys.readouterr().out)["costs"] == cost.more
+    monkeypatch.setattr("sys.argv", ["convnas-show", "--storage", url, "0"])
+    assert show.main() == 0
+    assert "50.00% worst class on validation after 6 epochs\n" in capsys.readouterr().out

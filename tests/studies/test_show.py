@@ -62,7 +62,7 @@ def test_a_person_reads_what_each_layer_costs(said: Said) -> None:
     code, out, _ = said("0")
     assert code == 0
     assert "trial 0 of study s" in out
-    assert "75.00% on validation after 6 epochs\n" in out
+    assert "75.00% accuracy on validation after 6 epochs\n" in out
     assert "stage1.block1.conv1" in out
     assert "100.0%" not in out
     assert "█" * 20 in out, "the longest bar"
@@ -70,7 +70,7 @@ def test_a_person_reads_what_each_layer_costs(said: Said) -> None:
 
 def test_failed_and_partial_trials_say_what_they_are(said: Said) -> None:
     assert "failed: RuntimeError: out of memory" in said("1")[1]
-    assert "40.00% on validation after 2 epochs of 6, a partial training" in said("2")[1]
+    assert "40.00% accuracy on validation after 2 epochs of 6, a partial training" in said("2")[1]
 
 
 def test_programs_read_json(said: Said) -> None:
