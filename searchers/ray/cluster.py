@@ -19,6 +19,7 @@ import nas_space
 import searchers
 import studies
 import trainers
+from nas_space import plugins
 from searchers.ray.resources import ClusterError, Machine, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
 from trainers.machine import cores
@@ -150,7 +151,10 @@ class Cluster:
             "include_dashboard": False,
         }
         # Another machine has no copy of our packages: Ray sends them.
-        remote: dict[str, Any] = {"address": address, "runtime_env": {"py_modules": _packages()}}
+        # Nor does its environment name the plugins.
+        named = {plugins.VARIABLE: ",".join(plugins.named())}
+        carried = {"py_modules": _packages(), "env_vars": named}
+        remote: dict[str, Any] = {"address": address, "runtime_env": carried}
         try:
             ray.init(
                 **(local if address is None else remote),

@@ -203,6 +203,31 @@ def test_a_full_temporary_folder_is_named_before_ray_starts(
     assert "TMPDIR" in str(caught.value)
 
 
+_NAMED = """
+import os
+from ray.cluster_utils import Cluster as Started
+started = Started(initialize_head=True, head_node_args={"num_cpus": 1})
+os.environ["CONVNAS_PLUGINS"] = "colorsys,math"
+import ray
+from searchers.ray.cluster import Cluster
+from searchers.settings import ClusterOptions
+with Cluster(ClusterOptions(address=started.address), verbose=False) as cluster:
+    cluster.resources(print)
+    print(ray.get(ray.remote(lambda: os.environ.get("CONVNAS_PLUGINS")).remote()))
+started.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_workers_of_a_cluster_that_runs_already_know_the_plugins() -> None:
+    hidden = ("RAY_", "CONVNAS_")
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(hidden)}
+    done = subprocess.run(
+        [sys.executable, "-c", _NAMED], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["colorsys,math"], done.stderr
+
+
 @pytest.mark.slow
 def test_it_starts_where_the_temporary_folder_has_a_long_path(tmp_path: Path) -> None:
     place = tmp_path / ("x" * 60)  # as SLURM gives each job
