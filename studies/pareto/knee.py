@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from studies.pareto.front import S, accuracy_of
 
+_DIGITS = 9
+"""A height of less is one of rounding: on the line, not above it."""
+
 
 def knee(members: Sequence[S]) -> S:
     """The member of a front farthest above the line between its ends, costs on a log scale.
@@ -18,7 +21,7 @@ def knee(members: Sequence[S]) -> S:
     def height(member: S) -> float:
         along = math.log(member.cost / first.cost) / run if run else 0.0
         above = (accuracy_of(member) - accuracy_of(first)) / rise if rise else 0.0
-        return above - along
+        return round(above - along, _DIGITS)
 
     return max(reversed(members), key=height)
 

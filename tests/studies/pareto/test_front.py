@@ -116,4 +116,5 @@ def test_the_knee_is_where_the_curve_bends() -> None:
     assert knee([bend]) is bend
     # More cost pays ever more.
     assert knee([Point(0.1, 10), Point(0.2, 100), best := Point(0.9, 1000)]) is best
+    assert knee([Point(0.1, 1), Point(0.2, 10), best := Point(0.3, 100)]) is best, "all on the line"
     assert knee([Point(0.5, 10), Point(0.5, 10)]) == Point(0.5, 10)
