@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from trainers.fast import kernels
@@ -31,6 +32,10 @@ kernels._PATIENCE_SECONDS = 1.0
 start = time.perf_counter()
 found = [kernels.library(name) for name in ("norm", "octave", "mixing", "direct")]
 print(found, int(time.perf_counter() - start))
+"""
+PATIENT = """
+from trainers.fast import kernels
+kernels._PATIENCE_SECONDS = 5.0
 """
 FUSED, PLAIN = "NormActFunctionBackward", "ReluBackward0"
 
@@ -140,6 +145,29 @@ def test_a_compiler_that_hangs_costs_one_time_out(tmp_path: Path, *, knows_itsel
     assert marker.name.startswith("hung-")
     assert printed(start(cache, WAITS, CC=compiler)) == f"{[None] * 4} 0"
     assert len(calls.read_text().splitlines()) == 1
+
+
+@compiler
+def test_while_all_is_stopped_the_compiler_does_not_hang(tmp_path: Path) -> None:
+    real = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    begun = tmp_path / "begun"
+    slow = script(tmp_path / "compiler", f'echo >> {begun}\nsleep 1\nexec {real} "$@"')
+    patient = TRAINS.replace("import torch\n", f"import torch\n{PATIENT}", 1)
+    process = start(tmp_path / "cache", patient, CC=slow)
+    while not begun.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    # As a laptop does that is closed.
+    found = psutil.Process(process.pid)
+    both = [found, *found.children(recursive=True)]
+    assert len(both) > 1, "the compiler runs"
+    for one in both:
+        one.suspend()
+    time.sleep(6)
+    for one in both:
+        one.resume()
+    assert printed(process) == FUSED
+    assert not list((tmp_path / "cache").rglob("hung-*"))
 
 
 def test_processes_that_start_together_wait_for_it_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ computes what they compute, only slower.
 import ctypes
 import fcntl
 import hashlib
+import math
 import os
 import shlex
 import shutil
@@ -22,6 +23,7 @@ _FLAGS = ("-O2", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
 _COMPILERS = ("cc", "gcc", "clang")
 _PATIENCE_SECONDS = 60.0
 """Time that a compiler may take for a file; it needs three seconds."""
+_STEP_SECONDS = 0.5
 _GRUDGE_SECONDS = 3600.0
 """How long no process calls a compiler again after it hung, or for a file that it failed on.
 
@@ -141,14 +143,35 @@ def _output(compiler: list[str], *arguments: str) -> bytes:
     """What the compiler prints."""
     hung = _folder() / f"hung-{_digest(' '.join(compiler).encode())}"
     _refuse(hung)
-    try:
-        return subprocess.run(  # noqa: S603 - the machine's own compiler
-            [*compiler, *_FLAGS, *arguments],
-            check=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_PATIENCE_SECONDS,
-        ).stdout
-    except subprocess.TimeoutExpired:
-        hung.touch()
-        raise
+    command = [*compiler, *_FLAGS, *arguments]
+    with subprocess.Popen(  # noqa: S603 - the machine's own compiler
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        try:
+            out, err = _waited_for(running)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            hung.touch()
+            raise
+    if running.returncode:
+        raise subprocess.CalledProcessError(running.returncode, command, out, err)
+    return out
+
+
+def _waited_for(running: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """What a process prints.
+
+    Time in which this process was stopped, too, does not count: a laptop that was asleep would have
+    no kernels for an hour.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes too long.
+    """
+    left = math.ceil(_PATIENCE_SECONDS / _STEP_SECONDS)
+    while True:
+        try:
+            return running.communicate(timeout=_STEP_SECONDS)
+        except subprocess.TimeoutExpired:
+            left -= 1
+            if left <= 0:
+                raise
