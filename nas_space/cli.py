@@ -1,12 +1,11 @@
 """What all commands share: arguments, errors in one line, tables, numbers for people."""
 
 import argparse
-import contextlib
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,37 +34,25 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(*args, **options)
-        _add_plugin_option(self)
+        self.add_argument(
+            "--plugin",
+            action="append",
+            default=[],
+            metavar="MODULE,…",
+            help="Python modules of yours that add parts to convnas (docs/extending.md)",
+        )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as above
-        """Load the plugins first: the other options may name parts of theirs."""
-        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-        _add_plugin_option(first)
-        with contextlib.suppress(argparse.ArgumentError):  # told below
-            _use(first.parse_known_args(args)[0].plugin)
+        """Parse, and load the plugins: what options name is looked up later."""
         found = super().parse_known_args(args, namespace)
-        _use(found[0].plugin)  # those of a shortened option, like --plug
+        for module in ",".join(found[0].plugin).split(",") if found[0].plugin else ():
+            plugins.use(module.strip())
         return found
 
     def error(self, message: str) -> NoReturn:
         """Print the message and the command for help, and exit with code 2."""
         # The message may repeat a URL with a password, after a misspelt option.
         self.exit(USAGE_ERROR, f"error: {_line(masked(message))} (see {self.prog} --help)\n")
-
-
-def _use(texts: Sequence[str]) -> None:
-    for module in ",".join(texts).split(",") if texts else ():
-        plugins.use(module.strip())
-
-
-def _add_plugin_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="MODULE,…",
-        help="Python modules of yours that add parts to convnas (docs/extending.md)",
-    )
 
 
 def run(command: Callable[[], int]) -> int:

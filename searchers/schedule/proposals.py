@@ -16,6 +16,7 @@ from optuna.trial import TrialState, create_trial
 
 from nas_space.costs.cost import Cost
 from nas_space.errors import ConvnasError
+from nas_space.plugins import error_line
 from nas_space.spaces.architecture import Architecture
 from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable
@@ -249,9 +250,8 @@ def _sampler_at_work() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise SamplerFailedError(
-            f"the sampler cannot go on ({reason}): choose another --sampler"
+            f"the sampler cannot go on ({error_line(error)}): choose another --sampler"
         ) from error
 
 

@@ -100,7 +100,11 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
     means, aim = expected(finding.study, evaluations), objective.of(finding.study)
     if members:
         console().print(table(members, aim, means, objective.metric_of(finding.study)))
-    worth = gain(candidates(finding.study, evaluations), len(data.val), settings.target)
+    worth = gain(
+        candidates(finding.study, evaluations),
+        None if settings.evaluate else len(data.val),
+        settings.target,
+    )
     if means:
         print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:

@@ -22,6 +22,7 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Status, Study
 from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
 from trainers.data.balance import Largest
+from trainers.evaluators import ACCURACY
 
 
 class Judged(Scored, Protocol):
@@ -76,9 +77,12 @@ class Facts:
 
     @property
     def images(self) -> int | None:
-        """How many validation images there are; None in studies of before 2026-12-02."""
+        """Of how many validation images accuracies are shares.
+
+        None in studies of before 2026-12-02, and where a user's own score is no such share.
+        """
         found: int | None = self.study.dataset.get("val_images")
-        return found
+        return found if self.metric == ACCURACY else None
 
     @property
     def constant(self) -> bool:

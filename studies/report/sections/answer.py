@@ -118,8 +118,8 @@ def _caveat(facts: Facts) -> str:
         seeds = min(member.accuracy.count for member in again.front if member.accuracy)
         return (
             f"Accuracies are means of {seeds} fresh seed{'s' * (seeds != 1)} ({again.fidelity}) on "
-            f"{images}, on which the networks were chosen, too: the test accuracy of an export has "
-            "not that bias."
+            f"{images}, on which the networks were chosen, too: the test accuracy of an export is "
+            "free of that bias."
         )
     judged = "expected by a model of all trainings" if facts.modelled else "of one seed each"
     return (
