@@ -143,7 +143,12 @@ def search(
             mirror=mirror,
             queue=_queue(settings, problem, setup.rungs, done),
             limit=TimeLimit(settings.trial_timeout, len(setup.dataset.search.train)),
-            counts=SearchCounts(settings.budget, setup.recipe.epochs, problem.bounds),
+            counts=SearchCounts(
+                settings.budget,
+                setup.recipe.epochs,
+                problem.bounds,
+                setup.metric,
+            ),
             concurrency=resources.concurrency,
             seed=settings.seed,
             start_timeout=settings.start_timeout,

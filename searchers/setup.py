@@ -25,6 +25,7 @@ from trainers import evaluators
 from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Subset
+from trainers.metrics import Metric
 from trainers.recipes import RECIPES, Recipe
 
 
@@ -46,6 +47,11 @@ class SearchSetup:
     objective: Objective
     latency: LatencyModel | None = None
     target: float | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """What is made large."""
+        return evaluators.metric(self.recipe.evaluate)
 
     @property
     def objective_device(self) -> str | None:

@@ -15,6 +15,7 @@ from nas_space.registry import Registry, given
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
 from trainers.evaluators import metric
+from trainers.metrics import Metric
 
 if TYPE_CHECKING:
     # Reading the command line must not import the database.
@@ -115,9 +116,9 @@ class Objective:
             )
         return value
 
-    def title(self, metric: str) -> str:
+    def title(self, metric: Metric) -> str:
         """The title of a front of which `metric` was made large."""
-        return f"validation {metric} against {self.heading}"
+        return f"validation {metric.name} against {self.heading}"
 
 
 MACS = Objective("macs", "MACs", "multiply-adds per image, the papers' FLOPs", short, "macs")
@@ -152,8 +153,8 @@ OBJECTIVES: Registry[Objective] = Registry(
 """The objectives by name."""
 
 
-def metric_of(study: "Study") -> str:
-    """What a study makes large, in words."""
+def metric_of(study: "Study") -> Metric:
+    """What a study makes large."""
     return metric(study.recipe.get("evaluate"))
 
 

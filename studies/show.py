@@ -86,7 +86,8 @@ def _headline(shown: Evaluation, study: Study) -> str:
         return f"{start}; failed: {shown.error}"
     full = study.recipe["epochs"]
     partial = f" of {full}, a partial training" * (shown.epochs < full)
-    score = f"{shown.val_accuracy:.2%} {metric_of(study)} on validation"
+    metric = metric_of(study)
+    score = f"{metric.write(shown.val_accuracy)} {metric.name} on validation"
     return f"{start}; {score} after {shown.epochs} epochs{partial}"
 
 

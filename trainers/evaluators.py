@@ -3,7 +3,7 @@
 The function trains a module and says how good it is:
 
     def macro_f1(module, data, epochs): ...
-        return score  # 0 to 1, to be made large
+        return score  # any number, to be made large
 
 - ``module``: maps images (N, C, H, W), values 0 to 1, to logits (N, classes), as an export does. It
   has fresh weights, and is trained in place.
@@ -22,8 +22,8 @@ from typing import Any
 
 from nas_space import plugins
 from nas_space.errors import ConvnasError
+from trainers.metrics import ACCURACY, Metric
 
-ACCURACY = "accuracy"
 Evaluate = Callable[..., Any]
 
 
@@ -31,9 +31,9 @@ class EvaluatorError(ConvnasError):
     """A function that cannot judge networks."""
 
 
-def metric(path: str | None) -> str:
-    """What is made large, in words: the name of the function; accuracy without one."""
-    return ACCURACY if path is None else path.rpartition(":")[2].replace("_", " ")
+def metric(path: str | None) -> Metric:
+    """What is made large: what the function gives, under its name; accuracy without one."""
+    return ACCURACY if path is None else Metric(path.rpartition(":")[2].replace("_", " "))
 
 
 def use(path: str) -> None:

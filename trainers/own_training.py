@@ -86,7 +86,7 @@ class OwnTrainer:
         """See `Trainer.train`. The score stands where an accuracy would; there is no loss.
 
         Raises:
-            EvaluatorError: what it returns is no score from 0 to 1.
+            EvaluatorError: what it returns is no number.
             CheckpointError: the checkpoint is of another training.
         """
         begin = time.perf_counter()
@@ -109,10 +109,8 @@ class OwnTrainer:
             value = float(score)
         except (TypeError, ValueError):
             value = math.nan
-        if not 0 <= value <= 1:
-            raise EvaluatorError(
-                f"{self._recipe.evaluate} gave {score!r}, which is no number from 0 to 1"
-            )
+        if not math.isfinite(value):
+            raise EvaluatorError(f"{self._recipe.evaluate} gave {score!r}, which is no number")
         return value
 
 

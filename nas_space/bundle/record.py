@@ -18,6 +18,7 @@ class Measured:
         epochs: of that training.
         seed: of that training.
         balanced: mean over the classes of that share; None if it is not known.
+        metric: what stands in the place of accuracy, if the user's own function judged.
     """
 
     accuracy: float
@@ -26,6 +27,7 @@ class Measured:
     epochs: int
     seed: int
     balanced: float | None = None
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +68,4 @@ def _measured(data: Any) -> Measured:  # noqa: ANN401 - JSON
     if not (math.isfinite(accuracy) and math.isfinite(balanced or 0.0)):
         raise ValueError(accuracy)
     numbers = (int(data["images"]), str(data["recipe"]), int(data["epochs"]), int(data["seed"]))
-    return Measured(accuracy, *numbers, balanced)
+    return Measured(accuracy, *numbers, balanced, str(data.get("metric", "accuracy")))

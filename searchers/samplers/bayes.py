@@ -223,7 +223,8 @@ class BayesSampler(BaseSampler):
             return expected
         members = sorted(believed, key=lambda known: known.cost)
         edges = np.array(self._problem.weigh([*(m.cost for m in members), self._dearest]))
-        heights = np.maximum.accumulate([0.0, *(member.val_accuracy or 0.0 for member in members)])
+        values = [member.val_accuracy or 0.0 for member in members]
+        heights = np.maximum.accumulate([min(0.0, *values), *values])
         # Interval i of costs is from edge i - 1 to edge i; what is found there has height i.
         left = np.concatenate([[-math.inf], edges[:-1]])
         at = np.array(self._problem.weigh([self._price(c.cost) for c in candidates]))

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from studies.pareto.front import front
+from studies.pareto.front import accuracy_of, front
 from studies.pareto.hypervolume import hypervolume
 from studies.records.tables import Evaluation, Status
+from trainers.metrics import ACCURACY, Metric
 
 _LATEST_EVALUATIONS, _COURSE_HYPERVOLUMES = 4, 24
 """How many evaluations, and how many hypervolumes, a snapshot shows."""
@@ -32,6 +33,7 @@ class Snapshot:
         front: of full trainings, by ascending cost.
         latest: last evaluations of this run, in order.
         course: hypervolumes of this run, evenly spaced over its evaluations.
+        metric: what is made large.
     """
 
     finished: int
@@ -47,6 +49,7 @@ class Snapshot:
     latest: tuple[Evaluation, ...] = ()
     course: tuple[float, ...] = ()
     retried: int = 0
+    metric: Metric = ACCURACY
 
 
 @dataclass(slots=True)
@@ -57,16 +60,19 @@ class SearchCounts:
         budget: full trainings whose epochs end the search.
         full: epochs of a full training.
         bounds: costs of the cheapest and the dearest network, for the hypervolume.
+        metric: what is made large.
         changed: whether anything was counted since this was last set to False.
     """
 
     budget: int
     full: int
     bounds: tuple[float, float]
+    metric: Metric = ACCURACY
     changed: bool = True
     _front: list[Evaluation] = field(default_factory=list)
     _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST_EVALUATIONS))
     _course: list[float] = field(default_factory=list)
+    _lowest: float = 0.0
     _finished: int = 0
     _partial: int = 0
     _failed: int = 0
@@ -84,7 +90,7 @@ class SearchCounts:
         """Start the clock of this run: all counts so far are of earlier runs."""
         self._spent_before, self._started = self._spent, time.monotonic()
         self._latest.clear()
-        self._course = [hypervolume(self._front, self.bounds)]
+        self._course = [self._hypervolume()]
 
     def count(self, evaluations: Iterable[Evaluation]) -> None:
         """Count more evaluations. Failed ones take nothing of the budget."""
@@ -97,9 +103,13 @@ class SearchCounts:
         self._spent += sum(e.trained for e in good)
         if complete:
             self._front = front([*self._front, *complete])
+            self._lowest = min(self._lowest, *map(accuracy_of, complete))
         self._latest.extend(evaluations)
-        self._course += [hypervolume(self._front, self.bounds)] * bool(good)
+        self._course += [self._hypervolume()] * bool(good)
         self.changed = True
+
+    def _hypervolume(self) -> float:
+        return hypervolume(self._front, self.bounds, self.metric.floor(self._lowest))
 
     def count_retry(self) -> None:
         """Count a trial that is tried once more."""
@@ -124,6 +134,7 @@ class SearchCounts:
             latest=tuple(self._latest),
             course=_spread(self._course),
             retried=self._retried,
+            metric=self.metric,
         )
 
 

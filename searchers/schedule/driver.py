@@ -21,6 +21,7 @@ from studies.records.database import LostFileError, StoreError
 from studies.records.pending_results import PendingResults, as_text
 from studies.records.tables import Evaluation, Status, Study
 from trainers.machine import versions
+from trainers.metrics import Metric
 
 _PAUSE_SECONDS = 0.5
 """Pause before the search looks again whether other searches have left work."""
@@ -28,12 +29,12 @@ _LEAST_CHOOSING_SHARE = 0.01
 """The next training is chosen ahead if to choose takes this share of a training (docs/log.md)."""
 
 
-def _error_in(result: dict[str, Any]) -> str | None:
+def _error_in(result: dict[str, Any], metric: Metric) -> str | None:
     """Why the numbers of a worker are none; None if they are."""
-    accuracy = result["val_accuracy"]
-    if isinstance(accuracy, int | float) and 0 <= accuracy <= 1:  # NaN is not
+    value = result["val_accuracy"]
+    if metric.holds(value):
         return None
-    return f"InvalidResult: the training ended with a validation accuracy of {accuracy}"
+    return f"InvalidResult: the training ended with a validation {metric.name} of {value}"
 
 
 def _versions() -> dict[str, str]:
@@ -212,7 +213,7 @@ class SearchDriver:
 
     def finish(self, trial: str, result: dict[str, Any]) -> None:
         """Record what a worker returned: numbers, or an ``error``."""
-        reason = result.get("error") or _error_in(result)
+        reason = result.get("error") or _error_in(result, self.counts.metric)
         if reason is not None:
             run = self._running.pop(trial)
             if not self._try_again(run, reason):

@@ -37,9 +37,9 @@ def drawn(
         Text(said, no_wrap=width >= len(said)),
     ]
     if snapshot.front:
-        parts.append(_front(snapshot.front, objective))
+        parts.append(_front(snapshot, objective))
     if snapshot.latest:
-        parts.append(_latest(snapshot.latest, objective))
+        parts.append(_latest(snapshot, objective))
     return Group(*parts)
 
 
@@ -50,30 +50,32 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(_LEVELS[round((value - low) / run * (len(_LEVELS) - 1))] for value in values)
 
 
-def _front(members: Sequence[Evaluation], objective: Objective) -> Table:
+def _front(snapshot: Snapshot, objective: Objective) -> Table:
     """The front; of a long one, evenly spaced members."""
+    members, metric = snapshot.front, snapshot.metric
     last = len(members) - 1
     shown = min(len(members), _SHOWN_MEMBERS)
     places = sorted({round(at * last / max(1, shown - 1)) for at in range(shown)})
     some = "" if shown == len(members) else f", {shown} of {len(members)}"
-    table = _table(f"front{some}", "accuracy", objective.heading, "")
+    table = _table(f"front{some}", metric.name, objective.heading, "")
     for member in (members[place] for place in places):
         table.add_row(
             str(member.number),
-            f"{member.val_accuracy:.2%}",
+            metric.write(member.val_accuracy),
             objective.write(member.cost),
             caption(member.parsed_architecture),
         )
     return table
 
 
-def _latest(entries: Sequence[Evaluation], objective: Objective) -> Table:
-    table = _table("latest", "accuracy", objective.heading, "")
-    for entry in entries:
+def _latest(snapshot: Snapshot, objective: Objective) -> Table:
+    metric = snapshot.metric
+    table = _table("latest", metric.name, objective.heading, "")
+    for entry in snapshot.latest:
         failed = entry.status is Status.FAILED
         table.add_row(
             str(entry.number),
-            "failed" if failed else f"{entry.val_accuracy:.2%}",
+            "failed" if failed else metric.write(entry.val_accuracy),
             objective.write(entry.cost),
             _told(entry),
             style="red" if failed else None,

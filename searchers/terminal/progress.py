@@ -62,7 +62,7 @@ class SearchProgress(Progress):
 
 def line(snapshot: Snapshot) -> str:
     """A snapshot in one line."""
-    best = "–" if snapshot.best is None else f"{snapshot.best:.2%}"
+    best = snapshot.metric.write(snapshot.best)
     left = "–" if snapshot.seconds_left is None else duration(snapshot.seconds_left)
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
     failed += f", {snapshot.retried} tried again" if snapshot.retried else ""

@@ -22,7 +22,6 @@ from studies.pareto.by_hand import gain
 from studies.pareto.table import table
 from trainers.data.balance import Largest
 from trainers.data.splits import SearchData
-from trainers.evaluators import metric
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -62,7 +61,7 @@ def _announce(start: Start) -> None:
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
         "recipe": f"{recipe.evaluate or recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
-        "front": f"{aim.title(metric(recipe.evaluate))} ({aim.meaning})",
+        "front": f"{aim.title(setup.metric)} ({aim.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
@@ -98,19 +97,16 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
     failed = f", {end.failed} failed" if end.failed else ""
     evaluations = store.evaluations(finding.study)
     means, aim = expected(finding.study, evaluations), objective.of(finding.study)
+    metric = objective.metric_of(finding.study)
     if members:
-        console().print(table(members, aim, means, objective.metric_of(finding.study)))
-    worth = gain(
-        candidates(finding.study, evaluations),
-        None if settings.evaluate else len(data.val),
-        settings.target,
-    )
+        console().print(table(members, aim, means, metric))
+    worth = gain(candidates(finding.study, evaluations), len(data.val), settings.target, metric)
     if means:
         print("expected: by a model of all trainings, which is surer than one")  # noqa: T201
     if worth is not None:
         print(worth.told(aim))  # noqa: T201
     largest = Largest.of(data.classes, data.val.labels)
-    if members and largest.unequal:
+    if members and largest.unequal and metric.is_accuracy:
         best = max(member.val_accuracy or 0.0 for member in members)
         print(f"best {best:.2%}; {largest.told('the validation images')}")  # noqa: T201
     partial = f" and {end.partial} partial ones" * bool(end.partial)

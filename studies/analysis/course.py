@@ -22,7 +22,7 @@ class Step:
 
 
 def course(
-    evaluations: Sequence[Evaluation], full: int, box: tuple[float, float]
+    evaluations: Sequence[Evaluation], full: int, box: tuple[float, float], floor: float = 0.0
 ) -> tuple[Step, ...]:
     """The steps of a search, and its end.
 
@@ -30,6 +30,7 @@ def course(
         evaluations: in the order in which they were recorded.
         full: epochs of a full training; only these can be on the front, but all are paid for.
         box: see `studies.pareto.hypervolume.hypervolume`.
+        floor: see there, too.
     """
     steps, best, spent = [Step(0.0, 0.0)], list[Evaluation](), 0
     for entry in evaluations:
@@ -39,5 +40,5 @@ def course(
         if entry.epochs >= full:
             best = front([*best, entry])
             if any(member is entry for member in best):
-                steps.append(Step(spent / full, hypervolume(best, box)))
+                steps.append(Step(spent / full, hypervolume(best, box, floor)))
     return (*steps, Step(spent / full, steps[-1].hypervolume))

@@ -22,7 +22,7 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Status, Study
 from studies.retraining.retrained_front import NotRetrainedError, RetrainedFront, retrained_front
 from trainers.data.balance import Largest
-from trainers.evaluators import ACCURACY
+from trainers.metrics import Metric
 
 
 class Judged(Scored, Protocol):
@@ -82,7 +82,7 @@ class Facts:
         None in studies of before 2026-12-02, and where a user's own score is no such share.
         """
         found: int | None = self.study.dataset.get("val_images")
-        return found if self.metric == ACCURACY else None
+        return found if self.metric.is_accuracy else None
 
     @property
     def constant(self) -> bool:
@@ -143,7 +143,7 @@ class Facts:
     @cached_property
     def gain(self) -> Gain | None:
         """What the search is worth at the knee."""
-        return gain(self.candidates, self.images)
+        return gain(self.candidates, self.images, metric=self.metric)
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:
@@ -161,8 +161,8 @@ class Facts:
         return {e.number: e.parsed_architecture for e in self.complete}
 
     @property
-    def metric(self) -> str:
-        """What was made large, in words."""
+    def metric(self) -> Metric:
+        """What was made large."""
         return metric_of(self.study)
 
     @cached_property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from nas_space.bundle import Measured, Record
 from nas_space.opsets import OPSET, RUNTIMES
 from studies.export.markdown import code, plain
+from studies.objective import metric_of
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
 from studies.retraining.summary import told
@@ -13,6 +14,7 @@ from trainers.data.balance import Largest
 from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
+from trainers.metrics import ACCURACY, Metric
 
 _MOST_CLASS_NAMES = 20
 _TEMPLATE = """\
@@ -23,8 +25,8 @@ A convolutional network for {classes} classes, found by convnas in the space {sp
 | what | value |
 | --- | --- |
 | test accuracy | {test} |
-| validation accuracy | {val} |
-| validation accuracy in the search, a proxy | {proxy} |
+| validation {metric} | {val} |
+| validation {metric} in the search, a proxy | {proxy} |
 {balanced}{fresh}| MACs | {macs:,} multiply-adds per image, which papers call FLOPs |
 | parameters | {params:,} |
 {latencies}
@@ -125,7 +127,7 @@ class Card:
         """The card as Markdown."""
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
-        architecture = chosen.parsed_architecture
+        architecture, metric = chosen.parsed_architecture, metric_of(self.study)
         layers = (
             f"- {plain(layer.name)}: {layer.conv}, {layer.c_out} channels"
             + ", stride 2" * (layer.stride > 1)
@@ -137,12 +139,13 @@ class Card:
             names=", ".join(map(plain, data.classes[:_MOST_CLASS_NAMES]))
             + ", …" * (len(data.classes) > _MOST_CLASS_NAMES),
             space=code(chosen.space),
-            test=_share(self.record.test),
-            val=f"{_share(trained)} ({plain(trained.recipe)}, {trained.epochs} epochs)",
-            proxy=f"{self.record.search.accuracy:.2%} "
+            test=_told(self.record.test, ACCURACY),
+            metric=plain(metric.name),
+            val=f"{_told(trained, metric)} ({plain(trained.recipe)}, {trained.epochs} epochs)",
+            proxy=f"{metric.write(self.record.search.accuracy)} "
             f"({plain(self.record.search.recipe)}, {self.record.search.epochs} epochs)",
             fresh="".join(
-                f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean)} "
+                f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean, metric)} "
                 f"({plain(str(fidelity))}) |\n"
                 for fidelity, mean in self.fresh.items()
             ),
@@ -202,8 +205,9 @@ def interval(measured: Measured) -> str:
     return f"{low:.2%} to {high:.2%}, {measured.images:,} images"
 
 
-def _share(measured: Measured) -> str:
-    return f"{measured.accuracy:.2%} ({interval(measured)})"
+def _told(measured: Measured, metric: Metric) -> str:
+    value = metric.write(measured.accuracy)
+    return f"{value} ({interval(measured)})" if metric.is_accuracy else value
 
 
 def _timed(latency: Latency) -> str:

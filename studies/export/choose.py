@@ -6,9 +6,11 @@ from typing import Protocol, TypeVar
 
 from nas_space.errors import ConvnasError
 from studies.model.accuracy import candidates
-from studies.pareto.front import Scored, front
+from studies.objective import metric_of
+from studies.pareto.front import Scored, accuracy_of, front
 from studies.pareto.knee import knee
 from studies.records.tables import Evaluation, Status, Study
+from trainers.metrics import ACCURACY, Metric
 
 
 class Candidate(Scored, Protocol):
@@ -40,7 +42,8 @@ class Rule:
         max_macs: the most accurate within this many multiply-adds per image.
         max_params: the most accurate within this many parameters.
         max_latency: the most accurate that takes at most this many seconds for an image.
-        min_accuracy: the cheapest with at least this validation accuracy, 0 to 1.
+        min_accuracy: the cheapest with at least this validation accuracy, 0 to 1, or with at least
+            this number of the user's own function.
     """
 
     trial: int | None = None
@@ -84,10 +87,14 @@ def choose(
         return _trial(evaluations, rule.trial)
     found = candidates(study, evaluations)
     members = front(c for c in found if usable is None or c.evaluation.id in usable)
-    return choose_among(members, rule, lambda member: latency(member.evaluation)).evaluation
+    return choose_among(
+        members, rule, lambda member: latency(member.evaluation), metric_of(study)
+    ).evaluation
 
 
-def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) -> C:
+def choose_among(
+    members: list[C], rule: Rule, latency: Callable[[C], float], metric: Metric = ACCURACY
+) -> C:
     """The member of a front that a rule picks; the rule names no trial.
 
     Args:
@@ -95,6 +102,7 @@ def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) ->
         rule: which one.
         latency: seconds that a network takes for one image; called only if the rule limits it, and
             only for members within the other limits.
+        metric: what the study makes large.
 
     Raises:
         NoSuchNetworkError: there is none.
@@ -106,11 +114,15 @@ def choose_among(members: list[C], rule: Rule, latency: Callable[[C], float]) ->
     within = "of the front" if rule.max_macs is None else "within these MACs"
     members = _small(members, rule.max_params, lambda member: member.params, within, "parameters")
     if rule.min_accuracy is not None:
-        members = [m for m in members if (m.val_accuracy or 0) >= rule.min_accuracy]
+        if not metric.holds(rule.min_accuracy):
+            raise NoSuchNetworkError(
+                f"--min-accuracy {rule.min_accuracy:g} is no accuracy: say one like 0.95 or 95%"
+            )
+        members = [m for m in members if accuracy_of(m) >= rule.min_accuracy]
         if not members:
             raise NoSuchNetworkError(
-                f"no network within these limits reaches {rule.min_accuracy:.2%}; the best of the "
-                f"front has {best.val_accuracy:.2%}"
+                f"no network within these limits reaches {metric.write(rule.min_accuracy)}; the "
+                f"best of the front has {metric.write(best.val_accuracy)}"
             )
     if rule.max_latency is not None:
         members = _fast(members, rule.max_latency, latency)

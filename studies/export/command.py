@@ -1,6 +1,7 @@
 """`python -m studies.export`: one network of a study in a folder, measured once on test."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,8 @@ def _parser() -> Parser:
         "--min-accuracy",
         type=_accuracy,
         metavar="X",
-        help="the cheapest of at least this validation accuracy, like 0.95 or 95%%",
+        help="the cheapest of at least this validation accuracy, like 0.95 or 95%%, or of at "
+        "least this number of your own --evaluate function",
     )
     which.add_argument(
         "--retrained",
@@ -115,7 +117,7 @@ def _accuracy(text: str) -> float:
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
+        value = math.nan
+    if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r} is no accuracy like 0.95 or 95%")
     return value

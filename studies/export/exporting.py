@@ -36,6 +36,7 @@ from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.evaluators import function
 from trainers.latency import hardware, measure
+from trainers.metrics import Metric
 from trainers.recipes import FOR_THE_WINNER, RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def export(arguments: argparse.Namespace) -> None:
     recipe = dataclasses.replace(recipe, evaluate=study.recipe.get("evaluate"))
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
-    retrainings = store.retrainings(study)
+    retrainings, metric = store.retrainings(study), objective.metric_of(study)
     devices.spare_threads(min(study.dataset["shape"][1:]))
     chosen = _chosen(store, study, retrainings, rule, arguments)
     _say(f"trial {chosen.number}: {chosen.parsed_architecture}")
@@ -81,6 +82,7 @@ def export(arguments: argparse.Namespace) -> None:
         chosen.recipe,
         chosen.epochs,
         chosen.seed,
+        metric=metric.name,
     )
     output: Path = arguments.output
     checkpoint = checkpoint_of(
@@ -88,7 +90,7 @@ def export(arguments: argparse.Namespace) -> None:
     )
     if kept is not None:
         with waiting("measuring the weights that the search kept"):
-            trained = from_search(proxy, kept, chosen, dataset, objective.metric_of(study))
+            trained = from_search(proxy, kept, chosen, dataset, metric)
     else:
         count = len(dataset.search.train)
         _say(f"training  {recipe.name}, {recipe.epochs} epochs on {count:,} images")
@@ -117,7 +119,7 @@ def export(arguments: argparse.Namespace) -> None:
     )
     bundle.write(output, card.text(), arguments.opset)
     checkpoint.drop()
-    _say(_told(record, trained, dataset, looks, objective.metric_of(study)))
+    _say(_told(record, trained, dataset, looks, metric))
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
     forms = ["model.py", *(form.FILE for form in FORMS.all().values())]
@@ -148,11 +150,11 @@ def _chosen(
         others = better_than_measured(study, evaluations)
         anew = retrained_front(members, retrainings, others=others)
     if not rule.given:
-        aim = objective.of(study)
+        aim, metric = objective.of(study), objective.metric_of(study)
         console().print(
-            table(members, aim, expected(study, evaluations), objective.metric_of(study))
+            table(members, aim, expected(study, evaluations), metric)
             if anew is None
-            else summary.front_of(anew, aim)
+            else summary.front_of(anew, aim, metric)
         )
         raise CommandError(
             "which one? say --knee, --max-macs, --max-params, --max-latency, --min-accuracy or "
@@ -168,18 +170,21 @@ def _chosen(
                 None if arguments.retrain else store.with_weights(study) or None,
             )
     return choose_among(
-        anew.front, rule, lambda member: _seconds(member.evaluation, study)
+        anew.front,
+        rule,
+        lambda member: _seconds(member.evaluation, study),
+        objective.metric_of(study),
     ).evaluation
 
 
 def _told(
-    record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int, metric: str
+    record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int, metric: Metric
 ) -> str:
     search, test, measured = record.search, record.test, trained.validation
     return (
-        f"search    {search.accuracy:.2%} validation {metric}, a proxy "
+        f"search    {metric.write(search.accuracy)} validation {metric.name}, a proxy "
         f"({search.recipe}, {search.epochs} epochs)\n"
-        f"exported  {measured.accuracy:.2%} validation {metric} "
+        f"exported  {metric.write(measured.accuracy)} validation {metric.name} "
         f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
         f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
         f"{looks} at this study's test images)"

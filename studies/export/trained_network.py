@@ -19,7 +19,8 @@ from trainers import devices
 from trainers.checkpoints import Checkpoint
 from trainers.data.balance import Accuracy
 from trainers.data.splits import Dataset, Images, fingerprint
-from trainers.evaluators import ACCURACY
+from trainers.evaluators import metric
+from trainers.metrics import ACCURACY, Metric
 from trainers.own_training import trainer_for
 from trainers.progress import EpochLines
 from trainers.recipes import Recipe
@@ -56,7 +57,7 @@ class TrainedNetwork:
 
 
 def from_search(
-    proxy: Measured, kept: bytes, chosen: Evaluation, dataset: Dataset, metric: str = ACCURACY
+    proxy: Measured, kept: bytes, chosen: Evaluation, dataset: Dataset, metric: Metric = ACCURACY
 ) -> TrainedNetwork:
     """The weights that the search kept, once they are seen to be as accurate as they were.
 
@@ -65,7 +66,7 @@ def from_search(
         kept: the weights in safetensors form.
         chosen: the evaluation that they are of.
         dataset: that the search was on.
-        metric: what the search measured, see `trainers.evaluators`.
+        metric: what the search measured.
 
     Raises:
         CommandError: they are damaged, of another network, or less or more accurate now.
@@ -80,7 +81,7 @@ def from_search(
     accuracy = measured.share
     others = abs(accuracy - proxy.accuracy) * proxy.images
     # A score of the user's own is no accuracy, and cannot be measured without training.
-    if metric == ACCURACY and others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
+    if metric.is_accuracy and others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
         raise CommandError(
             f"trial {chosen.number}: its weights give {accuracy:.2%} validation accuracy now, and "
             f"gave {proxy.accuracy:.2%} in the search, so the network is built otherwise now "
@@ -120,6 +121,7 @@ def retrained(
         recipe.epochs,
         seed,
         outcome.balanced_accuracy,
+        metric(recipe.evaluate).name,
     )
     return TrainedNetwork(weights, measured, anew=True)
 

@@ -17,9 +17,11 @@ from nas_space.spaces.features import describe
 from nas_space.spaces.space import UnknownSpaceError
 from studies.analysis.layer_costs import task_of
 from studies.model.gaussian import Gaussian, Kernel, Matrix
+from studies.objective import metric_of
 from studies.pareto.front import front
 from studies.records.fidelity import complete
 from studies.records.tables import Evaluation, Study
+from trainers.metrics import ACCURACY, Metric
 
 _EPOCHS_WEIGHT = 6.0
 """More epochs change an accuracy more than another feature of the network does."""
@@ -55,16 +57,21 @@ def learnt(points: Sequence[Point], kernel: Kernel | None = None) -> Gaussian:
     return Gaussian(x, y, weights, kernel)
 
 
-def means_of(points: Sequence[Point], epochs: int) -> list[float]:
+def means_of(points: Sequence[Point], epochs: int, metric: Metric = ACCURACY) -> list[float]:
     """The expected accuracy of each of these networks after so many epochs, 0 to 1.
 
-    The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter. Of very many
-    points it learns the longest trainings, of these the latest.
+    The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter. Other numbers
+    than accuracies it learns as they are. Of very many points it learns the longest trainings, of
+    these the latest.
     """
-    odds = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
-    if len(odds) > _MOST_POINTS:
-        odds = sorted(odds, key=lambda point: point.epochs)[-_MOST_POINTS:]
-    means = learnt(odds).mean(inputs([point.features for point in points], epochs))
+    known = list(points)
+    if metric.is_accuracy:
+        known = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
+    if len(known) > _MOST_POINTS:
+        known = sorted(known, key=lambda point: point.epochs)[-_MOST_POINTS:]
+    means = learnt(known).mean(inputs([point.features for point in points], epochs))
+    if not metric.is_accuracy:
+        return [float(mean) for mean in means]
     return [1 / (1 + math.exp(-float(mean))) for mean in means]
 
 
@@ -105,7 +112,7 @@ def expected(study: Study, evaluations: Sequence[Evaluation]) -> dict[int, float
         Point(row, entry.epochs, entry.val_accuracy or 0.0)
         for row, entry in zip(features, finished, strict=True)
     ]
-    means = means_of(points, study.recipe["epochs"])
+    means = means_of(points, study.recipe["epochs"], metric_of(study))
     return {entry.number: mean for entry, mean in zip(finished, means, strict=True)}
 
 

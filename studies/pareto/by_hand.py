@@ -10,6 +10,7 @@ from studies.objective import Objective
 from studies.pareto.front import Scored, accuracy_of, front
 from studies.pareto.knee import answer
 from trainers.intervals import between_shares
+from trainers.metrics import ACCURACY, Metric
 
 
 class Trained(Scored, Protocol):
@@ -33,27 +34,29 @@ class Gain:
         by_hand: None if no hand-designed network of at most its cost was trained to the end.
         images: of the validation split; None if unknown.
         target: the cost that the search was about; None is all costs.
+        metric: what the search made large.
     """
 
     found: Trained
     by_hand: Trained | None
     images: int | None = None
     target: float | None = None
+    metric: Metric = ACCURACY
 
     @property
-    def points(self) -> float | None:
-        """Points of accuracy that the found network has more."""
+    def value(self) -> float | None:
+        """By how much the found network is better."""
         if self.by_hand is None:
             return None
-        return 100 * (accuracy_of(self.found) - accuracy_of(self.by_hand))
+        return accuracy_of(self.found) - accuracy_of(self.by_hand)
 
     @property
     def half(self) -> float | None:
-        """Half the 95 % interval of `points` that the number of images alone gives."""
-        if self.by_hand is None or self.images is None:
+        """Half the 95 % interval of `value` that the number of images alone gives an accuracy."""
+        if self.by_hand is None or self.images is None or not self.metric.is_accuracy:
             return None
         shares = accuracy_of(self.found), accuracy_of(self.by_hand)
-        return 100 * between_shares(*shares, self.images)
+        return between_shares(*shares, self.images)
 
     def told(self, objective: Objective) -> str:
         """A sentence about it."""
@@ -63,22 +66,31 @@ class Gain:
         if self.by_hand is self.found:
             name = self.found.parsed_architecture.by_hand
             return f"{beginning}, is a hand-designed network ({name}): the search found none better"
-        if self.by_hand is None or self.points is None:
+        if self.by_hand is None or self.value is None:
             return (
                 f"{beginning}: no hand-designed network of at most its cost was trained to the end"
             )
         other = self.by_hand
         name = other.parsed_architecture.by_hand
-        interval = "" if self.half is None else f" ± {self.half:.1f}"
+        write = self.metric.write
         return (
-            f"{beginning}: {self.found.val_accuracy:.1%}; best by hand within that cost: {name}, "
-            f"trial {other.number}, {objective.write(other.cost)}: {other.val_accuracy:.1%}; "
-            f"gain {self.points:+.1f}{interval} points"
+            f"{beginning}: {write(self.found.val_accuracy, 1)}; best by hand within that cost: "
+            f"{name}, trial {other.number}, {objective.write(other.cost)}: "
+            f"{write(other.val_accuracy, 1)}; gain {self._gain(self.value)}"
         )
+
+    def _gain(self, value: float) -> str:
+        if not self.metric.is_accuracy:
+            return self.metric.difference(value)
+        interval = "" if self.half is None else f" ± {100 * self.half:.1f}"
+        return f"{100 * value:+.1f}{interval} points"
 
 
 def gain(
-    complete: Sequence[Trained], images: int | None = None, target: float | None = None
+    complete: Sequence[Trained],
+    images: int | None = None,
+    target: float | None = None,
+    metric: Metric = ACCURACY,
 ) -> Gain | None:
     """The gain at the knee of a front, or below a target; None if nothing was trained to the end.
 
@@ -86,6 +98,7 @@ def gain(
         complete: full trainings of a study, by measured or by expected accuracy.
         images: of the validation split.
         target: the cost that the search was about.
+        metric: what the search made large.
     """
     members = front(complete)
     if not members:
@@ -99,7 +112,7 @@ def gain(
         and entry.parsed_architecture.by_hand is not None
     ]
     best = max(hand, key=accuracy_of, default=None)
-    return Gain(found, best, images, target)
+    return Gain(found, best, images, target, metric)
 
 
 def caption(architecture: Architecture) -> str:

@@ -7,7 +7,10 @@ from typing import Protocol, TypeVar
 
 
 class Scored(Protocol):
-    """Anything with an accuracy (to make large) and a cost above 0 (to make small)."""
+    """Anything with an accuracy (to make large) and a cost above 0 (to make small).
+
+    Where the user's own function judges networks, its number stands in the place of accuracy.
+    """
 
     @property
     def val_accuracy(self) -> float | None:
@@ -38,7 +41,7 @@ def front(scored: Iterable[S]) -> list[S]:
 def near_front(scored: Iterable[S], below: float) -> list[S]:
     """Those that no entry of at most their cost exceeds by more than `below`, by ascending cost."""
     near: list[S] = []
-    best = 0.0
+    best = -math.inf
     for accuracy, entry in sorted(_finished(scored), key=lambda pair: (pair[1].cost, -pair[0])):
         best = max(best, accuracy)
         if accuracy >= best - below:

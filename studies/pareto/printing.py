@@ -46,12 +46,13 @@ def show(arguments: argparse.Namespace) -> int:
     evaluations = store.evaluations(study)
     members, means = front(complete(evaluations, study)), expected(study, evaluations)
     rows = [_as_json(member, means.get(member.number)) for member in members]
-    drawn = table(members, objectives.of(study), means, objectives.metric_of(study))
+    aim, metric = objectives.of(study), objectives.metric_of(study)
+    drawn = table(members, aim, means, metric)
     if arguments.retrained:
         others = better_than_measured(study, evaluations)
         found = retrained_front(members, store.retrainings(study), others=others)
         rows = [summary.member_as_json(found, finalist) for finalist in found.front]
-        drawn = summary.front_of(found, objectives.of(study))
+        drawn = summary.front_of(found, aim, metric)
     if arguments.json:
         print(json.dumps(rows, indent=2))  # noqa: T201
     elif arguments.csv:

@@ -1,6 +1,5 @@
 """A front as a table for people."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from studies.analysis.layer_costs import legend
 from studies.objective import Objective
 from studies.pareto.by_hand import cell
 from studies.records.tables import Evaluation
-from trainers.evaluators import ACCURACY
+from trainers.metrics import ACCURACY, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def table(
     members: Sequence[Evaluation],
     objective: Objective,
     means: Mapping[int, float] = _NO_MEANS,
-    metric: str = ACCURACY,
+    metric: Metric = ACCURACY,
 ) -> Fitted:
     """A front as a table for people.
 
@@ -61,9 +60,9 @@ def table(
         means: expected accuracies by trial, see `studies.model.accuracy`; drawn if there are any.
         metric: what was made large.
     """
-    numbers = [_TRIAL, _Number(metric, lambda m: f"{m.val_accuracy:.2%}")]
+    numbers = [_TRIAL, _Number(metric.name, lambda m: metric.write(m.val_accuracy))]
     if any(member.number in means for member in members):
-        numbers.append(_Number("expected", lambda m: f"{means.get(m.number, math.nan):.2%}"))
+        numbers.append(_Number("expected", lambda m: metric.write(means.get(m.number))))
     if objective.price is not None:
         numbers.append(_Number(objective.heading, lambda m: objective.write(m.cost)))
     numbers += [cost for cost in _COSTS if any(cost.of(member) for member in members)]

@@ -56,7 +56,9 @@ class OptunaMirror:
 
     def __init__(self, url: str, study: Study, catalogue: Mapping[str, tuple[str, ...]]) -> None:
         self._full: int = study.recipe["epochs"]
-        self._objectives = ["val_accuracy", objective.of(study).column]
+        metric = objective.metric_of(study)
+        made_large = "val_accuracy" if metric.is_accuracy else metric.name
+        self._objectives = [made_large, objective.of(study).column]
         self.trouble: str | None = None
         self._missed: list[Evaluation] = []
         self._url = parse_url(url)
@@ -156,7 +158,7 @@ class OptunaMirror:
             attributes["error"] = (evaluation.error or "")[:200]
         if state is TrialState.PRUNED:
             # Optuna has no partial values for several objectives, and would put them on its front.
-            attributes["partial_val_accuracy"] = evaluation.val_accuracy
+            attributes[f"partial_{self._objectives[0]}"] = evaluation.val_accuracy
         done = state is TrialState.COMPLETE
         trial = create_trial(
             state=state,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
-from studies.pareto.front import front, near_front, ranked
+from studies.objective import metric_of
+from studies.pareto.front import accuracy_of, front, near_front, ranked
 from studies.records.database import Database, StoreError
 from studies.records.differences import differences, same_images, same_recipe, same_space
 from studies.records.fidelity import complete
@@ -132,8 +133,10 @@ class Store:
         """
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
         ordered = query.order_by(Evaluation.number)
+        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(ordered)], patience
+            lambda session: [validated(row, metric=metric) for row in session.scalars(ordered)],
+            patience,
         )
 
     def front(self, study: Study) -> list[Evaluation]:
@@ -234,8 +237,9 @@ class Store:
             .where(Evaluation.study_id == study.id)
             .order_by(Export.id)
         )
+        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(query)]
+            lambda session: [validated(row, metric=metric) for row in session.scalars(query)]
         )
 
     def retrainings(self, study: Study, patience: float = 0.0) -> list[Retraining]:
@@ -246,8 +250,10 @@ class Store:
             .where(Evaluation.study_id == study.id)
             .order_by(Retraining.id)
         )
+        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(query)], patience
+            lambda session: [validated(row, metric=metric) for row in session.scalars(query)],
+            patience,
         )
 
     def record_retraining(self, retraining: Retraining, patience: float = 0.0) -> bool:
@@ -373,8 +379,11 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
         .join(Weights, Weights.evaluation_id == Evaluation.id)
         .where(Evaluation.study_id == evaluation.study_id)
         .options(defer(Evaluation.architecture), defer(Evaluation.versions))
-    )
-    best = near_front([*kept, evaluation], _KEPT_BELOW_FRONT)
+    ).all()
+    values = [accuracy_of(entry) for entry in (*kept, evaluation)]
+    # Numbers other than accuracies may be of any size.
+    below = _KEPT_BELOW_FRONT * max(1.0, max(values) - min(values))
+    best = near_front([*kept, evaluation], below)
     if evaluation not in best:
         return
     session.add(Weights(evaluation_id=evaluation.id, data=weights()))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
+from trainers.metrics import Metric
 
 Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
@@ -20,12 +21,13 @@ class InvalidRowError(ConvnasError):
     """A row that no search has written."""
 
 
-def validated(row: Row, *, new: bool = False) -> Row:
+def validated(row: Row, *, new: bool = False, metric: Metric | None = None) -> Row:
     """The row itself, if all its values are valid.
 
     Args:
         row: of any table that is checked.
         new: whether the database has yet to give it its number.
+        metric: what its study makes large; None checks no more than that it is a number.
 
     Raises:
         InvalidRowError: it has a value that no search writes.
@@ -39,6 +41,10 @@ def validated(row: Row, *, new: bool = False) -> Row:
             raise InvalidRowError(f"a row of {table} has {_short(value)} as its {place}")
     if isinstance(row, Evaluation) and row.status is Status.FINISHED and row.val_accuracy is None:
         raise InvalidRowError(f"a row of {table} has finished without a val_accuracy")
+    if metric is not None and not isinstance(row, Study):
+        value = _value(row, "val_accuracy")
+        if not (value is None or metric.holds(value)):
+            raise InvalidRowError(f"a row of {table} has {_short(value)} as its val_accuracy")
     return row
 
 
@@ -143,6 +149,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "dataset.classes": _maybe(_texts),
         "recipe.name": _text,
         "recipe.epochs": _positive,
+        "recipe.evaluate": _maybe(_text),
         "command": _any_text,
         "objective": _text,
         "objective_device": _maybe(_any_text),
@@ -163,7 +170,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "latency": _maybe(_number),
         "latency_device": _maybe(_any_text),
         "costs": _maybe(_numbers),
-        "val_accuracy": _maybe(_share),
+        "val_accuracy": _maybe(_number),
         "balanced_accuracy": _maybe(_share),
         "seconds": _maybe(_number),
         "error": _maybe(_any_text),
@@ -172,7 +179,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe": _text,
         "epochs": _positive,
         "seed": _count,
-        "val_accuracy": _share,
+        "val_accuracy": _number,
         "test_accuracy": _share,
         "balanced_accuracy": _maybe(_share),
         "weights": _text,
@@ -182,7 +189,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe": _text,
         "epochs": _positive,
         "seed": _count,
-        "val_accuracy": _maybe(_share),
+        "val_accuracy": _maybe(_number),
         "train_loss": _maybe(_number),
         "seconds": _maybe(_number),
         "error": _maybe(_any_text),

@@ -112,14 +112,15 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
 
 def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace) -> None:
     output = console()
-    output.print(summary.all_of(found, objective.of(study)))
+    metric = objective.metric_of(study)
+    output.print(summary.all_of(found, objective.of(study), metric))
     output.print(
         "MACs are multiply-adds per image, which papers call FLOPs; ± is half a 95 % interval of "
         "the mean (Student's t over n seeds)"
     )
     if not found.front:
         return
-    output.print(summary.curse_of(found))
+    output.print(summary.curse_of(found, metric))
     where = [] if arguments.storage == default_url() else ["--storage", arguments.storage]
     where += [word for module in plugins.named() for word in ("--plugin", module)]
     words = ["--study", study.name, *where, *images.option(study).split()]

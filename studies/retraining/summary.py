@@ -8,9 +8,10 @@ from nas_space.tables import Cell, Column, Fitted, Long
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
 from studies.retraining.retrained_front import Comparison, Finalist, Mean, RetrainedFront
+from trainers.metrics import ACCURACY, Metric
 
 
-def all_of(found: RetrainedFront, objective: Objective) -> Fitted:
+def all_of(found: RetrainedFront, objective: Objective, metric: Metric = ACCURACY) -> Fitted:
     """Every member of the search's front, and how it does with fresh seeds."""
     costs = _costs(objective)
     columns = (
@@ -23,24 +24,24 @@ def all_of(found: RetrainedFront, objective: Objective) -> Fitted:
         (
             str(finalist.number),
             *(write(finalist) for write in costs.values()),
-            f"{finalist.evaluation.val_accuracy:.2%}",
-            told(finalist.accuracy),
+            metric.write(finalist.evaluation.val_accuracy),
+            told(finalist.accuracy, metric),
             _count(finalist),
-            "–" if finalist.difference is None else f"{finalist.difference:+.2%}",
+            metric.difference(finalist.difference),
             _verdict(found.comparison(finalist)),
         )
         for finalist in found.finalists
     ]
-    title = f"Finalists: validation accuracy of fresh seeds ({found.fidelity})"
+    title = f"Finalists: validation {metric.name} of fresh seeds ({found.fidelity})"
     return Fitted(columns, rows, title)
 
 
-def front_of(found: RetrainedFront, objective: Objective) -> Fitted:
+def front_of(found: RetrainedFront, objective: Objective, metric: Metric = ACCURACY) -> Fitted:
     """The new front."""
     costs = _costs(objective)
     networks = [f.evaluation.parsed_architecture for f in found.front]
     columns = (
-        *map(Column, ("trial", "accuracy", "n")),
+        *map(Column, ("trial", metric.name, "n")),
         *_columns(costs),
         Column("key", left=True, wide=True),
         Column(legend(networks), text=True),
@@ -48,7 +49,7 @@ def front_of(found: RetrainedFront, objective: Objective) -> Fitted:
     rows: list[tuple[Cell, ...]] = [
         (
             str(finalist.number),
-            told(finalist.accuracy),
+            told(finalist.accuracy, metric),
             _count(finalist),
             *(write(finalist) for write in costs.values()),
             finalist.evaluation.key,
@@ -57,7 +58,7 @@ def front_of(found: RetrainedFront, objective: Objective) -> Fitted:
         for finalist, network in zip(found.front, networks, strict=True)
     ]
     title = (
-        f"Pareto front: mean validation accuracy of fresh seeds ({found.fidelity}) against "
+        f"Pareto front: mean validation {metric.name} of fresh seeds ({found.fidelity}) against "
         f"{objective.heading}"
     )
     return Fitted(columns, rows, title)
@@ -81,7 +82,7 @@ def _costs(objective: Objective) -> dict[str, Callable[[Finalist], str]]:
     return {objective.heading: lambda finalist: objective.write(finalist.cost)} | usual
 
 
-def curse_of(found: RetrainedFront) -> str:
+def curse_of(found: RetrainedFront, metric: Metric = ACCURACY) -> str:
     """The winner's curse in one line."""
     curse = found.curse
     if curse is None:
@@ -89,19 +90,19 @@ def curse_of(found: RetrainedFront) -> str:
             f"search minus retrained is no winner's curse here: the search had not trained with "
             f"{found.fidelity}"
         )
-    spread = "" if curse.half is None else f" ± {curse.half:.2%}, 95 % interval"
+    spread = "" if curse.half is None else f" ± {metric.write(curse.half)}, 95 % interval"
     members = f"mean of {curse.count} member{'s' * (curse.count != 1)}"
     return (
-        f"winner's curse: {curse.value:+.2%}{spread} (search minus retrained, {members}; on the "
-        "same validation images)"
+        f"winner's curse: {metric.difference(curse.value)}{spread} (search minus retrained, "
+        f"{members}; on the same validation images)"
     )
 
 
-def told(mean: Mean | None) -> str:
+def told(mean: Mean | None, metric: Metric = ACCURACY) -> str:
     """A mean accuracy with its 95 % interval, if it has one."""
     if mean is None:
         return "–"
-    return f"{mean.value:.2%}" + ("" if mean.half is None else f" ± {mean.half:.2%}")
+    return metric.write(mean.value) + ("" if mean.half is None else f" ± {metric.write(mean.half)}")
 
 
 def as_json(found: RetrainedFront) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def _stored_study() -> None:
         (export.main, ["--output", "o", "--trial", "9" * 5000], "is no trial number"),
         (export.main, ["--output", "o", "--max-macs", "1k"], "smallest network of the front has"),
         (export.main, ["--output", "o", "--max-macs", "x"], "'x' is no positive number"),
-        (export.main, ["--output", "o", "--min-accuracy", "2"], "'2' is no accuracy like 0.95"),
+        (export.main, ["--output", "o", "--min-accuracy", "2"], "--min-accuracy 2 is no accuracy"),
         (export.main, ["--output", "o", "--min-accuracy", "nan"], "'nan' is no accuracy"),
         (export.main, ["--output", "o", "--min-accuracy", "%"], "'%' is no accuracy"),
         (export.main, ["--output", "o", "--min-accuracy", "95%"], "the best of the front has 90"),

@@ -98,10 +98,10 @@ def test_a_training_pauses_and_goes_on_by_its_own_bytes(offer: Offer) -> None:
         trainer.train(network(), seed=0, checkpoint=CheckpointInMemory("two", 6, bag.data))
 
 
-@pytest.mark.parametrize("score", [1.5, -0.1, float("nan"), "good", None, (0.5, b"")])
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), "good", None, (0.5, b"")])
 def test_what_is_no_score_is_refused(offer: Offer, score: object) -> None:
     trainer = offer(lambda module, data, epochs: score)  # noqa: ARG005
-    with pytest.raises(EvaluatorError, match="which is no number from 0 to 1"):
+    with pytest.raises(EvaluatorError, match="which is no number"):
         trainer.train(network(), seed=0)
 
 
@@ -135,8 +135,8 @@ def test_a_module_that_is_not_there_names_the_option() -> None:
 
 
 def test_its_name_is_the_metrics_and_the_record_keeps_it(offer: Offer) -> None:
-    assert evaluators.metric(PATH) == "worst class"
-    assert evaluators.metric(None) == "accuracy"
+    assert evaluators.metric(PATH).name == "worst class"
+    assert evaluators.metric(None).name == "accuracy"
     recipe = replace(QUICK, evaluate=PATH)
     assert recorded(recipe.to_json()) == recipe
     assert recorded(QUICK.to_json()) == QUICK

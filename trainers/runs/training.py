@@ -16,6 +16,7 @@ from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
+from trainers.metrics import named
 from trainers.recipes import RECIPES
 from trainers.runs.seeds import Result, Seeds
 from trainers.runs.subject import Subject, digest, find, starting_weights
@@ -78,8 +79,9 @@ def train(arguments: argparse.Namespace) -> int:
         raise
     if subject.record is not None:
         proxy = subject.record.search
+        value = named(proxy.metric).write(proxy.accuracy)
         _say(
-            f"search    {proxy.accuracy:.2%} validation accuracy ({proxy.recipe}, {proxy.epochs} "
+            f"search    {value} validation {proxy.metric} ({proxy.recipe}, {proxy.epochs} "
             f"epochs, seed {proxy.seed}): the proxy that the network was chosen by"
         )
     _say(f"trained   {_conclusion(results, dataset)} ({recipe.name}, {recipe.epochs} epochs)")

@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from studies.analysis.facts import Facts
+from studies.analysis.facts import Facts, Judged
 from studies.analysis.preferences import Preference, preferences
 from studies.pareto.front import accuracy_of
 from studies.pareto.knee import knee
 from studies.report.html import Content, Markup, element
 from studies.report.paths import without_paths
 from studies.retraining.summary import told
-from trainers.evaluators import ACCURACY
 from trainers.intervals import wilson
 
 _FEW_IMAGES = 100
@@ -27,6 +26,7 @@ def section(facts: Facts) -> Content:
         "header",
         element("h1", study.name),
         element("p", " ".join(_answer(facts)), class_="answer"),
+        element("p", _own(facts), class_="soft") if not facts.metric.is_accuracy else "",
         element("p", _caveat(facts), class_="soft") if _says_something(facts) else "",
         _warning(facts),
         _numbers(facts),
@@ -56,6 +56,11 @@ def _answer(facts: Facts) -> Iterator[str]:
             yield _preferred(facts)
 
 
+def _own(facts: Facts) -> str:
+    path = facts.study.recipe["evaluate"]
+    return f"Where this page says accuracy it means {facts.metric.name}, the number of {path}."
+
+
 def _nothing(facts: Facts) -> str:
     if facts.partial:
         return f"No network was trained to the end yet, {len(facts.partial):,} partly."
@@ -72,21 +77,32 @@ def _knee(facts: Facts) -> str:
     cost = f"{aim.write(found.cost)} {aim.heading}"
     if found is best:
         what = "the most accurate" if len(facts.complete) > 1 else "the only one trained to the end"
-        return f"Trial {found.number} is {what}: {accuracy_of(found):.1%} at {cost}."
-    less = 100 * (accuracy_of(best) - accuracy_of(found))
+        value = facts.metric.write(accuracy_of(found), 1)
+        if not facts.metric.is_accuracy:
+            what, value = what.replace("most accurate", "best"), f"{facts.metric.name} {value}"
+        return f"Trial {found.number} is {what}: {value} at {cost}."
     return (
         f"The knee, trial {found.number}, {_reach(facts, accuracy_of(found), 1, 'is')} "
-        f"at {cost}: {less:.1f} points less than the most accurate, trial {best.number}, "
+        f"at {cost}: {_less(facts, found, best)}, trial {best.number}, "
         f"for {found.cost / best.cost:.0%} of its {aim.heading}."
     )
 
 
+def _less(facts: Facts, found: Judged, best: Judged) -> str:
+    """By how much a network is worse than the best."""
+    less = accuracy_of(best) - accuracy_of(found)
+    if facts.metric.is_accuracy:
+        return f"{100 * less:.1f} points less than the most accurate"
+    return f"{facts.metric.write(less)} less than the best"
+
+
 def _reach(facts: Facts, value: float, digits: int, verb: str) -> str:
     """What networks reach, in words."""
-    told = f"{value:.{digits}%}"
-    if facts.metric == ACCURACY:
+    told = facts.metric.write(value, digits)
+    if facts.metric.is_accuracy:
         return f"{verb} right for {told} of the validation images"
-    return f"{'has' if verb == 'is' else 'have'} a {facts.metric} of {told} on validation images"
+    has = "has" if verb == "is" else "have"
+    return f"{has} a {facts.metric.name} of {told} on validation images"
 
 
 def _preferred(facts: Facts) -> str:
@@ -149,11 +165,11 @@ def _warning(facts: Facts) -> Content:
 
 def _numbers(facts: Facts) -> Markup:
     again, largest = facts.retrained_front, facts.largest
-    best = max((entry.val_accuracy or 0.0 for entry in facts.complete), default=None)
-    one = "best of one seed" if again else f"best validation {facts.metric}"
+    best, metric = max(map(accuracy_of, facts.complete), default=None), facts.metric
+    one = "best of one seed" if again else f"best validation {metric.name}"
     numbers = {
-        **({"best mean of fresh seeds": told(again.front[-1].accuracy)} if again else {}),
-        one: "–" if best is None else f"{best:.2%}",
+        **({"best mean of fresh seeds": told(again.front[-1].accuracy, metric)} if again else {}),
+        one: metric.write(best),
         "networks trained fully": f"{len(facts.complete):,}",
         "partly": f"{len(facts.partial):,}",
         "failed": f"{len(facts.failed):,}",

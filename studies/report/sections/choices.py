@@ -6,6 +6,7 @@ from studies.analysis.facts import Facts
 from studies.analysis.importance import FEWEST_NETWORKS, Effect, effects
 from studies.report.html import Content, Markup, element, table
 from studies.report.types import Look, chip, looks
+from trainers.metrics import Metric
 
 _MOST_BARS = 12
 """How many choices are shown."""
@@ -16,7 +17,7 @@ def section(facts: Facts) -> Content:
     parts: list[Content] = [element("h2", "Which choices go with accuracy")]
     found = effects(facts)
     if found:
-        parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds))]
+        parts += [element("p", _IMPORTANCE), _bars(found, looks(facts.kinds), facts.metric)]
     elif facts.constant:
         told = "All networks are equally accurate: no choice explains anything."
         parts.append(element("p", told, class_="soft"))
@@ -36,7 +37,7 @@ _IMPORTANCE = (
 )
 
 
-def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
+def _bars(found: Sequence[Effect], shown: Mapping[str, Look], metric: Metric) -> Markup:
     most = max(max(effect.beyond, effect.accuracy) for effect in found) or 1.0
     rows: list[list[Content]] = [
         [
@@ -44,7 +45,7 @@ def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
             str(effect.networks),
             _bar(effect.beyond / most, effect.beyond, pale=not effect.sure),
             _bar(effect.accuracy / most, effect.accuracy, pale=False),
-            _best(effect, shown),
+            _best(effect, shown, metric),
         ]
         for effect in found[:_MOST_BARS]
     ]
@@ -52,12 +53,12 @@ def _bars(found: Sequence[Effect], shown: Mapping[str, Look]) -> Markup:
     return table(headings, rows)
 
 
-def _best(effect: Effect, shown: Mapping[str, Look]) -> Content:
+def _best(effect: Effect, shown: Mapping[str, Look], metric: Metric) -> Content:
     if not effect.sure:
         return "–"
     look = shown.get(effect.best)
     mark = effect.best if look is None else chip(look, look.letters, effect.best)
-    return [mark, f" {effect.gain:+.1%}"]
+    return [mark, f" {metric.difference(effect.gain, 1)}"]
 
 
 def _bar(width: float, value: float, *, pale: bool) -> Markup:

@@ -1,5 +1,6 @@
 """The Pareto front as a picture and as a table."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from nas_space.cli import short
@@ -12,6 +13,7 @@ from studies.report.charts import Chart, axis_around
 from studies.report.html import Content, Markup, element, table
 from studies.retraining.summary import curse_of, told
 from trainers.intervals import wilson
+from trainers.metrics import Metric
 
 MOST_NAMED_NETWORKS = 400
 """Dominated networks with a label; the others are small points."""
@@ -35,7 +37,7 @@ def section(facts: Facts) -> Content:
     if facts.retrained_front:
         fidelity = facts.retrained_front.fidelity
         means = f"In orange: means of fresh seeds ({fidelity}) with 95 % intervals; "
-        parts.append(element("p", means + curse_of(facts.retrained_front) + "."))
+        parts.append(element("p", means + curse_of(facts.retrained_front, facts.metric) + "."))
     else:
         again = "Not trained again yet: studies.finalists, below, replaces luck by means."
         parts.append(element("p", again, class_="soft"))
@@ -93,24 +95,25 @@ def members(facts: Facts) -> Markup:
     """The front as a table."""
     aim = facts.objective
     fresh = facts.retrained_front
-    means = {f.number: told(f.accuracy) for f in fresh.finalists} if fresh else {}
+    means = {f.number: told(f.accuracy, facts.metric) for f in fresh.finalists} if fresh else {}
     costs: dict[str, str] = {"MACs": "macs", "parameters": "params"}
     extra: dict[str, Callable[[Evaluation], str]] = {}
     if aim.column not in costs.values():
         extra[aim.heading] = lambda entry: aim.write(entry.cost)
-    believed = {found.number: f"{found.val_accuracy:.2%}" for found in facts.candidates}
-    headings = ["trial", f"validation {facts.metric}", "expected"]
+    write = facts.metric.write
+    believed = {found.number: write(found.val_accuracy) for found in facts.candidates}
+    headings = ["trial", f"validation {facts.metric.name}", "expected"]
     unequal = facts.largest is not None and facts.largest.unequal
     headings += [*(["balanced accuracy"] if unequal else [])]
     headings += [*(["fresh seeds"] if means else []), *extra, *costs]
     rows = [
         [
             _trial(entry, facts),
-            f"{entry.val_accuracy:.2%}",
+            write(entry.val_accuracy),
             believed[entry.number],
             *([_balanced(entry)] if unequal else []),
             *([means.get(entry.number, "–")] if means else []),
-            *(write(entry) for write in extra.values()),
+            *(cost(entry) for cost in extra.values()),
             *(short(getattr(entry, column)) for column in costs.values()),
             caption(facts.architectures[entry.number]),
         ]
@@ -130,8 +133,9 @@ def note(facts: Facts, entry: Evaluation) -> str:
     aim = facts.objective
     cost = "" if aim.column in ("macs", "params") else f"{aim.write(entry.cost)} {aim.heading}, "
     return (
-        f"trial {entry.number}: {entry.val_accuracy:.2%}, {cost}{short(entry.macs)} MACs, "
-        f"{short(entry.params)} parameters · {caption(facts.architectures[entry.number])}"
+        f"trial {entry.number}: {facts.metric.write(entry.val_accuracy)}, {cost}"
+        f"{short(entry.macs)} MACs, {short(entry.params)} parameters · "
+        f"{caption(facts.architectures[entry.number])}"
     )
 
 
@@ -153,15 +157,18 @@ def _chart(facts: Facts) -> Chart:
             logarithmic=True,
         ),
         axis_around(
-            accuracies, f"validation {facts.metric}", _percent(accuracies), within=(0.0, 1.0)
+            accuracies,
+            f"validation {facts.metric.name}",
+            _ticks(accuracies, facts.metric),
+            within=(0.0, 1.0) if facts.metric.is_accuracy else (-math.inf, math.inf),
         ),
     )
 
 
-def _percent(values: Sequence[float]) -> Callable[[float], str]:
+def _ticks(values: Sequence[float], metric: Metric) -> Callable[[float], str]:
     run = max(values) - min(values)
     digits = 0 if run > 0.05 else 1 if run > 0.005 else 2  # noqa: PLR2004 - ticks differ by so much
-    return lambda value: f"{value:.{digits}%}"
+    return lambda value: metric.write(value, digits)
 
 
 def _line(chart: Chart, front: Sequence[Evaluation]) -> str:

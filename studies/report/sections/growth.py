@@ -4,26 +4,29 @@ from collections.abc import Sequence
 
 from studies.analysis.course import Step, course
 from studies.analysis.facts import Facts
+from studies.pareto.front import accuracy_of
 from studies.report.charts import Axis, Chart
 from studies.report.html import Content, Markup, element, table
 from studies.report.paths import without_paths
 from studies.report.sections.commands import on_study, without_name
+from trainers.metrics import Metric
 
 
 def section(facts: Facts, against: Facts | None) -> Content:
     """Hypervolume over training; without another study, the command that makes one."""
     box = facts.box
-    lines = {facts.study.name: course(facts.evaluations, facts.study.recipe["epochs"], box)}
+    known = [*facts.complete, *(against.complete if against else ())]
+    floor = facts.metric.floor(min(map(accuracy_of, known), default=0.0))
+    lines = {facts.study.name: course(facts.evaluations, facts.study.recipe["epochs"], box, floor)}
     explained = (
-        "The share of the box that the front dominates (accuracy from 0 to 1, "
-        f"{facts.objective.heading} on a log scale from {facts.objective.write(box[0])} to "
-        f"{facts.objective.write(box[1])}), over the epochs of all trainings, partial ones too, "
-        "counted in full trainings."
+        f"{_height(facts.metric, floor)}{facts.objective.heading} on a log scale from "
+        f"{facts.objective.write(box[0])} to {facts.objective.write(box[1])}), over the epochs of "
+        "all trainings, partial ones too, counted in full trainings."
     )
     parts: list[Content] = [element("h2", "How the front grew"), element("p", explained)]
     if against is not None:
         full = against.study.recipe["epochs"]
-        lines[against.study.name] = course(against.evaluations, full, box)
+        lines[against.study.name] = course(against.evaluations, full, box, floor)
     ends = {name: steps[-1] for name, steps in lines.items()}
     if any(end.spent for end in ends.values()):
         parts.append(_lines(list(lines.values())))
@@ -41,6 +44,12 @@ def section(facts: Facts, against: Facts | None) -> Content:
         typed = f"{command}\n{on_study(facts, 'report')} --against random"
         parts.append(element("pre", without_paths(typed)))
     return element("section", parts)
+
+
+def _height(metric: Metric, floor: float) -> str:
+    if metric.is_accuracy:
+        return "The share of the box that the front dominates (accuracy from 0 to 1, "
+    return f"The mean {metric.name} of the front above {floor:.4g}, over all costs ("
 
 
 def _at(steps: Sequence[Step], ends: dict[str, Step]) -> float:

@@ -104,7 +104,7 @@ def _short(names: Iterable[str]) -> dict[str, str]:
 
 
 def _heading(facts: Facts, entry: Evaluation) -> Markup:
-    lines: list[Content] = [f"{entry.val_accuracy:.1%} ", element("br")]
+    lines: list[Content] = [f"{facts.metric.write(entry.val_accuracy, 1)} ", element("br")]
     lines.append(facts.objective.write(entry.cost))
     return element("span", lines, data_trial=entry.number)
 
