@@ -18,5 +18,10 @@ def reason(error: BaseException) -> str:
     return " ".join([first, *(line.strip() for line in more[: first.endswith(":")])])
 
 
+def error_line(error: BaseException) -> str:
+    """The same with the error's kind before it, for code of the user's own."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 class InvalidChoiceError(ConvnasError):
     """A convolution that is misspelt, cannot serve its widths, or cannot be exported."""

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from nas_space.errors import ConvnasError
+from nas_space.errors import ConvnasError, error_line
 
 GROUP = "convnas.plugins"
 VARIABLE = "CONVNAS_PLUGINS"
@@ -88,11 +88,6 @@ def own(path: str, said: str, error: type[ConvnasError]) -> Any:  # noqa: ANN401
     if found is None:
         raise error(f"{said}: {name} is nothing in {module}")
     return found
-
-
-def error_line(failure: BaseException) -> str:
-    """The first line of an error of the user's own code, with its kind."""
-    return f"{type(failure).__name__}: {failure}".splitlines()[0]
 
 
 @cache

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas_space.cli import quantity, seconds, short
 from nas_space.costs.cost import Cost, Task
-from nas_space.errors import ConvnasError
-from nas_space.plugins import error_line
+from nas_space.errors import ConvnasError, error_line
 from nas_space.registry import Registry, given
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure

@@ -20,6 +20,7 @@ import searchers
 import studies
 import trainers
 from nas_space import plugins
+from nas_space.errors import reason
 from searchers.ray.resources import ClusterError, Machine, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
 from trainers.machine import cores
@@ -163,20 +164,17 @@ class Cluster:
             )
         except Exception as error:
             # Ray raises plain exceptions where its processes do not start in time.
+            said = reason(error).rstrip(".")
             if address is None:
                 raise ClusterError(
-                    f"Ray does not start on this machine: {_first_line(error)}; give the same "
+                    f"Ray does not start on this machine: {said}; give the same "
                     "command again, when the machine is less busy"
                 ) from error
             raise ClusterError(
-                f"no Ray cluster at {address}: {_first_line(error)}; does it ask for a token that "
+                f"no Ray cluster at {address}: {said}; does it ask for a token that "
                 "this machine does not have (docs/cluster.md)?"
             ) from error
         return resources_for(self._options, *machines())
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _rays_environment() -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from nas_space.errors import ConvnasError
-from nas_space.plugins import error_line, own
+from nas_space.errors import ConvnasError, error_line
+from nas_space.plugins import own
 from nas_space.registry import Registry, given
 from searchers.problem import Problem
 

@@ -15,8 +15,7 @@ from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.trial import TrialState, create_trial
 
 from nas_space.costs.cost import Cost
-from nas_space.errors import ConvnasError
-from nas_space.plugins import error_line
+from nas_space.errors import ConvnasError, error_line
 from nas_space.spaces.architecture import Architecture
 from searchers.problem import Problem
 from searchers.samplers.observations import EPOCHS, Observation, memorable

@@ -17,6 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from nas_space.errors import reason
 from nas_space.spaces.architecture import Architecture
 from studies import objective
 from studies.records.database import (
@@ -90,7 +91,7 @@ class OptunaMirror:
             if not (damage := self._remedy(error)):
                 raise theirs from None
             raise StoreError(
-                f"Optuna cannot use the database of study {name!r} ({_line(error)}){damage}"
+                f"Optuna cannot use the database of study {name!r} ({reason(error)}){damage}"
             ) from None
         if study.metric_names != self._objectives and study.get_trials(deepcopy=False):
             raise theirs
@@ -108,7 +109,7 @@ class OptunaMirror:
         try:
             trials = self.study.get_trials(deepcopy=False)
         except _REFUSALS as error:
-            self.trouble = f"{_line(error)}{self._remedy(error)}"
+            self.trouble = f"{reason(error)}{self._remedy(error)}"
             return
         present = {trial.user_attrs.get(NUMBER) for trial in trials}
         for evaluation in evaluations:
@@ -126,10 +127,10 @@ class OptunaMirror:
             try:
                 self.study.add_trial(self._trial(self._missed[0]))
             except _AWAY as error:
-                self.trouble = f"{_line(error)}{self._remedy(error)}"
+                self.trouble = f"{reason(error)}{self._remedy(error)}"
                 return
             except _REFUSALS as error:
-                self.trouble = _line(error)
+                self.trouble = reason(error)
             else:
                 self.trouble = None
             self._missed.pop(0)
@@ -183,7 +184,7 @@ def _storage(url: str, name: str) -> RDBStorage:
             # Another search may create them at the same moment; Optuna does not handle that.
             if attempt == _ATTEMPTS:
                 raise StoreError(
-                    f"Optuna cannot use the database of study {name!r} ({_line(error)}); give "
+                    f"Optuna cannot use the database of study {name!r} ({reason(error)}); give "
                     "this search another --storage"
                 ) from None
         time.sleep(0.2 * attempt)
@@ -232,10 +233,6 @@ class BackgroundMirror:
         self._closing.set()
         self._thread.submit(self._mirror.close)
         self._thread.shutdown(wait=True)
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def _local(moment: datetime) -> datetime:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_space.plugins import error_line, own
+from nas_space.errors import error_line
+from nas_space.plugins import own
 from trainers.data.splits import Dataset, DatasetError, Images, Subset, make_dataset
 
 _SPLITS = ("train", "val", "test")

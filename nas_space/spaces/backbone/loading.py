@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from nas_space.conversion.survey import uncompiled
-from nas_space.plugins import error_line, own
+from nas_space.errors import error_line
+from nas_space.plugins import own
 from nas_space.registry import Entry, Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from nas_space.convs.base import Size
 from nas_space.costs.cost import Cost, Task
-from nas_space.plugins import error_line
+from nas_space.errors import error_line
 from nas_space.spaces.architecture import (
     FORMAT,
     Architecture,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nas_space.plugins import error_line
+from nas_space.errors import error_line
 from nas_space.registry import Registry
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.space import UnknownSpaceError
