@@ -1,7 +1,6 @@
-"""The processor of this machine and its cores, without torch."""
+"""The processor of this machine, and versions of libraries, without torch."""
 
 import importlib.metadata
-import os
 import platform
 from pathlib import Path
 
@@ -14,13 +13,6 @@ def processor() -> str:
         named = (line for line in info.read_text().splitlines() if line.startswith("model name"))
         model = next(named, f":{model}").partition(":")[2].strip()
     return model
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    # Only Linux tells which cores a process may use.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def versions(*libraries: str) -> dict[str, str]:

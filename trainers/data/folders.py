@@ -1,9 +1,7 @@
 """A user's own images: a folder for each class, with or without train, val and test folders."""
 
 import itertools
-import os
 import statistics
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,8 +25,9 @@ from trainers.data.splits import (
     make_dataset,
     split_positions,
 )
-from trainers.machine import cores
+from trainers.room import cores, free_memory
 
+S = TypeVar("S")
 T = TypeVar("T")
 _GREY = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIDE_PIXELS = 64
@@ -91,12 +90,15 @@ def load(
 
     def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
         paths = [listing.files[split][position].path for position in positions]
+        width, height = size
+        pixels = np.empty((len(paths), height, width, len(mode)), dtype=np.uint8)
 
-        def read(path: Path) -> NDArray[np.uint8]:
-            return _decode(path, size, mode, reading)
+        def read(at: int) -> None:
+            pixels[at] = _decode(paths[at], size, mode, reading)
 
         with limited(reading.max_pixels):
-            return np.stack(_all_of(paths, read, every, reading, threads))
+            _all_of(range(len(paths)), read, every, reading, threads)
+        return pixels
 
     dataset = make_dataset(
         name,
@@ -156,36 +158,36 @@ class _Header:
 
 
 def _all_of(
-    paths: Sequence[Path],
-    read: Callable[[Path], T],
+    images: Sequence[S],
+    read: Callable[[S], T],
     every: Sequence[Path],
     reading: Reading,
     threads: int = 1,
 ) -> list[T]:
-    """What is read from each file.
+    """What is read of each image.
 
     Raises:
         DatasetError: it names all files of `every` that are broken: one a run would be many runs.
     """
     try:
         with ThreadPoolExecutor(threads) as pool:
-            return list((map if threads == 1 else pool.map)(read, paths))
+            return list((map if threads == 1 else pool.map)(read, images))
     except BROKEN as error:
         first = str(error) or type(error).__name__
     with ThreadPoolExecutor(cores()) as pool:
         reasons = zip(every, pool.map(lambda path: _reason(path, reading), every), strict=True)
         broken = [(path, reason) for path, reason in reasons if reason is not None]
     if not broken:  # it is whole again
-        raise DatasetError(f"cannot decode an image of {len(paths):,}: {first}")
-    images, them = "the image", "it"
+        raise DatasetError(f"cannot decode an image of {len(images):,}: {first}")
+    what, them = "the image", "it"
     if len(broken) > 1:
-        images, them = f"{len(broken):,} images:", "them"
+        what, them = f"{len(broken):,} images:", "them"
     more = f" and {len(broken) - _MOST_NAMED:,} more" * (len(broken) > _MOST_NAMED)
     named = ", ".join(
         f"{', '.join(str(path) for path, _ in group)} ({reason})"
         for reason, group in itertools.groupby(broken[:_MOST_NAMED], key=itemgetter(1))
     )
-    raise DatasetError(f"cannot decode {images} {named}{more}; repair or delete {them}")
+    raise DatasetError(f"cannot decode {what} {named}{more}; repair or delete {them}")
 
 
 def _reason(path: Path, reading: Reading) -> str | None:
@@ -262,12 +264,9 @@ def _common_side(headers: list[_Header]) -> int | None:
 
 
 def _check_memory(root: Path, count: int, size: WidthHeight, channels: int) -> None:
-    # Decoded once, split once, padded once on the way to the device.
-    needed = 3 * count * size[0] * size[1] * channels
-    if sys.platform != "linux":  # other systems do not tell how much memory is free
-        return
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > free:
+    # Decoded once, given to the workers once, padded once on the way to the device.
+    needed, free = 3 * count * size[0] * size[1] * channels, free_memory()
+    if free is not None and needed > free:
         raise DatasetError(
             f"{count} images of {size[0]}×{size[1]} in {root} need {needed / 1e9:.1f} GB of memory "
             f"and {free / 1e9:.1f} GB are free; give a smaller --image-size"

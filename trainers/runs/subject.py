@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from nas_space.spaces import building
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
 from trainers.data.splits import SearchData
+from trainers.room import free_memory
 
 _WEIGHT_COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""
@@ -146,11 +146,8 @@ def _check_fits(subject: Subject, data: SearchData) -> None:
 
 
 def _check_memory(params: int) -> None:
-    if sys.platform != "linux":  # other systems do not tell how much memory is free
-        return
-    needed = 4 * _WEIGHT_COPIES * params
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > free:
+    needed, free = 4 * _WEIGHT_COPIES * params, free_memory()
+    if free is not None and needed > free:
         raise SubjectError(
             f"a network of {params:,} weights needs {needed / 1e9:.1f} GB to be trained and "
             f"{free / 1e9:.1f} GB are free: choose a smaller one"

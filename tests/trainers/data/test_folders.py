@@ -1,6 +1,7 @@
 """A user's own images: real files of every kind, and one clear line for the broken ones."""
 
 import os
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def test_classes_are_the_sub_folders(tmp_path: Path) -> None:
     assert data.shape == (3, 12, 12)
     assert len(data.train) + len(data.val) + len(dataset.open_test()) == 40
     assert data.flip
+
+
+def test_reading_takes_little_more_memory_than_the_pixels(tmp_path: Path) -> None:
+    for label in ("cat", "dog"):
+        for i in range(40):
+            picture(tmp_path / label / f"{i}.png", size=(200, 200), seed=i)
+    load(str(tmp_path), image_size=160, subset=8)  # what is imported only now is no image
+    tracemalloc.start()
+    try:
+        search = load(str(tmp_path), image_size=160).search
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    decoded = search.train.pixels.nbytes + search.val.pixels.nbytes
+    assert decoded == 64 * 160 * 160 * 3
+    # A pixel that is counted takes eight bytes for a moment, of a million at once.
+    assert peak < 1.3 * decoded + 9e6
 
 
 def test_pixels_are_those_of_the_files(tmp_path: Path) -> None:

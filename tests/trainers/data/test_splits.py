@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from trainers.data import digits
@@ -16,6 +17,7 @@ from trainers.data.splits import (
     SearchData,
     Subset,
     make_dataset,
+    moments,
     split_positions,
 )
 
@@ -143,3 +145,13 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
 def test_named_data_sets_are_not_resized() -> None:
     with pytest.raises(DatasetError, match="has a fixed size"):
         load("digits", image_size=16)
+
+
+@given(
+    arrays(np.uint8, st.tuples(st.integers(1, 5), st.just(3), st.just(2), st.integers(1, 3))),
+)
+def test_moments_are_those_of_the_pixels(pixels: NDArray[np.uint8]) -> None:
+    mean, std = moments(pixels)
+    flat = pixels.reshape(-1, pixels.shape[-1]) / 255
+    assert mean == pytest.approx(flat.mean(axis=0), abs=1e-12)
+    assert std == pytest.approx(np.maximum(flat.std(axis=0), 1e-3), abs=1e-12)
