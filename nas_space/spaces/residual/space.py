@@ -263,11 +263,11 @@ class ResidualSpace(Space):
 
     def smallest(self, task: Task, measure: Measure = "macs") -> ResidualArchitecture:
         """The architecture of fewest MACs, parameters, or bytes of activations at its peak."""
-        return self.least(task, _LAYER_COSTS[measure], *_totals(task, measure))
+        return _ends(self, task, measure)[0]
 
     def largest(self, task: Task, measure: Measure = "macs") -> ResidualArchitecture:
         """The architecture of most MACs, parameters, or bytes of activations at its peak."""
-        return self.most(task, _LAYER_COSTS[measure], *_totals(task, measure))
+        return _ends(self, task, measure)[1]
 
     def least(
         self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
@@ -470,6 +470,15 @@ def _most_settings(space: ResidualSpace) -> int:
                 pairs |= {(c_in, hidden) for c_in in before}
         before = set(widths)
     return max(len(space.settings(kind, *pair)) for kind in space.kinds for pair in pairs)
+
+
+@cache
+def _ends(
+    space: ResidualSpace, task: Task, measure: Measure
+) -> tuple[ResidualArchitecture, ResidualArchitecture]:
+    """The networks of least and of most cost: a second's work."""
+    counted = (task, _LAYER_COSTS[measure], *_totals(task, measure))
+    return space.least(*counted), space.most(*counted)
 
 
 def _labels(space: ResidualSpace, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
