@@ -33,6 +33,8 @@ import torch
 
 from benchmarks.worth.runtime import calls, seconds
 from benchmarks.worth.setting import (
+    AFTER,
+    BLUEPRINT_STEM,
     CANDIDATES,
     CHOICE_SEEDS,
     FRESH_SEEDS,
@@ -150,6 +152,19 @@ class Runner:
         for side in ("hand", *SIDES.values()):
             self._chosen(macs, side)
 
+    def after(self, macs: int) -> None:
+        """What may be scaled by hand once a search has shown it, see `AFTER`; by two seeds."""
+        for family in AFTER:
+            network = scaled(family, macs, self._setting.task, BLUEPRINT_STEM)
+            if network is not None:
+                self._choice(f"{macs}/after/{family.name}", network)
+        chosen = best(self._done.values(), f"{self._setting.name}/choice/{macs}/after/")
+        if chosen is None:
+            return
+        for seed in range(FRESH_SEEDS):
+            job = f"fresh/{macs}/after/{chosen.key}"
+            self._train(job, chosen, _FIRST_FRESH_SEED + seed, test=True)
+
     def _chosen(self, macs: int, side: str) -> None:
         """Choose the network of a side and measure it, if there is time for all of that."""
         setting = self._setting.name
@@ -254,6 +269,9 @@ def _main() -> int:
     parser.add_argument(
         "--levels", type=int, nargs="+", help="of MACs, or microseconds of fast16 (default: all)"
     )
+    parser.add_argument(
+        "--after", action="store_true", help="no search: MobileNetV2 of blueprint, scaled by hand"
+    )
     parser.add_argument("--samplers", choices=SIDES, nargs="+", default=["bayes"])
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -265,7 +283,9 @@ def _main() -> int:
     runner = Runner(setting, images, given.output, end)
     database = (given.database or given.output.with_suffix(".db")).absolute()
     for macs in given.levels or setting.levels:
-        if time.monotonic() < end:
+        if time.monotonic() < end and given.after:
+            runner.after(macs)
+        elif time.monotonic() < end:
             found = {name: runner.search(macs, name, database) for name in given.samplers}
             runner.level(macs, found)
     return 0

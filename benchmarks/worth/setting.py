@@ -8,11 +8,14 @@ from statistics import mean
 from typing import Any
 
 from nas_space.cli import short
+from nas_space.convs.blueprint import Blueprint
+from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task, predict
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import WIDTHS, Family
+from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.skeletons import read_architecture
 from trainers.recipes import RECIPES, Recipe
 
@@ -28,6 +31,7 @@ FRESH_SEEDS = 5
 CANDIDATES = 12
 """Networks of the search that are trained again at each level, as many as there are families."""
 _MOST_CHANNELS = 512
+_USUAL_STEM = Stem()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,18 @@ _CIFAR10, _CLOTHES, _DIGITS = (Task(c, (side, side), 10) for c, side in ((3, 16)
 _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
 """In the order in which they are worked off."""
 
+
+def _of(name: str, expansion: int, count: int = 3, entry: str | None = None) -> Family:
+    blueprint, pointwise = Blueprint(), Regular(kernel=1)
+    convs = (lambda _width: blueprint, lambda _width: pointwise)
+    return Family(name, 1, *convs, expansion=expansion, entry=entry, count=count)
+
+
+BLUEPRINT_STEM = Stem(Blueprint())
+AFTER = (_of("four", 3, count=4), _of("three", 4), _of("halved", 4, entry="pooled"))
+"""What an engineer may scale who has seen what searches find: MobileNetV2 of `blueprint`, read by
+such a stem. Nobody had thought of it before: it is no baseline."""
+
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -90,7 +106,9 @@ SETTINGS = {
 }
 
 
-def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None:
+def scaled(
+    family: Family, macs: int, task: Task, stem: Stem = _USUAL_STEM
+) -> ResidualArchitecture | None:
     """The widest network of a family within that many MACs; None if there is none.
 
     Widths go up by one channel: where a type does not fit, the next one does.
@@ -98,7 +116,7 @@ def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None
     found = None
     for width in range(1, _MOST_CHANNELS):
         try:
-            network = ResidualArchitecture(family.stages(width))
+            network = ResidualArchitecture(family.stages(width), stem)
         except ConvnasError:
             continue
         if predict(network, task).macs > macs:
