@@ -105,6 +105,11 @@ def _finish_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things, as ``1 epoch`` and ``1,200 images``."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
+
+
 def short(number: float) -> str:
     """Write a count as people do: 831k, 12.3M."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):

@@ -13,6 +13,7 @@ string: what needs torch is imported only when it is used.
 
 import difflib
 import importlib
+import inspect
 import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -64,6 +65,14 @@ def imported(name: str, path: str) -> Entry[Any]:
         return getattr(found, attribute)
 
     return Entry(name, module, load)
+
+
+def _caller() -> str:
+    """The module that calls the registry."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    return "a plugin" if frame is None else str(frame.f_globals.get("__name__", "a plugin"))
 
 
 def did_you_mean(name: str, known: Iterable[str], alike: float = _ALIKE_RATIO) -> str:
@@ -137,7 +146,7 @@ class Registry(Generic[T]):
         Args:
             name: as users will type it.
             thing: what the other entries are.
-            source: the module that it comes from; by default the one that defines a class.
+            source: the module that it comes from; by default the one that adds it.
 
         Raises:
             ConvnasError: the name is taken, the thing has another name, or is of another kind.
@@ -149,9 +158,7 @@ class Registry(Generic[T]):
             )
         if getattr(thing, "name", name) != name:
             raise self._error(f"{self.kind} {name!r} has another name itself: rename one of them")
-        # Of other things Python knows only where their class comes from.
-        here = thing.__module__ if isinstance(thing, type) else "a plugin"
-        self.register(given(name, thing, source or here))
+        self.register(given(name, thing, source or _caller()))
 
     def get(self, name: str) -> T:
         """The thing of that name.

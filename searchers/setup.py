@@ -71,6 +71,14 @@ def _silent(_line: str) -> None:
 
 def _check_target(problem: Problem) -> None:
     """Raise UnknownObjectiveError if no network within the limits has the cost that is wanted."""
+    for name, most in problem.limits.more.items():
+        aim = objectives.OBJECTIVES.get(name)
+        least, _ = dataclasses.replace(problem, objective=aim, target=None).bounds
+        if least > most:
+            raise UnknownObjectiveError(
+                f"--limit {name}={aim.write(most)} leaves no network: the least of those that were "
+                f"looked at is {aim.write(least)}"
+            )
     low, high = problem.bounds
     limit = problem.limits.of(problem.objective)
     high, target, write = min(high, limit or high), problem.target, problem.objective.write
@@ -104,7 +112,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
     rungs = settings.rungs or ladder(recipe.epochs, recipe.warmup)
     if settings.evaluate is not None:
         evaluators.use(settings.evaluate)
-        recipe = dataclasses.replace(recipe, evaluate=settings.evaluate)
+        recipe = recipe.judged_by(settings.evaluate)
         if settings.rungs is None and not evaluators.takes_checkpoints(settings.evaluate):
             rungs = (recipe.epochs,)
     check_rungs(rungs, recipe.epochs)

@@ -14,7 +14,7 @@ from nas_space.registry import Registry, given
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
 from trainers.evaluators import metric
-from trainers.metrics import Metric
+from trainers.metrics import Metric, number
 
 if TYPE_CHECKING:
     # Reading the command line must not import the database.
@@ -104,14 +104,16 @@ class Objective:
         """
         assert self.price is not None  # noqa: S101 - only such objectives are asked
         try:
-            value = float(self.price(architecture, task))
+            found = self.price(architecture, task)
         except Exception as error:  # noqa: BLE001 - the function is a plugin's
             raise UnknownObjectiveError(
                 f"the objective {self.name} fails for {architecture} ({error_line(error)})"
             ) from None
+        value = number(found)
         if not (math.isfinite(value) and value > 0):
             raise UnknownObjectiveError(
-                f"the objective {self.name} gives {value} for {architecture}: it must be above 0"
+                f"the objective {self.name} gives {found!r} for {architecture}: it must be a "
+                "number above 0"
             )
         return value
 

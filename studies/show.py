@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 
-from nas_space.cli import Parser, console, short
+from nas_space.cli import Parser, console, counted, short
 from nas_space.costs.cost import Cost
 from nas_space.programs import program
 from nas_space.tables import Column, Fitted
@@ -88,7 +88,7 @@ def _headline(shown: Evaluation, study: Study) -> str:
     partial = f" of {full}, a partial training" * (shown.epochs < full)
     metric = metric_of(study)
     score = f"{metric.write(shown.val_accuracy)} {metric.name} on validation"
-    return f"{start}; {score} after {shown.epochs} epochs{partial}"
+    return f"{start}; {score} after {counted(shown.epochs, 'epoch')}{partial}"
 
 
 def _table(layers: list[LayerRow]) -> Fitted:

@@ -25,6 +25,8 @@ from nas_space.errors import ConvnasError
 from trainers.metrics import ACCURACY, Metric
 
 Evaluate = Callable[..., Any]
+_MOST_LETTERS = 64
+"""What the database can keep."""
 
 
 class EvaluatorError(ConvnasError):
@@ -36,6 +38,11 @@ def metric(path: str | None) -> Metric:
     return ACCURACY if path is None else Metric(path.rpartition(":")[2].replace("_", " "))
 
 
+def by_recipe(name: str) -> Metric:
+    """What a training by a recipe of that name gives, see `Recipe.judged_by`."""
+    return metric(name if plugins.is_path(name) else None)
+
+
 def use(path: str) -> None:
     """Take the function that a user names, in all processes of convnas.
 
@@ -45,6 +52,10 @@ def use(path: str) -> None:
     """
     if not plugins.is_path(path):
         raise EvaluatorError(f"--evaluate {path}: name a function as module:function")
+    if len(path) > _MOST_LETTERS:
+        raise EvaluatorError(
+            f"--evaluate {path}: give it a name of at most {_MOST_LETTERS} letters, module and all"
+        )
     plugins.use(path.partition(":")[0], "--evaluate")
     function(path)
 

@@ -45,6 +45,19 @@ class Metric:
         return 0.0 if self.is_accuracy else min(0.0, lowest)
 
 
+def number(given: object) -> float:
+    """What a user's own function gives, as a number; NaN if it is none, such as a text or a bool.
+
+    Numbers of numpy and tensors of one number count as numbers.
+    """
+    if isinstance(given, str | bytes | bool):
+        return math.nan
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        return math.nan
+
+
 ACCURACY = Metric("accuracy", is_accuracy=True)
 
 

@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nas_space.errors import ConvnasError, error_line
 from trainers import evaluators
 from trainers.checkpoints import CheckpointError, CheckpointInMemory, CheckpointStore
 from trainers.data.splits import SearchData
 from trainers.devices import Device
 from trainers.evaluators import EvaluatorError
+from trainers.metrics import number
 from trainers.recipes import Recipe
 from trainers.training import Trainer
 
@@ -98,17 +100,25 @@ class OwnTrainer:
         if pauses:
             given["checkpoint"] = _opened(bag) if bag is not None else None
         epochs = self._recipe.epochs if until is None else min(until, self._recipe.epochs)
-        found = self._function(module=seen, data=self._data, epochs=epochs, **given)
-        score, state = found if pauses and isinstance(found, tuple) else (found, None)
-        if bag is not None and epochs == bag.until and isinstance(state, bytes):
+        try:
+            found = self._function(module=seen, data=self._data, epochs=epochs, **given)
+        except (ConvnasError, torch.AcceleratorError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            raise EvaluatorError(f"{self._recipe.evaluate} failed: {error_line(error)}") from error
+        score, state = found, None
+        if pauses:
+            if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], bytes)):  # noqa: PLR2004 - a pair
+                raise EvaluatorError(
+                    f"{self._recipe.evaluate} takes a checkpoint: it must return a score and bytes"
+                )
+            score, state = found
+        if bag is not None and epochs == bag.until and state is not None:
             bag.data = _id(bag) + state
         return Judgement(self._checked(score), time.perf_counter() - begin)
 
     def _checked(self, score: Any) -> float:  # noqa: ANN401 - whatever the function gives
-        try:
-            value = float(score)
-        except (TypeError, ValueError):
-            value = math.nan
+        value = number(score)
         if not math.isfinite(value):
             raise EvaluatorError(f"{self._recipe.evaluate} gave {score!r}, which is no number")
         return value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
@@ -56,6 +56,14 @@ class Recipe:
         """The highest learning rate, for steps of that many images."""
         return self.peak_lr * (images / self.batch_size if self.lr_scales else 1)
 
+    def judged_by(self, path: str | None) -> Self:
+        """The same epochs by a function of the user's own, whose name it has; None changes nothing.
+
+        Args:
+            path: see `evaluate`.
+        """
+        return self if path is None else replace(self, name=path, evaluate=path)
+
     def to_json(self) -> dict[str, str | int | float | None]:
         """The recipe as plain numbers, for the record.
 
@@ -86,6 +94,7 @@ RECIPES: Registry[Recipe] = Registry(
 )
 """The recipes by name: ``quick`` for searching, ``full`` for the winner."""
 
+FOR_A_SEARCH = "quick"
 FOR_THE_WINNER = "full"
 """The recipe of an export that is trained anew, and of a single network."""
 
@@ -96,8 +105,11 @@ def recorded(stored: Mapping[str, Any]) -> Recipe | None:
     Args:
         stored: its `Recipe.to_json`.
     """
+    if stored.get("evaluate") is not None:  # it trains itself
+        quick = RECIPES.get(FOR_A_SEARCH)
+        return replace(quick.judged_by(stored["evaluate"]), epochs=stored["epochs"])
     for recipe in RECIPES.all().values():
-        found = replace(recipe, epochs=stored["epochs"], evaluate=stored.get("evaluate"))
+        found = replace(recipe, epochs=stored["epochs"])
         # Names do not count: a recipe is renamed when another one takes its name.
         if {**found.to_json(), "name": None} == {**stored, "name": None}:
             return found

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
-from nas_space.errors import InvalidChoiceError
+from nas_space.errors import ConvnasError, InvalidChoiceError, error_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -175,11 +175,18 @@ class Conv(ABC):
     @classmethod
     def settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
         """The distinct choices of this type that fit these widths, those of most weights first."""
-        fitting = (
-            c for c in cls.candidates(c_in, c_out) if c.unsupported_reason(c_in, c_out) is None
-        )
-        distinct = dict.fromkeys(fitting)
-        return tuple(sorted(distinct, key=lambda conv: -conv.params(c_in, c_out)))
+        try:
+            candidates = cls.candidates(c_in, c_out)
+            fitting = (c for c in candidates if c.unsupported_reason(c_in, c_out) is None)
+            distinct = dict.fromkeys(fitting)
+            return tuple(sorted(distinct, key=lambda conv: -conv.params(c_in, c_out)))
+        except ConvnasError:
+            raise
+        except Exception as error:
+            raise InvalidChoiceError(
+                f"the type {cls.kind} of {cls.__module__} cannot say what it offers between "
+                f"{c_in} and {c_out} channels ({error_line(error)})"
+            ) from error
 
     def check(self, c_in: int, c_out: int) -> None:
         """Raise InvalidChoiceError, saying why, where this choice cannot serve these widths."""

@@ -17,6 +17,8 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
+_OURS = "nas_space."
+"""What the names of modules begin with that need no look."""
 _NAME = re.compile(r"[\w-]{1,64}")
 _SECOND: Mapping[str, Any] = {
     "widths": tuple(tuple(width * 2**stage for width in WIDTHS) for stage in range(4)),
@@ -140,6 +142,7 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
 
     Raises:
         UnknownSpaceError: there is none, or the backbone cannot be for such images.
+        InvalidChoiceError: a plugin's type is not what it says.
     """
     prefix, colon, backbone = name.partition(":")
     if not colon or prefix != BACKBONE:
@@ -149,7 +152,18 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
             from nas_space.spaces.choices.looking import looked_at  # noqa: PLC0415 - as below
 
             return looked_at(ChoiceSpace(name), task)
-        return get(name)
+        space: Space = get(name)
+    else:
+        space = _backbone(name, backbone, task, pretrained=pretrained)
+    for kind in space.kinds:
+        if kind in TYPES and not TYPES.source(kind).startswith(_OURS):
+            from nas_space.spaces.residual.looking import look_at  # noqa: PLC0415 - as below
+
+            look_at(kind, get(kind), task)
+    return space
+
+
+def _backbone(name: str, backbone: str, task: Task, *, pretrained: bool) -> BackboneSpace:
     from nas_space.spaces.backbone.surveying import look_up  # noqa: PLC0415 - torch takes seconds
 
     return BackboneSpace(name, look_up(backbone, task, pretrained=pretrained))

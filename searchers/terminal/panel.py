@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nas_space.cli import duration
+from nas_space.cli import counted, duration
 from searchers.schedule.counts import Snapshot
 from studies.objective import Objective
 from studies.pareto.by_hand import caption
@@ -86,7 +86,7 @@ def _latest(snapshot: Snapshot, objective: Objective) -> Table:
 def _told(entry: Evaluation) -> str:
     if entry.status is Status.FAILED:
         return entry.error or ""
-    epochs = f"{entry.epochs} epoch{'s' * (entry.epochs != 1)}"
+    epochs = counted(entry.epochs, "epoch")
     onwards = f" ({entry.start} of a checkpoint)" if entry.start else ""
     return f"{epochs}{onwards}, {entry.seconds or 0.0:.1f} s"
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import optuna
 
-from nas_space.cli import INTERRUPTED, console
+from nas_space.cli import INTERRUPTED, console, counted
 from nas_space.waiting import waiting
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
@@ -60,7 +60,7 @@ def _announce(start: Start) -> None:
         "space": f"{setup.space.name}: {setup.space.size():.3g} architectures{kinds}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
-        "recipe": f"{recipe.evaluate or recipe.name}, {recipe.epochs} epochs{_rungs(setup)}",
+        "recipe": f"{recipe.name}, {counted(recipe.epochs, 'epoch')}{_rungs(setup)}",
         "front": f"{aim.title(setup.metric)} ({aim.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "

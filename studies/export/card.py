@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nas_space.bundle import Measured, Record
+from nas_space.bundle.forms import FORMS, ExportForm
+from nas_space.cli import counted
 from nas_space.opsets import OPSET, RUNTIMES
 from studies.export.markdown import code, plain
 from studies.objective import metric_of
@@ -79,20 +81,17 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
   `batch` takes any length
 - `program.pt2`, a `torch.export` program, and `model.onnx`: the same for inference, with
   normalisations folded into weights and chains of convolutions merged; the latencies are theirs
-- `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this folder
-  (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
+{forms}- `architecture.json`, `task.json`, `record.json`: for convnas, which predicts with this
+  folder (`python -m studies.predict`) and trains it onwards (`python -m trainers.run`)
 - `manifest.json`: sizes and SHA-256 of all of these
 
 ## How it was made
 
 - data set: {dataset} (fingerprint {fingerprint})
-- training: {training}: {recipe}, {epochs} epochs, {images:,} images, seed {seed}
+- training: {training}: {recipe}, {epochs}, {images}, seed {seed}
 - study {study}, trial {trial}, architecture {key}, searched by {command}
 
-## Layers
-
-{layers}
-"""
+{layers}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,11 @@ class Card:
         data, chosen, trained = self.dataset.search, self.chosen, self.record.validation
         channels, height, width = data.shape
         architecture, metric = chosen.parsed_architecture, metric_of(self.study)
-        layers = (
+        layers = [
             f"- {plain(layer.name)}: {layer.conv}, {layer.c_out} channels"
             + ", stride 2" * (layer.stride > 1)
             for layer in architecture.layers()
-        )
+        ]
         return _TEMPLATE.format(
             name=plain(f"{self.study.name} trial {chosen.number}"),
             classes=len(data.classes),
@@ -141,9 +140,11 @@ class Card:
             space=code(chosen.space),
             test=_told(self.record.test, ACCURACY),
             metric=plain(metric.name),
-            val=f"{_told(trained, metric)} ({plain(trained.recipe)}, {trained.epochs} epochs)",
+            val=f"{_told(trained, metric)} "
+            f"({plain(trained.recipe)}, {counted(trained.epochs, 'epoch')})",
             proxy=f"{metric.write(self.record.search.accuracy)} "
-            f"({plain(self.record.search.recipe)}, {self.record.search.epochs} epochs)",
+            f"({plain(self.record.search.recipe)}, "
+            f"{counted(self.record.search.epochs, 'epoch')})",
             fresh="".join(
                 f"| ... of {mean.count} fresh seeds, mean and 95 % interval | {told(mean, metric)} "
                 f"({plain(str(fidelity))}) |\n"
@@ -169,14 +170,15 @@ class Card:
             fingerprint=self.dataset.fingerprint,
             training="trained anew for the export" if self.anew else "the search's own",
             recipe=plain(trained.recipe),
-            epochs=trained.epochs,
+            epochs=counted(trained.epochs, "epoch"),
             seed=trained.seed,
-            images=len(data.train),
+            images=counted(len(data.train), "image"),
             study=plain(self.study.name),
             trial=chosen.number,
             key=chosen.key,
             command=code(self.study.command),
-            layers="\n".join(layers),
+            layers=_section("Layers", layers),
+            forms="".join(map(_form, FORMS.all().items())),
             opset=self.opset,
             runtime=RUNTIMES[self.opset],
         )
@@ -193,6 +195,18 @@ class Card:
                     f"balanced {what} accuracy, the mean over the classes",
                     f"{measured.balanced:.2%}",
                 )
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *lines, ""]) if lines else ""
+
+
+def _form(entry: tuple[str, ExportForm]) -> str:
+    """A line about a plugin's form; ours have theirs."""
+    name, form = entry
+    if FORMS.source(name).startswith("nas_space."):
+        return ""
+    return f"- `{plain(form.FILE)}`: the form {plain(name)} of the plugin {FORMS.source(name)}\n"
 
 
 def _row(cells: tuple[str, str]) -> str:

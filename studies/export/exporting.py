@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nas_space.bundle import Measured, Record, prepare
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
-from nas_space.cli import console
+from nas_space.cli import console, counted
 from nas_space.inference import for_inference
 from nas_space.spaces.building import build
 from nas_space.waiting import waiting
@@ -58,7 +58,7 @@ def export(arguments: argparse.Namespace) -> None:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
-    recipe = dataclasses.replace(recipe, evaluate=study.recipe.get("evaluate"))
+    recipe = recipe.judged_by(study.recipe.get("evaluate"))
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
     retrainings, metric = store.retrainings(study), objective.metric_of(study)
@@ -93,7 +93,7 @@ def export(arguments: argparse.Namespace) -> None:
             trained = from_search(proxy, kept, chosen, dataset, metric)
     else:
         count = len(dataset.search.train)
-        _say(f"training  {recipe.name}, {recipe.epochs} epochs on {count:,} images")
+        _say(f"training  {recipe.name}, {counted(recipe.epochs, 'epoch')} on {count:,} images")
         trained = retrained(chosen, dataset, recipe, checkpoint)
     with waiting(f"measuring it on {len(test):,} test images"):
         looked = look(store, study, chosen, trained, dataset, test)
@@ -181,13 +181,15 @@ def _told(
     record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int, metric: Metric
 ) -> str:
     search, test, measured = record.search, record.test, trained.validation
+    another = "" if metric.is_accuracy else f", another measure than {metric.name}"
     return (
         f"search    {metric.write(search.accuracy)} validation {metric.name}, a proxy "
-        f"({search.recipe}, {search.epochs} epochs)\n"
+        f"({search.recipe}, {counted(search.epochs, 'epoch')})\n"
         f"exported  {metric.write(measured.accuracy)} validation {metric.name} "
-        f"({measured.recipe}, {measured.epochs} epochs, {len(dataset.search.train):,} images)\n"
-        f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence; look number "
-        f"{looks} at this study's test images)"
+        f"({measured.recipe}, {counted(measured.epochs, 'epoch')}, "
+        f"{counted(len(dataset.search.train), 'image')})\n"
+        f"test      {test.accuracy:.2%} accuracy{another} ({interval(test)}, 95 % confidence; "
+        f"look number {looks} at this study's test images)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nas_space.convs import TYPES
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.backbone.architecture import DIGEST
 from studies.records.tables import Study
@@ -11,25 +12,35 @@ from trainers.recipes import recorded
 
 def differences(old: Study, new: Study) -> dict[str, str]:
     """The parts in which two studies differ, and how."""
+    images = (_identity(old.dataset), _identity(new.dataset))
     parts = {
-        "data set": (_identity(old.dataset), _identity(new.dataset)),
-        "recipe": (_training(old.recipe), _training(new.recipe)),
+        "recipe": (_training(old.recipe, new.recipe), _training(new.recipe, old.recipe)),
         "objective": (_aim(old), _aim(new)),
     }
+    found = {}
+    # What a function makes may depend on the images: they come first.
+    if images[0] != images[1]:
+        found["data set"] = _difference(*images)
     space = _difference_of_spaces(old.space, new.space)
-    found = {} if space is None else {"space": space}
+    if space is not None:
+        found["space"] = space
     return found | {
         what: _difference(before, now) for what, (before, now) in parts.items() if before != now
     }
 
 
-def same_space(study: Study) -> str:
+def same_space(study: Study, asked: Study) -> str:
     """How to ask for the space of a study."""
     name = spaces.name_of(study.space)
-    if name is None:
-        is_ours = spaces.BACKBONE in study.space
-        return "the same one" if is_ours else "the same one, by the convnas that began it"
-    return f"--space {name}"
+    if name is not None:
+        return f"--space {name}"
+    before, now = (set(each.space.get("kinds") or ()) for each in (study, asked))
+    if missing := sorted(before - set(TYPES)):
+        return f"--plugin MODULE that has {' and '.join(missing)}"
+    if before and before < now:
+        return f"the same one, without the plugin that has {' and '.join(sorted(now - before))}"
+    is_ours = spaces.BACKBONE in study.space
+    return "the same one" if is_ours else "the same one, by the convnas that began it"
 
 
 def same_images(study: Study, asked: Study) -> str:
@@ -43,16 +54,24 @@ def same_images(study: Study, asked: Study) -> str:
     return f"the same one, or --val-subset {val} if the images are the same"
 
 
-def same_recipe(study: Study) -> str:
+def same_recipe(study: Study, asked: Study) -> str:
     """How to ask for the recipe of a study."""
     recipe = recorded(study.recipe)
     if recipe is None:
         return "the same one"
-    return f"--recipe {recipe.name} --epochs {recipe.epochs} --study {study.name}"
+    if recipe.evaluate is not None:
+        return f"--evaluate {recipe.evaluate} --epochs {recipe.epochs} --study {study.name}"
+    words = f"--recipe {recipe.name} --epochs {recipe.epochs} --study {study.name}"
+    return f"{words}, without --evaluate" if asked.recipe.get("evaluate") else words
 
 
-def _training(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without its name: it has another one since its values are no longer the default."""
+def _training(recipe: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without its name: it has another one since its values are no longer the default.
+
+    A function of the user's own knows the epochs alone.
+    """
+    if recipe.get("evaluate") is not None or other.get("evaluate") is not None:
+        return {name: recipe.get(name) for name in ("evaluate", "epochs")}
     return {name: value for name, value in recipe.items() if name != "name"}
 
 

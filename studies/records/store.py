@@ -5,7 +5,6 @@ from collections.abc import Callable
 from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
-from studies.objective import metric_of
 from studies.pareto.front import accuracy_of, front, near_front, ranked
 from studies.records.database import Database, StoreError
 from studies.records.differences import differences, same_images, same_recipe, same_space
@@ -104,14 +103,10 @@ class Store:
         except StoreError:
             # Another search may have entered it meanwhile; any other problem makes it fail again.
             stored = self.database.write(lambda session: _entered(session, study))
+        how_to_ask = {"space": same_space, "data set": same_images, "recipe": same_recipe}
         for what, how in differences(stored, study).items():
-            same = "the same one"
-            if what == "space":
-                same = same_space(stored)
-            elif what == "data set":
-                same = same_images(stored, study)
-            elif what == "recipe":
-                same = same_recipe(stored)
+            ask = how_to_ask.get(what)
+            same = "the same one" if ask is None else ask(stored, study)
             raise StoreError(
                 f"study {study.name!r} has another {what} ({how}); continue it with {same}, "
                 "or give this search another --study name"
@@ -133,9 +128,8 @@ class Store:
         """
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
         ordered = query.order_by(Evaluation.number)
-        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row, metric=metric) for row in session.scalars(ordered)],
+            lambda session: [validated(row) for row in session.scalars(ordered)],
             patience,
         )
 
@@ -237,9 +231,8 @@ class Store:
             .where(Evaluation.study_id == study.id)
             .order_by(Export.id)
         )
-        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row, metric=metric) for row in session.scalars(query)]
+            lambda session: [validated(row) for row in session.scalars(query)]
         )
 
     def retrainings(self, study: Study, patience: float = 0.0) -> list[Retraining]:
@@ -250,9 +243,8 @@ class Store:
             .where(Evaluation.study_id == study.id)
             .order_by(Retraining.id)
         )
-        metric = metric_of(study)
         return self.database.read(
-            lambda session: [validated(row, metric=metric) for row in session.scalars(query)],
+            lambda session: [validated(row) for row in session.scalars(query)],
             patience,
         )
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
-from trainers.metrics import Metric
+from trainers.evaluators import by_recipe
 
 Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
@@ -21,13 +21,12 @@ class InvalidRowError(ConvnasError):
     """A row that no search has written."""
 
 
-def validated(row: Row, *, new: bool = False, metric: Metric | None = None) -> Row:
+def validated(row: Row, *, new: bool = False) -> Row:
     """The row itself, if all its values are valid.
 
     Args:
         row: of any table that is checked.
         new: whether the database has yet to give it its number.
-        metric: what its study makes large; None checks no more than that it is a number.
 
     Raises:
         InvalidRowError: it has a value that no search writes.
@@ -41,9 +40,9 @@ def validated(row: Row, *, new: bool = False, metric: Metric | None = None) -> R
             raise InvalidRowError(f"a row of {table} has {_short(value)} as its {place}")
     if isinstance(row, Evaluation) and row.status is Status.FINISHED and row.val_accuracy is None:
         raise InvalidRowError(f"a row of {table} has finished without a val_accuracy")
-    if metric is not None and not isinstance(row, Study):
-        value = _value(row, "val_accuracy")
-        if not (value is None or metric.holds(value)):
+    if isinstance(row, Evaluation | Retraining | Export):
+        value = row.val_accuracy
+        if not (value is None or by_recipe(row.recipe).holds(value)):
             raise InvalidRowError(f"a row of {table} has {_short(value)} as its val_accuracy")
     return row
 

@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from random import Random
 
 from nas_space import plugins
 from nas_space.cli import console
 from nas_space.programs import spoken
+from nas_space.spaces.building import build
 from nas_space.waiting import waiting
 from studies import images, objective
 from studies.arguments import default_url
@@ -18,7 +20,7 @@ from studies.model.accuracy import better_than_measured
 from studies.pareto.front import front
 from studies.records.fidelity import complete
 from studies.records.store import Store
-from studies.records.tables import Retraining, Study
+from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining import summary
 from studies.retraining.plan import RetrainingPlan
 from studies.retraining.process_pool import Lost, side_by_side
@@ -53,6 +55,7 @@ def finalists(arguments: argparse.Namespace) -> int:
             on_front = front(complete(evaluations, study))
             others = better_than_measured(study, evaluations)
         members = [*on_front, *others]
+        _check_here(study, members)
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
         if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
@@ -69,6 +72,18 @@ def finalists(arguments: argparse.Namespace) -> int:
         else:
             _conclude(found, study, arguments)
         return _say_failures(found, plan.failed(rows))
+
+
+def _check_here(study: Study, members: Sequence[Evaluation]) -> None:
+    """See that all that the networks need is known here, before anything is trained.
+
+    Raises:
+        ConvnasError: a type, an objective or the function of a space is missing.
+    """
+    objective.of(study)
+    for member in members:
+        architecture = member.parsed_architecture
+        build(architecture, study.dataset["shape"][0], len(study.dataset["classes"]))
 
 
 def _work(work: Work, arguments: argparse.Namespace) -> None:
@@ -101,7 +116,7 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default like the search."""
     recipe = recorded(study.recipe)
     if name is not None and (recipe is None or name != recipe.name):
-        recipe = dataclasses.replace(RECIPES.get(name), evaluate=study.recipe.get("evaluate"))
+        recipe = RECIPES.get(name).judged_by(study.recipe.get("evaluate"))
     if recipe is None:
         raise CommandError(
             f"the recipe {study.recipe['name']} has changed since study {study.name} was searched "

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from nas_space.cli import counted
 from nas_space.errors import ConvnasError
 from nas_space.programs import program
 from studies.pareto.front import front
@@ -29,7 +30,7 @@ class Fidelity(NamedTuple):
     epochs: int
 
     def __str__(self) -> str:
-        return f"{self.recipe}, {self.epochs} epoch{'s' * (self.epochs != 1)}"
+        return f"{self.recipe}, {counted(self.epochs, 'epoch')}"
 
 
 class NotRetrainedError(ConvnasError):

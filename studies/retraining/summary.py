@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from nas_space.cli import short
+from nas_space.cli import counted, short
 from nas_space.tables import Cell, Column, Fitted, Long
 from studies.analysis.layer_costs import legend
 from studies.objective import Objective
@@ -91,7 +91,7 @@ def curse_of(found: RetrainedFront, metric: Metric = ACCURACY) -> str:
             f"{found.fidelity}"
         )
     spread = "" if curse.half is None else f" ± {metric.write(curse.half)}, 95 % interval"
-    members = f"mean of {curse.count} member{'s' * (curse.count != 1)}"
+    members = f"mean of {counted(curse.count, 'member')}"
     return (
         f"winner's curse: {metric.difference(curse.value)}{spread} (search minus retrained, "
         f"{members}; on the same validation images)"

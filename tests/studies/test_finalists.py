@@ -257,8 +257,12 @@ def test_what_cannot_be_trained_is_refused(
         ({"recipe": ONE_EPOCH.to_json() | {"peak_lr": 9.0}}, "the recipe quick has changed since"),
         ({"recipe": ONE_EPOCH.to_json()}, "is not what study one was searched on"),
         ({"recipe": RECIPES.get("quick").to_json()}, "study one has no finished evaluation yet"),
+        (
+            {"recipe": ONE_EPOCH.to_json(), "objective": "widest"},
+            "unknown objective 'widest'; known objectives: macs",
+        ),
     ],
-    ids=["recipe", "images", "front"],
+    ids=["recipe", "images", "front", "objective"],
 )
 def test_a_study_that_cannot_be_trained_as_it_was_is_refused(
     changes: dict[str, Any], reason: str, capsys: pytest.CaptureFixture[str]

@@ -136,4 +136,4 @@ def test_its_values_are_kept(
     assert json.loads(capsys.readouterr().out)["costs"] == cost.more
     monkeypatch.setattr("sys.argv", ["convnas-show", "--storage", url, "0"])
     assert show.main() == 0
-    assert "50.00% worst class on validation after 6 epochs\n" in capsys.readouterr().out
+    assert "0.5 worst class on validation after 6 epochs\n" in capsys.readouterr().out

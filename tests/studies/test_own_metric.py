@@ -21,10 +21,10 @@ from studies.model.accuracy import expected
 from studies.objective import MACS, metric_of
 from studies.pareto import command as pareto
 from studies.pareto.by_hand import Gain
-from studies.records.database import StoreError
 from studies.records.optuna_mirror import OptunaMirror
 from studies.records.store import Store
 from studies.records.tables import Study
+from studies.records.validation import InvalidRowError
 from studies.report.page import page
 from tests.examples import TASK, evaluation, study
 from trainers.metrics import ACCURACY, Metric, named
@@ -36,10 +36,11 @@ LOSS = Metric("minus loss")
 @pytest.fixture
 def judged(tmp_path: Path) -> tuple[Store, Study]:
     store = Store(f"sqlite:///{tmp_path}/studies.db", create=True)
-    recipe = {"name": "quick", "epochs": 6, "evaluate": "mine:minus_loss"}
+    recipe = {"name": "mine:minus_loss", "epochs": 6, "evaluate": "mine:minus_loss"}
     owner = store.enter(study("judged", recipe=recipe))
     for number, score in enumerate(SCORES):
-        store.record(evaluation(owner, number, score), lambda: b"")
+        row = evaluation(owner, number, score, recipe="mine:minus_loss")
+        store.record(row, lambda: b"")
     return store, owner
 
 
@@ -142,6 +143,5 @@ def test_optunas_view_has_its_name(judged: tuple[Store, Study], tmp_path: Path) 
 def test_a_row_of_an_accuracy_outside_0_to_1_is_refused(judged: tuple[Store, Study]) -> None:
     store, _ = judged
     plain = store.enter(study("plain"))
-    store.record(evaluation(plain, 0, 1.5), lambda: b"")
-    with pytest.raises(StoreError, match=r"1\.5 as its val_accuracy"):
-        store.evaluations(plain)
+    with pytest.raises(InvalidRowError, match=r"1\.5 as its val_accuracy"):
+        store.record(evaluation(plain, 0, 1.5), lambda: b"")

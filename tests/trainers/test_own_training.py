@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -37,7 +36,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
 
     def judged_by(function: Callable[..., Any]) -> OwnTrainer:
         module.worst_class = function  # type: ignore[attr-defined]
-        made = trainer_for(DATA, replace(QUICK, evaluate=PATH), devices.best(8))
+        made = trainer_for(DATA, QUICK.judged_by(PATH), devices.best(8))
         assert isinstance(made, OwnTrainer)
         return made
 
@@ -137,7 +136,7 @@ def test_a_module_that_is_not_there_names_the_option() -> None:
 def test_its_name_is_the_metrics_and_the_record_keeps_it(offer: Offer) -> None:
     assert evaluators.metric(PATH).name == "worst class"
     assert evaluators.metric(None).name == "accuracy"
-    recipe = replace(QUICK, evaluate=PATH)
+    recipe = QUICK.judged_by(PATH)
     assert recorded(recipe.to_json()) == recipe
     assert recorded(QUICK.to_json()) == QUICK
     assert "evaluate" not in QUICK.to_json()

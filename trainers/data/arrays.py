@@ -20,6 +20,8 @@ from nas_space.plugins import own
 from trainers.data.splits import Dataset, DatasetError, Images, Subset, make_dataset
 
 _SPLITS = ("train", "val", "test")
+_COLOURS = (1, 3)
+"""Channels of a grey image, and of one in colours."""
 _KEYS = ("classes", *_SPLITS, "flip")
 
 
@@ -64,6 +66,11 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
     splits = {
         split: _images(split, found[split], len(classes)) for split in _SPLITS if split in found
     }
+    if not isinstance(found.get("flip", True), bool):
+        raise _OddError(f"flip must be True or False, not {found['flip']!r}")
+    first = splits["train"].pixels
+    if (first == first[:1]).all():
+        raise _OddError("all training images are alike: there is nothing to learn from them")
     shapes = {images.pixels.shape[1:] for images in splits.values()}
     if len(shapes) > 1:
         raise _OddError(f"its splits have images of different shapes: {sorted(shapes)}")
@@ -72,7 +79,7 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
         classes,
         {split: images.labels for split, images in splits.items()},
         lambda split, positions: splits[split].pixels[positions],
-        flip=bool(found.get("flip", True)),
+        flip=found.get("flip", True),
         subset=subset,
     )
 
@@ -88,6 +95,12 @@ def _images(split: str, given: Any, classes: int) -> Images:  # noqa: ANN401 - t
         raise _OddError(
             f"the pixels of {split} must be uint8 of shape (N, H, W) or (N, H, W, C), not "
             f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    with_channels = pixels.shape[1:] if pixels.ndim > 3 else ()  # noqa: PLR2004 - (N, H, W)
+    if with_channels and with_channels[0] in _COLOURS and with_channels[2] not in _COLOURS:
+        raise _OddError(
+            f"the pixels of {split} are of shape {pixels.shape}: put the channels last, with "
+            "pixels.transpose(0, 2, 3, 1)"
         )
     return Images(pixels.reshape(*pixels.shape[:3], -1), _labels(split, labels, pixels, classes))
 

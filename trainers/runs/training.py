@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nas_space.cli import counted
 from nas_space.errors import ConvnasError
 from nas_space.waiting import waiting
 from trainers import devices
@@ -70,7 +71,8 @@ def train(arguments: argparse.Namespace) -> int:
     )
     for remark in dataset.remarks:
         _say(f"note      {remark}")
-    _say(f"training  {recipe.name}, {recipe.epochs} epochs, {beginning}, on {device.name}")
+    epochs = counted(recipe.epochs, "epoch")
+    _say(f"training  {recipe.name}, {epochs}, {beginning}, on {device.name}")
     first: int = arguments.seed
     try:
         results = [_trained(seeds, seed) for seed in range(first, first + arguments.seeds)]
@@ -84,7 +86,7 @@ def train(arguments: argparse.Namespace) -> int:
             f"search    {value} validation {proxy.metric} ({proxy.recipe}, {proxy.epochs} "
             f"epochs, seed {proxy.seed}): the proxy that the network was chosen by"
         )
-    _say(f"trained   {_conclusion(results, dataset)} ({recipe.name}, {recipe.epochs} epochs)")
+    _say(f"trained   {_conclusion(results, dataset)} ({recipe.name}, {epochs})")
     return 0
 
 

@@ -8,7 +8,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from nas_space.errors import ConvnasError, error_line
 from trainers.data.batches import cross_entropy
+
+
+class ScoreError(ConvnasError):
+    """A score that fails."""
 
 
 class Score(Protocol):
@@ -40,13 +45,19 @@ def score(which: Score, module: nn.Module, images: Tensor, labels: Tensor, *, se
 
     Returns:
         The score; -inf if it is not a number: such a network ranks last.
+
+    Raises:
+        ScoreError: the score fails, or gives something else.
     """
     copied = copy.deepcopy(module)
     # In NCHW, for which every module uses torch's own operations.
     images = images.contiguous()
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        found = which.of(copied, images, labels)
+        try:
+            found = float(which.of(copied, images, labels))
+        except Exception as error:
+            raise ScoreError(f"the score {which.name} fails ({error_line(error)})") from error
     return found if math.isfinite(found) else -math.inf
 
 

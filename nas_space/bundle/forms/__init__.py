@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 from nas_space.bundle.forms import onnx_model, program
 from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
+from nas_space.errors import error_line
 from nas_space.registry import Entry, Registry, given
 from nas_space.waiting import waiting
 
@@ -59,15 +60,39 @@ def write_forms(
 
     Raises:
         OSError: a file cannot be written.
+        BundleError: a form fails.
     """
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
     with waiting("tracing the network"):
         exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
     _forget_this_machine(exported)
-    for form in FORMS.all().values():
+    for name, form in FORMS.all().items():
         with waiting(f"writing {form.FILE}"):
-            (folder / form.FILE).write_bytes(form.write(exported, task, opset))
+            (folder / form.FILE).write_bytes(_content(name, form, exported, task, opset))
+
+
+def _content(
+    name: str, form: ExportForm, exported: ExportedProgram, task: str, opset: int
+) -> bytes:
+    """What a form writes.
+
+    Raises:
+        BundleError: a plugin's form fails, or gives no bytes.
+    """
+    try:
+        content = form.write(exported, task, opset)
+    except Exception as error:
+        if FORMS.source(name).startswith(__name__):  # a mistake of ours needs its traceback
+            raise
+        raise BundleError(
+            f"the export form {name} cannot write {form.FILE} ({error_line(error)})"
+        ) from error
+    if not isinstance(content, bytes | bytearray):
+        raise BundleError(
+            f"the export form {name} gave a {type(content).__name__} for {form.FILE}, not bytes"
+        )
+    return content
 
 
 def _forget_this_machine(exported: ExportedProgram) -> None:

@@ -39,7 +39,7 @@ def look_up(name: str, task: Task, *, pretrained: bool = False) -> Backbone:
             f"backbone {name} has no convolution that can be replaced: "
             f"`{program('nas_space.convert')} {name} octave` says why"
         )
-    check_logits(name, model, task)
+    check_logits(f"backbone {name}", model, task)
     _check_names(name, model)
     shape = (task.channels, *task.size)
     cost = count(model, shape)
@@ -90,11 +90,10 @@ def check_logits(name: str, model: nn.Module, task: Task) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=()):
             logits = double(blank(double, (task.channels, *task.size), 2))
     except Exception as error:  # noqa: BLE001 - the module is the user's
-        raise UnknownSpaceError(f"backbone {name} cannot be trained: {reason(error)}") from None
+        raise UnknownSpaceError(f"{name} cannot be trained: {reason(error)}") from None
     if not isinstance(logits, Tensor) or logits.shape != (2, task.classes):
         shape = "×".join(map(str, logits.shape)) if isinstance(logits, Tensor) else ""
         what = f"a tensor of {shape}" if shape else f"a {type(logits).__name__}"
         raise UnknownSpaceError(
-            f"backbone {name} gives {what} for two images in training, not logits of "
-            f"2×{task.classes}"
+            f"{name} gives {what} for two images in training, not logits of 2×{task.classes}"
         )

@@ -67,7 +67,9 @@ class Choices:
         found = {name: tuple(map(str, values)) for name, values in sorted(self.options.items())}
         for name, labels in found.items():
             if not labels or len(set(labels)) < len(labels):
-                raise UnknownSpaceError(f"{name} must have values that differ as texts")
+                raise UnknownSpaceError(
+                    f"the argument {name} must have values, and ones that differ as texts"
+                )
         return found
 
     def is_ordered(self, name: str) -> bool:

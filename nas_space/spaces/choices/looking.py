@@ -32,6 +32,6 @@ def looked_at(space: ChoiceSpace, task: Task) -> ChoiceSpace:
             graph = followed(network, frozenset(), str(architecture), shape)
             found.append(digest(network, graph))
             check_form(architecture, str(architecture), task)
-    except (ConversionError, InvalidArchitectureError) as error:
+    except (ConversionError, InvalidArchitectureError, UnknownSpaceError) as error:
         raise UnknownSpaceError(f"space {space.name}: {error}") from None
     return replace(space, digest=hashlib.sha256("".join(found).encode()).hexdigest()[:12])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
+from nas_space.cli import counted
 from studies.analysis.facts import Facts, Judged
 from studies.analysis.preferences import Preference, preferences
 from studies.pareto.front import accuracy_of
@@ -133,7 +134,7 @@ def _caveat(facts: Facts) -> str:
     if again is not None:
         seeds = min(member.accuracy.count for member in again.front if member.accuracy)
         return (
-            f"Accuracies are means of {seeds} fresh seed{'s' * (seeds != 1)} ({again.fidelity}) on "
+            f"Accuracies are means of {counted(seeds, 'fresh seed')} ({again.fidelity}) on "
             f"{images}, on which the networks were chosen, too: the test accuracy of an export is "
             "free of that bias."
         )
@@ -187,6 +188,6 @@ def _origin(facts: Facts) -> str:
     return (
         f"The space {study.space['name']} searched on {without_paths(data['name'])} (images of "
         f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
-        f"{study.recipe['epochs']} epochs, for {facts.objective.title(facts.metric)}: "
+        f"{counted(study.recipe['epochs'], 'epoch')}, for {facts.objective.title(facts.metric)}: "
         f"{facts.objective.meaning}. As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     )

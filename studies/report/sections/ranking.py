@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from nas_space.cli import counted
 from studies.analysis.facts import Facts
 from studies.analysis.rank_correlation import FEWEST_NETWORKS, baselines, rank_correlations
 from studies.report.html import Content, element, table
@@ -58,5 +59,5 @@ def _free(facts: Facts) -> dict[str, list[float]]:
         rung = [then.get((entry.key, entry.seed)) for entry in facts.complete]
         known = [accuracy for accuracy in rung if accuracy is not None]
         if len(known) == len(rung):
-            numbers[f"accuracy after {epochs} epoch{'s' * (epochs > 1)}"] = known
+            numbers[f"accuracy after {counted(epochs, 'epoch')}"] = known
     return numbers

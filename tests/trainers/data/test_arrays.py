@@ -42,6 +42,26 @@ def test_all_images_are_there_once_and_unchanged(offer: Any) -> None:  # noqa: A
             assert LABELS[at] == label
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"flip": "no"}, r"flip must be True or False, not 'no'"),
+        (
+            {"train": (PIXELS.transpose(0, 3, 1, 2), LABELS)},
+            r"of shape \(60, 3, 6, 5\): put the channels last, with pixels.transpose\(0, 2, 3, 1\)",
+        ),
+        ({"train": (np.zeros_like(PIXELS), LABELS)}, "all training images are alike"),
+    ],
+)
+def test_what_would_train_nothing_is_refused(
+    offer: Any,  # noqa: ANN401
+    change: dict[str, Any],
+    said: str,
+) -> None:
+    with pytest.raises(DatasetError, match=said):
+        load(offer(GOOD | change))
+
+
 def test_splits_that_are_given_stay(offer: Any) -> None:  # noqa: ANN401
     grey = PIXELS[..., 0]
     given = GOOD | {

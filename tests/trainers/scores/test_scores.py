@@ -11,6 +11,7 @@ from nas_space.convs import TYPES
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
 from trainers.scores import Score, score, scores
+from trainers.scores.base import ScoreError
 
 every_score = pytest.mark.parametrize("which", scores().values(), ids=scores())
 
@@ -28,6 +29,27 @@ def network(kind: str = "mixed", seed: int = 0) -> nn.Module:
 
 def value(which: str, module: nn.Module, images: Tensor, labels: Tensor) -> float:
     return score(scores()[which], module, images, labels, seed=0)
+
+
+class Broken:
+    """A score that gives whatever it is told."""
+
+    name = "broken"
+
+    def __init__(self, given: object) -> None:
+        self._given = given
+
+    def of(self, module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG002
+        if isinstance(self._given, Exception):
+            raise self._given
+        return self._given  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("given", [KeyError("oops"), "high", None])
+def test_one_that_fails_is_named_in_one_line(given: object) -> None:
+    images, labels = torch.zeros(2, 1, 8, 8), torch.zeros(2, dtype=torch.long)
+    with pytest.raises(ScoreError, match=r"^the score broken fails \(\w+: .*\)$"):
+        score(Broken(given), nn.Flatten(), images, labels, seed=0)
 
 
 @every_score
