@@ -41,7 +41,27 @@ def _main() -> int:
         half = math.sqrt(sum(row.half() ** 2 for row in found)) / count
         mean = statistics.mean(row.gain for row in found)
         print(f"\nmean gain of {count} levels: {mean:+.1f} ± {half:.1f} points")
+        _print_after([row for row in found if "after" in row.sides], setting)
     return 0
+
+
+def _print_after(found: Sequence["Row"], setting: Setting) -> None:
+    """The networks that were found beside `benchmarks.worth.setting.AFTER`."""
+    if not found:
+        return
+    print("\n| at most | blueprint by hand, after the search | test % | found minus that |")
+    print("| --- | --- | --- | --- |")
+    errors, gains = [], []
+    for row in found:
+        one, other = row.sides["found"], row.sides["after"]
+        gains.append(statistics.mean(one) - statistics.mean(other))
+        errors.append(between_means(one, other))
+        half = between_means(one, other, comparisons=len(found))
+        cost, mean = setting.told(row.used["after"]), statistics.mean(other)
+        print(f"| {setting.told(row.level)} | {cost} | {mean:.1f} (n = {len(other)}) ", end="")
+        print(f"| {gains[-1]:+.1f} ± {half:.1f} |")
+    half = math.sqrt(sum(error**2 for error in errors)) / len(found)
+    print(f"\nmean of {len(found)} levels: {statistics.mean(gains):+.1f} ± {half:.1f} points")
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ def rows(lines: list[dict[str, Any]], setting: Setting) -> list[Row]:
 
 def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> Row | None:
     sides, used = {}, {}
-    for side in ("hand", *SIDES.values()):
+    for side in ("hand", "after", *SIDES.values()):
         chosen = best(lines, f"{setting}/choice/{macs}/{side}/")
         start = f"{setting}/fresh/{macs}/{side}/{chosen.key}/" if chosen else "none"
         fresh = [line for line in lines if line["job"].startswith(start)]
