@@ -206,7 +206,7 @@ def _form(entry: tuple[str, ExportForm]) -> str:
     name, form = entry
     if FORMS.source(name).startswith("nas_space."):
         return ""
-    return f"- `{plain(form.FILE)}`: the form {plain(name)} of the plugin {FORMS.source(name)}\n"
+    return f"- {code(form.FILE)}: the form {plain(name)} of the plugin {FORMS.source(name)}\n"
 
 
 def _row(cells: tuple[str, str]) -> str:

@@ -59,7 +59,8 @@ def _sections(facts: Facts, against: Facts | None, scores: ranking.Numbers) -> I
     if facts.front:
         yield choices.section(facts)
         yield ranking.section(facts, scores)
-        yield drawing.section(facts)
+        if facts.has_layers:
+            yield drawing.section(facts)
     yield spending.section(facts)
     yield commands.section(facts)
 
