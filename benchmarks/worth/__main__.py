@@ -12,11 +12,14 @@ stopped:
    each latency in ONNX Runtime, `--objective latency --target 25us`), on training and
    validation images only; with `--samplers bayes random` also one that draws networks at random,
    their costs spread as those of the first one, with the same budget;
-2. every hand-designed family is scaled to the level and trained with `CHOICE_SEEDS` seeds; so are
+2. every hand-designed family is scaled to the level and trained with two seeds; so are
    the `CANDIDATES` networks of each search of which the model expects most; the best
-   `SHORTLISTED` of each side get `SHORTLIST_SEEDS` further seeds;
+   `SHORTLISTED` of each side get three further seeds;
 3. the best of each side, by its mean validation accuracy, are trained
    with `FRESH_SEEDS` further seeds, and their test accuracy is measured.
+
+`--setting long16` searches nothing: it trains what was found for short16, and all families, on
+eight times the images; one seed chooses, and the best three get two more.
 """
 
 import argparse
@@ -36,13 +39,12 @@ from benchmarks.worth.setting import (
     AFTER,
     BLUEPRINT_STEM,
     CANDIDATES,
-    CHOICE_SEEDS,
     FRESH_SEEDS,
     SETTINGS,
-    SHORTLIST_SEEDS,
     SIDES,
     Setting,
     best,
+    found_in,
     scaled,
     shortlist,
     sizes,
@@ -96,6 +98,9 @@ class Runner:
         They are a line, too: later sittings need no database.
         """
         setting = self._setting
+        if setting.found_by:
+            prefix = f"{setting.found_by}/choice/{macs}/{SIDES[sampler]}/"
+            return found_in(self._done.values(), prefix)
         job = f"{setting.name}/search/{macs}/{sampler}"
         if job in self._done:
             return [read_architecture(network) for network in self._done[job]["networks"]]
@@ -158,7 +163,9 @@ class Runner:
             network = scaled(family, macs, self._setting.task, BLUEPRINT_STEM)
             if network is not None:
                 self._choice(f"{macs}/after/{family.name}", network)
-        chosen = best(self._done.values(), f"{self._setting.name}/choice/{macs}/after/")
+        setting = self._setting
+        start = f"{setting.name}/choice/{macs}/after/"
+        chosen = best(self._done.values(), start, setting.choice_seeds)
         if chosen is None:
             return
         for seed in range(FRESH_SEEDS):
@@ -171,11 +178,12 @@ class Runner:
         prefix = f"{setting}/choice/{macs}/{side}/"
         if time.monotonic() > self._end:  # a choice among some of the networks is none
             return
-        for name, network in shortlist(self._done.values(), prefix):
-            for seed in range(CHOICE_SEEDS, CHOICE_SEEDS + SHORTLIST_SEEDS):
+        few, more = self._setting.choice_seeds, self._setting.shortlist_seeds
+        for name, network in shortlist(self._done.values(), prefix, few):
+            for seed in range(few, few + more):
                 job = name.removeprefix(f"{setting}/")
                 self._train(job, network, _FIRST_CHOICE_SEED + seed, test=False)
-        chosen = best(self._done.values(), prefix)
+        chosen = best(self._done.values(), prefix, few)
         if chosen is None or time.monotonic() > self._end:
             return
         for seed in range(FRESH_SEEDS):
@@ -207,7 +215,7 @@ class Runner:
             file.write(json.dumps(line) + "\n")
 
     def _choice(self, name: str, network: Architecture) -> None:
-        for seed in range(CHOICE_SEEDS):
+        for seed in range(self._setting.choice_seeds):
             self._train(f"choice/{name}", network, _FIRST_CHOICE_SEED + seed, test=False)
 
     @property

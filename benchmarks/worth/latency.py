@@ -54,7 +54,8 @@ def _pair(
 ) -> tuple[Architecture, Architecture] | None:
     """The network by hand and the one that was found, where both were chosen."""
     hand, found = (
-        best(lines, f"{setting.name}/choice/{macs}/{side}/") for side in ("hand", "found")
+        best(lines, f"{setting.name}/choice/{macs}/{side}/", setting.choice_seeds)
+        for side in ("hand", "found")
     )
     return None if hand is None or found is None else (hand, found)
 

@@ -21,11 +21,9 @@ from trainers.recipes import RECIPES, Recipe
 
 SIDES = {"bayes": "found", "random": "random"}
 """How the lines call what a search by each sampler has found."""
-CHOICE_SEEDS = 2
-"""Seeds of each network among which a side chooses."""
-SHORTLISTED, SHORTLIST_SEEDS = 3, 3
-"""Networks of each side that get further seeds, and how many: a seed moves a network by more than
-what the best of them differ."""
+SHORTLISTED = 3
+"""Networks of each side that get further seeds: a seed moves a network by more than what the best
+of them differ."""
 FRESH_SEEDS = 5
 """Further seeds, by which the chosen networks are compared."""
 CANDIDATES = 12
@@ -46,6 +44,9 @@ class Setting:
         budget: of the search at each level, in full trainings.
         levels: MACs that networks have at most; of a timed setting microseconds in ONNX Runtime.
         timed: whether the search is for a latency.
+        found_by: another setting, whose searches have found the networks; empty searches itself.
+        choice_seeds: of each network among which a side chooses.
+        shortlist_seeds: further ones of the best `SHORTLISTED`.
     """
 
     name: str
@@ -56,6 +57,9 @@ class Setting:
     budget: int
     levels: tuple[int, ...]
     timed: bool = False
+    found_by: str = ""
+    choice_seeds: int = 2
+    shortlist_seeds: int = 3
 
     def told(self, cost: float) -> str:
         """A cost of the levels' kind, as a person reads it."""
@@ -98,7 +102,19 @@ SETTINGS = {
     setting.name: setting
     for setting in (
         Setting("short16", None, _CIFAR10, 5_000, 9, 100, _LEVELS),
-        Setting("long16", None, _CIFAR10, 40_000, 12, 40, _LEVELS),
+        # As users do it: searched quickly, trained long. A seed moves these networks less.
+        Setting(
+            "long16",
+            None,
+            _CIFAR10,
+            40_000,
+            12,
+            0,
+            _LEVELS,
+            found_by="short16",
+            choice_seeds=1,
+            shortlist_seeds=2,
+        ),
         Setting("fast16", None, _CIFAR10, 5_000, 9, 100, (25, 40, 65), timed=True),
         Setting("clothes", None, _CLOTHES, 5_000, 9, 100, (300_000, 930_000, 2_300_000)),
         Setting("digits", "digits", _DIGITS, None, 6, 100, (105_000, 312_000, 1_140_000)),
@@ -132,29 +148,33 @@ def sizes(family: Family) -> Iterator[ResidualArchitecture]:
             yield ResidualArchitecture(family.stages(width))
 
 
-def shortlist(lines: Iterable[dict[str, Any]], prefix: str) -> list[tuple[str, Architecture]]:
+def found_in(lines: Iterable[dict[str, Any]], prefix: str) -> list[Architecture]:
+    """The networks of a prefix, each once."""
+    _, networks = _measured(lines, prefix)
+    return [read_architecture(network) for network in networks.values()]
+
+
+def shortlist(
+    lines: Iterable[dict[str, Any]], prefix: str, seeds: int
+) -> list[tuple[str, Architecture]]:
     """The networks of a prefix that get more seeds, the best first, with their jobs' names.
 
-    Those of most mean validation accuracy of their first `CHOICE_SEEDS` seeds.
+    Those of most mean validation accuracy of so many seeds, their first ones.
     """
     measured, networks = _measured(lines, prefix)
-    means = {
-        name: mean(vals[:CHOICE_SEEDS])
-        for name, vals in measured.items()
-        if len(vals) >= CHOICE_SEEDS
-    }
+    means = {name: mean(vals[:seeds]) for name, vals in measured.items() if len(vals) >= seeds}
     first = sorted(means, key=means.__getitem__, reverse=True)[:SHORTLISTED]
     return [(name, read_architecture(networks[name])) for name in first]
 
 
-def best(lines: Iterable[dict[str, Any]], prefix: str) -> Architecture | None:
+def best(lines: Iterable[dict[str, Any]], prefix: str, seeds: int) -> Architecture | None:
     """The network of most mean validation accuracy among those of a prefix with the most seeds.
 
-    None if no network has `CHOICE_SEEDS`.
+    None if no network has so many as that.
     """
     measured, networks = _measured(lines, prefix)
     most = max(map(len, measured.values()), default=0)
-    if most < CHOICE_SEEDS:
+    if most < seeds:
         return None
     means = {name: mean(vals) for name, vals in measured.items() if len(vals) == most}
     return read_architecture(networks[max(means, key=means.__getitem__)])

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.worth.setting import SETTINGS, SIDES, Setting, best
 from nas_space.cli import Parser, run, short
+from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
 from nas_space.spaces.residual.families import FAMILIES
 from trainers.intervals import between_means
@@ -30,10 +31,10 @@ def _main() -> int:
         if not found:
             continue
         count = len(found)
-        print(
-            f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, one search of ", end=""
-        )
-        print(f"{setting.budget} trainings a level\n")
+        how = f"one search of {setting.budget} trainings a level"
+        if setting.found_by:
+            how = f"found by the searches of {setting.found_by}"
+        print(f"\n{setting.name}: {setting.images}, {setting.epochs} epochs, {how}\n")
         print("| at most | best by hand | cost | test % | found | test % | gain | random |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |")
         print("\n".join(row.cells(count, setting.told) for row in found))
@@ -109,7 +110,7 @@ def rows(lines: list[dict[str, Any]], setting: Setting) -> list[Row]:
 def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> Row | None:
     sides, used = {}, {}
     for side in ("hand", "after", *SIDES.values()):
-        chosen = best(lines, f"{setting}/choice/{macs}/{side}/")
+        chosen = _chosen(lines, setting, macs, side)
         start = f"{setting}/fresh/{macs}/{side}/{chosen.key}/" if chosen else "none"
         fresh = [line for line in lines if line["job"].startswith(start)]
         if len(fresh) > 1:  # an interval needs two
@@ -120,8 +121,12 @@ def _row(lines: list[dict[str, Any]], setting: str, macs: int) -> Row | None:
     return Row(macs, _name(lines, setting, macs), sides, used)
 
 
+def _chosen(lines: list[dict[str, Any]], setting: str, macs: int, side: str) -> Architecture | None:
+    return best(lines, f"{setting}/choice/{macs}/{side}/", SETTINGS[setting].choice_seeds)
+
+
 def _name(lines: list[dict[str, Any]], setting: str, macs: int) -> str:
-    chosen = best(lines, f"{setting}/choice/{macs}/hand/")
+    chosen = _chosen(lines, setting, macs, "hand")
     assert isinstance(chosen, ResidualArchitecture)  # noqa: S101 - fresh seeds exist
     width = chosen.stages[0].width
     return next(f.name for f in FAMILIES if ResidualArchitecture(f.stages(width)) == chosen)

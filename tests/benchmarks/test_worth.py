@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from benchmarks.worth.__main__ import Runner
 from benchmarks.worth.setting import (
     FRESH_SEEDS,
     SETTINGS,
-    SHORTLIST_SEEDS,
     SHORTLISTED,
     Setting,
     best,
@@ -56,8 +56,8 @@ def test_the_best_is_chosen_by_its_mean_among_those_with_all_seeds() -> None:
         for made, seed, val in seen
         for data in [made.to_json()]
     ]
-    assert best(lines, "short16/choice/1/hand/") == narrow
-    assert best(lines, "short16/choice/1/found/") is None
+    assert best(lines, "short16/choice/1/hand/", 2) == narrow
+    assert best(lines, "short16/choice/1/found/", 2) is None
 
 
 def test_the_first_seeds_decide_who_gets_more_and_all_of_them_who_is_chosen() -> None:
@@ -69,8 +69,8 @@ def test_the_first_seeds_decide_who_gets_more_and_all_of_them_who_is_chosen() ->
         for width, row in vals.items()
         for n, val in reversed(list(enumerate(row)))
     ]
-    assert shortlist(lines, prefix) == [(f"{prefix}{w}", networks[w]) for w in (6, 8, 4)]
-    assert best(lines, prefix) == networks[8]
+    assert shortlist(lines, prefix, 2) == [(f"{prefix}{w}", networks[w]) for w in (6, 8, 4)]
+    assert best(lines, prefix, 2) == networks[8]
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
         lines = [json.loads(text) for text in output.read_text().splitlines()]
         jobs = [line["job"] for line in lines]
         assert len(set(jobs)) == len(jobs)
-        more = SHORTLISTED * SHORTLIST_SEEDS
+        more = SHORTLISTED * setting.shortlist_seeds
         assert sum("/hand/" in job for job in jobs) == 2 * len(FAMILIES) + more + FRESH_SEEDS
         tested = [line for line in lines if "test" in line]
         assert len(tested) == 2 * FRESH_SEEDS
@@ -97,6 +97,18 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
     assert shown.count("(n = 5)") == 2
     assert f"{row.gain:+.1f} ± {row.half():.1f}" in shown
     assert row.half(comparisons=5) > row.half()
+
+
+def test_a_setting_that_searches_nothing_takes_what_another_one_has_found(tmp_path: Path) -> None:
+    networks = [ResidualArchitecture(FAMILIES[0].stages(width)) for width in (4, 6)]
+    output = tmp_path / "worth.jsonl"
+    with output.open("w") as file:
+        for network, seed in itertools.product(networks, (500, 501)):
+            job = f"short16/choice/300000/found/{network.key}/{seed}"
+            line = {"job": job, "val": 0.5, "architecture": network.to_json()}
+            file.write(json.dumps(line) + "\n")
+    runner = Runner(SETTINGS["long16"], "none", output, end=math.inf)
+    assert runner.search(300_000, "bayes", tmp_path / "none.db") == networks
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 PAGE = (ROOT / "docs/space.md").read_text(encoding="utf-8")
@@ -93,6 +95,7 @@ assert "Halved(8, 8)" in text
 """
 
 
+@pytest.mark.slow
 def test_one_file_adds_a_type_to_spaces_json_exports_and_the_common_suite(tmp_path: Path) -> None:
     for folder in ("nas_space", "tests/nas_space"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__py*"))

@@ -18,7 +18,7 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Study
 from tests.refusals import after_waiting
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MINE = """
 from torch import nn

@@ -33,7 +33,7 @@ SCRIPT = Path(__file__).with_name("elsewhere.py")
 SPACES = tuple(spaces())
 
 # Seven exports, each opened in a process of its own, and an environment with torch.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass(frozen=True)
