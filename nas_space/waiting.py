@@ -12,8 +12,16 @@ _FIRST_SECONDS, _NEXT_SECONDS = 1.0, 15.0
 """After a second people wonder; later lines are few, so that a log stays short."""
 
 
+Say = Callable[[str], None]
+"""Takes a line for people."""
+
+
+def silent(_line: str) -> None:
+    """Say nothing."""
+
+
 @contextmanager
-def waiting(what: str) -> Iterator[Callable[[str], None]]:
+def waiting(what: str) -> Iterator[Say]:
     """Say on standard error what takes long, after a second and then every quarter of a minute.
 
     Args:

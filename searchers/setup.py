@@ -8,11 +8,11 @@ from nas_space.costs.cost import Task
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
+from nas_space.waiting import Say, silent
 from searchers.latency.device import LatencyDevice
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import obtain
-from searchers.latency.processes import Say
 from searchers.limits import Limits, check_latency, check_limits
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
@@ -65,10 +65,6 @@ class SearchSetup:
         return Problem(self.space, self.task, limits, self.latency, self.objective, self.target)
 
 
-def _silent(_line: str) -> None:
-    """Say nothing."""
-
-
 def _check_target(problem: Problem) -> None:
     """Raise UnknownObjectiveError if no network within the limits has the cost that is wanted."""
     for name, most in problem.limits.more.items():
@@ -89,12 +85,12 @@ def _check_target(problem: Problem) -> None:
         )
 
 
-def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
+def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     """Look up what the settings name, read the images, and time the space's layers if needed.
 
     Args:
         settings: see `Settings`.
-        say: gets the progress of the timing.
+        say: gets the progress of reading and timing.
 
     Raises:
         ConvnasError: the settings cannot be met.
@@ -123,6 +119,7 @@ def set_up(settings: Settings, say: Say = _silent) -> SearchSetup:
         data_dir=settings.data_dir,
         flip=settings.flip,
         reading=Reading(max_pixels=settings.max_pixels),
+        say=say,
     )
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))

@@ -44,7 +44,7 @@ def read(
         )
     # A database may come from anyone: it may say where downloads are, but not where to write.
     asked = data_dir is not None or not stored["data_dir"]
-    with waiting(f"reading the images of {moved or stored['name']}"):
+    with waiting(f"reading the images of {moved or stored['name']}") as say:
         return load(
             moved or stored["name"],
             image_size=stored["image_size"],
@@ -53,6 +53,7 @@ def read(
             kept=None if asked else Path(stored["data_dir"]),
             flip=stored["flip"],
             reading=Reading.recorded(stored.get("reading")),
+            say=say,
         )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from nas_space.costs.cost import Task
 from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
+from nas_space.waiting import Say
 from searchers.latency.errors import LatencyError
 from searchers.latency.exporting import export
-from searchers.latency.processes import Say
 
 MODEL = "{model}"
 _RUNS_PER_NETWORK = 3

@@ -13,7 +13,8 @@ from nas_space.costs.cost import Task
 from nas_space.opsets import OPSET
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
-from searchers.latency.processes import Say, run_ours
+from nas_space.waiting import Say
+from searchers.latency.processes import run_ours
 
 
 def export(

@@ -12,12 +12,13 @@ from nas_space.costs.cost import Task, predict
 from nas_space.scratch import scratch
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualSpace
+from nas_space.waiting import Say
 from searchers.latency import cache
 from searchers.latency.device import LatencyDevice
 from searchers.latency.fitting import best_stiffness, fit, kendall, left_out
 from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.parts import Part, every_part, parts
-from searchers.latency.processes import Say, run_ours
+from searchers.latency.processes import run_ours
 from searchers.latency.sampling import completed, sampled
 
 NETWORKS = 40

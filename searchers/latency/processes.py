@@ -4,13 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from nas_space.waiting import Say
 from searchers.latency.errors import LatencyError
-
-Say = Callable[[str], None]
-"""Gets the progress, in short lines."""
 
 
 def run_ours(module: str, arguments: Sequence[Path], what: str, say: Say) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from nas_space.plugins import is_path
 from nas_space.registry import Entry, Registry, given
+from nas_space.waiting import Say, silent
 from trainers.data import arrays, digits, downloads, folders
 from trainers.data.reading import AS_IT_COMES, Reading
 from trainers.data.splits import Dataset, DatasetError, Subset
@@ -45,7 +46,7 @@ DATASETS: Registry[Loader] = Registry(
 """The loaders of data sets, by name."""
 
 
-def load(
+def load(  # noqa: PLR0913 - each is a question of its own
     name: str,
     *,
     image_size: int | None = None,
@@ -54,6 +55,7 @@ def load(
     kept: Path | None = None,
     flip: bool = True,
     reading: Reading = AS_IT_COMES,
+    say: Say = silent,
 ) -> Dataset:
     """Read a data set by name, or a folder of images by its path, decoded into memory.
 
@@ -66,6 +68,7 @@ def load(
         flip: False trains on no mirror images, e.g. of letters or signs.
         reading: how the files of a folder are read; by default as suits them.
         data_dir: where downloads are kept; by default ``~/.cache/convnas``.
+        say: gets the progress of decoding a folder.
         kept: where a download may be already; nothing is ever written there.
 
     Raises:
@@ -74,7 +77,7 @@ def load(
     if isinstance(subset, int):
         subset = Subset.of(subset)
     if name not in DATASETS and name and (folder := folder_of(name)).is_dir():
-        dataset = folders.load(folder, image_size, subset, reading)
+        dataset = folders.load(folder, image_size, subset, reading, say)
     elif is_path(name):
         _keeps_its_size(name, image_size)
         dataset = arrays.load(name, subset)

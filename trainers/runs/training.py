@@ -38,7 +38,7 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
-    with waiting(f"reading the images of {arguments.dataset}"):
+    with waiting(f"reading the images of {arguments.dataset}") as say:
         dataset = load(
             arguments.dataset,
             image_size=arguments.image_size,
@@ -46,6 +46,7 @@ def train(arguments: argparse.Namespace) -> int:
             data_dir=arguments.data_dir,
             flip=not arguments.no_flip,
             reading=Reading(max_pixels=arguments.max_pixels),
+            say=say,
         )
     data = dataset.search
     with waiting(f"building {arguments.network}"):
