@@ -83,6 +83,7 @@ class SearchOptions(TypedDict, total=False):
     no_flip: bool
     data_dir: str | Path
     recipe: str
+    metric: str
     evaluate: str
     plugin: Sequence[str]
     limit: Sequence[str]

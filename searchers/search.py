@@ -32,6 +32,7 @@ from studies.records.store import Store
 from studies.records.tables import Driver, Study
 from trainers.data.balance import Largest
 from trainers.data.splits import Subset
+from trainers.recipes import DEFAULT_METRIC
 
 _PATIENCE_SECONDS = 180.0
 """How long a search waits for its database before it stops."""
@@ -216,6 +217,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
     data = dataset.search
     name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}".replace(":", "-")
     name += "-pretrained" * settings.pretrained
+    name += f"-{recipe.metric}" * (recipe.metric != DEFAULT_METRIC)
     name += f"-n{settings.subset}" * bool(settings.subset)
     name += f"-{setup.objective.name}" * (setup.objective is not MACS)
     return Study(

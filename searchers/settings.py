@@ -8,6 +8,7 @@ from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import default_url
 from studies.objective import MACS
 from trainers.data.reading import MAX_PIXELS
+from trainers.recipes import DEFAULT_METRIC
 
 START_SECONDS = 600
 """How long a worker may take to start; on a network drive it may be minutes."""
@@ -50,6 +51,7 @@ class Settings:
         latency_command: measures a network on a device of the user, see
             `searchers.latency.device`; None means this machine.
         latency_batch: images at a time, for latencies.
+        metric: what is made large, a name of `trainers.metrics.METRICS`.
         evaluate: the user's function that judges networks, see `trainers.evaluators`; None trains
             by the recipe and measures accuracy.
         epochs: of the recipe; None leaves the recipe's own.
@@ -71,6 +73,7 @@ class Settings:
     flip: bool = True
     data_dir: Path | None = None
     recipe: str = "quick"
+    metric: str = DEFAULT_METRIC
     evaluate: str | None = None
     epochs: int | None = None
     rungs: tuple[int, ...] | None = None

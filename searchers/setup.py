@@ -25,8 +25,9 @@ from trainers import evaluators
 from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, Subset
-from trainers.metrics import Metric
-from trainers.recipes import RECIPES, Recipe
+from trainers.evaluators import EvaluatorError
+from trainers.metrics import METRICS, Metric
+from trainers.recipes import DEFAULT_METRIC, RECIPES, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class SearchSetup:
     @property
     def metric(self) -> Metric:
         """What is made large."""
-        return evaluators.metric(self.recipe.evaluate)
+        return evaluators.metric(self.recipe.evaluate, self.recipe.metric)
 
     @property
     def objective_device(self) -> str | None:
@@ -102,7 +103,12 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     spaces.check(settings.space)
     objective = objectives.OBJECTIVES.get(settings.objective)
     samplers.check(settings.sampler)
-    recipe = RECIPES.get(settings.recipe)
+    METRICS.get(settings.metric)
+    if settings.evaluate is not None and settings.metric != DEFAULT_METRIC:
+        raise EvaluatorError(
+            f"--evaluate gives a number of its own: leave out --metric {settings.metric}"
+        )
+    recipe = dataclasses.replace(RECIPES.get(settings.recipe), metric=settings.metric)
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     rungs = settings.rungs or ladder(recipe.epochs, recipe.warmup)

@@ -15,6 +15,7 @@ from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.space import Measure
 from trainers.evaluators import metric
 from trainers.metrics import Metric, number
+from trainers.recipes import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     # Reading the command line must not import the database.
@@ -156,7 +157,7 @@ OBJECTIVES: Registry[Objective] = Registry(
 
 def metric_of(study: "Study") -> Metric:
     """What a study makes large."""
-    return metric(study.recipe.get("evaluate"))
+    return metric(study.recipe.get("evaluate"), study.recipe.get("metric", DEFAULT_METRIC))
 
 
 def of(study: "Study") -> Objective:

@@ -22,7 +22,8 @@ from typing import Any
 
 from nas_space import plugins
 from nas_space.errors import ConvnasError
-from trainers.metrics import ACCURACY, Metric
+from trainers.metrics import METRICS, Metric
+from trainers.recipes import DEFAULT_METRIC
 
 Evaluate = Callable[..., Any]
 _MOST_LETTERS = 64
@@ -33,9 +34,15 @@ class EvaluatorError(ConvnasError):
     """A function that cannot judge networks."""
 
 
-def metric(path: str | None) -> Metric:
-    """What is made large: what the function gives, under its name; accuracy without one."""
-    return ACCURACY if path is None else Metric(path.rpartition(":")[2].replace("_", " "))
+def metric(path: str | None, name: str = DEFAULT_METRIC) -> Metric:
+    """What is made large: what the function gives, under its name; without one, that metric.
+
+    Raises:
+        UnknownMetricError: there is none of that name.
+    """
+    if path is None:
+        return METRICS.get(name)
+    return Metric(path.rpartition(":")[2].replace("_", " "))
 
 
 def by_recipe(name: str) -> Metric:

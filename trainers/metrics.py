@@ -1,7 +1,12 @@
-"""What a search makes large: accuracy, or the number of a user's own function."""
+"""What a search makes large: accuracy, another share, or the number of a user's own function."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from nas_space.errors import ConvnasError
+from nas_space.registry import Registry, given
+from trainers.data.balance import Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,18 +15,23 @@ class Metric:
 
     Attributes:
         name: as people read it.
-        is_accuracy: whether it is the share of images that are classified right, which is written
-            in per cent. Any other number may be of any size, and below 0.
+        of: it, of a network's answers; None is what a function of the user's own gives.
+        is_share: whether it is from 0 to 1, and written in per cent. Any other number may be of any
+            size, and below 0.
+        is_accuracy: whether it is the share of images that are classified right, to which the
+            number of images gives an interval.
     """
 
     name: str
+    of: Callable[[Answers], float] | None = None
+    is_share: bool = False
     is_accuracy: bool = False
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of its numbers; NaN is none."""
         if not isinstance(value, int | float) or isinstance(value, bool):
             return False
-        return 0 <= value <= 1 if self.is_accuracy else math.isfinite(value)
+        return 0 <= value <= 1 if self.is_share else math.isfinite(value)
 
     def write(self, value: float | None, digits: int = 2) -> str:
         """A value for people; a dash for None.
@@ -32,17 +42,17 @@ class Metric:
         """
         if value is None:
             return "–"
-        return f"{value:.{digits}%}" if self.is_accuracy else f"{value:.4g}"
+        return f"{value:.{digits}%}" if self.is_share else f"{value:.4g}"
 
     def difference(self, value: float | None, digits: int = 2) -> str:
         """The difference of two values, with its sign."""
         if value is None:
             return "–"
-        return f"{value:+.{digits}%}" if self.is_accuracy else f"{value:+.3g}"
+        return f"{value:+.{digits}%}" if self.is_share else f"{value:+.3g}"
 
     def floor(self, lowest: float) -> float:
         """From where on the values of a front count, where this is the lowest of them."""
-        return 0.0 if self.is_accuracy else min(0.0, lowest)
+        return 0.0 if self.is_share else min(0.0, lowest)
 
 
 def number(given: object) -> float:
@@ -58,9 +68,35 @@ def number(given: object) -> float:
         return math.nan
 
 
-ACCURACY = Metric("accuracy", is_accuracy=True)
+ACCURACY = Metric("accuracy", lambda answers: answers.share, is_share=True, is_accuracy=True)
+
+_OURS = {
+    "accuracy": ACCURACY,
+    "balanced-accuracy": Metric(
+        "balanced accuracy", lambda answers: answers.balanced, is_share=True
+    ),
+}
+
+
+class UnknownMetricError(ConvnasError):
+    """An unknown name of a metric."""
+
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    UnknownMetricError,
+    found=lambda: (given(name, metric, __name__) for name, metric in _OURS.items()),
+)
+"""The metrics by the names that users type."""
+
+
+def value_of(answers: Answers, name: str) -> float:
+    """What the metric of that name says of a network's answers."""
+    of = METRICS.get(name).of
+    assert of is not None  # noqa: S101 - all of ours have one
+    return of(answers)
 
 
 def named(name: str) -> Metric:
     """The metric that a record calls so."""
-    return ACCURACY if name == ACCURACY.name else Metric(name)
+    return next((metric for metric in _OURS.values() if metric.name == name), Metric(name))

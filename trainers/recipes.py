@@ -7,6 +7,8 @@ from typing import Any, Self
 from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
 
+DEFAULT_METRIC = "accuracy"
+
 
 class UnknownRecipeError(ConvnasError):
     """An unknown name of a recipe."""
@@ -28,6 +30,7 @@ class Recipe:
         shift: random shifts, up to this share of the image's side.
         lr_scales: whether steps of fewer images than `batch_size` have a learning rate that is
             smaller in proportion (Goyal et al., arXiv 1706.02677).
+        metric: what is measured on the validation images, a name of `trainers.metrics.METRICS`.
         evaluate: a function of the user's own that trains instead, and gives a score in the place
             of accuracy, see `trainers.evaluators`; of all that is above it knows the epochs alone.
     """
@@ -42,6 +45,7 @@ class Recipe:
     label_smoothing: float
     shift: float
     lr_scales: bool = False
+    metric: str = DEFAULT_METRIC
     evaluate: str | None = None
 
     def batch(self, count: int) -> int:
@@ -64,6 +68,11 @@ class Recipe:
         """
         return self if path is None else replace(self, name=path, evaluate=path)
 
+    def judging_as(self, stored: Mapping[str, Any]) -> Self:
+        """The same, with networks judged as a study's recipe does, which `to_json` wrote."""
+        measured = replace(self, metric=stored.get("metric", DEFAULT_METRIC))
+        return measured.judged_by(stored.get("evaluate"))
+
     def to_json(self) -> dict[str, str | int | float | None]:
         """The recipe as plain numbers, for the record.
 
@@ -74,6 +83,8 @@ class Recipe:
             del data["lr_scales"]
         if self.evaluate is None:
             del data["evaluate"]
+        if self.metric == DEFAULT_METRIC:
+            del data["metric"]
         return data
 
 
@@ -109,7 +120,7 @@ def recorded(stored: Mapping[str, Any]) -> Recipe | None:
         quick = RECIPES.get(FOR_A_SEARCH)
         return replace(quick.judged_by(stored["evaluate"]), epochs=stored["epochs"])
     for recipe in RECIPES.all().values():
-        found = replace(recipe, epochs=stored["epochs"])
+        found = replace(recipe.judging_as(stored), epochs=stored["epochs"])
         # Names do not count: a recipe is renamed when another one takes its name.
         if {**found.to_json(), "name": None} == {**stored, "name": None}:
             return found

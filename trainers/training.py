@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from trainers.checkpoints import CheckpointStore, Mark, State
-from trainers.data.balance import Accuracy
+from trainers.data.balance import Answers
 from trainers.data.batches import Batches, cross_entropy
 from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
 from trainers.fast import for_training, training
 from trainers.heap import kept_heap
+from trainers.metrics import value_of
 from trainers.recipes import Recipe
 
 _BEGINNING = Mark(0, math.nan, 0.0)
@@ -34,7 +35,8 @@ class Outcome:
     """The result of a training.
 
     Attributes:
-        val_accuracy: share of the validation images that are classified correctly, 0 to 1.
+        val_accuracy: share of the validation images that are classified correctly, 0 to 1; or what
+            the recipe's `metric` says instead.
         balanced_accuracy: mean of that share over the classes.
         train_loss: mean loss of the last epoch.
         seconds: wall time of training and validation.
@@ -141,9 +143,9 @@ class Trainer:
             raise TrainingDivergedError(
                 f"{min(lost)} became infinite or not a number by the end of epoch {last}"
             )
-        accuracy = _accuracy(module, self._val)
+        answers = _answers(module, self._val)
         seconds = before + time.perf_counter() - start
-        return Outcome(accuracy.share, accuracy.balanced, loss, seconds)
+        return Outcome(value_of(answers, recipe.metric), answers.balanced, loss, seconds)
 
     def _step(
         self,
@@ -175,21 +177,21 @@ def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Dev
     return measure(module, images, data, device=device).share
 
 
-def measure(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> Accuracy:
-    """How many of the images the module classifies correctly."""
+def measure(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> Answers:
+    """How right the module's answers are for the images."""
     module.to(device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _accuracy(module, Batches(images, data, device.where))
+    return _answers(module, Batches(images, data, device.where))
 
 
-def _accuracy(module: nn.Module, batches: Batches) -> Accuracy:
+def _answers(module: nn.Module, batches: Batches) -> Answers:
     module.eval()
     seen = []
     # In fp32, like an exported network, for any precision of the training.
     with torch.inference_mode():
         for pixels, labels in batches.plain(max(1, _EVALUATION_PIXELS // batches.area)):
-            seen.append(torch.stack([module(pixels).argmax(dim=1) == labels, labels]))
-    right, of = torch.cat(seen, dim=1).cpu().numpy()
-    return Accuracy.of(right.astype(bool), of)
+            seen.append(torch.stack([module(pixels).argmax(dim=1), labels]))
+    answers, labels = torch.cat(seen, dim=1).cpu().numpy()
+    return Answers.of(answers, labels)
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:

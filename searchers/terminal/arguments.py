@@ -14,7 +14,8 @@ from studies.arguments import add_storage_argument
 from studies.objective import MACS, Objective
 from trainers.arguments import add_pixels_argument
 from trainers.data.registry import DATASETS
-from trainers.recipes import RECIPES
+from trainers.metrics import METRICS
+from trainers.recipes import DEFAULT_METRIC, RECIPES
 
 _EXAMPLES = """\
 examples:
@@ -46,6 +47,7 @@ def read(argv: Sequence[str]) -> Settings:
         flip=not given.no_flip,
         data_dir=given.data_dir,
         recipe=given.recipe,
+        metric=given.metric,
         evaluate=given.evaluate,
         epochs=given.epochs,
         rungs=given.rungs,
@@ -190,10 +192,17 @@ def _parser() -> Parser:
         help=f"how each network is trained: {', '.join(RECIPES)} (default: %(default)s)",
     )
     how.add_argument(
+        "--metric",
+        choices=METRICS,
+        default=DEFAULT_METRIC,
+        help="what is made large: %(choices)s (default: %(default)s); balanced-accuracy, the "
+        "mean over the classes, counts small ones as much as large ones",
+    )
+    how.add_argument(
         "--evaluate",
         metavar="MODULE:FUNCTION",
-        help="a function of yours that trains a module on given images and returns a score, 0 to "
-        "1, to be made large instead of accuracy (docs/extending.md)",
+        help="a function of yours that trains a module on given images and returns a number, to be "
+        "made large instead (docs/extending.md)",
     )
     how.add_argument(
         "--epochs",

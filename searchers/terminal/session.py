@@ -67,6 +67,10 @@ def _announce(start: Start) -> None:
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
     notes = [("note", remark) for remark in setup.dataset.remarks]
+    largest = Largest.of(data.classes, data.val.labels)
+    if largest.unequal and setup.metric.is_accuracy:
+        told = "--metric balanced-accuracy counts all classes alike"
+        notes.append(("note", f"{largest.told('the validation images')}: {told}"))
     for name, line in [*lines.items(), *notes, *_history(start).items()]:
         print(f"{name:8} {line}", flush=True)  # noqa: T201
 

@@ -58,7 +58,7 @@ def export(arguments: argparse.Namespace) -> None:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
-    recipe = recipe.judged_by(study.recipe.get("evaluate"))
+    recipe = recipe.judging_as(study.recipe)
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
     retrainings, metric = store.retrainings(study), objective.metric_of(study)
@@ -182,6 +182,8 @@ def _told(
 ) -> str:
     search, test, measured = record.search, record.test, trained.validation
     another = "" if metric.is_accuracy else f", another measure than {metric.name}"
+    if metric.is_share and not metric.is_accuracy and test.balanced is not None:
+        another = f", {test.balanced:.2%} {metric.name}"
     return (
         f"search    {metric.write(search.accuracy)} validation {metric.name}, a proxy "
         f"({search.recipe}, {counted(search.epochs, 'epoch')})\n"

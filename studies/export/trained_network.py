@@ -17,7 +17,7 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Export, Study
 from trainers import devices
 from trainers.checkpoints import Checkpoint
-from trainers.data.balance import Accuracy
+from trainers.data.balance import Answers
 from trainers.data.splits import Dataset, Images, fingerprint
 from trainers.evaluators import metric
 from trainers.metrics import ACCURACY, Metric
@@ -77,16 +77,17 @@ def from_search(
         raise CommandError(
             f"the weights in the database are damaged ({error}): add --retrain"
         ) from None
-    measured = _accuracy(chosen, weights, dataset.search.val, dataset)
-    accuracy = measured.share
+    measured = _answers(chosen, weights, dataset.search.val, dataset)
+    # A number of the user's own cannot be measured without training.
+    accuracy = proxy.accuracy if metric.of is None else metric.of(measured)
     others = abs(accuracy - proxy.accuracy) * proxy.images
-    # A score of the user's own is no accuracy, and cannot be measured without training.
-    if metric.is_accuracy and others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
+    if others > _FEW_IMAGES + _FEW_OF_ALL * proxy.images:
+        code = chosen.parsed_architecture.code or "in this version"
         raise CommandError(
-            f"trial {chosen.number}: its weights give {accuracy:.2%} validation accuracy now, and "
-            f"gave {proxy.accuracy:.2%} in the search, so the network is built otherwise now "
-            f"({chosen.parsed_architecture.code or 'in this version'}): bring back the code that "
-            "was searched, or add --retrain"
+            f"trial {chosen.number}: its weights give {metric.write(accuracy)} validation "
+            f"{metric.name} now, and gave {metric.write(proxy.accuracy)} in the search, so the "
+            f"network is built otherwise now ({code}): bring back the code that was searched, or "
+            "add --retrain"
         )
     return TrainedNetwork(weights, replace(proxy, balanced=measured.balanced), anew=False)
 
@@ -121,7 +122,7 @@ def retrained(
         recipe.epochs,
         seed,
         outcome.balanced_accuracy,
-        metric(recipe.evaluate).name,
+        metric(recipe.evaluate, recipe.metric).name,
     )
     return TrainedNetwork(weights, measured, anew=True)
 
@@ -143,7 +144,7 @@ def look(
         if (export.weights, export.test_images) == (digest, images):
             known = export.test_accuracy, len(test), recipe, epochs, seed
             return Measured(*known, export.balanced_accuracy)
-    accuracy = _accuracy(chosen, trained.weights, test, dataset)
+    accuracy = _answers(chosen, trained.weights, test, dataset)
     store.record_export(
         Export(
             evaluation_id=chosen.id,
@@ -161,9 +162,9 @@ def look(
     return Measured(accuracy.share, len(test), recipe, epochs, seed, accuracy.balanced)
 
 
-def _accuracy(
+def _answers(
     chosen: Evaluation, weights: dict[str, Tensor], images: Images, dataset: Dataset
-) -> Accuracy:
+) -> Answers:
     """How many of the images the network classifies correctly with these weights."""
     data = dataset.search
     network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))

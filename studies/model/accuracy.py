@@ -65,12 +65,12 @@ def means_of(points: Sequence[Point], epochs: int, metric: Metric = ACCURACY) ->
     these the latest.
     """
     known = list(points)
-    if metric.is_accuracy:
+    if metric.is_share:
         known = [replace(point, val_accuracy=_log_odds(point.val_accuracy)) for point in points]
     if len(known) > _MOST_POINTS:
         known = sorted(known, key=lambda point: point.epochs)[-_MOST_POINTS:]
     means = learnt(known).mean(inputs([point.features for point in points], epochs))
-    if not metric.is_accuracy:
+    if not metric.is_share:
         return [float(mean) for mean in means]
     return [1 / (1 + math.exp(-float(mean))) for mean in means]
 

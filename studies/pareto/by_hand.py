@@ -81,7 +81,7 @@ class Gain:
         )
 
     def _gain(self, value: float) -> str:
-        if not self.metric.is_accuracy:
+        if not self.metric.is_share:
             return self.metric.difference(value)
         interval = "" if self.half is None else f" ± {100 * self.half:.1f}"
         return f"{100 * value:+.1f}{interval} points"

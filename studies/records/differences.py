@@ -7,7 +7,7 @@ from nas_space.spaces import registry as spaces
 from nas_space.spaces.backbone.architecture import DIGEST
 from studies.records.tables import Study
 from trainers.data.splits import Subset
-from trainers.recipes import recorded
+from trainers.recipes import DEFAULT_METRIC, recorded
 
 
 def differences(old: Study, new: Study) -> dict[str, str]:
@@ -64,6 +64,8 @@ def same_recipe(study: Study, asked: Study) -> str:
     if recipe.evaluate is not None:
         return f"--evaluate {recipe.evaluate} --epochs {recipe.epochs} --study {study.name}"
     words = f"--recipe {recipe.name} --epochs {recipe.epochs} --study {study.name}"
+    if recipe.metric != asked.recipe.get("metric", DEFAULT_METRIC):
+        words += f" --metric {recipe.metric}"
     return f"{words}, without --evaluate" if asked.recipe.get("evaluate") else words
 
 

@@ -116,7 +116,7 @@ def _recipe(study: Study, name: str | None, epochs: int | None) -> Recipe:
     """How to train: by default like the search."""
     recipe = recorded(study.recipe)
     if name is not None and (recipe is None or name != recipe.name):
-        recipe = RECIPES.get(name).judged_by(study.recipe.get("evaluate"))
+        recipe = RECIPES.get(name).judging_as(study.recipe)
     if recipe is None:
         raise CommandError(
             f"the recipe {study.recipe['name']} has changed since study {study.name} was searched "

@@ -197,6 +197,20 @@ def test_an_epoch_takes_every_image_once_in_another_order_each_time() -> None:
     assert epochs[0] != epochs[1]
 
 
+def test_what_is_made_large_may_be_the_mean_over_the_classes(digits: SearchData) -> None:
+    recipe = replace(RECIPES.get("quick"), epochs=1)
+    found = {}
+    for metric in ("accuracy", "balanced-accuracy"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        with torch.no_grad():
+            network[1].weight.zero_()
+        trainer = Trainer(digits, replace(recipe, metric=metric), CPU)
+        found[metric] = trainer.train(network, seed=0)
+    plain, balanced = found["accuracy"], found["balanced-accuracy"]
+    assert balanced.val_accuracy == balanced.balanced_accuracy == plain.balanced_accuracy
+    assert plain.val_accuracy != plain.balanced_accuracy
+
+
 @given(st.integers(1, 200_000))
 def test_a_batch_is_never_larger_than_the_data_or_the_recipe(count: int) -> None:
     size = QUICK.batch(count)

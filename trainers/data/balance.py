@@ -43,11 +43,11 @@ class Largest:
 
 
 @dataclass(frozen=True, slots=True)
-class Accuracy:
-    """How many images were classified right.
+class Answers:
+    """How right a network's answers are, each number 0 to 1.
 
     Attributes:
-        share: of all images, 0 to 1.
+        share: of all images that are classified right: accuracy.
         balanced: mean of the shares of each class that has images.
     """
 
@@ -55,9 +55,9 @@ class Accuracy:
     balanced: float
 
     @classmethod
-    def of(cls, right: NDArray[np.bool_], labels: NDArray[np.int64]) -> Self:
-        """Of images with these labels, some of which were classified right."""
-        totals = np.bincount(labels)
+    def of(cls, answers: NDArray[np.int64], labels: NDArray[np.int64]) -> Self:
+        """Of images with these labels: the class that was answered for each."""
+        right, totals = answers == labels, np.bincount(labels)
         found = np.bincount(labels[right], minlength=len(totals))
         there = totals > 0
         return cls(int(right.sum()) / len(right), float((found[there] / totals[there]).mean()))

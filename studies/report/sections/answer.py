@@ -58,8 +58,9 @@ def _answer(facts: Facts) -> Iterator[str]:
 
 
 def _own(facts: Facts) -> str:
-    path = facts.study.recipe["evaluate"]
-    return f"Where this page says accuracy it means {facts.metric.name}, the number of {path}."
+    path = facts.study.recipe.get("evaluate")
+    whose = f", the number of {path}" if path else ", the mean over the classes"
+    return f"Where this page says accuracy it means {facts.metric.name}{whose}."
 
 
 def _nothing(facts: Facts) -> str:
@@ -92,7 +93,7 @@ def _knee(facts: Facts) -> str:
 def _less(facts: Facts, found: Judged, best: Judged) -> str:
     """By how much a network is worse than the best."""
     less = accuracy_of(best) - accuracy_of(found)
-    if facts.metric.is_accuracy:
+    if facts.metric.is_share:
         return f"{100 * less:.1f} points less than the most accurate"
     return f"{facts.metric.write(less)} less than the best"
 

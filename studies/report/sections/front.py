@@ -160,7 +160,7 @@ def _chart(facts: Facts) -> Chart:
             accuracies,
             f"validation {facts.metric.name}",
             _ticks(accuracies, facts.metric),
-            within=(0.0, 1.0) if facts.metric.is_accuracy else (-math.inf, math.inf),
+            within=(0.0, 1.0) if facts.metric.is_share else (-math.inf, math.inf),
         ),
     )
 

@@ -47,8 +47,8 @@ def section(facts: Facts, against: Facts | None) -> Content:
 
 
 def _height(metric: Metric, floor: float) -> str:
-    if metric.is_accuracy:
-        return "The share of the box that the front dominates (accuracy from 0 to 1, "
+    if metric.is_share:
+        return f"The share of the box that the front dominates ({metric.name} from 0 to 1, "
     return f"The mean {metric.name} of the front above {floor:.4g}, over all costs ("
 
 

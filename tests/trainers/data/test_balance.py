@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainers.data.balance import Accuracy, Largest
+from trainers.data.balance import Answers, Largest
 
 
 def test_the_largest_class_is_what_a_network_has_to_beat() -> None:
@@ -18,7 +18,9 @@ def test_the_largest_class_is_what_a_network_has_to_beat() -> None:
 
 def test_a_balanced_accuracy_counts_every_class_alike() -> None:
     labels = np.repeat([0, 2], [300, 5])
-    always = Accuracy.of(labels == 0, labels)
+    always = Answers.of(np.zeros_like(labels), labels)
     assert always.share == pytest.approx(300 / 305)
     assert always.balanced == 0.5
-    assert Accuracy.of(labels >= 0, labels) == Accuracy(1.0, 1.0)
+    assert Answers.of(labels, labels) == Answers(1.0, 1.0)
+    # An answer that is no class of these images is wrong, and no class of its own.
+    assert Answers.of(np.where(labels == 0, 7, 2), labels) == Answers(5 / 305, 0.5)
