@@ -27,8 +27,8 @@ from nas_space.spaces.registry import get
 from studies.records.store import Store
 from studies.records.tables import Status
 from trainers.data.registry import load
+from trainers.machine import cores
 from trainers.recipes import RECIPES
-from trainers.room import cores
 
 _DATABASE = "job.db"
 

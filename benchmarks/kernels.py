@@ -29,8 +29,8 @@ from trainers import devices
 from trainers.data.batches import cross_entropy
 from trainers.descent import Descent
 from trainers.fast import algorithms, chains, for_training, kernels
+from trainers.fast.heap import kept_heap
 from trainers.fast.kernels import calling
-from trainers.heap import kept_heap
 from trainers.recipes import RECIPES
 
 KERNELS = ("direct", "winograd", "depthwise", "grouped", "mixing", "octave", "norm")

@@ -68,14 +68,6 @@ class SearchSetup:
 
 def _check_target(problem: Problem) -> None:
     """Raise UnknownObjectiveError if no network within the limits has the cost that is wanted."""
-    for name, most in problem.limits.more.items():
-        aim = objectives.OBJECTIVES.get(name)
-        least, _ = dataclasses.replace(problem, objective=aim, target=None).bounds
-        if least > most:
-            raise UnknownObjectiveError(
-                f"--limit {name}={aim.write(most)} leaves no network: the least of those that were "
-                f"looked at is {aim.write(least)}"
-            )
     low, high = problem.bounds
     limit = problem.limits.of(problem.objective)
     high, target, write = min(high, limit or high), problem.target, problem.objective.write
@@ -129,6 +121,7 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     )
     channels, height, width = dataset.search.shape
     task = Task(channels, (height, width), len(dataset.search.classes))
+    say("looking at the space")
     space = spaces.find(settings.space, task, pretrained=settings.pretrained)
     check_limits(space, task, settings.limits)
     if objective.measure is not None and objective.measure not in space.measures:

@@ -37,6 +37,7 @@ def _main() -> int:
         from studies.analysis.rank_correlation import baselines, rank_correlations  # noqa: PLC0415
         from studies.analysis.scores import of, suffice  # noqa: PLC0415
         from studies.cli import open_store  # noqa: PLC0415
+        from studies.objective import metric_of  # noqa: PLC0415
         from studies.records.fidelity import complete  # noqa: PLC0415
         from studies.records.tables import Status  # noqa: PLC0415
 
@@ -53,7 +54,7 @@ def _main() -> int:
     if arguments.json:
         print(json.dumps([asdict(row) | {"wins": row.wins} for row in correlations], indent=2))  # noqa: T201
         return 0
-    console().print(_table(correlations))
+    console().print(_table(correlations, metric_of(study).name))
     winners = [row.name for row in correlations if row.wins]
     verdict = f"{' and '.join(winners)} would have helped" if winners else "none would have helped"
     print(  # noqa: T201
@@ -63,10 +64,10 @@ def _main() -> int:
     return 0
 
 
-def _table(correlations: "Sequence[RankCorrelation]") -> Fitted:
+def _table(correlations: "Sequence[RankCorrelation]", metric: str) -> Fitted:
     numbers = ("Spearman's rho", "95 %", "Kendall's tau", "without MACs, params")
     columns = (Column("number", left=True), *map(Column, numbers), Column("wins", left=True))
-    title = "Rank correlation with validation accuracy"
+    title = f"Rank correlation with validation {metric}"
     return Fitted(columns, [row.texts for row in correlations], title)
 
 

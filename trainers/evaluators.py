@@ -42,7 +42,8 @@ def metric(path: str | None, name: str = DEFAULT_METRIC) -> Metric:
     """
     if path is None:
         return METRICS.get(name)
-    return Metric(path.rpartition(":")[2].replace("_", " "))
+    own = path.rpartition(":")[2].replace("_", " ")
+    return Metric(own if own != DEFAULT_METRIC else f"own {own}")
 
 
 def by_recipe(name: str) -> Metric:

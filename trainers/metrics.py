@@ -4,9 +4,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
 from trainers.data.balance import Answers
+
+_MOST = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,11 @@ class Metric:
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of its numbers; NaN is none."""
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if not isinstance(value, int | float | np.floating) or isinstance(value, bool):
             return False
-        return 0 <= value <= 1 if self.is_share else math.isfinite(value)
+        # Of larger ones not even a variance can be computed.
+        found = float(value)
+        return 0 <= found <= 1 if self.is_share else abs(found) < _MOST
 
     def write(self, value: float | None, digits: int = 2) -> str:
         """A value for people; a dash for None.
@@ -42,7 +48,7 @@ class Metric:
         """
         if value is None:
             return "–"
-        return f"{value:.{digits}%}" if self.is_share else f"{value:.4g}"
+        return f"{value:.{digits}%}" if self.is_share else f"{value:.6g}"
 
     def difference(self, value: float | None, digits: int = 2) -> str:
         """The difference of two values, with its sign."""
@@ -60,11 +66,11 @@ def number(given: object) -> float:
 
     Numbers of numpy and tensors of one number count as numbers.
     """
-    if isinstance(given, str | bytes | bool):
+    if isinstance(given, str | bytes | bool | np.bool_):
         return math.nan
     try:
         return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         return math.nan
 
 

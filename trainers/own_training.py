@@ -2,11 +2,12 @@
 
 import hashlib
 import inspect
-import math
 import random
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from trainers.checkpoints import CheckpointError, CheckpointInMemory, Checkpoint
 from trainers.data.splits import SearchData
 from trainers.devices import Device
 from trainers.evaluators import EvaluatorError
-from trainers.metrics import number
+from trainers.metrics import Metric, number
 from trainers.recipes import Recipe
 from trainers.training import Trainer
 
@@ -105,7 +106,11 @@ class OwnTrainer:
         except (ConvnasError, torch.AcceleratorError, torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:
-            raise EvaluatorError(f"{self._recipe.evaluate} failed: {error_line(error)}") from error
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            raise EvaluatorError(
+                f"{self._recipe.evaluate} failed: {error_line(error)} "
+                f"({Path(last.filename).name}, line {last.lineno})"
+            ) from error
         score, state = found, None
         if pauses:
             if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], bytes)):  # noqa: PLR2004 - a pair
@@ -119,8 +124,10 @@ class OwnTrainer:
 
     def _checked(self, score: Any) -> float:  # noqa: ANN401 - whatever the function gives
         value = number(score)
-        if not math.isfinite(value):
-            raise EvaluatorError(f"{self._recipe.evaluate} gave {score!r}, which is no number")
+        if not Metric("").holds(value):
+            raise EvaluatorError(
+                f"{self._recipe.evaluate} gave {score!r}, which is no number below 1e100"
+            )
         return value
 
 

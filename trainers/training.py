@@ -17,7 +17,7 @@ from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
 from trainers.devices import Device
 from trainers.fast import for_training, training
-from trainers.heap import kept_heap
+from trainers.fast.heap import kept_heap
 from trainers.metrics import value_of
 from trainers.recipes import Recipe
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import nas_space
 from searchers.latency.model import LatencyModel
 from trainers.files import write_whole
-from trainers.machine import processor
-from trainers.room import cores
+from trainers.machine import cores, processor
 
 _FORMAT = 1
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")

@@ -23,7 +23,7 @@ from nas_space import plugins
 from nas_space.errors import reason
 from searchers.ray.resources import ClusterError, Machine, Resources, cpus_for, resources_for
 from searchers.settings import ClusterOptions
-from trainers.room import cores
+from trainers.machine import cores
 
 # Ray and Tune read these when they are imported.
 _RAY_SETTINGS = {

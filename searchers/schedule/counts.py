@@ -72,7 +72,7 @@ class SearchCounts:
     _front: list[Evaluation] = field(default_factory=list)
     _latest: deque[Evaluation] = field(default_factory=lambda: deque(maxlen=_LATEST_EVALUATIONS))
     _course: list[float] = field(default_factory=list)
-    _lowest: float = 0.0
+    _lowest: float | None = None
     _finished: int = 0
     _partial: int = 0
     _failed: int = 0
@@ -103,13 +103,14 @@ class SearchCounts:
         self._spent += sum(e.trained for e in good)
         if complete:
             self._front = front([*self._front, *complete])
-            self._lowest = min(self._lowest, *map(accuracy_of, complete))
+            if self._lowest is None:  # one that moves would make the course rise by itself
+                self._lowest = min(map(accuracy_of, complete))
         self._latest.extend(evaluations)
         self._course += [self._hypervolume()] * bool(good)
         self.changed = True
 
     def _hypervolume(self) -> float:
-        return hypervolume(self._front, self.bounds, self.metric.floor(self._lowest))
+        return hypervolume(self._front, self.bounds, self.metric.floor(self._lowest or 0.0))
 
     def count_retry(self) -> None:
         """Count a trial that is tried once more."""

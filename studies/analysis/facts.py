@@ -71,8 +71,11 @@ class Facts:
 
     @property
     def largest(self) -> Largest | None:
-        """The largest class of the validation images; None in studies of before 2026-12."""
-        found = self.study.dataset.get("largest")
+        """The largest class of the validation images; None in studies of before 2026-12.
+
+        None, too, where something else than accuracy is measured, with which it says nothing.
+        """
+        found = self.study.dataset.get("largest") if self.metric.is_accuracy else None
         return None if found is None else Largest(**found)
 
     @property

@@ -58,7 +58,7 @@ def learnt(points: Sequence[Point], kernel: Kernel | None = None) -> Gaussian:
 
 
 def means_of(points: Sequence[Point], epochs: int, metric: Metric = ACCURACY) -> list[float]:
-    """The expected accuracy of each of these networks after so many epochs, 0 to 1.
+    """The expected accuracy of each of these networks after so many epochs.
 
     The model learns log odds: near 100 % accuracies crowd, and tiny networks scatter. Other numbers
     than accuracies it learns as they are. Of very many points it learns the longest trainings, of
@@ -122,7 +122,7 @@ class Candidate:
 
     Attributes:
         evaluation: as stored.
-        val_accuracy: expected, 0 to 1; the measured one where there is no model.
+        val_accuracy: expected; the measured one where there is no model.
     """
 
     evaluation: Evaluation

@@ -68,7 +68,7 @@ class Gain:
             return f"{beginning}, is a hand-designed network ({name}): the search found none better"
         if self.by_hand is None or self.value is None:
             return (
-                f"{beginning}: not compared: no hand-designed network of at most its cost was "
+                f"{beginning}, is not compared: no hand-designed network of at most its cost was "
                 "trained to the end"
             )
         other = self.by_hand

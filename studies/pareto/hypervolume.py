@@ -21,6 +21,6 @@ def hypervolume(scored: Iterable[Scored], bounds: tuple[float, float], floor: fl
     members = front(scored)
     edges = [*(min(max(math.log(member.cost), low), high) for member in members), high]
     widths = (after - before for before, after in itertools.pairwise(edges))
-    heights = (accuracy_of(member) - floor for member in members)
+    heights = (max(0.0, accuracy_of(member) - floor) for member in members)
     area = sum(height * width for height, width in zip(heights, widths, strict=True))
     return area / (high - low) if high > low else 0.0

@@ -46,7 +46,7 @@ def same_space(study: Study, asked: Study) -> str:
 def same_images(study: Study, asked: Study) -> str:
     """How to ask for the images of a study."""
     if study.dataset["name"] != asked.dataset["name"]:
-        return f"the images of --dataset {study.dataset['name']}"
+        return f"--dataset {study.dataset['name']}"
     before, now = ((s.dataset.get("subset"), s.dataset.get("val_subset")) for s in (study, asked))
     if before[0] is None or before[0] != now[0] or before[1] == now[1]:
         if "reading" in study.dataset or "reading" not in asked.dataset:

@@ -1,11 +1,13 @@
 """What is stored: studies, evaluations, weights and measurements on the test split."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Select, case, delete, func, select
 from sqlalchemy.orm import Session, defer, make_transient
 
-from studies.pareto.front import accuracy_of, front, near_front, ranked
+from studies.objective import metric_of
+from studies.pareto.front import front, near_front, ranked
 from studies.records.database import Database, StoreError
 from studies.records.differences import differences, same_images, same_recipe, same_space
 from studies.records.fidelity import complete
@@ -19,7 +21,10 @@ from studies.records.tables import (
     Study,
     Weights,
 )
-from studies.records.validation import validated
+from studies.records.validation import InvalidRowError, validated
+from trainers.evaluators import by_recipe
+
+Judged = TypeVar("Judged", Evaluation, Retraining, Export)
 
 _MOST_CHECKPOINTS = 32
 """Kept for each rung of a study: those of the best networks that have not gone up."""
@@ -129,8 +134,7 @@ class Store:
         query = select(Evaluation).where(Evaluation.study_id == study.id, Evaluation.id > after)
         ordered = query.order_by(Evaluation.number)
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(ordered)],
-            patience,
+            lambda session: [_of(study, row) for row in session.scalars(ordered)], patience
         )
 
     def front(self, study: Study) -> list[Evaluation]:
@@ -232,7 +236,7 @@ class Store:
             .order_by(Export.id)
         )
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(query)]
+            lambda session: [_of(study, row) for row in session.scalars(query)]
         )
 
     def retrainings(self, study: Study, patience: float = 0.0) -> list[Retraining]:
@@ -244,8 +248,7 @@ class Store:
             .order_by(Retraining.id)
         )
         return self.database.read(
-            lambda session: [validated(row) for row in session.scalars(query)],
-            patience,
+            lambda session: [_of(study, row) for row in session.scalars(query)], patience
         )
 
     def record_retraining(self, retraining: Retraining, patience: float = 0.0) -> bool:
@@ -289,6 +292,18 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.database.close()
+
+
+def _of(study: Study, row: Judged) -> Judged:
+    """A row of a study, if all its values are valid, and its accuracy is what the study measures.
+
+    Raises:
+        InvalidRowError: they are not.
+    """
+    value: float | None = validated(row).val_accuracy
+    if value is not None and not metric_of(study).holds(value):
+        raise InvalidRowError(f"a row of {row.__tablename__} has {value} as its val_accuracy")
+    return row
 
 
 def _entered(session: Session, study: Study) -> Study:
@@ -372,9 +387,8 @@ def _keep_weights(session: Session, evaluation: Evaluation, weights: Callable[[]
         .where(Evaluation.study_id == evaluation.study_id)
         .options(defer(Evaluation.architecture), defer(Evaluation.versions))
     ).all()
-    values = [accuracy_of(entry) for entry in (*kept, evaluation)]
-    # Numbers other than accuracies may be of any size.
-    below = _KEPT_BELOW_FRONT * max(1.0, max(values) - min(values))
+    # Numbers other than shares may be of any size: what lies near the front is not known.
+    below = _KEPT_BELOW_FRONT if by_recipe(evaluation.recipe).is_share else 0.0
     best = near_front([*kept, evaluation], below)
     if evaluation not in best:
         return

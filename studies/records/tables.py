@@ -87,7 +87,8 @@ class Evaluation(Base):
         latency_device: that this was predicted for: processor, threads, torch; or the command; and
             the batch if it is not one image.
         costs: those of plugins' objectives, by name; None in older rows.
-        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        val_accuracy: on the validation split, or the number that stands in its place, see
+            `trainers.metrics`; None if it failed.
         balanced_accuracy: mean of the same over the classes; None in older rows.
         seconds: wall time of the training.
         error: why it failed, in one line.
@@ -263,7 +264,8 @@ class Retraining(Base):
     Attributes:
         recipe: name of the recipe; `epochs` replace its own.
         seed: of weights and data order; never the evaluation's.
-        val_accuracy: on the validation split, 0 to 1; None if it failed.
+        val_accuracy: on the validation split, or the number that stands in its place, see
+            `trainers.metrics`; None if it failed.
         seconds: wall time of the training.
         error: why it failed, in one line.
     """

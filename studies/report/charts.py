@@ -62,7 +62,7 @@ def axis_around(
     if logarithmic:
         room = max(1.08, (high / low) ** 0.05)
         return Axis(low / room, high * room, title, write, logarithmic=True)
-    room = max(0.05 * (high - low), 1e-3)
+    room = 0.05 * (high - low) or 1e-3 * max(1.0, abs(high))
     return Axis(max(low - room, within[0]), min(high + room, within[1]), title, write)
 
 

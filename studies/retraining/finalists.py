@@ -55,7 +55,6 @@ def finalists(arguments: argparse.Namespace) -> int:
             on_front = front(complete(evaluations, study))
             others = better_than_measured(study, evaluations)
         members = [*on_front, *others]
-        _check_here(study, members)
         if not members:
             raise CommandError(f"study {study.name} has no finished evaluation yet")
         if max(member.seed for member in members) > _LARGEST_SEED - arguments.seeds:
@@ -92,6 +91,7 @@ def _work(work: Work, arguments: argparse.Namespace) -> None:
     tasks = plan.missing(work.store.retrainings(work.study), Random())
     if not tasks:
         return
+    _check_here(work.study, plan.members)
     # The database may come from anyone: compare its images with those here before training.
     data = images.searched(work.study, arguments.dataset, arguments.data_dir).search
     count = min(arguments.workers or workers(), len(tasks))

@@ -11,10 +11,9 @@ from studies.records.reasons import reason_of
 from studies.retraining.plan import RetrainingTask
 from trainers import devices
 from trainers.data.splits import SearchData
-from trainers.machine import versions
+from trainers.machine import cores, versions
 from trainers.own_training import Judgement, OwnTrainer, trainer_for
 from trainers.recipes import Recipe
-from trainers.room import cores
 from trainers.training import Outcome, Trainer
 
 _TRAININGS_PER_GPU = 4

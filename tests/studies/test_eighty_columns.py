@@ -145,5 +145,5 @@ def test_spaces_and_scores_fit(tmp_path: Path) -> None:
     assert max(map(len, told.splitlines())) <= 80
     name = "accuracy after 1 epoch"
     score = RankCorrelation(name, 0.91, (0.85, 0.99), 0.8, 0.7, 0.1, (0.1, 0.2), 60)
-    lines = drawn(_table([score]), 80)
+    lines = drawn(_table([score], "accuracy"), 80)
     assert all(text in lines[-1] for text in score.texts)

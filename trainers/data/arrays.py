@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nas_space.errors import error_line
 from nas_space.plugins import own
-from trainers.data.splits import Dataset, DatasetError, Images, Subset, make_dataset
+from trainers.data.splits import Dataset, DatasetError, Images, Subset, alike, make_dataset
 
 _SPLITS = ("train", "val", "test")
 _COLOURS = (1, 3)
@@ -66,10 +66,9 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
     splits = {
         split: _images(split, found[split], len(classes)) for split in _SPLITS if split in found
     }
-    if not isinstance(found.get("flip", True), bool):
+    if not isinstance(found.get("flip", True), bool | np.bool_):
         raise _OddError(f"flip must be True or False, not {found['flip']!r}")
-    first = splits["train"].pixels
-    if (first == first[:1]).all():
+    if alike(splits["train"].pixels):
         raise _OddError("all training images are alike: there is nothing to learn from them")
     shapes = {images.pixels.shape[1:] for images in splits.values()}
     if len(shapes) > 1:
@@ -79,7 +78,7 @@ def _made(name: str, found: Any, subset: Subset | None) -> Dataset:  # noqa: ANN
         classes,
         {split: images.labels for split, images in splits.items()},
         lambda split, positions: splits[split].pixels[positions],
-        flip=found.get("flip", True),
+        flip=bool(found.get("flip", True)),
         subset=subset,
     )
 
@@ -97,7 +96,8 @@ def _images(split: str, given: Any, classes: int) -> Images:  # noqa: ANN401 - t
             f"{pixels.dtype} of shape {pixels.shape}"
         )
     with_channels = pixels.shape[1:] if pixels.ndim > 3 else ()  # noqa: PLR2004 - (N, H, W)
-    if with_channels and with_channels[0] in _COLOURS and with_channels[2] not in _COLOURS:
+    first_is_colours = with_channels and with_channels[0] in _COLOURS
+    if first_is_colours and with_channels[1] == with_channels[2] not in _COLOURS:
         raise _OddError(
             f"the pixels of {split} are of shape {pixels.shape}: put the channels last, with "
             "pixels.transpose(0, 2, 3, 1)"

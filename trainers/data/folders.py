@@ -23,10 +23,11 @@ from trainers.data.splits import (
     DatasetError,
     Positions,
     Subset,
+    alike,
     make_dataset,
     split_positions,
 )
-from trainers.room import cores, free_memory
+from trainers.machine import cores, free_memory
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -122,7 +123,7 @@ def load(
     if reading.earlier:
         return replace(dataset, reading=reading)
     train, val = dataset.search.train.pixels, dataset.search.val.pixels
-    if all(np.array_equal(pixels, train[0]) for pixels in train):
+    if alike(train):
         raise DatasetError(
             f"the {len(train):,} training images of {root} are all alike once they are read, such "
             f"as {looked_at[0]}: there is nothing to learn from them"

@@ -168,10 +168,15 @@ def make_dataset(
     return Dataset(search, lambda: images("test"), seen, image_size, subset)
 
 
+def alike(pixels: NDArray[np.uint8]) -> bool:
+    """Whether all of some images (N, H, W, C) are the same one."""
+    return all(np.array_equal(image, pixels[0]) for image in pixels)
+
+
 def moments(pixels: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, on the scale 0 to 1.
 
-    They are exact and need no copy of the pixels: each level is counted.
+    They need no copy of the pixels: each level is counted.
 
     Args:
         pixels: (N, H, W, C).

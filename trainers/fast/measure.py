@@ -21,8 +21,8 @@ from nas_space.convs.igc import IGC
 from nas_space.convs.igcv2 import IGCV2
 from trainers.devices import multiplies_bf16
 from trainers.fast import algorithms, chains, table
+from trainers.fast.heap import kept_heap
 from trainers.fast.kernels.convolution import Shape
-from trainers.heap import kept_heap
 
 _WIDTHS = (8, 16, 32, 64, 128, 256)
 _SIDES = (1, 2, 4, 8, 16, 32)

@@ -21,7 +21,7 @@ from nas_space.spaces import building
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.skeletons import read_architecture
 from trainers.data.splits import SearchData
-from trainers.room import free_memory
+from trainers.machine import free_memory
 
 _WEIGHT_COPIES = 3
 """Weights, their gradients and their momentum, of four bytes each."""

@@ -56,6 +56,8 @@ def score(which: Score, module: nn.Module, images: Tensor, labels: Tensor, *, se
         torch.manual_seed(seed)
         try:
             found = float(which.of(copied, images, labels))
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
         except Exception as error:
             raise ScoreError(f"the score {which.name} fails ({error_line(error)})") from error
     return found if math.isfinite(found) else -math.inf

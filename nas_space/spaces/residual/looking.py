@@ -59,8 +59,8 @@ def _settings(space: ResidualSpace, kind: str) -> Iterator[tuple[Conv, int, int]
 def _look(conv: Conv, c_in: int, c_out: int, stride: int) -> None:
     where = f"type {conv}, from {c_in} to {c_out} channels with stride {stride},"
     try:
-        module = conv.build(c_in, c_out, stride)
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=()):
+            module = conv.build(c_in, c_out, stride)
             found = module.eval()(torch.zeros(2, c_in, *_SIZE))
         counted = count(module, (c_in, *_SIZE))
         said = conv.params(c_in, c_out), conv.macs(c_in, c_out, _SIZE, stride)

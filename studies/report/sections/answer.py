@@ -16,6 +16,7 @@ from trainers.intervals import wilson
 
 _FEW_IMAGES = 100
 """With fewer validation images an accuracy says little."""
+_UNBIASED = ": the test accuracy of an export is free of that bias"
 _MOST_KINDS = 2
 """How many types are named as preferred, and as avoided."""
 
@@ -136,8 +137,8 @@ def _caveat(facts: Facts) -> str:
         seeds = min(member.accuracy.count for member in again.front if member.accuracy)
         return (
             f"Accuracies are means of {counted(seeds, 'fresh seed')} ({again.fidelity}) on "
-            f"{images}, on which the networks were chosen, too: the test accuracy of an export is "
-            "free of that bias."
+            f"{images}, on which the networks were chosen, too"
+            f"{_UNBIASED if facts.metric.is_accuracy else ''}."
         )
     judged = "expected by a model of all trainings" if facts.modelled else "of one seed each"
     return (

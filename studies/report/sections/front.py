@@ -147,7 +147,8 @@ def _trial(entry: Evaluation, facts: Facts) -> Markup:
 def _chart(facts: Facts) -> Chart:
     accuracies = [entry.val_accuracy or 0.0 for entry in facts.complete]
     again = facts.retrained_front
-    accuracies += [f.val_accuracy for f in (again.finalists if again else ()) if f.val_accuracy]
+    fresh = again.finalists if again else ()
+    accuracies += [f.val_accuracy for f in fresh if f.val_accuracy is not None]
     aim = facts.objective
     return Chart(
         axis_around(
@@ -167,6 +168,9 @@ def _chart(facts: Facts) -> Chart:
 
 def _ticks(values: Sequence[float], metric: Metric) -> Callable[[float], str]:
     run = max(values) - min(values)
+    if not metric.is_share:
+        digits = 3 + int(math.log10(max(map(abs, values)) / run)) if run else 6
+        return lambda value: f"{value:.{min(max(digits, 3), 15)}g}"
     digits = 0 if run > 0.05 else 1 if run > 0.005 else 2  # noqa: PLR2004 - ticks differ by so much
     return lambda value: metric.write(value, digits)
 

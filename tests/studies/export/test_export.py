@@ -284,7 +284,7 @@ def test_while_nothing_else_is_printed_it_says_what_it_waits_for(
     arguments = ["--trial", "0", "--retrain", "--epochs", "1", "--output", "best"]
     assert called(export.main, *arguments)() == 0
     out, err = capsys.readouterr()
-    assert "training  full, 1 epochs on 1,151 images\n" in out
+    assert "training  full, 1 epoch on 1,151 images\n" in out
     lines = err.splitlines()
     assert all(line.endswith(" …") for line in lines)
     for phase in ("reading the images of", "measuring it on", "measuring how long", "tracing"):

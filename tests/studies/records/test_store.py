@@ -276,7 +276,7 @@ def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
 def test_a_study_of_a_space_that_only_a_newer_release_has_says_who_goes_on(store: Store) -> None:
     newer = get("mixed").to_json() | {"kinds": ["hyper", "regular"]}
     store.enter(study(space=newer))
-    with pytest.raises(StoreError, match="continue it with the same one, by the convnas that be"):
+    with pytest.raises(StoreError, match="continue it with --plugin MODULE that has hyper, or "):
         store.enter(study(space=get("mixed").to_json()))
 
 

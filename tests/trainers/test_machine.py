@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from trainers import room
+from trainers import machine
 
 MEMINFO = "MemTotal: 16000000 kB\nMemFree: 1000 kB\nMemAvailable: 8000000 kB\nCached: 9 kB\n"
 
 
-def machine(
+def system(
     folder: Path, monkeypatch: pytest.MonkeyPatch, memberships: str, files: dict[str, str]
 ) -> None:
     """A system whose files say this."""
@@ -19,8 +19,8 @@ def machine(
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    monkeypatch.setattr(room, "_PROC", folder / "proc")
-    monkeypatch.setattr(room, "_GROUPS", folder / "groups")
+    monkeypatch.setattr(machine, "_PROC", folder / "proc")
+    monkeypatch.setattr(machine, "_GROUPS", folder / "groups")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
 
@@ -81,19 +81,19 @@ def test_containers_have_limits(
     memory: int,
     cores: int,
 ) -> None:
-    machine(tmp_path, monkeypatch, memberships, files)
-    assert room.free_memory() == memory
-    assert room.cores() == cores
+    system(tmp_path, monkeypatch, memberships, files)
+    assert machine.free_memory() == memory
+    assert machine.cores() == cores
 
 
 def test_other_systems_tell_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_PROC", tmp_path / "nothing")
-    assert room.free_memory() is None
+    monkeypatch.setattr(machine, "_PROC", tmp_path / "nothing")
+    assert machine.free_memory() is None
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert room.cores() == (os.cpu_count() or 1)
+    assert machine.cores() == (os.cpu_count() or 1)
 
 
 def test_this_machine_tells() -> None:
-    found = room.free_memory()
+    found = machine.free_memory()
     assert found is None or 0 < found < 2**50
-    assert room.cores() >= 1
+    assert machine.cores() >= 1

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from trainers.heap import kept_heap
+from trainers.fast.heap import kept_heap
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 
@@ -18,7 +18,7 @@ SCRIPT = f"""
 import json, resource
 from pathlib import Path
 import torch
-from trainers.heap import kept_heap
+from trainers.fast.heap import kept_heap
 
 def touch(count):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
