@@ -25,6 +25,7 @@ from nas_space.errors import ConvnasError
 
 T = TypeVar("T")
 
+_PACKAGES = ("nas_space", "trainers", "studies", "searchers")
 _ALIKE_RATIO = 0.65
 """Least similarity of a suggested name: the ratio of `difflib`, 0 to 1."""
 _MAX_NAME_LETTERS = 200
@@ -182,6 +183,14 @@ class Registry(Generic[T]):
             ConvnasError: the name is unknown.
         """
         return self._entry(name).source
+
+    def is_ours(self, name: str) -> bool:
+        """Whether the thing of that name comes from convnas itself, and not from a plugin.
+
+        Raises:
+            ConvnasError: the name is unknown.
+        """
+        return self.source(name).partition(".")[0] in _PACKAGES
 
     def all(self) -> dict[str, T]:
         """Everything by name; imports what is not imported yet."""

@@ -51,6 +51,7 @@ from benchmarks.worth.setting import (
 )
 from nas_space.cli import Parser, positive, run
 from nas_space.costs.cost import Task, predict
+from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.residual.families import FAMILIES, Family
@@ -72,6 +73,10 @@ _MOST_TIMED = 40
 """Networks of a search, those of which its model expects most, that are timed at each level."""
 _MOST_TIMED_MACS = 8_000_000
 """Hand-designed networks of more take longer than any level."""
+
+
+class SettingError(ConvnasError):
+    """A comparison that lacks something."""
 
 
 class Runner:
@@ -100,7 +105,13 @@ class Runner:
         setting = self._setting
         if setting.found_by:
             prefix = f"{setting.found_by}/choice/{macs}/{SIDES[sampler]}/"
-            return found_in(self._done.values(), prefix)
+            networks = found_in(self._done.values(), prefix)
+            if len(networks) < CANDIDATES:
+                raise SettingError(
+                    f"{setting.name} needs what {setting.found_by} has found at {macs}, in the "
+                    f"lines of {self._output}: run --setting {setting.found_by} first"
+                )
+            return networks
         job = f"{setting.name}/search/{macs}/{sampler}"
         if job in self._done:
             return [read_architecture(network) for network in self._done[job]["networks"]]
@@ -158,7 +169,7 @@ class Runner:
             self._chosen(macs, side)
 
     def after(self, macs: int) -> None:
-        """What may be scaled by hand once a search has shown it, see `AFTER`; by two seeds."""
+        """What may be scaled by hand once a search has shown it, see `AFTER`."""
         for family in AFTER:
             network = scaled(family, macs, self._setting.task, BLUEPRINT_STEM)
             if network is not None:
@@ -283,6 +294,8 @@ def _main() -> int:
     parser.add_argument("--samplers", choices=SIDES, nargs="+", default=["bayes"])
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.after and SETTINGS[given.setting].timed:
+        parser.error(f"--after is for levels of MACs, and {given.setting} has latencies")
     setting = SETTINGS[given.setting]
     images = setting.dataset or given.images
     if images is None:

@@ -17,8 +17,6 @@ from nas_space.spaces.space import Space, UnknownSpaceError
 
 BACKBONE = "backbone"
 """What the names of spaces over a backbone begin with."""
-_OURS = "nas_space."
-"""What the names of modules begin with that need no look."""
 _NAME = re.compile(r"[\w-]{1,64}")
 _SECOND: Mapping[str, Any] = {
     "widths": tuple(tuple(width * 2**stage for width in WIDTHS) for stage in range(4)),
@@ -156,7 +154,7 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
     else:
         space = _backbone(name, backbone, task, pretrained=pretrained)
     for kind in space.kinds:
-        if kind in TYPES and not TYPES.source(kind).startswith(_OURS):
+        if kind in TYPES and not TYPES.is_ours(kind):
             from nas_space.spaces.residual.looking import look_at  # noqa: PLC0415 - as below
 
             look_at(kind, get(kind), task)

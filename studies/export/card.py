@@ -204,7 +204,7 @@ def _section(title: str, lines: Sequence[str]) -> str:
 def _form(entry: tuple[str, ExportForm]) -> str:
     """A line about a plugin's form; ours have theirs."""
     name, form = entry
-    if FORMS.source(name).startswith("nas_space."):
+    if FORMS.is_ours(name):
         return ""
     return f"- {code(form.FILE)}: the form {plain(name)} of the plugin {FORMS.source(name)}\n"
 

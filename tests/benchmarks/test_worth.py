@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.worth.__main__ import Runner
+from benchmarks.worth.__main__ import Runner, SettingError
 from benchmarks.worth.setting import (
     FRESH_SEEDS,
     SETTINGS,
@@ -100,8 +100,11 @@ def test_the_whole_comparison_is_resumed_and_told(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_searches_nothing_takes_what_another_one_has_found(tmp_path: Path) -> None:
-    networks = [ResidualArchitecture(FAMILIES[0].stages(width)) for width in (4, 6)]
+    networks = [ResidualArchitecture(FAMILIES[0].stages(width)) for width in range(4, 4 + 12)]
     output = tmp_path / "worth.jsonl"
+    runner = Runner(SETTINGS["long16"], "none", output, end=math.inf)
+    with pytest.raises(SettingError, match="run --setting short16 first"):
+        runner.search(300_000, "bayes", tmp_path / "none.db")
     with output.open("w") as file:
         for network, seed in itertools.product(networks, (500, 501)):
             job = f"short16/choice/300000/found/{network.key}/{seed}"

@@ -83,7 +83,7 @@ def _content(
     try:
         content = form.write(exported, task, opset)
     except Exception as error:
-        if FORMS.source(name).startswith(__name__):  # a mistake of ours needs its traceback
+        if FORMS.is_ours(name):  # a mistake of ours needs its traceback
             raise
         raise BundleError(
             f"the export form {name} cannot write {form.FILE} ({error_line(error)})"
