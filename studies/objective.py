@@ -1,8 +1,10 @@
 """The objectives: a study makes accuracy large and one of these costs small."""
 
+import argparse
 import contextlib
 import math
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
@@ -118,6 +120,16 @@ class Objective:
             )
         return value
 
+    def rule(self, target: float | None) -> str:
+        """The option of an export that means the network which a search was about.
+
+        Args:
+            target: the cost that it was about; None is all costs.
+        """
+        if target is None or self.column not in ("macs", "params"):
+            return "--knee"
+        return f"--max-{self.column} {target:.0f}"
+
     def title(self, metric: Metric) -> str:
         """The title of a front of which `metric` was made large."""
         return f"validation {metric.name} against {self.heading}"
@@ -158,6 +170,15 @@ OBJECTIVES: Registry[Objective] = Registry(
 def metric_of(study: "Study") -> Metric:
     """What a study makes large."""
     return metric(study.recipe.get("evaluate"), study.recipe.get("metric", DEFAULT_METRIC))
+
+
+def target_of(study: "Study") -> float | None:
+    """The cost that the search of a study was about, by its command; None is all costs."""
+    try:
+        words = shlex.split(study.command.replace("--target=", "--target "))
+        return of(study).read(words[words.index("--target") + 1])
+    except (ValueError, IndexError, argparse.ArgumentTypeError):
+        return None
 
 
 def of(study: "Study") -> Objective:

@@ -123,7 +123,8 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
             "limits as they came" + "; the others were mutated until they were" * mutated
         )
     if members:
-        print("\nnext:\n" + "\n".join(f"  {step}" for step in _next_steps(finding)))  # noqa: T201
+        steps = _next_steps(finding, settings.target)
+        print("\nnext:\n" + "\n".join(f"  {step}" for step in steps))  # noqa: T201
     if finding.trouble is not None:
         _say(f"optuna-dashboard does not show everything yet ({finding.trouble})")
     if finding.over_because is None:
@@ -135,13 +136,13 @@ def _conclude(settings: Settings, finding: Finding, data: SearchData) -> int:
     return INTERRUPTED
 
 
-def _next_steps(finding: Finding) -> list[str]:
+def _next_steps(finding: Finding, target: float | None) -> list[str]:
     report, dashboard, finalists, export = (
         typed(command, finding.study.name, finding.store.shown_url)
         for command in ("report", "dashboard", "finalists", "export")
     )
     more = images.option(finding.study)
-    export += f"{more} --knee --retrain --output exported"
+    export += f"{more} {objective.of(finding.study).rule(target)} --retrain --output exported"
     return [report, dashboard, f"{finalists}{more}", export]
 
 

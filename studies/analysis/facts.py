@@ -13,7 +13,7 @@ from nas_space.spaces.space import UnknownSpaceError
 from studies import objective
 from studies.analysis.layer_costs import task_of
 from studies.model.accuracy import Candidate, better_than_measured, candidates
-from studies.objective import Objective, metric_of
+from studies.objective import Objective, metric_of, target_of
 from studies.pareto.by_hand import Gain, gain
 from studies.pareto.front import Scored, front
 from studies.pareto.knee import knee
@@ -144,9 +144,14 @@ class Facts:
         return front(self.candidates) if again is None else again.front
 
     @cached_property
+    def target(self) -> float | None:
+        """The cost that the search was about; None is all costs."""
+        return target_of(self.study)
+
+    @cached_property
     def gain(self) -> Gain | None:
-        """What the search is worth at the knee."""
-        return gain(self.candidates, self.images, metric=self.metric)
+        """What the search is worth at the knee, or within its target."""
+        return gain(self.candidates, self.images, self.target, self.metric)
 
     @cached_property
     def retrained_front(self) -> RetrainedFront | None:

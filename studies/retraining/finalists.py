@@ -139,7 +139,8 @@ def _conclude(found: RetrainedFront, study: Study, arguments: argparse.Namespace
     where = [] if arguments.storage == default_url() else ["--storage", arguments.storage]
     where += [word for module in plugins.named() for word in ("--plugin", module)]
     words = ["--study", study.name, *where, *images.option(study).split()]
-    words += ["--retrained", "--knee", "--retrain", "--output", "exported"]
+    rule = objective.of(study).rule(objective.target_of(study)).split()
+    words += ["--retrained", *rule, "--retrain", "--output", "exported"]
     command = spoken("studies.export", words)
     output.print(f"\nnext:\n  {command}", soft_wrap=True)
 

@@ -8,7 +8,7 @@ from nas_space.cli import counted
 from studies.analysis.facts import Facts, Judged
 from studies.analysis.preferences import Preference, preferences
 from studies.pareto.front import accuracy_of
-from studies.pareto.knee import knee
+from studies.pareto.knee import answer
 from studies.report.html import Content, Markup, element
 from studies.report.paths import without_paths
 from studies.retraining.summary import told
@@ -75,9 +75,20 @@ def _nothing(facts: Facts) -> str:
 
 
 def _knee(facts: Facts) -> str:
-    """The knee and what it costs beside the most accurate network."""
-    aim, found, best = facts.objective, knee(facts.judged), facts.judged[-1]
+    """The knee and what it costs beside the most accurate network; or the best within a target."""
+    aim, best, target = facts.objective, facts.judged[-1], facts.target
+    found = answer(facts.judged, target)
     cost = f"{aim.write(found.cost)} {aim.heading}"
+    if target is not None and found.cost > target:
+        return (
+            f"No network within {aim.write(target)} was trained to the end; the cheapest, trial "
+            f"{found.number}, {_reach(facts, accuracy_of(found), 1, 'is')} at {cost}."
+        )
+    if target is not None:
+        return (
+            f"The best within {aim.write(target)}, trial {found.number}, "
+            f"{_reach(facts, accuracy_of(found), 1, 'is')} at {cost}."
+        )
     if found is best:
         what = "the most accurate" if len(facts.complete) > 1 else "the only one trained to the end"
         value = facts.metric.write(accuracy_of(found), 1)

@@ -12,12 +12,12 @@ from studies.report.paths import without_paths
 def section(facts: Facts) -> Content:
     """The commands to type next, and the commands so far."""
     again = " --retrained" if facts.retrained_front else ""
-    images = option(facts.study)
+    images, rule = option(facts.study), facts.objective.rule(facts.target)
     lines = [
         f"{facts.study.command}   # continues; a larger --budget adds to it",
         on_study(facts, "pareto"),
         f"{on_study(facts, 'finalists')}{images}",
-        f"{on_study(facts, 'export')}{images}{again} --knee --retrain --output exported",
+        f"{on_study(facts, 'export')}{images}{again} {rule} --retrain --output exported",
         on_study(facts, "dashboard"),
     ]
     last = facts.evaluations[-1].versions if facts.evaluations else {}

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nas_space.cli import short
 from studies.analysis.facts import Facts
 from studies.analysis.importance import effects
 from studies.analysis.preferences import preferences
@@ -60,6 +61,28 @@ def test_the_knee_stands_beside_the_most_accurate_network(searched: list[Evaluat
     assert "on 287 validation images (± 1.3 points for the best" in text
     assert text.index("The knee") < text.index("best validation accuracy")
     assert "Choose no network" not in text
+
+
+def test_of_a_search_for_a_target_the_best_within_it_stands_first(
+    searched: list[Evaluation],
+) -> None:
+    def about(target: str) -> Facts:
+        found = with_images(287, searched)
+        found.study.command += f" --target {target}"
+        return found
+
+    costs = sorted(member.cost for member in facts(searched).judged)
+    middle, least = costs[len(costs) // 2], costs[0]
+    found = about(f"{middle:.0f}")
+    wanted = [member for member in found.judged if member.cost <= middle][-1]
+    text = said(found)
+    assert f", trial {wanted.number}, is right for {accuracy_of(wanted):.1%}" in text
+    assert text.count("The best within") == 1
+    assert "The knee" not in text
+    assert f"--max-macs {middle:.0f} --retrain" in page(found)
+    assert f"No network within {short(least - 1)} was" in said(about(f"{least - 1:.0f}"))
+    for odd in ("", "'", "many"):
+        assert "The knee" in said(about(odd))
 
 
 def test_a_type_that_the_front_prefers_is_named_with_its_share() -> None:
