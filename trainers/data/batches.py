@@ -1,8 +1,8 @@
 """A split on the device, augmented there in batches."""
 
+import warnings
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
@@ -11,9 +11,9 @@ from trainers.data.splits import Images, SearchData
 
 
 class Batches:
-    """The images of a split, held as uint8 on the device.
+    """The images of a split, as uint8 on the device; on a CPU they are not copied.
 
-    Shift and flip are one gather from the padded images: no per-image work, no worker processes.
+    Shift and flip are one gather from a padded batch: no per-image work, no worker processes.
     Images come out as (N, C, H, W) in channels_last layout, normalised.
 
     Args:
@@ -28,9 +28,10 @@ class Batches:
     ) -> None:
         self._height, self._width = map(int, images.pixels.shape[1:3])
         self._pad = round(max(self._height, self._width) * shift)
-        margin = (self._pad, self._pad)
-        padded = np.pad(images.pixels, ((0, 0), margin, margin, (0, 0)))
-        self._pixels = torch.from_numpy(padded).to(device)
+        with warnings.catch_warnings():
+            # Processes share the images, and none may write: nor does this one.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            self._pixels = torch.from_numpy(images.pixels).to(device)
         self._labels = torch.from_numpy(images.labels.copy()).to(device)
         self._flip = data.flip
         self._device = device
@@ -49,13 +50,9 @@ class Batches:
 
     def plain(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, unchanged, in batches of at most that size."""
-        inner = (
-            slice(self._pad, self._pad + self._height),
-            slice(self._pad, self._pad + self._width),
-        )
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            yield self._normalise(self._pixels[part, *inner]), self._labels[part]
+            yield self._normalise(self._pixels[part]), self._labels[part]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of augmented batches in random order; a last, smaller batch is left out."""
@@ -63,10 +60,12 @@ class Batches:
         order = torch.randperm(count, generator=generator)
         rows, columns = self._windows(count, generator)
         order, rows, columns = (t.to(self._device) for t in (order, rows, columns))
+        places = torch.arange(size, device=self._device)[:, None, None]
         for start in range(0, count - size + 1, size):
             part = slice(start, start + size)
             picked = order[part]
-            pixels = self._pixels[picked[:, None, None], rows[part, :, None], columns[part, None]]
+            padded = F.pad(self._pixels[picked], (0, 0, *(4 * (self._pad,))))
+            pixels = padded[places, rows[part, :, None], columns[part, None]]
             yield self._normalise(pixels), self._labels[picked]
 
     def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

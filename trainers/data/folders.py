@@ -275,8 +275,8 @@ def _common_side(headers: list[_Header]) -> int | None:
 
 
 def _check_memory(root: Path, count: int, size: WidthHeight, channels: int) -> None:
-    # Decoded once, given to the workers once, padded once on the way to the device.
-    needed, free = 3 * count * size[0] * size[1] * channels, free_memory()
+    # Decoded once, and given to the workers once, which share them.
+    needed, free = 2 * count * size[0] * size[1] * channels, free_memory()
     if free is not None and needed > free:
         raise DatasetError(
             f"{count} images of {size[0]}×{size[1]} in {root} need {needed / 1e9:.1f} GB of memory "
