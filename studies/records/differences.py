@@ -45,12 +45,11 @@ def same_space(study: Study, asked: Study) -> str:
 
 def same_images(study: Study, asked: Study) -> str:
     """How to ask for the images of a study."""
-    if study.dataset["name"] != asked.dataset["name"]:
-        return f"--dataset {study.dataset['name']}"
     before, now = ((s.dataset.get("subset"), s.dataset.get("val_subset")) for s in (study, asked))
     if before[0] is None or before[0] != now[0] or before[1] == now[1]:
         if "reading" in study.dataset or "reading" not in asked.dataset:
-            return "the same one"
+            name = study.dataset["name"]
+            return "the same one" if name == asked.dataset["name"] else f"--dataset {name}"
         return "the same one, by a convnas of before 2026-12 if more of its images are read now"
     val = before[1] or Subset.earlier(before[0]).val
     return f"the same one, or --val-subset {val} if the images are the same"

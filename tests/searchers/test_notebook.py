@@ -35,6 +35,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     )
 
 
+@pytest.mark.slow
 def test_what_was_found_is_a_frame_of_all_and_one_of_the_front(found: Found) -> None:
     assert len(found.evaluations) == 3
     assert (found.evaluations["macs"] <= 2_000_000).all()
@@ -44,6 +45,7 @@ def test_what_was_found_is_a_frame_of_all_and_one_of_the_front(found: Found) -> 
     assert isinstance(found.front, pd.DataFrame)
 
 
+@pytest.mark.slow
 def test_no_setting_of_its_ray_is_left_behind(found: Found) -> None:
     # With some of them, `ray start` in a notebook's shell would refuse.
     assert found.storage
@@ -51,6 +53,7 @@ def test_no_setting_of_its_ray_is_left_behind(found: Found) -> None:
     assert not ours & os.environ.keys()
 
 
+@pytest.mark.slow
 def test_a_rule_means_a_row_and_its_architecture_can_be_built(found: Found) -> None:
     best = found.best()
     assert best["val_accuracy"] == found.front["val_accuracy"].max()
@@ -77,6 +80,7 @@ def test_it_is_the_study_that_the_command_line_has(found: Found) -> None:
     assert len(more.evaluations) == 3, "its budget is spent"
 
 
+@pytest.mark.slow
 def test_it_writes_the_report_and_shows_its_front(found: Found, tmp_path: Path) -> None:
     place = found.report(tmp_path / "r.html")
     assert "How the front grew" in place.read_text()
@@ -85,6 +89,7 @@ def test_it_writes_the_report_and_shows_its_front(found: Found, tmp_path: Path) 
     assert "table" in tags
 
 
+@pytest.mark.slow
 def test_it_exports_what_a_rule_means(found: Found, tmp_path: Path) -> None:
     folder = found.export(tmp_path / "best", knee=True)
     assert (folder / "model.py").exists()
@@ -129,6 +134,7 @@ def test_a_folder_of_images_may_begin_with_the_users_folder(
         search("mixed", 2, dataset="~/photos", max_macs=1)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_not_there_is_refused(found: Found) -> None:
     with pytest.raises(RefusedError, match="no study 'none'"):
         load("none", found.storage)

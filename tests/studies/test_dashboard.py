@@ -70,6 +70,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert (server.returncode, rest.strip()) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_person_finds_the_objectives_and_a_network_of_the_front(served: Served) -> None:
     with browser() as opened:
         opened.get(served.page)
