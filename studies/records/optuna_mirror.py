@@ -35,6 +35,7 @@ NUMBER = "evaluation"
 _ATTEMPTS = 4
 _DELAY_SECONDS = 0.2
 """Longer than a search takes to propose and claim."""
+_LATE_SECONDS = 5.0
 _AWAY = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 _REFUSALS = (optuna.exceptions.OptunaError, SQLAlchemyError, ValueError)
 
@@ -222,7 +223,11 @@ class BackgroundMirror:
 
     def _add(self, evaluation: Evaluation, earliest: float) -> None:
         self._closing.wait(max(0.0, earliest - time.monotonic()))
-        self._mirror.add(evaluation)
+        if time.monotonic() > earliest + _LATE_SECONDS:
+            # This process was stopped for a while: another search may have shown it meanwhile.
+            self._mirror.catch_up([evaluation])
+        else:
+            self._mirror.add(evaluation)
 
     def flush(self) -> None:
         """Wait until all is written."""

@@ -130,6 +130,21 @@ def test_a_mirror_in_the_background_has_shown_all_when_it_is_closed(store: Store
         assert [trial.user_attrs["evaluation"] for trial in seen.trials] == [0, 1, 2, 3, 4]
 
 
+def test_one_that_was_stopped_shows_nothing_that_another_has_shown_meanwhile(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = store.enter(study())
+    entry = evaluation(owner, 0, 0.5)
+    stopped, other = (OptunaMirror(url, owner, get("mixed").catalogue()) for _ in "ab")
+    monkeypatch.setattr("studies.records.optuna_mirror._LATE_SECONDS", -1.0)
+    with closing(other):
+        other.add(entry)
+    with closing(BackgroundMirror(stopped)) as behind:
+        behind.add(entry)
+    with as_optuna_sees_it(url, owner.name) as seen:
+        assert [trial.user_attrs["evaluation"] for trial in seen.trials] == [0]
+
+
 def test_trouble_in_the_background_is_told(store: Store, url: str) -> None:
     owner = store.enter(study())
     narrow = OptunaMirror(url, owner, {"stage1.width": ("1",)})
