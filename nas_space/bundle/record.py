@@ -18,7 +18,7 @@ class Measured:
         epochs: of that training.
         seed: of that training.
         balanced: mean over the classes of that share; None if it is not known.
-        metric: what stands in the place of accuracy, if the user's own function judged.
+        metric: what `accuracy` is, if it is another number: see `trainers.metrics`.
     """
 
     accuracy: float

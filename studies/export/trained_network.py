@@ -165,7 +165,7 @@ def look(
 def _answers(
     chosen: Evaluation, weights: dict[str, Tensor], images: Images, dataset: Dataset
 ) -> Answers:
-    """How many of the images the network classifies correctly with these weights."""
+    """How right the network's answers are with these weights."""
     data = dataset.search
     network = build(chosen.parsed_architecture, data.shape[0], len(data.classes))
     try:
