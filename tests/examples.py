@@ -1,5 +1,6 @@
 """Studies, architectures and evaluations to put into stores."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,10 @@ from nas_space.spaces.registry import get
 from studies.records.tables import Evaluation, Status, Study
 
 TASK = Task(channels=1, size=(8, 8), classes=10)
+SMALL_PHOTO = replace(
+    get("photo"), widths=((4, 8), (8, 16), (12,)), depths=(1, 2), heads=(0, 24), most_hidden=64
+)
+"""The space of photographs without its wide networks."""
 
 
 def study(name: str = "s", **changes: object) -> Study:

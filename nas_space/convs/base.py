@@ -8,7 +8,7 @@ SQL, tables). A choice makes modules and counts their cost; it holds no tensors 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
@@ -63,10 +63,13 @@ class Conv(ABC):
         kernel: side K of the spatial kernel, odd.
         kind: the type's name, as users type it.
         paper: where the type is defined.
+        mixes_channels: whether it is a choice with a kernel of 1×1, too, where a bottleneck only
+            mixes channels.
     """
 
     kind: ClassVar[str]
     paper: ClassVar[str]
+    mixes_channels: ClassVar[bool] = False
 
     kernel: int = 3
 
@@ -187,6 +190,13 @@ class Conv(ABC):
                 f"the type {cls.kind} of {cls.__module__} cannot say what it offers between "
                 f"{c_in} and {c_out} channels ({error_line(error)})"
             ) from error
+
+    @classmethod
+    def pointwise_settings(cls, c_in: int, c_out: int) -> tuple[Self, ...]:
+        """As `settings`, of 1×1 kernels; none if the type has no such form."""
+        if not cls.mixes_channels:
+            return ()
+        return tuple(replace(conv, kernel=1) for conv in cls.settings(c_in, c_out))
 
     def check(self, c_in: int, c_out: int) -> None:
         """Raise InvalidChoiceError, saying why, where this choice cannot serve these widths."""

@@ -35,6 +35,7 @@ class IGC(Conv):
 
     kind: ClassVar[str] = "igc"
     paper: ClassVar[str] = "Zhang et al., Interleaved Group Convolutions, arXiv 1707.02725"
+    mixes_channels: ClassVar[bool] = True
 
     L: int
     M: int

@@ -39,6 +39,7 @@ class IGCV2(Conv):
 
     kind: ClassVar[str] = "igcv2"
     paper: ClassVar[str] = "Xie et al., IGCV2, arXiv 1804.06202"
+    mixes_channels: ClassVar[bool] = True
 
     K1: int
     K2: int

@@ -37,6 +37,7 @@ class Octave(Conv):
 
     kind: ClassVar[str] = "octave"
     paper: ClassVar[str] = "Chen et al., Drop an Octave, arXiv 1904.05049"
+    mixes_channels: ClassVar[bool] = True
 
     alpha: float
 

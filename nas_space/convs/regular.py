@@ -18,6 +18,7 @@ class Regular(Conv):
 
     kind: ClassVar[str] = "regular"
     paper: ClassVar[str] = "LeCun et al., Gradient-based learning, Proc. IEEE 1998"
+    mixes_channels: ClassVar[bool] = True
 
     @classmethod
     def candidates(cls, c_in: int, c_out: int) -> tuple[Self, ...]:  # noqa: ARG003 - any width

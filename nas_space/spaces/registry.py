@@ -11,7 +11,7 @@ from nas_space.registry import Entry, Registry, given
 from nas_space.spaces.backbone.space import BackboneSpace
 from nas_space.spaces.choices import CHOICES
 from nas_space.spaces.choices.space import ChoiceSpace
-from nas_space.spaces.residual.families import WIDTHS
+from nas_space.spaces.residual.families import PHOTO_WIDTHS, PHOTOGRAPHS, WIDTHS
 from nas_space.spaces.residual.space import ResidualSpace
 from nas_space.spaces.space import Space, UnknownSpaceError
 
@@ -29,6 +29,27 @@ _SECOND: Mapping[str, Any] = {
 """What spaces of the second version choose beside depths and convolutions (docs/decisions/0020)."""
 _CHOICES = {**_SECOND, "stems": ("regular", "blueprint", "regular/2", "blueprint/2")}
 """What the spaces of this version choose (docs/decisions/0022)."""
+
+_MOST_PHOTO_CHANNELS, _MOST_PHOTO_HIDDEN = 1024, 3072
+_PHOTO: Mapping[str, Any] = {
+    "widths": tuple(
+        tuple(
+            width * 2**stage for width in PHOTO_WIDTHS if width * 2**stage <= _MOST_PHOTO_CHANNELS
+        )
+        for stage in range(5)
+    ),
+    "depths": (1, 2, 3, 4, 6),
+    "entries": ("none", "pooled", "strided"),
+    "downs": ("pooled", "strided", "none"),
+    "expansions": (0.25, 1.0, 2.0, 3.0, 4.0, 6.0),
+    "pointwise": True,
+    "optional": True,
+    "stems": ("regular/2", "regular/2/pool", "regular(kernel=7)/2/pool", "blueprint/2"),
+    "heads": (0, 640, 1280),
+    "most_hidden": _MOST_PHOTO_HIDDEN,
+    "by_hand_from": PHOTOGRAPHS,
+}
+"""What the space of photographs chooses (docs/decisions/0024)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,7 @@ _EARLIER = (
 def _residual() -> Iterator[Entry[ResidualSpace]]:
     every = tuple(TYPES)
     yield given("mixed", ResidualSpace("mixed", every, **_CHOICES), __name__)
+    yield given("photo", ResidualSpace("photo", every, **_PHOTO), __name__)
     for kind in every:
         yield given(kind, ResidualSpace(kind, (kind,), **_CHOICES), TYPES.source(kind))
 

@@ -15,7 +15,8 @@ from nas_space.convs.base import Size
 from nas_space.costs.cost import Task
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
-from searchers.latency.parts import Part, layer, parts
+from nas_space.spaces.residual.extremes import Counting, added
+from searchers.latency.parts import Part, layer, of_block, of_stem, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,11 @@ class LatencyModel:
 
     def fastest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space with the least predicted latency, exactly."""
-        return space.least(self.task, self._layer, self.predict, self._begun)
+        return space.least(self.task, self._counting)
 
     def slowest(self, space: ResidualSpace) -> ResidualArchitecture:
         """The architecture of the space with the most predicted latency, exactly."""
-        return space.most(self.task, self._layer, self.predict, self._begun)
+        return space.most(self.task, self._counting)
 
     def __str__(self) -> str:
         """One line on how good the predictions are."""
@@ -81,9 +82,15 @@ class LatencyModel:
             f"{found.error90:.1%}; rank correlation (Kendall) {found.tau:.2f}"
         )
 
-    def _begun(self, architecture: Architecture) -> float:
-        """Seconds of the first stages of a network, without the head."""
-        return sum(self._weighted(p) for p in parts(architecture, self.task) if p.what != "head")
+    @property
+    def _counting(self) -> Counting:
+        return Counting(
+            layer=self._layer,
+            stem=lambda stem, width: sum(map(self._weighted, of_stem(stem, width, self.task))),
+            block=lambda block, size: sum(map(self._weighted, of_block(block, size))),
+            together=added,
+            total=self.predict,
+        )
 
     def _layer(self, conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> float:
         return self._weighted(layer(conv, c_in, c_out, size, stride))

@@ -11,6 +11,7 @@ from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
+from nas_space.spaces.residual.blocks import BlockLayers, places
 from nas_space.spaces.residual.stage import behind, entered
 from nas_space.spaces.residual.stem import Stem
 
@@ -88,77 +89,98 @@ def layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> Part:
 def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
     """Every part of a residual network; the latency is about the sum of theirs."""
     assert isinstance(architecture, ResidualArchitecture)  # noqa: S101 - no other is predicted
-    stem, width = architecture.stem, architecture.stages[0].width
-    yield _stem(stem, width, task)
-    size = out_size(task.size, stem.stride)
+    stem, size = architecture.stem, architecture.stem.behind(task.size)
+    width = architecture.stages[0].narrow
+    yield from of_stem(stem, width, task)
     for block in architecture.blocks():
-        first, second, before = block.first, block.second, width
-        hidden, width = first.c_out, second.c_out
-        if block.pooled and size != (1, 1):
-            yield _pool(before, size)
-            size = out_size(size, 2)
-        yield layer(first.conv, before, hidden, size, first.stride)
-        if block.shortcut is not None:
-            yield _shortcut(before, width, size, first.stride)
-        size = out_size(size, first.stride)
-        yield layer(second.conv, hidden, width, size, 1)
-        yield _add(width, size)
+        yield from of_block(block, size)
+        for found, here in block.placed(size):
+            size = out_size(here, found.stride)
+        width = block.width
+    if architecture.head is not None:
+        yield _pointwise(width, architecture.head, size)
+        width = architecture.head
     yield _head(width, size, task.classes)
+
+
+def of_block(block: BlockLayers, size: Size) -> Iterator[Part]:
+    """The parts of a block that reads a map of some size."""
+    width = block.layers[0].c_in or 0
+    if block.pooled and size != (1, 1):
+        yield _pool(width, size)
+    for found, here in block.placed(size):
+        if found is block.shortcut:
+            yield _pointwise(width, block.width, here, found.stride)
+        else:
+            yield layer(found.conv, found.c_in or 0, found.c_out, here, found.stride)
+        size = out_size(here, found.stride)
+    yield _add(block.width, size)
+
+
+def of_stem(stem: Stem, width: int, task: Task) -> Iterator[Part]:
+    """The parts of a stem of some width."""
+    places = task.channels, width, task.size, stem.stride
+    yield Part("layer", str(stem.conv), *places, chosen=False)
+    if stem.pooled:
+        yield _pool(width, out_size(task.size, stem.stride))
 
 
 def every_part(space: ResidualSpace, task: Task) -> list[Part]:
     """Every part that a network of the space may have, each once."""
     stems = [Stem.read(text) for text in space.stems]
-    found: dict[Part, None] = {
-        _stem(stem, width, task): None for stem, width in itertools.product(stems, space.widths[0])
-    }
-    sizes, before = {out_size(task.size, stem.stride) for stem in stems}, space.widths[0]
+    found: dict[Part, None] = {}
+    for stem, width in itertools.product(stems, space.widths[0]):
+        found |= dict.fromkeys(of_stem(stem, width, task))
+    sizes, before = {stem.behind(task.size) for stem in stems}, list(space.widths[0])
     for s, widths in enumerate(space.widths):
-        pairs = list(itertools.product(before, widths) if s else ((w, w) for w in widths))
-        inside = {behind(size, down) for size in sizes for down in space.downs_of(s)}
+        # The first stage is as narrow as its stem.
+        blocks = [
+            (c_in, *shape)
+            for width in widths
+            for shape in space.shapes(width)
+            for c_in in (before if s else [width])
+        ]
         for size, down in itertools.product(sizes, space.downs_of(s)):
-            found |= dict.fromkeys(_entering(space, pairs, size, down))
-        for size in inside:
-            found |= dict.fromkeys(_inside(space, widths, size))
-        for width, size in itertools.product(widths, inside):
-            found[_head(width, size, task.classes)] = None
-        sizes, before = inside, widths
+            found |= dict.fromkeys(_block(space, blocks, size, down))
+        sizes = {behind(size, down) for size in sizes for down in space.downs_of(s)}
+        before = list(dict.fromkeys(width for _, width, _ in blocks))
+        for size in sizes:
+            found |= dict.fromkeys(_block(space, [(w, w, h) for _, w, h in blocks], size, "none"))
+            found |= dict.fromkeys(_ends(space, before, size, task.classes))
     return list(found)
 
 
-def _entering(
-    space: ResidualSpace, pairs: Iterable[tuple[int, int]], size: Size, down: str
+def _block(
+    space: ResidualSpace, blocks: Iterable[tuple[int, int, int]], size: Size, down: str
 ) -> Iterator[Part]:
-    """What stands where a stage begins, between these widths."""
+    """The parts of blocks, given as channels of the input, of the output and inside."""
     here, stride = entered(size, down)
-    for c_in, width in pairs:
+    inside = behind(size, down)
+    for c_in, width, hidden in blocks:
         if here != size:
             yield _pool(c_in, size)
         if stride > 1 or c_in != width:
-            yield _shortcut(c_in, width, here, stride)
-        for hidden in space.hidden(width):
-            yield from (layer(c, c_in, hidden, here, stride) for c in space.choices(c_in, hidden))
+            yield _pointwise(c_in, width, here, stride)
+        yield _add(width, inside)
+        for place in places(c_in, hidden, width):
+            reads = inside if place.late else here
+            for conv in space.choices(place):
+                yield layer(conv, place.c_in, place.c_out, reads, stride if place.strides else 1)
 
 
-def _inside(space: ResidualSpace, widths: Iterable[int], size: Size) -> Iterator[Part]:
-    """What stands in stages of these widths, on maps of a size."""
-    for width in widths:
-        yield _add(width, size)
-        for hidden in space.hidden(width):
-            for c_in, c_out in ((width, hidden), (hidden, width)):
-                yield from (layer(c, c_in, c_out, size, 1) for c in space.choices(c_in, c_out))
-
-
-def _stem(stem: Stem, width: int, task: Task) -> Part:
-    places = task.channels, width, task.size, stem.stride
-    return Part("layer", str(stem.conv), *places, chosen=False)
+def _ends(space: ResidualSpace, widths: Iterable[int], size: Size, classes: int) -> Iterator[Part]:
+    """What stands behind a last stage of any of these widths."""
+    for width, head in itertools.product(widths, space.heads):
+        if head:
+            yield _pointwise(width, head, size)
+        yield _head(head or width, size, classes)
 
 
 def _pool(width: int, size: Size) -> Part:
     return Part("pool", str(Regular()), width, width, size, 1, chosen=False)
 
 
-def _shortcut(c_in: int, c_out: int, size: Size, stride: int) -> Part:
+def _pointwise(c_in: int, c_out: int, size: Size, stride: int = 1) -> Part:
     return Part("layer", str(Regular(kernel=1)), c_in, c_out, size, stride, chosen=False)
 
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack
 import optuna
 
 from nas_space.cli import INTERRUPTED, console, counted
+from nas_space.spaces.residual import ResidualSpace
+from nas_space.spaces.residual.families import THUMBNAIL_SIDE_PIXELS
 from nas_space.waiting import waiting
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
@@ -67,6 +69,10 @@ def _announce(start: Start) -> None:
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
     notes = [("note", remark) for remark in setup.dataset.remarks]
+    side = min(setup.task.size)
+    if isinstance(setup.space, ResidualSpace) and setup.space.are_large(side):
+        told = f"{setup.space.name} is for images of up to {THUMBNAIL_SIDE_PIXELS} pixels"
+        notes.append(("note", f"{told}; for these of {side}, try --space photo"))
     largest = Largest.of(data.classes, data.val.labels)
     if largest.unequal and setup.metric.is_accuracy:
         told = "--metric balanced-accuracy counts all classes alike"

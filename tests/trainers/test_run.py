@@ -222,7 +222,7 @@ def photos(folder: str, classes: int) -> None:
         (["a.json", "--output", "a.json"], "Not a directory"),
         (["a.json", "--output", "x" * 300], "File name too long"),
         (["x" * 300, "--output", "o"], "File name too long"),
-        (["huge.json", "--output", "o"], "an architecture has at most 100,000,000 weights"),
+        (["huge.json", "--output", "o"], "an architecture has at most 1,000,000,000 weights"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
 )

@@ -1,5 +1,6 @@
 """Residual networks in stages, as CIFAR's, whose every convolution is a choice."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -15,17 +16,25 @@ from nas_space.spaces.architecture import (
     InvalidArchitectureError,
     Layer,
     Rest,
+    is_whole,
 )
-from nas_space.spaces.residual.blocks import BlockLayers, BlockSite, begin, end
+from nas_space.spaces.residual.blocks import (
+    POINTWISE,
+    BlockLayers,
+    BlockSite,
+    sites,
+    together,
+)
 from nas_space.spaces.residual.families import family_of
 from nas_space.spaces.residual.memory import peak
-from nas_space.spaces.residual.stage import Stage, listed
+from nas_space.spaces.residual.stage import MAX_WIDTH_CHANNELS, Stage, listed
 from nas_space.spaces.residual.stem import Stem
 
 _MAX_STAGES = 8
-_MAX_WEIGHTS = 10**8
-"""Of the convolutions that can be chosen: 400 MB, far beyond what our spaces hold."""
+_MAX_WEIGHTS = 10**9
+"""Of the convolutions that can be chosen: 4 GB, beyond what our spaces hold."""
 _FIELDS = {"format", "skeleton", "stem", "stages"}
+_OPTIONAL_FIELDS = {"head"}
 _STEM = Stem()
 _DENSE_KERNEL_WEIGHTS = 9
 """Weights of a dense 3×3 kernel a pair of channels."""
@@ -33,13 +42,14 @@ _DENSE_KERNEL_WEIGHTS = 9
 
 @dataclass(frozen=True, slots=True)
 class ResidualArchitecture(Architecture):
-    """A residual, CIFAR-style network: stem, stages of two-convolution blocks, pool, classifier.
+    """A residual network: stem, stages of blocks, perhaps a head, pool, classifier.
 
     The image's channels and the number of classes are the task's, not the architecture's.
 
     Attributes:
         stages: see `Stage`.
         stem: the layer that reads the image.
+        head: channels of a 1×1 convolution before the pool, as in MobileNetV2; None has none.
 
     Raises:
         InvalidArchitectureError: a choice does not fit its widths, or a size is out of range.
@@ -50,6 +60,7 @@ class ResidualArchitecture(Architecture):
 
     stages: tuple[Stage, ...]
     stem: Stem = _STEM
+    head: int | None = None
 
     _sites: tuple[BlockSite, ...] = field(init=False, repr=False, compare=False)
 
@@ -61,6 +72,10 @@ class ResidualArchitecture(Architecture):
             )
         for number, stage in enumerate(self.stages, 1):
             stage.check(f"stage{number}")
+        if not (self.head is None or 1 <= self.head <= MAX_WIDTH_CHANNELS):
+            raise InvalidArchitectureError(
+                f"head must be from 1 to {MAX_WIDTH_CHANNELS} channels, not {self.head}"
+            )
         stages = tuple(_as_usual(stage, s) for s, stage in enumerate(self.stages))
         object.__setattr__(self, "stages", stages)
         # Every cost walks through them.
@@ -76,24 +91,23 @@ class ResidualArchitecture(Architecture):
         return (site.layer for site in self._sites)
 
     def _named(self) -> Iterator[BlockSite]:
-        width = self.stages[0].width
+        width = self.stages[0].narrow
         # The stem's input is the image, whose channels only regular-like choices can take;
         # `build` checks that one.
         yield BlockSite(Layer("stem", self.stem.conv, None, width, self.stem.stride))
         for s, stage in enumerate(self.stages, 1):
-            for b, (first, second) in enumerate(stage.blocks, 1):
+            for b, convs in enumerate(stage.blocks, 1):
                 name = f"stage{s}.block{b}"
                 down = usual_down(stage, s - 1) if b == 1 else "none"
-                yield begin(name, first, width, (stage.inner, stage.width), down)
-                yield end(name, second, (stage.inner, stage.width))
+                yield from sites(name, convs, width, (stage.inner, stage.width), down)
                 width = stage.width
 
     def blocks(self) -> Iterator[BlockLayers]:
         """The layers of each block, in order."""
-        sites = self._sites[1:]
-        for first, second in zip(sites[::2], sites[1::2], strict=True):
-            name = first.layer.name.rpartition(".")[0]
-            yield BlockLayers(name, first.layer, second.layer, first.projection, first.pooled)
+        left = iter(self._sites[1:])
+        for stage in self.stages:
+            for convs in stage.blocks:
+                yield together(list(itertools.islice(left, len(convs))))
 
     def shortcuts(self) -> Iterator[Layer]:
         """The 1×1 projections: one wherever a block changes the width or the map's size."""
@@ -106,12 +120,15 @@ class ResidualArchitecture(Architecture):
     def convolutions(self, size: Size) -> Iterator[tuple[Layer, Size]]:
         """As `sizes`, and behind the first layer of a block its shortcut, if that is a projection.
 
-        All that has weights, but for normalisation and the classifier.
+        At the end the head. All that has weights, but for normalisation and the classifier.
         """
         for site, here in self._placed(size):
             yield site.layer, here
             if site.projection is not None:
                 yield site.projection, here
+            size = out_size(here, site.layer.stride)
+        if self.head is not None:
+            yield Layer("head", POINTWISE, self.stages[-1].width, self.head), size
 
     def _placed(self, size: Size) -> Iterator[tuple[BlockSite, Size]]:
         """Each site with the size of the map that its layer reads."""
@@ -119,7 +136,9 @@ class ResidualArchitecture(Architecture):
             if site.pooled:
                 size = out_size(size, 2)
             yield site, size
-            if site.layer.stride > 1:
+            if site.layer.c_in is None:
+                size = self.stem.behind(size)
+            elif site.layer.stride > 1:
                 size = out_size(size, site.layer.stride)
 
     def to_json(self) -> dict[str, Any]:
@@ -129,16 +148,15 @@ class ResidualArchitecture(Architecture):
             "skeleton": self.skeleton,
             "stem": str(self.stem),
             "stages": [stage.to_json() for stage in self.stages],
+            **({} if self.head is None else {"head": self.head}),
         }
 
     def sections(self) -> Iterator[tuple[Layer, ...]]:
         """The layers of each stage."""
         _, *layers = self.layers()
-        start = 0
+        left = iter(layers)
         for stage in self.stages:
-            end = start + 2 * len(stage.blocks)
-            yield tuple(layers[start:end])
-            start = end
+            yield tuple(itertools.islice(left, sum(map(len, stage.blocks))))
 
     def traits(self) -> Iterator[tuple[float, float]]:
         """Whether a stage pools (1), strides (-1) or keeps its map; log of its expansion."""
@@ -147,17 +165,18 @@ class ResidualArchitecture(Architecture):
             yield down, math.log(stage.inner / stage.width)
 
     def beginning(self) -> tuple[float, float]:
-        """Log of the stem's density, and its stride's logarithm to the base 2."""
-        width, image = self.stages[0].width, 1
+        """Log of the stem's density, and how often it halves the image."""
+        width, image = self.stages[0].narrow, 1
         params = price(self.stem.conv, image, width, (1, 1), self.stem.stride).params
-        return math.log(params / (_DENSE_KERNEL_WEIGHTS * width)), self.stem.stride - 1.0
+        halvings = self.stem.stride - 1.0 + self.stem.pooled
+        return math.log(params / (_DENSE_KERNEL_WEIGHTS * width)), halvings
 
     def dimensions(self) -> dict[str, str]:
-        """The stem; width, depth, downsampling and expansion of each stage."""
-        found = {"stem": str(self.stem)}
+        """The stem and the head; width, depth, downsampling and expansion of each stage."""
+        found = {"stem": str(self.stem), "head": str(self.head or 0)}
         for number, stage in enumerate(self.stages, 1):
             name = f"stage{number}"
-            found[f"{name}.width"] = str(stage.width)
+            found[f"{name}.width"] = str(stage.narrow)
             found[f"{name}.depth"] = str(len(stage.blocks))
             found[f"{name}.down"] = usual_down(stage, number - 1)
             found[f"{name}.expansion"] = f"{stage.inner / stage.width:g}"
@@ -165,9 +184,9 @@ class ResidualArchitecture(Architecture):
 
     def rest(self, task: Task) -> Rest:
         """The classifier; normalisation counts nothing."""
-        width = self.stages[-1].width
-        weights = width * task.classes
-        return Rest("classifier", "linear", (width, task.classes), weights, weights)
+        features = self.head or self.stages[-1].width
+        weights = features * task.classes
+        return Rest("classifier", "linear", (features, task.classes), weights, weights)
 
     def cost(self, task: Task) -> Cost:
         """In closed form."""
@@ -182,28 +201,33 @@ class ResidualArchitecture(Architecture):
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""
-        self.stem.conv.check(channels, self.stages[0].width)
+        self.stem.conv.check(channels, self.stages[0].narrow)
 
     @property
     def by_hand(self) -> str | None:
         """See `Architecture.by_hand`."""
-        return family_of(self.stages) if self.stem == _STEM else None
+        return family_of(self.stem, self.stages, self.head)
 
     def __str__(self) -> str:
         """A line a person can read: widths, then the choices of each stage."""
         stem = () if self.stem == _STEM else (self.stem,)
-        return " | ".join(map(str, (*stem, *self.stages)))
+        head = () if self.head is None else (f"head {self.head}",)
+        return " | ".join(map(str, (*stem, *self.stages, *head)))
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
         """See `Architecture.read`."""
-        if data.keys() != _FIELDS:
+        if data.keys() - _OPTIONAL_FIELDS != _FIELDS:
             raise InvalidArchitectureError(
-                f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}"
+                f"an architecture is a JSON object with the fields {', '.join(sorted(_FIELDS))}, "
+                f"and may have {', '.join(_OPTIONAL_FIELDS)}"
             )
+        head = data.get("head")
+        if not (head is None or is_whole(head)):
+            raise InvalidArchitectureError("an architecture's head must be a whole number")
         try:
             stages = tuple(map(Stage.read, listed(data["stages"], "stages", _MAX_STAGES)))
-            return cls(stages, Stem.read(data["stem"]))
+            return cls(stages, Stem.read(data["stem"]), head)
         except InvalidChoiceError as error:
             raise InvalidArchitectureError(str(error)) from None
 

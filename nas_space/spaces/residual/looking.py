@@ -12,6 +12,7 @@ from nas_space.errors import ConvnasError, InvalidChoiceError, error_line
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.backbone.shipping import check_form
 from nas_space.spaces.residual.architecture import ResidualArchitecture
+from nas_space.spaces.residual.blocks import Place
 from nas_space.spaces.residual.space import ResidualSpace
 
 _SIZE = (8, 8)
@@ -51,7 +52,7 @@ def _settings(space: ResidualSpace, kind: str) -> Iterator[tuple[Conv, int, int]
     for c_in, c_out in dict.fromkeys(
         itertools.product((first[0], first[-1]), (first[0], second[0], second[-1]))
     ):
-        for conv in space.settings(kind, c_in, c_out):
+        for conv in space.settings(kind, Place(c_in, c_out)):
             if conv.kind == kind:
                 yield conv, c_in, c_out
 

@@ -4,23 +4,29 @@ import contextlib
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from nas_space.convs import TYPES, Conv
-from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
-from nas_space.costs.cost import Task, predict
-from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
+from nas_space.costs.cost import Task
+from nas_space.spaces.architecture import Architecture, InvalidArchitectureError, Layer
 from nas_space.spaces.residual.architecture import ResidualArchitecture
-from nas_space.spaces.residual.blocks import POINTWISE, hidden_width
-from nas_space.spaces.residual.families import FAMILIES, WIDTHS
-from nas_space.spaces.residual.stage import Stage, behind, entered
+from nas_space.spaces.residual.blocks import POINTWISE, Place, hidden_width, places
+from nas_space.spaces.residual.extremes import Counting, counting, extreme
+from nas_space.spaces.residual.families import (
+    COLLECTIONS,
+    THUMBNAIL_SIDE_PIXELS,
+    THUMBNAILS,
+    Collection,
+)
+from nas_space.spaces.residual.stage import Stage
 from nas_space.spaces.residual.stem import Stem
-from nas_space.spaces.space import ChoiceCost, Labels, Measure, Parameter, Space, UnknownSpaceError
+from nas_space.spaces.space import Labels, Measure, Parameter, Space, UnknownSpaceError
 
 _WIDTHS = ((8, 16, 24, 32, 48, 64), (16, 32, 48, 64, 96, 128), (32, 64, 96, 128, 192, 256))
 _DEPTHS = (1, 2, 3)
@@ -33,9 +39,6 @@ _SCALES = {"width", "expansion"}
 """What a stage chooses by steps that keep its layers."""
 _ABSENT = "0"
 """The depth of a stage that a network does not have."""
-
-Total = Callable[[ResidualArchitecture], float]
-"""What a network costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,13 @@ class ResidualSpace(Space):
         optional: whether the last stage may be absent: its depth is then 0.
         entries: how the first stage may halve the map, of `DOWNS`.
         downs: how later stages may.
-        expansions: hidden channels of a block for one of its width.
+        expansions: hidden channels of a block for one of its width. Less than one is a bottleneck:
+            three convolutions, of which the first and the last are 1×1, so much narrower inside
+            than the block's output; the stage's width is then that of the inside.
         pointwise: whether a regular convolution may be of one pixel, as its sparsest setting.
+        heads: channels of the 1×1 convolution before the pool; 0 is none.
+        most_hidden: an expansion to more channels is none.
+        by_hand_from: the collection of hand-designed families, of `families.COLLECTIONS`.
     """
 
     measures: ClassVar[tuple[Measure, ...]] = ("macs", "params", "activation_memory")
@@ -73,6 +81,9 @@ class ResidualSpace(Space):
     pointwise: bool = False
     optional: bool = False
     stems: tuple[str, ...] = (str(Stem()),)
+    heads: tuple[int, ...] = (0,)
+    most_hidden: int | None = None
+    by_hand_from: str = THUMBNAILS
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -88,17 +99,20 @@ class ResidualSpace(Space):
             name = f"stage{s}"
             if chosen[f"{name}.depth"] == _ABSENT:
                 continue
-            width = int(chosen[f"{name}.width"])
-            hidden = hidden_width(width, float(chosen[f"{name}.expansion"]))
+            narrow, expansion = int(chosen[f"{name}.width"]), float(chosen[f"{name}.expansion"])
+            width, hidden = self._shape(narrow, expansion)
             blocks = []
             for b in range(1, int(chosen[f"{name}.depth"]) + 1):
-                place = f"{name}.block{b}"
-                first = self._choice(labels, f"{place}.conv1", c_in, hidden, levels)
-                second = self._choice(labels, f"{place}.conv2", hidden, width, levels)
-                blocks.append((first, second))
+                found = enumerate(places(c_in, hidden, width), 1)
+                convs = (
+                    self._choice(labels, f"{name}.block{b}.conv{c}", place, levels)
+                    for c, place in found
+                )
+                blocks.append(tuple(convs))
                 c_in = width
             stages.append(Stage(width, tuple(blocks), chosen[f"{name}.down"], hidden))
-        return ResidualArchitecture(tuple(stages), Stem.read(chosen["stem"]))
+        head = int(chosen["head"]) or None
+        return ResidualArchitecture(tuple(stages), Stem.read(chosen["stem"]), head)
 
     def encode(self, architecture: Architecture) -> dict[str, str] | None:
         """Labels that `decode` reads as this architecture; None if the space does not hold it.
@@ -111,10 +125,8 @@ class ResidualSpace(Space):
         chance = random.Random(architecture.key)
         labels = {p.name: chance.choice(p.labels) for p in self.parameters}
         labels |= {f"stage{len(self.widths)}.depth": _ABSENT} | architecture.dimensions()
-        for layer in architecture.layers():
-            if layer.c_in is None:
-                continue
-            offers = {kind: self.settings(kind, layer.c_in, layer.c_out) for kind in self.kinds}
+        for layer, place in _placed(architecture):
+            offers = {kind: self.settings(kind, place) for kind in self.kinds}
             kind = next((kind for kind, fitting in offers.items() if layer.conv in fitting), None)
             if kind is None:
                 return None
@@ -148,7 +160,7 @@ class ResidualSpace(Space):
         for shift in shifts:
             for number, kind in enumerate(self.kinds):
                 at = (number + shift) % positions
-                yield self.decode(self._alike(at, depth, self.expansions[0], (kind, kind)))
+                yield self.decode(self._alike(at, depth, self._usual_expansion, (kind, kind)))
 
     def inverted(self) -> Iterator[ResidualArchitecture]:
         """See `Space.inverted`: a block a stage, the middle expansion and setting, all widths.
@@ -182,16 +194,17 @@ class ResidualSpace(Space):
             labels[f"stage{s}.width"] = str(widths[position])
             labels[f"stage{s}.depth"] = str(depth)
             labels[f"stage{s}.expansion"] = f"{expansion:g}"
-            for place, kind in zip(self.places(s), itertools.cycle(pair), strict=False):
+            for place in self.places(s):
+                kind = pair[0] if place.endswith("conv1") else pair[1]
                 labels[place] = kind or Regular.kind
                 labels[f"{place}.setting"] = middle if kind else sparsest
         return labels
 
     def by_hand(self) -> Iterator[ResidualArchitecture]:
         """See `Space.by_hand`: every family at every width that its types serve."""
-        for family, width in itertools.product(FAMILIES, WIDTHS):
+        for family, width in self._collection.every():
             with contextlib.suppress(InvalidArchitectureError):
-                yield ResidualArchitecture(family.stages(width))
+                yield ResidualArchitecture(family.stages(width), family.stem, family.head)
 
     @property
     def sections(self) -> int:
@@ -199,38 +212,50 @@ class ResidualSpace(Space):
         return len(self.widths)
 
     def reference(self) -> ResidualArchitecture:
-        """ResNet-20 of width 16, with pooled downsampling."""
-        return ResidualArchitecture(FAMILIES[-1].stages(16))
+        """See `families.Collection.reference`."""
+        family, width = self._collection.reference
+        return ResidualArchitecture(family.stages(width), family.stem, family.head)
+
+    def are_large(self, side: int) -> bool:
+        """Whether images of that side, in pixels, are larger than what the space is for."""
+        return self.by_hand_from == THUMBNAILS and side > THUMBNAIL_SIDE_PIXELS
+
+    @property
+    def _collection(self) -> Collection:
+        """The hand-designed families.
+
+        Raises:
+            UnknownSpaceError: this version does not have them.
+        """
+        if self.by_hand_from not in COLLECTIONS:
+            raise UnknownSpaceError(
+                f"the space {self.name} has hand-designed networks {self.by_hand_from!r}, which "
+                "this version does not know: update convnas"
+            )
+        return COLLECTIONS[self.by_hand_from]
 
     def catalogue(self) -> dict[str, tuple[str, ...]]:
         """Every label that each dimension and each layer's convolution may take."""
         found = dict(_dimensions(self))
-        before: set[int] = set()
-        for s, widths in enumerate(self.widths, 1):
-            inner = {hidden for w in widths for hidden in self.hidden(w)}
-            pairs = [(w, hidden) for w in widths for hidden in self.hidden(w)]
-            # A stage is entered at another width, but for the first, which the stem enters.
-            entering = _labels(self, itertools.product(before, inner) if before else pairs)
-            first, second = _labels(self, pairs), _labels(self, [(h, w) for w, h in pairs])
-            for place in self.places(s):
-                if place.endswith("conv2"):
-                    found[place] = second
-                else:
-                    found[place] = entering if place.endswith("block1.conv1") else first
-            before = set(widths)
+        for s in self._stages:
+            for name in self.places(s):
+                found[name] = _labels(self, s, int(name[-1]), entering=".block1." in name)
         return found
 
     def size(self) -> int:
         """How many different architectures the space holds."""
-        ways = {width: self._count(width, width, self.entries) for width in self.widths[0]}
+        ways: Counter[int] = Counter()
+        for narrow in self.widths[0]:
+            for width, hidden in self.shapes(narrow):
+                ways[width] += self._count(narrow, width, hidden) * len(self.entries)
         shorter = 0
         for widths in self.widths[1:]:
-            shorter = sum(ways.values()) * self.optional
-            ways = {
-                width: sum(n * self._count(c_in, width, self.downs) for c_in, n in ways.items())
-                for width in widths
-            }
-        return (shorter + sum(ways.values())) * len(self.stems)
+            shorter = ways.total() * self.optional
+            before, ways = ways, Counter()
+            for width, hidden in itertools.chain.from_iterable(map(self.shapes, widths)):
+                entered = (n * self._count(c_in, width, hidden) for c_in, n in before.items())
+                ways[width] += sum(entered) * len(self.downs)
+        return (shorter + ways.total()) * len(self.stems) * len(self.heads)
 
     def to_json(self) -> dict[str, Any]:
         """Name, types, widths and depths, and every other choice that is not as usual."""
@@ -269,34 +294,17 @@ class ResidualSpace(Space):
         """The architecture of most MACs, parameters, or bytes of activations at its peak."""
         return _ends(self, task, measure)[1]
 
-    def least(
-        self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
-    ) -> ResidualArchitecture:
-        """The architecture of least total, exactly.
+    def least(self, task: Task, counted: Counting) -> ResidualArchitecture:
+        """The architecture of least cost, exactly."""
+        return extreme(self, task, counted, min, self.depths[0])
 
-        Args:
-            task: what it is for.
-            layer: what a choice adds to the total.
-            total: never less where a layer costs more, widths being equal, nor with more blocks;
-                as a sum over layers is, or a maximum.
-            partial: the total of a network's first stages, where `total` does not say it.
-        """
-        return min(self._best(task, layer, self.depths[0], partial or total), key=total)
+    def most(self, task: Task, counted: Counting) -> ResidualArchitecture:
+        """The architecture of most cost, exactly."""
+        return extreme(self, task, counted, max, self.depths[-1])
 
-    def most(
-        self, task: Task, layer: ChoiceCost, total: Total, partial: Total | None = None
-    ) -> ResidualArchitecture:
-        """The architecture of most total, exactly; see `least`."""
-        counted = partial or total
-        found = self._best(
-            task, lambda *place: -layer(*place), self.depths[-1], lambda a: -counted(a)
-        )
-        return max(found, key=total)
-
-    def choices(self, c_in: int, c_out: int) -> tuple[Conv, ...]:
-        """Every convolution that a layer of these widths may be."""
-        found = (conv for kind in self.kinds for conv in self.settings(kind, c_in, c_out))
-        return tuple(dict.fromkeys(found))
+    def choices(self, place: Place) -> tuple[Conv, ...]:
+        """Every convolution that a layer in such a place may be."""
+        return _choices(self, place)
 
     @property
     def _stages(self) -> range:
@@ -305,15 +313,12 @@ class ResidualSpace(Space):
 
     def places(self, stage: int) -> list[str]:
         """The names of the layers that a stage may have; stages count from 1."""
-        blocks = range(1, self.depths[-1] + 1)
-        return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, (1, 2))]
+        blocks, convs = range(1, self.depths[-1] + 1), (1, 2, 3) if self._bottlenecks else (1, 2)
+        return [f"stage{stage}.block{b}.conv{c}" for b, c in itertools.product(blocks, convs)]
 
     def _relabelled(self, labels: Labels, chance: random.Random) -> dict[str, str]:
         """A few other labels, none of a block that the network does not have."""
-        present = set(_dimensions(self))
-        for s in self._stages:
-            depth = int(labels.get(f"stage{s}.depth", self.depths[0]))
-            present |= set(self.places(s)[: 2 * depth])
+        present = set(_dimensions(self)) | {layer.name for layer in self.decode(labels).layers()}
         parameters = [p for p in self.parameters if p.name.removesuffix(".setting") in present]
         changed = dict(labels)
         for parameter in chance.sample(parameters, min(chance.randint(1, 4), len(parameters))):
@@ -327,7 +332,7 @@ class ResidualSpace(Space):
             self._stages if chance.random() < _SHARE_OF_WHOLE else [chance.choice(self._stages)]
         )
         kind, level = chance.choice(self.kinds), str(chance.randint(1, self._levels))
-        ending = chance.choice(("conv1", "conv2", ""))
+        ending = chance.choice(("conv1", "conv2", *(["conv3"] * self._bottlenecks), ""))
         changed = dict(labels)
         for place in itertools.chain.from_iterable(map(self.places, stages)):
             if place.endswith(ending):
@@ -349,86 +354,54 @@ class ResidualSpace(Space):
         """How a stage may halve the map; positions count from 0."""
         return self.downs if position else self.entries
 
-    def hidden(self, width: int) -> list[int]:
-        """The hidden widths of a block, each once."""
-        return list(dict.fromkeys(hidden_width(width, ratio) for ratio in self.expansions))
+    def shapes(self, narrow: int) -> list[tuple[int, int]]:
+        """Channels of the output and of the inside of blocks of a width, each once."""
+        return list(dict.fromkeys(self._shape(narrow, ratio) for ratio in self.expansions))
 
-    def settings(self, kind: str, c_in: int, c_out: int) -> tuple[Conv, ...]:
-        """The settings of a type at these widths, those of most weights first."""
-        return _settings(kind, c_in, c_out, pointwise=self.pointwise)
+    def _shape(self, narrow: int, expansion: float) -> tuple[int, int]:
+        if expansion < 1:
+            return hidden_width(narrow, 1 / expansion), narrow
+        hidden = hidden_width(narrow, expansion)
+        return narrow, hidden if hidden <= (self.most_hidden or hidden) else narrow
 
-    def _count(self, c_in: int, width: int, downs: tuple[str, ...]) -> int:
-        """How many different stages lead from a width to another."""
-        total = 0
-        for hidden in self.hidden(width):
-            entering = len(self.choices(c_in, hidden))
-            first, second = len(self.choices(width, hidden)), len(self.choices(hidden, width))
-            # A stage of depth d has one entering convolution, d - 1 other first and d second ones.
-            total += sum(entering * first ** (depth - 1) * second**depth for depth in self.depths)
-        return total * len(downs)
+    def settings(self, kind: str, place: Place) -> tuple[Conv, ...]:
+        """The settings of a type in such a place, those of most weights first."""
+        return _settings(kind, place.c_in, place.c_out, (place.pointwise, self.pointwise))
+
+    def _count(self, c_in: int, width: int, hidden: int) -> int:
+        """How many different stages of blocks of a shape read a map of so many channels."""
+
+        def ways(c_in: int) -> int:
+            return math.prod(len(self.choices(place)) for place in places(c_in, hidden, width))
+
+        return sum(ways(c_in) * ways(width) ** (depth - 1) for depth in self.depths)
+
+    @property
+    def _bottlenecks(self) -> bool:
+        return min(self.expansions) < 1
+
+    @property
+    def _usual_expansion(self) -> float:
+        return next((ratio for ratio in self.expansions if ratio >= 1), self.expansions[0])
 
     @property
     def _levels(self) -> int:
         return _most_settings(self)
 
-    def _choice(self, labels: Labels, place: str, c_in: int, c_out: int, levels: int) -> Conv:
-        fitting = self.settings(labels.get(place, self.kinds[0]), c_in, c_out)
-        level = int(labels.get(f"{place}.setting", "1")) - 1
+    def _choice(self, labels: Labels, name: str, place: Place, levels: int) -> Conv:
+        fitting = self.settings(labels.get(name, self.kinds[0]), place)
+        level = int(labels.get(f"{name}.setting", "1")) - 1
         return fitting[level * len(fitting) // levels]
 
-    def _best(
-        self, task: Task, layer: ChoiceCost, depth: int, partial: Total
-    ) -> Iterator[ResidualArchitecture]:
-        """For each last width and size of its map, the architecture that costs least.
 
-        The best network up to a stage is, for each width and size of its map, the best beginning
-        of any network that goes on from there: so stages are chosen one after the other.
-        """
-
-        @cache
-        def best(c_in: int, c_out: int, size: Size, stride: int) -> Conv:
-            choices = self.choices(c_in, c_out)
-            return min(choices, key=lambda conv: layer(conv, c_in, c_out, size, stride))
-
-        shorter: _Begun = {}
-        begun: _Begun = {}
-        for stem, w in itertools.product(map(Stem.read, self.stems), self.widths[0]):
-            size = out_size(task.size, stem.stride)
-            begun[w, size, stem] = (0.0, (), w, size, stem)
-        for s, widths in enumerate(self.widths):
-            longer: _Begun = {}
-            for (_, stages, c_in, size, stem), width in itertools.product(begun.values(), widths):
-                if not stages and width != c_in:  # the stem is as wide as the first stage
-                    continue
-                for down, hidden in itertools.product(self.downs_of(s), self.hidden(width)):
-                    (before, stride), after = entered(size, down), behind(size, down)
-                    entering = best(c_in, hidden, before, stride)
-                    first, second = best(width, hidden, after, 1), best(hidden, width, after, 1)
-                    blocks = ((entering, second), *([(first, second)] * (depth - 1)))
-                    found = (*stages, Stage(width, blocks, down, hidden))
-                    value = partial(ResidualArchitecture(found, stem))
-                    kept = longer.get((width, after, None))
-                    if kept is None or value < kept[0]:
-                        longer[width, after, None] = (value, found, width, after, stem)
-            begun, shorter = longer, begun
-        for _, stages, _, _, stem in (
-            *begun.values(),
-            *(shorter.values() if self.optional else ()),
-        ):
-            yield ResidualArchitecture(stages, stem)
-
-
-_Begun = dict[tuple[int, Size, Stem | None], tuple[float, tuple[Stage, ...], int, Size, Stem]]
-"""The best beginnings of networks by width and size of their map: cost, stages, width, size, stem.
-
-Those without a stage are told apart by their stems, too.
-"""
+_Blocks = frozenset[tuple[Place, ...]]
+"""The places of blocks."""
 
 
 @cache
 def _dimensions(space: ResidualSpace) -> Mapping[str, tuple[str, ...]]:
     """What can be chosen beside convolutions, as `ResidualArchitecture.dimensions` spells it."""
-    found: dict[str, tuple[str, ...]] = {"stem": space.stems}
+    found: dict[str, tuple[str, ...]] = {"stem": space.stems, "head": tuple(map(str, space.heads))}
     for s, widths in enumerate(space.widths, 1):
         found[f"stage{s}.width"] = tuple(map(str, widths))
         absent = (_ABSENT,) * (space.optional and s == len(space.widths))
@@ -453,23 +426,57 @@ def _parameters(space: ResidualSpace) -> tuple[Parameter, ...]:
 
 
 @cache
-def _settings(kind: str, c_in: int, c_out: int, *, pointwise: bool) -> tuple[Conv, ...]:
+def _settings(kind: str, c_in: int, c_out: int, pointwise: tuple[bool, bool]) -> tuple[Conv, ...]:
+    """See `ResidualSpace.settings`; pointwise: all of them, the sparsest regular one."""
     # A type that cannot serve these widths at all leaves the layer regular.
+    all_are, one_is = pointwise
+    if all_are:
+        return TYPES.get(kind).pointwise_settings(c_in, c_out) or (POINTWISE,)
     found: tuple[Conv, ...] = TYPES.get(kind).settings(c_in, c_out) or Regular.settings(c_in, c_out)
-    return (*found, POINTWISE) if pointwise and kind == Regular.kind else found
+    return (*found, POINTWISE) if one_is and kind == Regular.kind else found
+
+
+@cache
+def _choices(space: ResidualSpace, place: Place) -> tuple[Conv, ...]:
+    found = (conv for kind in space.kinds for conv in space.settings(kind, place))
+    return tuple(dict.fromkeys(found))
+
+
+def _placed(architecture: ResidualArchitecture) -> Iterator[tuple[Layer, Place]]:
+    """The layers of blocks, with their places if the blocks are of a space."""
+    for block in architecture.blocks():
+        first, *_ = block.layers
+        assert first.c_in is not None  # noqa: S101 - only the stem's is open
+        # A block of another form has fewer or more layers: `encode` sees that it is none of ours.
+        yield from zip(block.layers, places(first.c_in, block.hidden, block.width), strict=False)
+
+
+@cache
+def _stage_places(space: ResidualSpace) -> tuple[tuple[_Blocks, _Blocks], ...]:
+    """For each stage the places of blocks that enter it, and of those behind."""
+    found = []
+    before: list[int] = []
+    for widths in space.widths:
+        shapes = [(narrow, *shape) for narrow in widths for shape in space.shapes(narrow)]
+        # A stage is entered at another width, but for the first, which the stem enters.
+        entering = {
+            places(c_in, hidden, width)
+            for narrow, width, hidden in shapes
+            for c_in in (before or [narrow])
+        }
+        inside = {places(width, hidden, width) for _, width, hidden in shapes}
+        found.append((frozenset(entering), frozenset(inside)))
+        before = [width for _, width, _ in shapes]
+    return tuple(found)
 
 
 @cache
 def _most_settings(space: ResidualSpace) -> int:
     """The most settings that any type offers any layer of the space."""
-    pairs, before = set[tuple[int, int]](), set[int]()
-    for widths in space.widths:
-        for width in widths:
-            for hidden in space.hidden(width):
-                pairs |= {(width, hidden), (hidden, width)}
-                pairs |= {(c_in, hidden) for c_in in before}
-        before = set(widths)
-    return max(len(space.settings(kind, *pair)) for kind in space.kinds for pair in pairs)
+    found: set[Place] = set()
+    for entering, inside in _stage_places(space):
+        found.update(*entering, *inside)
+    return max(len(space.settings(kind, place)) for kind in space.kinds for place in found)
 
 
 @cache
@@ -477,22 +484,16 @@ def _ends(
     space: ResidualSpace, task: Task, measure: Measure
 ) -> tuple[ResidualArchitecture, ResidualArchitecture]:
     """The networks of least and of most cost: a second's work."""
-    counted = (task, _LAYER_COSTS[measure], *_totals(task, measure))
-    return space.least(*counted), space.most(*counted)
+    counted = counting(task, measure)
+    return space.least(task, counted), space.most(task, counted)
 
 
-def _labels(space: ResidualSpace, pairs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
-    """Every convolution of the space between these widths."""
-    return tuple(sorted({str(conv) for pair in pairs for conv in space.choices(*pair)}))
-
-
-def _totals(task: Task, measure: Measure) -> tuple[Total, Total]:
-    """What a network costs, and what its first stages do, which end in no classifier."""
-    begun = replace(task, classes=1)
-    return (
-        lambda architecture: getattr(predict(architecture, task), measure),
-        lambda architecture: getattr(predict(architecture, begun), measure),
-    )
+@cache
+def _labels(space: ResidualSpace, stage: int, conv: int, *, entering: bool) -> tuple[str, ...]:
+    """Every convolution that may be the first, second or third of a stage's blocks."""
+    blocks = _stage_places(space)[stage - 1][not entering]
+    here = {block[conv - 1] for block in blocks if conv <= len(block)}
+    return tuple(sorted({str(conv) for place in here for conv in space.choices(place)}))
 
 
 def _plain(value: object) -> object:
@@ -501,12 +502,3 @@ def _plain(value: object) -> object:
 
 def _frozen(value: object) -> Any:  # noqa: ANN401 - of JSON
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
-
-
-_LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
-    "macs": lambda conv, c_in, c_out, size, stride: conv.macs(c_in, c_out, size, stride),
-    "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out),
-    "activation_memory": lambda conv, c_in, c_out, size, stride: conv.peak_activations(
-        c_in, c_out, size, stride
-    ),
-}

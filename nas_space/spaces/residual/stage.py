@@ -12,12 +12,15 @@ DOWNS = ("none", "strided", "pooled")
 
 MAX_WIDTH_CHANNELS = 8192
 _MAX_BLOCKS = 256
-_MAX_BLOCK_CONVS = 2
+_MAX_BLOCK_CONVS = 3
 _FIELDS = {"width", "blocks"}
 _OPTIONAL_FIELDS = {"down", "hidden"}
 
-Block = tuple[Conv, Conv]
-"""The two convolutions of a residual block."""
+Block = tuple[Conv, ...]
+"""The convolutions of a residual block: two, or of a bottleneck three.
+
+Of two the first may stride, of three the second.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Stage:
         width: channels of its maps.
         blocks: the convolutions of each block.
         down: one of `DOWNS`; None is usual: the first stage keeps the map, a later one strides.
-        hidden: channels between the two convolutions of a block; None is the width. Where they are
+        hidden: channels between the convolutions of a block; None is the width. Where they are
             more, no activation follows the addition, as in MobileNetV2 (arXiv 1801.04381).
     """
 
@@ -39,8 +42,13 @@ class Stage:
 
     @property
     def inner(self) -> int:
-        """Channels between the two convolutions of a block."""
+        """Channels between the convolutions of a block."""
         return self.width if self.hidden is None else self.hidden
+
+    @property
+    def narrow(self) -> int:
+        """The lesser of width and `inner`: of a bottleneck what is inside, like its stem."""
+        return min(self.width, self.inner)
 
     def check(self, name: str) -> None:
         """Refuse what could not be built.
@@ -135,9 +143,9 @@ def listed(data: object, what: str, most: int) -> list[object]:
 
 def _read_block(data: object) -> Block:
     match listed(data, "a block", _MAX_BLOCK_CONVS):
-        case [str(first), str(second)]:
-            return parse(first), parse(second)
+        case [str(), str()] | [str(), str(), str()] as texts:
+            return tuple(parse(text) for text in texts if isinstance(text, str))
         case _:
             raise InvalidArchitectureError(
-                "a block is a list of two convolutions like igc(L=4,M=16)"
+                "a block is a list of two or three convolutions like igc(L=4,M=16)"
             )

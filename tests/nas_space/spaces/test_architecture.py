@@ -120,7 +120,7 @@ def with_changes(**changes: object) -> dict[str, Any]:
         with_changes(stages=[{"width": 10**12, "blocks": [["regular", "regular"]]}]),
         with_changes(stages=[{"width": 16, "blocks": []}]),
         with_changes(stages=[{"width": 16, "blocks": [["regular"]]}]),
-        with_changes(stages=[{"width": 16, "blocks": [["regular"] * 3]}]),
+        with_changes(stages=[{"width": 16, "blocks": [["regular"] * 4]}]),
         with_changes(stages=[{"width": 16, "blocks": [["regular", None]]}]),
         with_changes(stages=[{"width": 16, "blocks": [["regular", "regular"]] * 1000}]),
         with_changes(stages=[{"width": 16, "blocks": [["regular", "igc(L=3,M=5)"]]}]),

@@ -18,6 +18,7 @@ from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace, Stage
 from nas_space.spaces.residual.memory import BYTES_A_NUMBER, peak
+from tests.examples import SMALL_PHOTO
 
 IN_PLACE = ("native_batch_norm", "relu", "add")
 """Operations that the model folds into the one before, or has write over an operand."""
@@ -60,6 +61,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             address = _address(made)
             if not made.numel() or address in given:  # a view
                 continue
+            if made.dtype == torch.int64:  # where maxima were: only a gradient needs that
+                continue
             self._kept.append(made)
             if func.overloadpacket.__name__ in self._in_place:
                 self._buffers[address] = self._buffers[_address(operands[0])]
@@ -93,7 +96,7 @@ def traced(
     image = torch.zeros(1, task.channels, *task.size)
     tracer = Tracer(image, in_place)
     for name, module in network.named_modules():
-        if name != "stem.0" and not name.endswith(".conv2"):
+        if name != "stem.0" and not name.endswith((".conv2", ".conv3")):
             continue
         # A layer's input is kept until the layer is done.
         module.register_forward_hook(lambda _module, args, _output: tracer.use(args))
@@ -122,12 +125,13 @@ def test_the_closed_form_is_what_the_operations_of_each_type_take_and_give(
                 assert peak(network, task) == traced(network, task), (network, size)
 
 
+@pytest.mark.parametrize("space", [get("mixed"), SMALL_PHOTO], ids=["mixed", "photo"])
 @given(st.integers(0, 10**6), st.sampled_from([(8, 8), (7, 6), (16, 16), (2, 1)]))
 @settings(max_examples=25)
 def test_the_closed_form_is_what_the_operations_of_any_network_take_and_give(
-    seed: int, size: tuple[int, int]
+    space: ResidualSpace, seed: int, size: tuple[int, int]
 ) -> None:
-    network, task = drawn(get("mixed"), seed), Task(1, size, 500)
+    network, task = drawn(space, seed), Task(1, size, 500)
     assert peak(network, task) == traced(network, task)
 
 
@@ -138,7 +142,7 @@ def test_pytorch_which_writes_over_nothing_takes_at_most_twice_as_much(seed: int
     assert peak(network, task) <= traced(network, task, in_place=()) <= 2 * peak(network, task)
 
 
-@pytest.mark.parametrize("name", ["mixed", "octave", "xception"])
+@pytest.mark.parametrize("name", ["mixed", "octave", "photo"])
 def test_no_network_of_a_space_needs_less_than_its_smallest_or_more_than_its_largest(
     name: str,
 ) -> None:
@@ -151,10 +155,9 @@ def test_no_network_of_a_space_needs_less_than_its_smallest_or_more_than_its_lar
 def test_the_smallest_is_the_smallest_of_all_where_all_can_be_tried() -> None:
     space = ResidualSpace("few", ("octave", "igc"), widths=((8, 16), (16, 32)), depths=(1,))
     task = Task(3, (6, 6), 10)
-    every = space.least(task, lambda *_: 0.0, lambda a: peak(a, task))
     smallest = space.smallest(task, "activation_memory")
     found = {peak(a, task) for a in everything(space)}
-    assert peak(smallest, task) == min(found) <= peak(every, task)
+    assert peak(smallest, task) == min(found)
     assert peak(space.largest(task, "activation_memory"), task) == max(found)
 
 

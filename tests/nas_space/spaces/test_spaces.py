@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.convs import TYPES, parse
-from nas_space.costs.cost import Task, predict
+from nas_space.costs.cost import Cost, Task, predict
 from nas_space.spaces.__main__ import main
 from nas_space.spaces.registry import get, name_of, recorded, spaces
 from nas_space.spaces.residual import ResidualArchitecture, ResidualSpace
-from nas_space.spaces.residual.families import FAMILIES, WIDTHS
+from nas_space.spaces.residual.families import FAMILIES, PHOTO_FAMILIES, WIDTHS
 from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import Measure, UnknownSpaceError
 
@@ -45,6 +45,34 @@ TINY = (
         expansions=(1.0, 0.5, 3.0),
         optional=True,
         stems=("blueprint/2", "blueprint"),
+    ),
+    ResidualSpace(
+        "bottlenecks of octaves",
+        ("octave",),
+        widths=((2, 4),),
+        depths=(1,),
+        expansions=(0.25, 1.0),
+        entries=("pooled", "none"),
+    ),
+    ResidualSpace(
+        "bottlenecks",
+        ("regular",),
+        widths=((2, 4), (3, 5)),
+        depths=(1, 2),
+        downs=("pooled", "strided"),
+        expansions=(0.25, 1.0),
+        stems=("regular(kernel=5)/2/pool",),
+        heads=(0, 9),
+    ),
+    ResidualSpace(
+        "never too wide",
+        ("igc", "blueprint"),
+        widths=((4, 8),),
+        depths=(1,),
+        expansions=(0.5, 1.0, 2.0, 3.0),
+        stems=("regular/pool", "blueprint/2"),
+        heads=(4,),
+        most_hidden=16,
     ),
     # With 50 classes its classifier takes nearly the memory of its first stage.
     ResidualSpace("narrowing", ("regular",), ((12,), (8,)), (1,), expansions=(3.0, 1.0)),
@@ -80,12 +108,18 @@ def test_encoding_is_the_inverse_of_decoding(space: ResidualSpace, seed: int) ->
 @every_space
 @given(seed=st.integers())
 def test_every_layer_and_the_stem_have_an_allowed_type(space: ResidualSpace, seed: int) -> None:
-    stem, *layers = space.decode(draw(space, seed)).layers()
-    assert str(Stem(stem.conv, stem.stride)) in space.stems
-    for layer in layers:
-        assert layer.c_in is not None
-        served = any(TYPES.get(kind).settings(layer.c_in, layer.c_out) for kind in space.kinds)
-        assert layer.conv.kind in (space.kinds if served else ("regular",))
+    architecture = space.decode(draw(space, seed))
+    assert str(architecture.stem) in space.stems
+    for block in architecture.blocks():
+        for number, layer in enumerate(block.layers, 1):
+            assert layer.c_in is not None
+            kinds = [TYPES.get(kind) for kind in space.kinds]
+            served = any(kind.settings(layer.c_in, layer.c_out) for kind in kinds)
+            mixing = len(block.layers) == 3 and number != 2
+            if mixing:
+                served = all(kind.pointwise_settings(layer.c_in, layer.c_out) for kind in kinds)
+            assert layer.conv.kind in space.kinds or (not served and layer.conv.kind == "regular")
+            assert not mixing or layer.conv.kernel == 1
 
 
 @functools.cache
@@ -148,7 +182,7 @@ def test_smallest_and_largest_are_the_extremes_of_all(
 
 
 def test_there_is_a_space_for_every_type_and_one_for_all() -> None:
-    assert spaces().keys() == {"mixed", *TYPES}
+    assert spaces().keys() == {"mixed", "photo", *TYPES}
     assert set(get("mixed").kinds) == set(TYPES)
 
 
@@ -210,7 +244,7 @@ def test_a_stored_space_is_named_as_users_type_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "unknown"), [({"kinds": ["gone"]}, "gone"), ({"heads": [1]}, "heads")]
+    ("changes", "unknown"), [({"kinds": ["gone"]}, "gone"), ({"tails": [1]}, "tails")]
 )
 def test_a_stored_space_of_a_later_version_is_refused(
     changes: dict[str, object], unknown: str
@@ -233,6 +267,30 @@ def test_hand_designed_networks_of_every_family_are_in_mixed() -> None:
         assert labels is not None, architecture
         assert space.decode(labels) == architecture
         assert space.decode(labels).by_hand == architecture.by_hand
+
+
+def test_what_people_scale_for_photographs_is_in_the_space_of_photographs() -> None:
+    space, found = get("photo"), list(get("photo").by_hand())
+    names = {family.name for family in PHOTO_FAMILIES}
+    assert {architecture.by_hand for architecture in found} == names
+    inside = [(space.encode(architecture), architecture) for architecture in found]
+    held = [(labels, architecture) for labels, architecture in inside if labels is not None]
+    assert {architecture.by_hand for _, architecture in held} == names
+    assert len(held) > 0.8 * len(found)  # but for the widest
+    for labels, architecture in held:
+        assert space.decode(labels) == architecture
+
+
+def test_the_papers_networks_for_imagenet_cost_what_they_say() -> None:
+    task = Task(channels=3, size=(224, 224), classes=1000)
+    costs = {
+        (a.by_hand, a.stages[0].narrow): predict(a, task)
+        for a in get("photo").by_hand()
+        if a.stages[0].narrow == 64
+    }
+    # As torchvision counts resnet18 and resnet50, stride in the 3×3 convolution.
+    assert costs["ResNet-18", 64] == Cost(params=11_689_512, macs=1_814_073_344)
+    assert costs["ResNet-50", 64] == Cost(params=25_557_032, macs=4_089_184_256)
 
 
 def test_the_reference_is_a_resnet_20_of_width_16() -> None:
@@ -259,6 +317,7 @@ def test_only_families_have_a_name() -> None:
     ]
     assert [ResidualArchitecture(stages).by_hand for stages in changed] == [None] * len(changed)
     assert replace(known, stem=Stem.read("regular(kernel=5)")).by_hand is None
+    assert replace(known, head=8).by_hand is None
     drawn = {get("mixed").decode(draw(get("mixed"), seed)).by_hand for seed in range(100)}
     assert drawn == {None}
 

@@ -17,6 +17,7 @@ from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.obtaining import networks, typical
 from searchers.latency.parts import Part, every_part
 from searchers.limits import ImpossibleLimitError, Limits, check_latency
+from tests.examples import SMALL_PHOTO
 
 TASK = Task(3, (9, 8), 10)
 FEW = ResidualSpace("few", ("regular", "igc"), widths=((8,), (8, 16)), depths=(1,))
@@ -40,10 +41,9 @@ def model(space: ResidualSpace, seconds: object = macs) -> LatencyModel:
     return LatencyModel("here", 1, TASK, 0.0, dict.fromkeys(groups, 1.0), table, ACCURACY)
 
 
-@pytest.mark.parametrize("name", ["mixed", "octave"])
-def test_the_parts_of_a_network_are_all_of_it(name: str) -> None:
+@pytest.mark.parametrize("space", [get("mixed"), get("octave"), SMALL_PHOTO], ids=lambda s: s.name)
+def test_the_parts_of_a_network_are_all_of_it(space: ResidualSpace) -> None:
     # With its MACs for the time of each part, a network's time is its MACs.
-    space = get(name)
     counted = model(space)
     for seed in range(50):
         network = drawn(space, seed)
