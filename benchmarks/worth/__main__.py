@@ -37,7 +37,6 @@ import torch
 from benchmarks.worth.runtime import calls, seconds
 from benchmarks.worth.setting import (
     AFTER,
-    BLUEPRINT_STEM,
     CANDIDATES,
     FRESH_SEEDS,
     SETTINGS,
@@ -54,7 +53,7 @@ from nas_space.costs.cost import Task, predict
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
-from nas_space.spaces.residual.families import FAMILIES, Family
+from nas_space.spaces.residual.families import Family
 from nas_space.spaces.skeletons import read_architecture
 from studies.model.accuracy import expected
 from studies.records.fidelity import complete
@@ -117,7 +116,7 @@ class Runner:
             return [read_architecture(network) for network in self._done[job]["networks"]]
         name = f"{setting.name}-{macs}-{sampler}"
         options = {
-            "space": "mixed",
+            "space": setting.space,
             "study": name,
             "dataset": self._images,
             **self._part,
@@ -158,7 +157,7 @@ class Runner:
             macs: the level.
             searched: what the search by each sampler has found.
         """
-        for family in FAMILIES:
+        for family in self._setting.families.families:
             network = self._by_hand(family, macs)
             if network is not None:
                 self._choice(f"{macs}/hand/{family.name}", network)
@@ -171,7 +170,7 @@ class Runner:
     def after(self, macs: int) -> None:
         """What may be scaled by hand once a search has shown it, see `AFTER`."""
         for family in AFTER:
-            network = scaled(family, macs, self._setting.task, BLUEPRINT_STEM)
+            network = scaled(family, macs, self._setting.task)
             if network is not None:
                 self._choice(f"{macs}/after/{family.name}", network)
         setting = self._setting

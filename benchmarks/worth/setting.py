@@ -14,7 +14,14 @@ from nas_space.costs.cost import Task, predict
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
-from nas_space.spaces.residual.families import WIDTHS, Family
+from nas_space.spaces.residual.families import (
+    COLLECTIONS,
+    PHOTOGRAPHS,
+    THUMBNAILS,
+    WIDTHS,
+    Collection,
+    Family,
+)
 from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.skeletons import read_architecture
 from trainers.recipes import RECIPES, Recipe
@@ -29,7 +36,6 @@ FRESH_SEEDS = 5
 CANDIDATES = 12
 """Networks of the search that are trained again at each level, as many as there are families."""
 _MOST_CHANNELS = 512
-_USUAL_STEM = Stem()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Setting:
         found_by: another setting, whose searches have found the networks; empty searches itself.
         choice_seeds: of each network among which a side chooses.
         shortlist_seeds: further ones of the best `SHORTLISTED`.
+        space: that is searched.
+        families: what people scale by hand.
     """
 
     name: str
@@ -60,6 +68,8 @@ class Setting:
     found_by: str = ""
     choice_seeds: int = 2
     shortlist_seeds: int = 3
+    space: str = "mixed"
+    families: Collection = COLLECTIONS[THUMBNAILS]
 
     def told(self, cost: float) -> str:
         """A cost of the levels' kind, as a person reads it."""
@@ -82,18 +92,22 @@ class Setting:
         return dataclasses.replace(RECIPES.get("quick"), epochs=self.epochs)
 
 
-_CIFAR10, _CLOTHES, _DIGITS = (Task(c, (side, side), 10) for c, side in ((3, 16), (1, 16), (1, 8)))
+_CIFAR10, _PHOTOS, _CLOTHES, _DIGITS = (
+    Task(c, (side, side), 10) for c, side in ((3, 16), (3, 64), (1, 16), (1, 8))
+)
 _LEVELS = (300_000, 930_000, 2_300_000, 570_000, 5_000_000)
 """In the order in which they are worked off."""
+
+
+_BLUEPRINT = Stem(Blueprint())
 
 
 def _of(name: str, expansion: int, count: int = 3, entry: str | None = None) -> Family:
     blueprint, pointwise = Blueprint(), Regular(kernel=1)
     convs = (lambda _width: blueprint, lambda _width: pointwise)
-    return Family(name, 1, *convs, expansion=expansion, entry=entry, count=count)
+    return Family(name, 1, *convs, expansion=expansion, entry=entry, count=count, stem=_BLUEPRINT)
 
 
-BLUEPRINT_STEM = Stem(Blueprint())
 AFTER = (_of("four", 3, count=4), _of("three", 4), _of("halved", 4, entry="pooled"))
 """What an engineer may scale who has seen what searches find: MobileNetV2 of `blueprint`, read by
 such a stem. Nobody had thought of it before: it is no baseline."""
@@ -116,15 +130,27 @@ SETTINGS = {
             shortlist_seeds=2,
         ),
         Setting("fast16", None, _CIFAR10, 5_000, 9, 100, (25, 40, 65), timed=True),
+        # CIFAR-10's images, made larger: what of `photo` is found beside ResNet-18 and others.
+        Setting(
+            "photo64",
+            None,
+            _PHOTOS,
+            5_000,
+            9,
+            40,
+            (4_000_000, 12_000_000, 36_000_000),
+            choice_seeds=1,
+            shortlist_seeds=2,
+            space="photo",
+            families=COLLECTIONS[PHOTOGRAPHS],
+        ),
         Setting("clothes", None, _CLOTHES, 5_000, 9, 100, (300_000, 930_000, 2_300_000)),
         Setting("digits", "digits", _DIGITS, None, 6, 100, (105_000, 312_000, 1_140_000)),
     )
 }
 
 
-def scaled(
-    family: Family, macs: int, task: Task, stem: Stem = _USUAL_STEM
-) -> ResidualArchitecture | None:
+def scaled(family: Family, macs: int, task: Task) -> ResidualArchitecture | None:
     """The widest network of a family within that many MACs; None if there is none.
 
     Widths go up by one channel: where a type does not fit, the next one does.
@@ -132,7 +158,7 @@ def scaled(
     found = None
     for width in range(1, _MOST_CHANNELS):
         try:
-            network = ResidualArchitecture(family.stages(width), stem)
+            network = ResidualArchitecture.of(family, width)
         except ConvnasError:
             continue
         if predict(network, task).macs > macs:
@@ -145,7 +171,7 @@ def sizes(family: Family) -> Iterator[ResidualArchitecture]:
     """The networks of a family at the widths that people choose."""
     for width in WIDTHS:
         with contextlib.suppress(ConvnasError):
-            yield ResidualArchitecture(family.stages(width))
+            yield ResidualArchitecture.of(family, width)
 
 
 def found_in(lines: Iterable[dict[str, Any]], prefix: str) -> list[Architecture]:

@@ -13,7 +13,6 @@ from benchmarks.worth.setting import SETTINGS, SIDES, Setting, best
 from nas_space.cli import Parser, run, short
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualArchitecture
-from nas_space.spaces.residual.families import FAMILIES
 from trainers.intervals import between_means
 
 
@@ -128,8 +127,8 @@ def _chosen(lines: list[dict[str, Any]], setting: str, macs: int, side: str) -> 
 def _name(lines: list[dict[str, Any]], setting: str, macs: int) -> str:
     chosen = _chosen(lines, setting, macs, "hand")
     assert isinstance(chosen, ResidualArchitecture)  # noqa: S101 - fresh seeds exist
-    width = chosen.stages[0].width
-    return next(f.name for f in FAMILIES if ResidualArchitecture(f.stages(width)) == chosen)
+    width, families = chosen.stages[0].narrow, SETTINGS[setting].families.families
+    return next(f.name for f in families if ResidualArchitecture.of(f, width) == chosen)
 
 
 if __name__ == "__main__":

@@ -34,18 +34,18 @@ from nas_space.spaces.residual.families import FAMILIES, Family
 )
 def test_a_family_is_scaled_until_the_next_width_is_above_the_level(setting: Setting) -> None:
     for macs in setting.levels:
-        for family in FAMILIES:
+        for family in setting.families.families:
             network = scaled(family, macs, setting.task)
             assert network is not None
             assert 0.5 * macs < predict(network, setting.task).macs <= macs
-            wider = next(wider_than(network.stages[0].width, family))
+            wider = next(wider_than(network.stages[0].narrow, family))
             assert predict(wider, setting.task).macs > macs
 
 
 def wider_than(width: int, family: Family) -> Iterator[ResidualArchitecture]:
     for wider in range(width + 1, 1000):
         with contextlib.suppress(ConvnasError):
-            yield ResidualArchitecture(family.stages(wider))
+            yield ResidualArchitecture.of(family, wider)
 
 
 def test_the_best_is_chosen_by_its_mean_among_those_with_all_seeds() -> None:

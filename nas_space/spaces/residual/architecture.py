@@ -25,7 +25,7 @@ from nas_space.spaces.residual.blocks import (
     sites,
     together,
 )
-from nas_space.spaces.residual.families import family_of
+from nas_space.spaces.residual.families import Family, family_of
 from nas_space.spaces.residual.memory import peak
 from nas_space.spaces.residual.stage import MAX_WIDTH_CHANNELS, Stage, listed
 from nas_space.spaces.residual.stem import Stem
@@ -213,6 +213,11 @@ class ResidualArchitecture(Architecture):
         stem = () if self.stem == _STEM else (self.stem,)
         head = () if self.head is None else (f"head {self.head}",)
         return " | ".join(map(str, (*stem, *self.stages, *head)))
+
+    @classmethod
+    def of(cls, family: Family, width: int) -> Self:
+        """The network of a family at a width of its first stage."""
+        return cls(family.stages(width), family.stem, family.head)
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:

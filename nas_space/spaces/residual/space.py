@@ -204,7 +204,7 @@ class ResidualSpace(Space):
         """See `Space.by_hand`: every family at every width that its types serve."""
         for family, width in self._collection.every():
             with contextlib.suppress(InvalidArchitectureError):
-                yield ResidualArchitecture(family.stages(width), family.stem, family.head)
+                yield ResidualArchitecture.of(family, width)
 
     @property
     def sections(self) -> int:
@@ -213,8 +213,7 @@ class ResidualSpace(Space):
 
     def reference(self) -> ResidualArchitecture:
         """See `families.Collection.reference`."""
-        family, width = self._collection.reference
-        return ResidualArchitecture(family.stages(width), family.stem, family.head)
+        return ResidualArchitecture.of(*self._collection.reference)
 
     def are_large(self, side: int) -> bool:
         """Whether images of that side, in pixels, are larger than what the space is for."""
