@@ -1,7 +1,7 @@
 """What is kept of a folder of images between runs: its pixels, and what is known of them."""
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -122,16 +122,18 @@ class Cache:
             BrokenImageError: a file cannot be decoded.
             DatasetError: neither a disk nor memory has room.
         """
+        tell = self._progress(len(files))
         why = f"and {kept.VARIABLE}=0 keeps them off the disk"
         if self._place is not None:
             try:
-                part, digest = kept.decoded(self._root, files, how, self._place, self._say)
+                part, digest = kept.decoded(self._root, files, how, self._place, tell, self._wait)
             except OSError as error:
                 why = _cannot(self._place, error)
                 self._remarks[f"the decoded images are not kept for the next run: {why}"] = None
                 why = f"and {why}: {kept.VARIABLE}=FOLDER names another"
             else:
                 self._digests[part.path] = digest
+                self._left -= len(files)
                 return part
         _check_memory(self._root, max(len(files), self._left), how, why)
         self._left -= len(files)
@@ -142,10 +144,23 @@ class Cache:
             nonlocal done
             pixels[chunk] = found
             done += len(found)
-            self._say(f"reading the images of {self._root}: {done:,} of {len(files):,}")
+            tell(done)
 
         decode_all(files, how.chunks(len(files)), how, keep)
         return pixels
+
+    def _progress(self, count: int) -> Callable[[int], None]:
+        """Tells of so many images as of a part of all that a search looks at."""
+        total = len(self._files)
+        before = total - self._left
+        if self._left < count:  # those of the test come later
+            before, total = 0, count
+        return lambda done: self._say(
+            f"reading the images of {self._root}: {before + done:,} of {total:,}"
+        )
+
+    def _wait(self) -> None:
+        self._say(f"another process reads the images of {self._root}: waiting for it")
 
 
 def _cannot(place: Path, error: OSError) -> str:

@@ -26,7 +26,6 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
-from nas_space.waiting import Say
 from trainers.data.decoding import Decoding, decode_all
 from trainers.data.mapped import FilePart
 from trainers.files import write_whole
@@ -81,16 +80,21 @@ def digest_of(root: Path, files: Sequence[Path], *about: object) -> str:
         stats = [path.stat() for path in files]
     versions = _FORM, PIL.__version__, features.version("jpg")
     digest = hashlib.sha256(repr((versions, about)).encode())
+    above = len(os.fsencode(root / "x")) - 1
     for path, stat in zip(files, stats, strict=True):
         # The time of the inode as well: a user may set that of the content.
         line = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
-        below = os.fsencode(path)[len(os.fsencode(root)) :]
-        digest.update(below + b"\0" + line.encode())
+        digest.update(os.fsencode(path)[above:] + b"\0" + line.encode())
     return digest.hexdigest()[:32]
 
 
 def decoded(
-    root: Path, files: Sequence[Path], how: Decoding, place: Path, say: Say
+    root: Path,
+    files: Sequence[Path],
+    how: Decoding,
+    place: Path,
+    tell: Callable[[int], None],
+    wait: Callable[[], None],
 ) -> tuple[FilePart, str]:
     """The pixels of image files, from the cache or decoded into it.
 
@@ -99,7 +103,8 @@ def decoded(
         files: in the order of the pixels.
         how: to decode them.
         place: the folder of the cache, made if need be.
-        say: gets the progress.
+        tell: gets how many are there, whenever more are.
+        wait: called if another process decodes them.
 
     Returns:
         Where they are, and a digest of them.
@@ -110,7 +115,7 @@ def decoded(
     """
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{digest_of(root, files, how)}{_PIXELS}"
-    with _opened(path, lambda: say(f"another process reads the images of {root}")) as file:
+    with _opened(path, wait) as file:
         descriptor, writable = file
         made = _Made(descriptor, files, how)
         lacking = made.lacking()
@@ -118,7 +123,7 @@ def decoded(
             if not writable:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             _make_room(place, made.size - os.fstat(descriptor).st_blocks * 512)
-            made.make(lacking, root, say)
+            made.make(lacking, tell)
         with suppress(OSError):
             os.utime(descriptor)
         return FilePart(str(path), made.start, how.shape(len(files))), made.digest
@@ -155,13 +160,12 @@ class _Made:
             whole = pool.map(is_whole, range(len(self._chunks)))
             return [chunk for chunk, is_so in zip(self._chunks, whole, strict=True) if not is_so]
 
-    def make(self, lacking: Sequence[slice], root: Path, say: Say) -> None:
+    def make(self, lacking: Sequence[slice], tell: Callable[[int], None]) -> None:
         """Decode these parts."""
         os.ftruncate(self._descriptor, self.size)
         # A disk that is full says so now.
         os.posix_fallocate(self._descriptor, 0, self.size)
-        total = len(self._files)
-        done = total - sum(chunk.stop - chunk.start for chunk in lacking)
+        done = len(self._files) - sum(chunk.stop - chunk.start for chunk in lacking)
         step = self._how.images_a_chunk
 
         def keep(chunk: slice, pixels: NDArray[np.uint8]) -> None:
@@ -172,7 +176,7 @@ class _Made:
             self._table[number] = _checksum(data)
             _write(self._descriptor, self._table[number : number + 1].tobytes(), 8 * number)
             done += len(pixels)
-            say(f"reading the images of {root}: {done:,} of {total:,}")
+            tell(done)
 
         decode_all(self._files, lacking, self._how, keep)
 

@@ -228,7 +228,7 @@ def started(album: Path) -> "subprocess.Popen[bytes]":
 def photographs(tmp_path: Path) -> Path:
     for label in ("cat", "dog"):
         for i in range(40):
-            draw(tmp_path / "photographs" / label / f"{i}.png", i, side=300)
+            draw(tmp_path / "photographs" / label / f"{i}.png", i, side=100)
     return tmp_path / "photographs"
 
 
@@ -271,7 +271,7 @@ def test_processes_decode_what_takes_long(
     with pytest.raises(DatasetError, match=r"cannot decode the image .*cat/0.png \("):
         load(str(photographs), image_size=300)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    draw(photographs / "cat" / "0.png", seed=0, side=300)
+    draw(photographs / "cat" / "0.png", seed=0, side=100)
     assert found.fingerprint == load(str(photographs), image_size=300).fingerprint
 
 
@@ -339,13 +339,13 @@ def aged(cache: Path, days: float) -> list[Path]:
 
 
 def test_what_nobody_used_for_a_month_is_deleted_but_not_what_is_in_use(
-    album: Path, photographs: Path, cache: Path
+    album: Path, cache: Path
 ) -> None:
     used = load(str(album)).search
     paths = [Path(part.file.path) for part in (used.train, used.val) if part.file is not None]
     load(str(album), image_size=8)
     before = aged(cache, days=31)
-    load(str(photographs), image_size=9)
+    load(str(album), image_size=9)
     left = set(before) & set(cache.iterdir())
     assert left == set(paths)
     assert used.train.pixels.max() == 255
