@@ -1,6 +1,7 @@
 """A split on the device, augmented there in batches."""
 
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from trainers.data.mapped import AHEAD
 from trainers.data.splits import Images, SearchData
+from trainers.machine import free_memory
 
-_AHEAD = 4
-"""Batches that are read from a file before they are used."""
+_SHARE_OF_MEMORY = 1 / 2
+"""Of what is free, which a file may take to be looked at like an array."""
 _SHARE_OF_GPU = 1 / 8
 """Of its memory, which the images of one process may take: four trials share a GPU."""
 
@@ -20,7 +23,7 @@ class Batches:
     """The images of a split, as uint8 on the device; on a CPU they are not copied.
 
     Images that would take much of a GPU's memory stay where they are, and batches are sent. Those
-    in a file are read ahead.
+    in a file that is large beside free memory are read ahead.
 
     Shift and flip are one gather from a padded batch: no per-image work, no worker processes.
     Images come out as (N, C, H, W) in channels_last layout, normalised.
@@ -42,7 +45,9 @@ class Batches:
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             pixels = torch.from_numpy(images.pixels)
         self._pixels = pixels.to(device) if _fits(images.pixels.nbytes, device) else pixels
-        self._file = images.file
+        free = free_memory()
+        is_large = free is not None and images.pixels.nbytes > free * _SHARE_OF_MEMORY
+        self._file = images.file if is_large and self._pixels is pixels else None
         self._labels = torch.from_numpy(images.labels.copy()).to(device)
         self._flip = data.flip
         self._device = device
@@ -74,24 +79,24 @@ class Batches:
         labels = self._labels[order.to(self._device)]
         places = torch.arange(size, device=self._device)[:, None, None]
         parts = [slice(start, start + size) for start in range(0, count - size + 1, size)]
-        for part in self._read_ahead(parts, order):
-            picked = self._pixels[order[part].to(self._pixels.device)].to(self._device)
-            padded = F.pad(picked, (0, 0, *(4 * (self._pad,))))
+        for part, picked in self._picked(parts, order):
+            padded = F.pad(picked.to(self._device), (0, 0, *(4 * (self._pad,))))
             pixels = padded[places, rows[part, :, None], columns[part, None]]
             yield self._normalise(pixels), labels[part]
 
-    def _read_ahead(self, parts: Sequence[slice], order: Tensor) -> Iterator[slice]:
-        """The parts of the order, while later ones are read from the file, if there is one."""
+    def _picked(self, parts: Sequence[slice], order: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """The pixels at each part of the order; of a large file, while later ones are read."""
         if self._file is None:
-            yield from parts
+            order = order.to(self._pixels.device)
+            yield from ((part, self._pixels[order[part]]) for part in parts)
             return
-        with self._file.ahead() as ask:
-            for part in parts[:_AHEAD]:
-                ask(order[part].numpy())
-            for now, later in zip_longest(parts, parts[_AHEAD:]):
+        with self._file.reader() as read:
+            coming = deque(read(order[part].numpy()) for part in parts[:AHEAD])
+            for part, later in zip_longest(parts, parts[AHEAD:]):
+                pixels = coming.popleft().result()
                 if later is not None:
-                    ask(order[later].numpy())
-                yield now
+                    coming.append(read(order[later].numpy()))
+                yield part, torch.from_numpy(pixels)
 
     def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The rows and columns to take from each padded image."""

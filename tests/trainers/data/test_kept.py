@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.small_disk import small_disk
+from trainers.data import batches, decoding, folders
 from trainers.data import cache as cache_of
-from trainers.data import decoding, folders
 from trainers.data.batches import Batches
 from trainers.data.mapped import GoneError
 from trainers.data.reading import Reading
@@ -385,36 +385,43 @@ def test_to_another_process_the_place_travels_and_to_another_machine_the_pixels(
         opened(sent)
 
 
-def test_batches_of_a_file_are_those_of_memory(album: Path) -> None:
+@pytest.mark.parametrize("free", [None, 10**9, 1000])
+def test_batches_of_a_file_are_those_of_memory_however_much_is_free(
+    free: int | None, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    before = os.preadv
+
+    def watched(file: int, buffers: list[object], start: int) -> int:
+        read.append(start)
+        return before(file, buffers, start)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "preadv", watched)
+    monkeypatch.setattr(batches, "free_memory", lambda: free)
     data = load(str(album)).search
     kinds = (data.train, data.in_memory().train)
     assert [images.file is None for images in kinds] == [False, True]
+    cpu = torch.device("cpu")
     one, other = (
-        list(Batches(images, data, torch.device("cpu"), 0.1).shuffled(7, torch.manual_seed(3)))
+        list(Batches(images, data, cpu, 0.1).shuffled(7, torch.Generator().manual_seed(3)))
         for images in kinds
     )
     assert len(one) == len(data.train) // 7
     for (pixels, labels), (others, their_labels) in zip(one, other, strict=True):
         assert torch.equal(pixels, others)
         assert torch.equal(labels, their_labels)
+    # Only what is larger than memory is read image by image, and each once.
+    assert len(set(read)) == len(read) == (len(one) * 7 if free == 1000 else 0)
 
 
-def test_what_is_read_ahead_is_what_will_be_used(
+def test_an_epoch_may_be_left_early_and_a_file_that_is_cut_off_is_told(
     album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, __: asked.append((start, size)))
+    monkeypatch.setattr(batches, "free_memory", lambda: 1000)
     data = load(str(album)).search
-    batches = Batches(data.train, data, torch.device("cpu")).shuffled(8, torch.manual_seed(0))
-    next(batches)
-    time.sleep(0.1)
-    assert len(asked) == 8 * 5  # the one that is used, and four that follow
-    for _ in batches:
-        time.sleep(0.05)
-    file = data.train.file
-    assert file is not None
-    order = torch.randperm(len(data.train), generator=torch.manual_seed(0)).numpy()
-    size = SIDE * SIDE * 3
-    used = {file.offset + size * int(at) for at in order[: len(order) // 8 * 8]}
-    assert {start for start, _ in asked} == used
-    assert {length for _, length in asked} == {size}
+    epoch = Batches(data.train, data, torch.device("cpu"))
+    next(epoch.shuffled(8, torch.Generator()))
+    assert data.train.file is not None
+    os.truncate(data.train.file.path, 5000)
+    with pytest.raises(GoneError, match="were cut off"):
+        list(epoch.shuffled(8, torch.Generator()))
