@@ -1,17 +1,38 @@
-"""What reading a folder of images takes: memory beside the pixels, and time.
+"""What reading a folder of images takes: memory beside the pixels, and time, twice in a new cache.
 
     uv run python -m benchmarks.reading PHOTOS --image-size 160
 
-Memory is the most that the process had, less what it had before it read anything.
+Memory is the most that the process had of its own, less what it had before it read anything. What
+the system keeps of files is not counted: it gives that away.
+
+    uv run python -m benchmarks.reading PHOTOS --image-size 160 --batches --seconds 20
+
+trains a small network and makes batches alone, in turns, from memory, from the file, and by
+torchvision with two workers of a DataLoader; it prints images a second. With ``--limit 900M`` (as
+root, control groups of version 1) the file is used by a process that has no more memory than that.
 """
 
 import argparse
-import resource
+import itertools
+import json
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from nas_space.cli import Parser, positive, run
+from nas_space.cli import Parser, positive, quantity, run
 from trainers.data.registry import load
+from trainers.data.splits import Dataset, Images, SearchData
+
+_GROUP = Path("/sys/fs/cgroup/memory/convnas-reading")
+_BATCH = 128
+_PAUSE_SECONDS = 0.01
 
 
 def main() -> int:
@@ -23,20 +44,187 @@ def _main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", help="a folder with a sub-folder of images for each class")
     parser.add_argument("--image-size", type=positive)
+    parser.add_argument("--batches", action="store_true", help="measure batches, not reading")
+    parser.add_argument("--seconds", type=positive, default=20, help="a turn (default: 20)")
+    parser.add_argument("--rounds", type=positive, default=3, help="of turns (default: 3)")
+    parser.add_argument("--limit", type=quantity, help="bytes of memory where the file is used")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    before, begun = _peak_bytes(), time.perf_counter()
-    data = load(given.images, image_size=given.image_size).search
-    seconds, taken = time.perf_counter() - begun, _peak_bytes() - before
-    pixels = data.train.pixels.nbytes + data.val.pixels.nbytes
-    count = len(data.train) + len(data.val)
-    print(f"{count:,} images, {pixels / 1e6:.0f} MB of pixels, read in {seconds:.1f} s")
-    print(f"memory {taken / 1e6:.0f} MB, {taken / pixels:.2f} times the pixels")
+    if given.one is not None:
+        print(json.dumps(_ONE[given.one](given)))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="convnas-reading-", dir=os.environ.get("TMPDIR")) as at:
+        os.environ["CONVNAS_IMAGES"] = at
+        return _in_turns(given) if given.batches else _reading(given)
+
+
+def _reading(given: argparse.Namespace) -> int:
+    for turn in ("first", "second"):
+        told = _alone("read", given)
+        print(
+            f"{turn}: {told['count']:,} images, {told['pixels'] / 1e6:.0f} MB of pixels, "
+            f"{told['seconds']:.1f} s, {told['cpu']:.1f} s of CPU, memory of its own "
+            f"{told['taken'] / 1e6:.0f} MB, {told['taken'] / told['pixels']:.2f} times the pixels"
+        )
     return 0
 
 
-def _peak_bytes() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def _in_turns(given: argparse.Namespace) -> int:
+    _alone("read", given)
+    kinds = ("memory", "file", "torchvision")
+    rates: dict[tuple[str, str], list[float]] = {}
+    for _, kind in itertools.product(range(given.rounds), kinds):
+        limit = given.limit if kind == "file" else None
+        told = _alone(kind, given, limit)
+        for what in ("training", "batches"):
+            rates.setdefault((what, kind), []).append(told[what])
+        if limit:
+            print(f"file: {told['pixels'] / 1e6:.0f} MB of pixels, {told['free'] / 1e6:.0f} free")
+    for (what, kind), found in rates.items():
+        turns = ", ".join(f"{rate:,.0f}" for rate in found)
+        share = sum(found) / sum(rates[what, "memory"])
+        print(f"{what} from {kind}: {turns} images a second, {share:.2f} of memory's")
+    return 0
+
+
+def _alone(what: str, given: argparse.Namespace, limit: int | None = None) -> dict[str, Any]:
+    """What a process of its own measures."""
+    command = [sys.executable, "-m", "benchmarks.reading", given.images, "--one", what]
+    command += ["--image-size", str(given.image_size)] if given.image_size else []
+    if limit is not None:
+        _GROUP.mkdir(exist_ok=True)
+        (_GROUP / "memory.limit_in_bytes").write_text(str(limit))
+        _forget(Path(os.environ["CONVNAS_IMAGES"]))
+        command = ["sh", "-c", f'echo $$ > {_GROUP}/cgroup.procs && exec "$@"', "sh", *command]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    finally:
+        if limit is not None:
+            _GROUP.rmdir()
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def _forget(folder: Path) -> None:
+    """Drop files from memory, so that the process with a limit pays for what it reads."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _read(given: argparse.Namespace) -> dict[str, Any]:
+    before, began = _own_bytes(), time.perf_counter()
+    with ThreadPoolExecutor(1) as thread:
+        reading, peak = thread.submit(load, given.images, image_size=given.image_size), before
+        while not reading.done():
+            peak = max(peak, _own_bytes())
+            time.sleep(_PAUSE_SECONDS)
+    data = reading.result().search
+    pixels = data.train.pixels.nbytes + data.val.pixels.nbytes
+    used = os.times()
+    return {
+        "seconds": time.perf_counter() - began,
+        "cpu": used.user + used.system + used.children_user + used.children_system,
+        "taken": peak - before,
+        "pixels": pixels,
+        "count": len(data.train) + len(data.val),
+    }
+
+
+def _from_file(given: argparse.Namespace) -> dict[str, Any]:
+    return _rates(given, load(given.images, image_size=given.image_size))
+
+
+def _from_memory(given: argparse.Namespace) -> dict[str, Any]:
+    dataset = load(given.images, image_size=given.image_size)
+    data = dataset.search
+    train = Images(data.train.pixels.copy(), data.train.labels)
+    return _rates(given, replace(dataset, search=replace(data, train=train)))
+
+
+def _rates(given: argparse.Namespace, dataset: Dataset) -> dict[str, Any]:
+    import torch  # noqa: PLC0415 - not where only reading is measured
+
+    from trainers.data.batches import Batches  # noqa: PLC0415
+    from trainers.machine import free_memory  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    data, free = dataset.search, free_memory()
+    batches = Batches(data.train, data, torch.device("cpu"), 0.125)
+    chance = torch.Generator().manual_seed(0)
+    endless = itertools.chain.from_iterable(batches.shuffled(_BATCH, chance) for _ in range(10**6))
+    return _measured(given, data, endless) | {"free": free}
+
+
+def _torchvision(given: argparse.Namespace) -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+    from torch.utils.data import DataLoader  # noqa: PLC0415
+    from torchvision import datasets, transforms  # noqa: PLC0415
+
+    data = load(given.images, image_size=given.image_size).search
+    side = data.shape[1]
+    steps = [transforms.Resize(side), transforms.CenterCrop(side)]
+    steps += [transforms.RandomCrop(side, padding=round(side * 0.125))]
+    steps += [transforms.RandomHorizontalFlip(), transforms.ToTensor()]
+    steps += [transforms.Normalize(data.mean, data.std)]
+    files = datasets.ImageFolder(given.images, transforms.Compose(steps))
+    loader = DataLoader(files, _BATCH, shuffle=True, drop_last=True, num_workers=2)
+    torch.set_num_threads(1)
+    endless = itertools.chain.from_iterable(loader for _ in range(10**6))
+    return _measured(given, data, endless)
+
+
+def _measured(
+    given: argparse.Namespace, data: SearchData, batches: Iterator[Any]
+) -> dict[str, Any]:
+    from torch import nn, optim  # noqa: PLC0415
+
+    network = nn.Sequential(
+        nn.Conv2d(data.shape[0], 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, len(data.classes)),
+    )
+    descent = optim.SGD(network.parameters(), lr=0.01)
+
+    def train(images: Any, labels: Any) -> None:  # noqa: ANN401 - tensors
+        descent.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
+        descent.step()
+
+    pixels = data.train.pixels.nbytes + data.val.pixels.nbytes
+    return {
+        "training": _rate(given.seconds, batches, train),
+        "batches": _rate(given.seconds, batches, lambda *_: None),
+        "pixels": pixels,
+    }
+
+
+def _rate(seconds: float, batches: Iterator[Any], use: Any) -> float:  # noqa: ANN401
+    use(*next(batches))  # what starts only now is no speed
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        use(*next(batches))
+        done += _BATCH
+    return done / (time.perf_counter() - began)
+
+
+def _own_bytes() -> int:
+    """The memory of this process that is not of files."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
+_ONE = {
+    "read": _read,
+    "memory": _from_memory,
+    "file": _from_file,
+    "torchvision": _torchvision,
+}
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ from studies.records.pending_results import PendingResults
 from studies.records.store import Store
 from studies.records.tables import Driver, Study
 from trainers.data.balance import Largest
-from trainers.data.splits import Subset
+from trainers.data.splits import DatasetError, Subset
+from trainers.machine import free_memory
 from trainers.recipes import DEFAULT_METRIC
 
 _PATIENCE_SECONDS = 180.0
@@ -39,9 +40,24 @@ _PATIENCE_SECONDS = 180.0
 
 
 def training(setup: SearchSetup, resources: Resources) -> Job:
-    """The job of a search: to train each architecture."""
+    """The job of a search: to train each architecture.
+
+    Raises:
+        DatasetError: the images have to travel to other machines, and do not fit into memory.
+    """
     threads = max(1, int(resources.cpus))
-    return TrainingJob(setup.dataset.search, setup.recipe, threads)
+    data = setup.dataset.search
+    if not resources.here:
+        # Other machines do not have the file that the images may be in. Ray takes them there.
+        size, free = data.train.pixels.nbytes + data.val.pixels.nbytes, free_memory()
+        if data.train.file is not None and free is not None and size > free:
+            raise DatasetError(
+                f"the images take {size / 1e9:.1f} GB on each machine of the cluster, and here "
+                f"{free / 1e9:.1f} GB of memory are free; give a smaller --image-size, or search "
+                "on this machine alone, without --address"
+            )
+        data = data.in_memory()
+    return TrainingJob(data, setup.recipe, threads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -25,6 +26,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests share two cores with each other: how long an example takes says nothing.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+# Decoded images of tests are not kept among those of whoever runs them.
+_KEPT = tempfile.TemporaryDirectory(prefix="convnas-images-")
+os.environ["CONVNAS_IMAGES"] = _KEPT.name
 
 # Small tensors gain nothing from a second thread, and on a busy machine they wait for it, Optuna's
 # GP for minutes.

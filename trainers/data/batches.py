@@ -1,17 +1,29 @@
 """A split on the device, augmented there in batches."""
 
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from trainers.data.mapped import AHEAD
 from trainers.data.splits import Images, SearchData
+from trainers.machine import free_memory
+
+_SHARE_OF_MEMORY = 1 / 2
+"""Of what is free, which a file may take to be looked at like an array."""
+_SHARE_OF_GPU = 1 / 8
+"""Of its memory, which the images of one process may take: four trials share a GPU."""
 
 
 class Batches:
     """The images of a split, as uint8 on the device; on a CPU they are not copied.
+
+    Images that would take much of a GPU's memory stay where they are, and batches are sent. Those
+    in a file that is large beside free memory are read ahead.
 
     Shift and flip are one gather from a padded batch: no per-image work, no worker processes.
     Images come out as (N, C, H, W) in channels_last layout, normalised.
@@ -31,7 +43,11 @@ class Batches:
         with warnings.catch_warnings():
             # Processes share the images, and none may write: nor does this one.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            self._pixels = torch.from_numpy(images.pixels).to(device)
+            pixels = torch.from_numpy(images.pixels)
+        self._pixels = pixels.to(device) if _fits(images.pixels.nbytes, device) else pixels
+        free = free_memory()
+        is_large = free is not None and images.pixels.nbytes > free * _SHARE_OF_MEMORY
+        self._file = images.file if is_large and self._pixels is pixels else None
         self._labels = torch.from_numpy(images.labels.copy()).to(device)
         self._flip = data.flip
         self._device = device
@@ -52,21 +68,35 @@ class Batches:
         """All images in order, unchanged, in batches of at most that size."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            yield self._normalise(self._pixels[part]), self._labels[part]
+            yield self._normalise(self._pixels[part].to(self._device)), self._labels[part]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of augmented batches in random order; a last, smaller batch is left out."""
         count = len(self)
         order = torch.randperm(count, generator=generator)
         rows, columns = self._windows(count, generator)
-        order, rows, columns = (t.to(self._device) for t in (order, rows, columns))
+        rows, columns = (t.to(self._device) for t in (rows, columns))
+        labels = self._labels[order.to(self._device)]
         places = torch.arange(size, device=self._device)[:, None, None]
-        for start in range(0, count - size + 1, size):
-            part = slice(start, start + size)
-            picked = order[part]
-            padded = F.pad(self._pixels[picked], (0, 0, *(4 * (self._pad,))))
+        parts = [slice(start, start + size) for start in range(0, count - size + 1, size)]
+        for part, picked in self._picked(parts, order):
+            padded = F.pad(picked.to(self._device), (0, 0, *(4 * (self._pad,))))
             pixels = padded[places, rows[part, :, None], columns[part, None]]
-            yield self._normalise(pixels), self._labels[picked]
+            yield self._normalise(pixels), labels[part]
+
+    def _picked(self, parts: Sequence[slice], order: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """The pixels at each part of the order; of a large file, while later ones are read."""
+        if self._file is None:
+            order = order.to(self._pixels.device)
+            yield from ((part, self._pixels[order[part]]) for part in parts)
+            return
+        with self._file.reader() as read:
+            coming = deque(read(order[part].numpy()) for part in parts[:AHEAD])
+            for part, later in zip_longest(parts, parts[AHEAD:]):
+                pixels = coming.popleft().result()
+                if later is not None:
+                    coming.append(read(order[later].numpy()))
+                yield part, torch.from_numpy(pixels)
 
     def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The rows and columns to take from each padded image."""
@@ -81,6 +111,12 @@ class Batches:
     def _normalise(self, pixels: Tensor) -> Tensor:
         images = torch.addcmul(self._offset, pixels, self._scale)
         return images.permute(0, 3, 1, 2)
+
+
+def _fits(size_bytes: int, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    return size_bytes <= torch.cuda.get_device_properties(device).total_memory * _SHARE_OF_GPU
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:

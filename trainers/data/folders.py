@@ -2,43 +2,47 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 
-from nas_space.pictures import BITS, has_upper_bits_only, opened, picture
+from nas_space.pictures import BITS, has_upper_bits_only, opened
 from nas_space.waiting import Say, silent
+from trainers.data.cache import Cache, Known, Look
+from trainers.data.decoding import (
+    BrokenImageError,
+    Decoding,
+    WidthHeight,
+    decode_file,
+    is_file,
+)
 from trainers.data.listing import Listing, listed
+from trainers.data.mapped import FilePart
 from trainers.data.reading import AS_IT_COMES, BROKEN, Reading, depth, limited
 from trainers.data.splits import (
     Dataset,
     DatasetError,
     Positions,
+    SearchData,
+    Statistics,
     Subset,
     alike,
     make_dataset,
     split_positions,
 )
-from trainers.machine import cores, free_memory
+from trainers.machine import cores
 
-S = TypeVar("S")
-T = TypeVar("T")
 _GREY = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L", "LA"})
 _DEFAULT_SIDE_PIXELS = 64
 """Larger images, and images of different sizes, are resized to at most this side."""
 
-_BIG_SIDE_PIXELS = 256
-"""Images with a longer side are worth a thread for decoding."""
-WidthHeight = tuple[int, int]
-"""Width and height, in Pillow's order."""
 _MOST_NAMED = 10
 
 
@@ -82,54 +86,45 @@ def load(
         if split != "test"
         for i in at
     ]
-    with limited(reading.max_pixels):
-        headers = _all_of(looked_at, lambda path: _header(path, reading), every, reading)
-    if reading.bits is None:
-        highest = max(header.highest for header in headers)
-        reading = replace(reading, bits=depth(highest) if highest else BITS)
-    image_size = image_size or _common_side(headers)
-    size = (image_size, image_size) if image_size else headers[0].size
-    mode = "L" if all(header.grey for header in headers) else "RGB"
-    _check_memory(root, len(looked_at), size, channels=len(mode))
-    # Big images are decoded in parallel; small ones spend their time in Python and would only wait
-    # for each other (10,000 of 32×32: 1.3 s on one thread, 2.1 s on two).
-    threads = cores() if max(max(header.size) for header in headers) > _BIG_SIDE_PIXELS else 1
+    cache = Cache(root, looked_at, say)
+    about = [listing.classes, image_size, reading]
+    about += [labels[source][at].tolist() for source, at in (used["train"], used["val"])]
+    known = cache.recall(*about)
+    look = _looked(looked_at, every, image_size, reading) if known is None else known.look
+    reading = replace(reading, bits=look.bits)
+    how = Decoding(look.size, look.mode, reading)
 
-    done, total = itertools.count(1), f"{len(looked_at):,}"
-
-    def decode_all(split: str, positions: Positions) -> NDArray[np.uint8]:
+    def decode_all(split: str, positions: Positions) -> NDArray[np.uint8] | FilePart:
         paths = [listing.files[split][position].path for position in positions]
-        width, height = size
-        pixels = np.empty((len(paths), height, width, len(mode)), dtype=np.uint8)
+        try:
+            return cache.pixels(paths, how)
+        except BrokenImageError as error:
+            raise _broken(every, reading, f"of {len(paths):,}: {error}") from None
 
-        def read(at: int) -> None:
-            pixels[at] = _decode(paths[at], size, mode, reading)
-            if split != "test":
-                say(f"reading the images of {root}: {next(done):,} of {total}")
-
-        with limited(reading.max_pixels):
-            _all_of(range(len(paths)), read, every, reading, threads)
-        return pixels
-
-    dataset = make_dataset(
-        name,
-        listing.classes,
-        labels,
-        decode_all,
-        flip=True,
-        subset=subset,
-        image_size=image_size,
-    )
-    if reading.earlier:
-        return replace(dataset, reading=reading)
-    train, val = dataset.search.train.pixels, dataset.search.val.pixels
-    if alike(train):
-        raise DatasetError(
-            f"the {len(train):,} training images of {root} are all alike once they are read, such "
-            f"as {looked_at[0]}: there is nothing to learn from them"
+    def make(statistics: Statistics | None) -> Dataset:
+        return make_dataset(
+            name,
+            listing.classes,
+            labels,
+            decode_all,
+            flip=True,
+            subset=subset,
+            image_size=look.image_size,
+            known=statistics,
         )
-    remarks = [*listing.remarks, *_several(headers, looked_at), *_flat((train, val), used, listing)]
-    return replace(dataset, reading=reading, remarks=tuple(remarks))
+
+    dataset = make(None if known is None else known.statistics)
+    if known is not None and known.pixels != cache.pixel_digests:
+        known, dataset = None, make(None)
+    if known is None:
+        flat = () if reading.earlier else _flat(dataset.search, used, listing)
+        statistics = Statistics(dataset.search.mean, dataset.search.std, dataset.fingerprint)
+        known = Known(look, statistics, tuple(flat), cache.pixel_digests)
+        cache.remember(known)
+    remarks = cache.remarks
+    if not reading.earlier:
+        remarks = (*listing.remarks, *look.remarks, *known.flat, *remarks)
+    return replace(dataset, reading=reading, remarks=remarks)
 
 
 def decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArray[np.uint8]:
@@ -146,9 +141,13 @@ def decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArra
     """
     if not path.is_file():
         raise DatasetError(f"there is no image file {path}")
-    with limited(reading.max_pixels):
-        (pixels,) = _all_of([path], lambda one: _decode(one, size, mode, reading), [path], reading)
-    return pixels
+    try:
+        with limited(reading.max_pixels):
+            pixels: NDArray[np.uint8] = Decoding(size, mode, reading).pixels([path])[0]
+    except BrokenImageError as error:
+        raise _broken([path], reading, f"of 1: {error}") from None
+    else:
+        return pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,28 +167,37 @@ class _Header:
     several: bool
 
 
-def _all_of(
-    images: Sequence[S],
-    read: Callable[[S], T],
-    every: Sequence[Path],
-    reading: Reading,
-    threads: int = 1,
-) -> list[T]:
-    """What is read of each image.
+def _looked(
+    paths: Sequence[Path], every: Sequence[Path], image_size: int | None, reading: Reading
+) -> Look:
+    """Look at the headers of images, and decide.
 
     Raises:
-        DatasetError: it names all files of `every` that are broken: one a run would be many runs.
+        DatasetError: some are broken.
     """
     try:
-        with ThreadPoolExecutor(threads) as pool:
-            return list((map if threads == 1 else pool.map)(read, images))
+        with limited(reading.max_pixels):
+            headers = [_header(path, reading) for path in paths]
     except BROKEN as error:
         first = str(error) or type(error).__name__
-    with ThreadPoolExecutor(cores()) as pool:
+        raise _broken(every, reading, f"of {len(paths):,}: {first}") from None
+    bits = reading.bits
+    if bits is None:
+        highest = max(header.highest for header in headers)
+        bits = depth(highest) if highest else BITS
+    image_size = image_size or _common_side(headers)
+    size = (image_size, image_size) if image_size else headers[0].size
+    mode = "L" if all(header.grey for header in headers) else "RGB"
+    return Look(size, mode, bits, image_size, tuple(_several(headers, paths)))
+
+
+def _broken(every: Sequence[Path], reading: Reading, first: str) -> DatasetError:
+    """The error that names all files that are broken: one a run would be many runs."""
+    with limited(reading.max_pixels), ThreadPoolExecutor(cores()) as pool:
         reasons = zip(every, pool.map(lambda path: _reason(path, reading), every), strict=True)
         broken = [(path, reason) for path, reason in reasons if reason is not None]
     if not broken:  # it is whole again
-        raise DatasetError(f"cannot decode an image of {len(images):,}: {first}")
+        return DatasetError(f"cannot decode an image {first}")
     what, them = "the image", "it"
     if len(broken) > 1:
         what, them = f"{len(broken):,} images:", "them"
@@ -198,13 +206,13 @@ def _all_of(
         f"{', '.join(str(path) for path, _ in group)} ({reason})"
         for reason, group in itertools.groupby(broken[:_MOST_NAMED], key=itemgetter(1))
     )
-    raise DatasetError(f"cannot decode {what} {named}{more}; repair or delete {them}")
+    return DatasetError(f"cannot decode {what} {named}{more}; repair or delete {them}")
 
 
 def _reason(path: Path, reading: Reading) -> str | None:
     """Why an image file cannot be decoded; None if it can."""
     try:
-        _decode(path, (1, 1), "RGB", reading)
+        decode_file(path, Decoding((1, 1), "RGB", reading))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"it has more than {reading.max_pixels:,} pixels: --max-pixels allows more"
     except BROKEN as error:
@@ -212,13 +220,8 @@ def _reason(path: Path, reading: Reading) -> str | None:
     return None
 
 
-def _is_file(path: Path) -> None:
-    if not path.is_file():  # reading a pipe or a device may never end
-        raise OSError("it is no file")
-
-
 def _header(path: Path, reading: Reading) -> _Header:
-    _is_file(path)
+    is_file(path)
     with opened(path, reading.earlier) as image:
         grey, size, highest = image.mode in _GREY, image.size, 0
         several = getattr(image, "is_animated", False)
@@ -238,13 +241,6 @@ def _highest(image: ImageFile) -> int:
     return int(extrema) * 2**8 + 2**8 - 1 if upper else min(int(extrema), 2**BITS - 1)
 
 
-def _decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArray[np.uint8]:
-    _is_file(path)
-    image = picture(path, size, mode, reading.bits or BITS, reading.earlier)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels.reshape(*pixels.shape[:2], len(mode))
-
-
 def _several(headers: Sequence[_Header], paths: Sequence[Path]) -> Iterator[str]:
     found = [path for header, path in zip(headers, paths, strict=True) if header.several]
     if found:
@@ -252,15 +248,29 @@ def _several(headers: Sequence[_Header], paths: Sequence[Path]) -> Iterator[str]
 
 
 def _flat(
-    splits: Sequence[NDArray[np.uint8]], used: Mapping[str, tuple[str, Positions]], listing: Listing
+    data: SearchData, used: Mapping[str, tuple[str, Positions]], listing: Listing
 ) -> Iterator[str]:
-    """A line about images that are of one colour once they are read."""
+    """A line about images that are of one colour once they are read.
+
+    Raises:
+        DatasetError: those of the training are all alike.
+    """
+
+    def path(split: str, at: int) -> Path:
+        source, positions = used[split]
+        return listing.files[source][int(positions[at])].path
+
+    if alike(data.train.pixels):
+        raise DatasetError(
+            f"the {len(data.train):,} training images of {data.name} are all alike once they are "
+            f"read, such as {path('train', 0)}: there is nothing to learn from them"
+        )
     flat = [
-        listing.files[used[split][0]][used[split][1][i]].path
-        for split, pixels in zip(("train", "val"), splits, strict=True)
+        path(split, int(at))
+        for split, pixels in (("train", data.train.pixels), ("val", data.val.pixels))
         # Corners first: most images are told by them.
-        for i in np.flatnonzero((pixels[:, 0, 0] == pixels[:, -1, -1]).all(axis=1))
-        if (pixels[i] == pixels[i, 0, 0]).all()
+        for at in np.flatnonzero((pixels[:, 0, 0] == pixels[:, -1, -1]).all(axis=1))
+        if (pixels[at] == pixels[at, 0, 0]).all()
     ]
     if flat:
         yield f"images of one colour once they are read: {len(flat):,}, such as {flat[0]}"
@@ -272,13 +282,3 @@ def _common_side(headers: list[_Header]) -> int | None:
     if len(sizes) == 1 and max(sizes.pop()) <= _DEFAULT_SIDE_PIXELS:
         return None
     return min(_DEFAULT_SIDE_PIXELS, int(statistics.median(min(header.size) for header in headers)))
-
-
-def _check_memory(root: Path, count: int, size: WidthHeight, channels: int) -> None:
-    # Decoded once, and given to the workers once, which share them.
-    needed, free = 2 * count * size[0] * size[1] * channels, free_memory()
-    if free is not None and needed > free:
-        raise DatasetError(
-            f"{count} images of {size[0]}×{size[1]} in {root} need {needed / 1e9:.1f} GB of memory "
-            f"and {free / 1e9:.1f} GB are free; give a smaller --image-size"
-        )

@@ -57,7 +57,9 @@ def load(  # noqa: PLR0913 - each is a question of its own
     reading: Reading = AS_IT_COMES,
     say: Say = silent,
 ) -> Dataset:
-    """Read a data set by name, or a folder of images by its path, decoded into memory.
+    """Read a data set by name, or a folder of images by its path.
+
+    Those of a folder are decoded into the cache folder, or into memory if that cannot be.
 
     Args:
         name: one of `DATASETS`, or the path of a folder with a sub-folder of images for each class

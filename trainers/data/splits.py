@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
+from trainers.data.mapped import FilePart
 from trainers.data.reading import Reading
 
 _SPLIT_SEED = 20190410
@@ -33,13 +35,30 @@ class Images:
     Attributes:
         pixels: uint8, (N, H, W, C).
         labels: int64, (N,): positions in the list of classes.
+        file: where the pixels are, if they are in a file. To other processes of this machine it is
+            sent in place of the pixels.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    file: FilePart | None = None
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8] | FilePart, labels: NDArray[np.int64]) -> Self:
+        """Images whose pixels are in memory or in a file.
+
+        Raises:
+            GoneError: the file is not there.
+        """
+        if isinstance(pixels, FilePart):
+            return cls(pixels.open(), labels, pixels)
+        return cls(pixels, labels)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (self.pixels if self.file is None else self.file, self.labels)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,6 +88,31 @@ class SearchData:
         """Channels, height and width of an image."""
         height, width, channels = self.train.pixels.shape[1:]
         return channels, height, width
+
+    def in_memory(self) -> "SearchData":
+        """The same, whose pixels travel themselves: for machines that do not have the file."""
+        train, val = (Images(part.pixels, part.labels) for part in (self.train, self.val))
+        return replace(self, train=train, val=val)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What is known of the pixels of a data set once all have been looked at.
+
+    Attributes:
+        mean: see `SearchData`.
+        std: see `SearchData`.
+        fingerprint: see `Dataset`.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+
+    @classmethod
+    def of(cls, classes: tuple[str, ...], train: Images, val: Images) -> Self:
+        """Look at all pixels, a part at a time."""
+        return cls(*moments(train.pixels), fingerprint(classes, train, val))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -124,15 +168,16 @@ class Subset:
         return cls(train, max(train // 4, _LEAST_VAL_IMAGES))
 
 
-def make_dataset(
+def make_dataset(  # noqa: PLR0913 - each is a question of its own
     name: str,
     classes: tuple[str, ...],
     labels: SplitLabels,
-    decode: Callable[[str, Positions], NDArray[np.uint8]],
+    decode: Callable[[str, Positions], NDArray[np.uint8] | FilePart],
     *,
     flip: bool,
     subset: Subset | None = None,
     image_size: int | None = None,
+    known: Statistics | None = None,
 ) -> Dataset:
     """Make a data set, and decode only the images that it uses.
 
@@ -140,10 +185,12 @@ def make_dataset(
         name: see `SearchData`.
         classes: see `SearchData`.
         labels: see `SplitLabels`; missing splits are carved out of train.
-        decode: gives the pixels (N, H, W, C) at some positions of one of these splits.
+        decode: gives the pixels (N, H, W, C) at some positions of one of these splits, or where
+            they are.
         flip: see `SearchData`.
         subset: None takes all images.
         image_size: see `Dataset`.
+        known: if they were computed before.
 
     Raises:
         DatasetError: too few images or classes to train on.
@@ -159,13 +206,12 @@ def make_dataset(
 
     def images(split: str) -> Images:
         source, positions = splits[split]
-        return Images(decode(source, positions), labels[source][positions])
+        return Images.of(decode(source, positions), labels[source][positions])
 
     train, val = images("train"), images("val")
-    mean, std = moments(train.pixels)
-    search = SearchData(name, classes, train, val, mean, std, flip=flip)
-    seen = fingerprint(classes, train, val)
-    return Dataset(search, lambda: images("test"), seen, image_size, subset)
+    seen = known or Statistics.of(classes, train, val)
+    search = SearchData(name, classes, train, val, seen.mean, seen.std, flip=flip)
+    return Dataset(search, lambda: images("test"), seen.fingerprint, image_size, subset)
 
 
 def alike(pixels: NDArray[np.uint8]) -> bool:
