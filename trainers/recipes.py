@@ -1,7 +1,7 @@
 """How a network is trained, as values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from nas_space.errors import ConvnasError
@@ -33,6 +33,19 @@ class Recipe:
         metric: what is measured on the validation images, a name of `trainers.metrics.METRICS`.
         evaluate: a function of the user's own that trains instead, and gives a score in the place
             of accuracy, see `trainers.evaluators`; of all that is above it knows the epochs alone.
+        crop: random parts of images are resized to the whole (arXiv 1409.4842), of at least this
+            share of the area; 0 crops none.
+        colour: brightness, contrast and saturation change by a factor from 1 - this to 1 + this.
+        trivial: whether images are changed by TrivialAugment (arXiv 2103.10158).
+        erasing: share of images of which a rectangle is erased (arXiv 1708.04896).
+        mixup: α of mixing two images (arXiv 1710.09412); 0 mixes none.
+        cutmix: α of pasting a part of another image (arXiv 1905.04899); with `mixup`, every batch
+            has one of both.
+        ema: share of the mean of all steps' weights that stays at a step; networks are measured and
+            kept with that mean. 0 has none.
+        decays_norms: whether weights of normalisation and biases decay.
+        resolution: of training images, as a share of their side.
+        val_resolution: the same of validation images. A network's costs are those of whole images.
     """
 
     name: str
@@ -47,6 +60,22 @@ class Recipe:
     lr_scales: bool = False
     metric: str = DEFAULT_METRIC
     evaluate: str | None = None
+    crop: float = 0.0
+    colour: float = 0.0
+    trivial: bool = False
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    decays_norms: bool = True
+    resolution: float = 1.0
+    val_resolution: float = 1.0
+
+    @property
+    def augments(self) -> bool:
+        """Whether it changes images by more than shifts."""
+        changes = self.crop, self.colour, self.trivial, self.erasing, self.mixup, self.cutmix
+        return any(changes)
 
     def batch(self, count: int) -> int:
         """Images per step, for that many training images.
@@ -78,14 +107,8 @@ class Recipe:
 
         What the first recipes did not have is left out where it is as they had it.
         """
-        data = asdict(self)
-        if not self.lr_scales:
-            del data["lr_scales"]
-        if self.evaluate is None:
-            del data["evaluate"]
-        if self.metric == DEFAULT_METRIC:
-            del data["metric"]
-        return data
+        fixed = {one.name for one in fields(self) if one.default == getattr(self, one.name)}
+        return {name: value for name, value in asdict(self).items() if name not in fixed}
 
 
 _OURS = (

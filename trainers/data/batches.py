@@ -3,11 +3,14 @@
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from trainers.data.augmentation import Augmentation, resized, scaled
 from trainers.data.splits import Images, SearchData
+from trainers.recipes import Recipe
 
 
 class Batches:
@@ -21,10 +24,22 @@ class Batches:
         data: gives mean, std and flip.
         device: where the images are kept and batches are made.
         shift: random shifts up to this share of the side; 0 leaves the images as they are.
+        resolution: of the images that come out, as a share of their side.
+        recipe: what else changes them at random; None changes no more.
+
+    Raises:
+        DatasetError: the recipe is not for such images.
     """
 
     def __init__(
-        self, images: Images, data: SearchData, device: torch.device, shift: float = 0.0
+        self,
+        images: Images,
+        data: SearchData,
+        device: torch.device,
+        shift: float = 0.0,
+        *,
+        resolution: float = 1.0,
+        recipe: Recipe | None = None,
     ) -> None:
         self._height, self._width = map(int, images.pixels.shape[1:3])
         self._pad = round(max(self._height, self._width) * shift)
@@ -34,6 +49,10 @@ class Batches:
             self._pixels = torch.from_numpy(images.pixels).to(device)
         self._labels = torch.from_numpy(images.labels.copy()).to(device)
         self._flip = data.flip
+        self._size = scaled((self._height, self._width), resolution)
+        self._augmentation = None
+        if recipe is not None and recipe.augments:
+            self._augmentation = Augmentation(recipe, self._size, data.shape[0], len(data.classes))
         self._device = device
         # (x / 255 - mean) / std as one multiplication and one addition
         std = torch.tensor(data.std, device=device)
@@ -52,21 +71,31 @@ class Batches:
         """All images in order, unchanged, in batches of at most that size."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            yield self._normalise(self._pixels[part]), self._labels[part]
+            yield self._normalise(resized(self._pixels[part], self._size)), self._labels[part]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch of augmented batches in random order; a last, smaller batch is left out."""
+        """One epoch of augmented batches in random order; a last, smaller batch is left out.
+
+        Labels are shares of the classes (N, classes) where the recipe mixes images.
+        """
         count = len(self)
         order = torch.randperm(count, generator=generator)
         rows, columns = self._windows(count, generator)
         order, rows, columns = (t.to(self._device) for t in (order, rows, columns))
+        chance = None
+        if self._augmentation is not None:
+            chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         places = torch.arange(size, device=self._device)[:, None, None]
         for start in range(0, count - size + 1, size):
             part = slice(start, start + size)
             picked = order[part]
             padded = F.pad(self._pixels[picked], (0, 0, *(4 * (self._pad,))))
             pixels = padded[places, rows[part, :, None], columns[part, None]]
-            yield self._normalise(pixels), self._labels[picked]
+            if self._augmentation is None or chance is None:
+                yield self._normalise(resized(pixels, self._size)), self._labels[picked]
+                continue
+            images = self._normalise(self._augmentation.changed(pixels, chance))
+            yield self._augmentation.mixed(images, self._labels[picked], chance)
 
     def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The rows and columns to take from each padded image."""
@@ -84,5 +113,11 @@ class Batches:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean cross entropy in fp32, for logits of any precision."""
+    """Mean cross entropy in fp32, for logits of any precision.
+
+    Args:
+        logits: (N, classes).
+        labels: (N,), or shares of the classes (N, classes).
+        smoothing: share of the target that goes to all classes equally.
+    """
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
