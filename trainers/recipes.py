@@ -115,6 +115,11 @@ _OURS = (
     # quick ranks candidates; few epochs need a high learning rate and little regularisation.
     Recipe("quick", 6, 128, 0.4, 0.25, 0.9, 5e-4, 0.0, 1 / 8, lr_scales=True),
     Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True),
+    # For photographs: what they show may be anywhere, of any size and in any light.
+    Recipe("photo-quick", 6, 128, 0.4, 0.25, 0.9, 5e-4, 0.0, 1 / 8, lr_scales=True),
+    Recipe(
+        "photo-full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 0.0, lr_scales=True, crop=0.35, colour=0.3
+    ),
     # As they were until 2026-11-30: studies go on with them.
     Recipe("quick@1", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
     Recipe("full@1", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
