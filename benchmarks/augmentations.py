@@ -40,17 +40,22 @@ _NONE = "none"
 _FULL_SIZE = ", validated at full size"
 _INGREDIENTS: dict[str, dict[str, Any]] = {
     _NONE: {},
+    "crop .35 and resolution .75, no shift": {
+        "crop": 0.35,
+        "shift": 0.0,
+        "resolution": 0.75,
+        "val_resolution": 0.75,
+    },
     "crop .35, no shift": {"crop": 0.35, "shift": 0.0},
+    "resolution .75": {"resolution": 0.75, "val_resolution": 0.75},
+    "no decay of norms": {"decays_norms": False},
     "colour .3": {"colour": 0.3},
+    "EMA .99": {"ema": 0.99},
     "TrivialAugment": {"trivial": True},
     "erasing .25": {"erasing": 0.25},
     "mixup .2": {"mixup": 0.2},
     "cutmix 1": {"cutmix": 1.0},
-    "EMA .99": {"ema": 0.99},
-    "no decay of norms": {"decays_norms": False},
-    "resolution .75": {"resolution": 0.75, "val_resolution": 0.75},
     "label smoothing .1": {"label_smoothing": 0.1},
-    "crop .6, no shift": {"crop": 0.6, "shift": 0.0},
 }
 _OUTPUT = Path("docs/results/augmentations.jsonl")
 
