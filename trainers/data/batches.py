@@ -89,8 +89,13 @@ class Batches:
         for start in range(0, count - size + 1, size):
             part = slice(start, start + size)
             picked = order[part]
-            padded = F.pad(self._pixels[picked], (0, 0, *(4 * (self._pad,))))
-            pixels = padded[places, rows[part, :, None], columns[part, None]]
+            pixels = self._pixels[picked]
+            if self._pad:
+                padded = F.pad(pixels, (0, 0, *(4 * (self._pad,))))
+                pixels = padded[places, rows[part, :, None], columns[part, None]]
+            else:  # in a quarter of that time
+                mirrored = columns[part, :1, None, None] > 0
+                pixels = torch.where(mirrored, pixels.flip(2), pixels)
             if self._augmentation is None or chance is None:
                 yield self._normalise(resized(pixels, self._size)), self._labels[picked]
                 continue

@@ -131,7 +131,9 @@ def test_trivialaugment_changes_groups_and_no_global_generator() -> None:
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
-    changed = [not torch.equal(a, b) for a, b in zip(one.view(8, -1), pixels.view(8, -1), strict=True)]
+    changed = [
+        not torch.equal(a, b) for a, b in zip(one.view(8, -1), pixels.view(8, -1), strict=True)
+    ]
     assert sum(changed) >= 4
 
 
@@ -195,6 +197,17 @@ def test_batches_are_of_one_layout_and_repeat_themselves_for_a_seed(
         assert torch.equal(y, y_again)
         assert not torch.equal(x, x_other)
         assert x.isfinite().all()
+
+
+def test_images_that_are_not_shifted_are_as_they_are_or_mirrored() -> None:
+    pixels = torch.randint(0, 256, (64, 8, 6, 3), dtype=torch.uint8)
+    ((x, labels),) = epoch(batches(pixels.numpy(), PLAIN), 64, 0)
+    whole = {bytes(image.numpy()): False for image in pixels}
+    whole |= {bytes(image.flip(1).contiguous().numpy()): True for image in pixels}
+    found = (x.permute(0, 2, 3, 1) * 127.5 + 127.5).round().byte()
+    mirrored = [whole[bytes(image.contiguous().numpy())] for image in found]
+    assert 16 < sum(mirrored) < 48
+    assert sorted(labels.tolist()) == sorted(np.arange(64) % 10)
 
 
 def test_a_recipe_without_changes_draws_no_more_than_before() -> None:
