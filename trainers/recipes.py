@@ -10,8 +10,15 @@ from nas_space.registry import Registry, given
 DEFAULT_METRIC = "accuracy"
 
 
+_SHARES = ("crop", "colour", "erasing", "ema", "resolution", "val_resolution")
+
+
 class UnknownRecipeError(ConvnasError):
     """An unknown name of a recipe."""
+
+
+class RecipeError(ConvnasError):
+    """A recipe with a value that means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,9 @@ class Recipe:
         decays_norms: whether weights of normalisation and biases decay.
         resolution: of training images, as a share of their side.
         val_resolution: the same of validation images. A network's costs are those of whole images.
+
+    Raises:
+        RecipeError: a share is not from 0 to 1, or an α is below 0.
     """
 
     name: str
@@ -70,6 +80,15 @@ class Recipe:
     decays_norms: bool = True
     resolution: float = 1.0
     val_resolution: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(
+                    f"recipe {self.name}: {name} must be from 0 to 1, not {getattr(self, name)}"
+                )
+        if self.mixup < 0 or self.cutmix < 0:
+            raise RecipeError(f"recipe {self.name}: mixup and cutmix must not be below 0")
 
     @property
     def augments(self) -> bool:

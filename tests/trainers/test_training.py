@@ -15,7 +15,7 @@ from trainers.average import MovingAverage
 from trainers.data.batches import Batches
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
-from trainers.recipes import RECIPES, UnknownRecipeError, recorded
+from trainers.recipes import RECIPES, RecipeError, UnknownRecipeError, recorded
 from trainers.training import Trainer, TrainingDivergedError, evaluate, measure, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
@@ -315,6 +315,13 @@ def test_what_a_recipe_does_not_do_is_left_out_of_its_record() -> None:
     photo = dataclasses.replace(recipe, crop=0.5, decays_norms=False, resolution=0.75)
     more = {"crop": 0.5, "decays_norms": False, "resolution": 0.75}
     assert photo.to_json() == recipe.to_json() | more
+
+
+def test_a_recipe_whose_values_mean_nothing_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"^recipe quick: crop must be from 0 to 1, not 1\.5$"):
+        dataclasses.replace(QUICK, crop=1.5)
+    with pytest.raises(RecipeError, match="mixup and cutmix must not be below 0"):
+        dataclasses.replace(QUICK, cutmix=-1.0)
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
