@@ -8,15 +8,17 @@ and splits are ours, so that the same trainings are compared.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
+from torchvision.transforms import v2
 
 from nas_space.spaces.building import build
 from nas_space.spaces.space import Space
@@ -46,15 +48,46 @@ def loaders(
     """Batches of the train and the validation split."""
     side = data.shape[1]
     plain = [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
-    augment: list[Any] = [transforms.RandomCrop(side, padding=round(side * recipe.shift))]
+    augment: list[Any] = []
+    if recipe.crop:
+        augment.append(transforms.RandomResizedCrop(side, (recipe.crop, 1)))
+    if recipe.shift:
+        augment.append(transforms.RandomCrop(side, padding=round(side * recipe.shift)))
     augment += [transforms.RandomHorizontalFlip()] * data.flip
-    train = ImageDataset(data.train, transforms.Compose([*augment, *plain]))
+    augment += [transforms.TrivialAugmentWide()] * recipe.trivial
+    if recipe.colour:
+        augment.append(transforms.ColorJitter(*(recipe.colour,) * 3))
+    erase = [transforms.RandomErasing(recipe.erasing)] if recipe.erasing else []
+    train = ImageDataset(data.train, transforms.Compose([*augment, *plain, *erase]))
     val = ImageDataset(data.val, transforms.Compose(plain))
-    size = recipe.batch(len(train))
+    size, stay = recipe.batch(len(train)), workers > 0
     return (
-        DataLoader(train, size, shuffle=True, drop_last=True, num_workers=workers),
+        DataLoader(
+            train,
+            size,
+            shuffle=True,
+            drop_last=True,
+            num_workers=workers,
+            persistent_workers=stay,
+            collate_fn=_mixing(recipe, len(data.classes)),
+        ),
         DataLoader(val, 256, num_workers=workers),
     )
+
+
+def _mixing(recipe: Recipe, classes: int) -> Any:  # noqa: ANN401 - as a DataLoader takes it
+    """What makes a batch, in the workers."""
+    ways: list[Any] = []
+    if recipe.mixup:
+        ways.append(v2.MixUp(alpha=recipe.mixup, num_classes=classes))
+    if recipe.cutmix:
+        ways.append(v2.CutMix(alpha=recipe.cutmix, num_classes=classes))
+    mix = v2.RandomChoice(ways) if ways else None
+    return partial(_mixed, mix) if mix else None
+
+
+def _mixed(mix: Any, images: list[tuple[Tensor, int]]) -> Any:  # noqa: ANN401 - as above
+    return mix(*default_collate(images))
 
 
 @dataclass(frozen=True)

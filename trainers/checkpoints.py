@@ -15,10 +15,12 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from nas_space.errors import ConvnasError
+from trainers.average import MovingAverage
 from trainers.descent import Descent
 from trainers.files import write_whole
 
 _MODULE, _MOMENTUM, _GENERATOR = "module/", "momentum/", "generator"
+_AVERAGE = "average/"
 
 
 class CheckpointError(ConvnasError):
@@ -34,12 +36,14 @@ class State:
         optimizer: of its parameters.
         generator: of the order of images and their augmentation.
         scaler: of the gradients in fp16.
+        average: of the module's weights, if the recipe has one.
     """
 
     module: nn.Module
     optimizer: Descent
     generator: torch.Generator
     scaler: torch.amp.GradScaler
+    average: MovingAverage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,9 @@ def _pack(state: State, mark: Mark, training_id: str) -> bytes:
         momentum = state.optimizer.momenta.get(parameter)
         if momentum is not None:
             tensors[_MOMENTUM + name] = momentum
+    if state.average is not None:
+        for name, tensor in state.average.values.items():
+            tensors[_AVERAGE + name] = tensor
     told = {
         "question": training_id,
         "epoch": mark.epoch,
@@ -193,3 +200,6 @@ def _restore(state: State, tensors: dict[str, Tensor]) -> None:
             # In the layout of the parameter: the fused kernel goes through both in memory order.
             momentum = torch.empty_like(parameter, requires_grad=False).copy_(kept)
             state.optimizer.momenta[parameter] = momentum
+    if state.average is not None:
+        for name, value in state.average.values.items():
+            value.copy_(tensors[_AVERAGE + name])

@@ -16,6 +16,8 @@ class Descent:
         parameters: to train.
         momentum: share of the past steps in a step.
         weight_decay: share of a parameter that is added to its gradient.
+        decays_vectors: whether that is so for parameters of one axis too: biases, and those of
+            normalisation.
 
     Attributes:
         rate: learning rate of the next step.
@@ -32,11 +34,17 @@ class Descent:
     found_inf: Tensor
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], *, momentum: float, weight_decay: float
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        momentum: float,
+        weight_decay: float,
+        decays_vectors: bool = True,
     ) -> None:
         self._parameters = list(parameters)
         self._momentum = momentum
         self._weight_decay = weight_decay
+        self._decays_vectors = decays_vectors
         self.rate = 0.0
         self.momenta: dict[nn.Parameter, Tensor] = {}
         self.param_groups = [{"params": self._parameters}]
@@ -54,6 +62,15 @@ class Descent:
             # The kernel would leave these unset in a step that the scaler skips.
             if one not in self.momenta:
                 self.momenta[one] = torch.zeros_like(one)
+        if self._decays_vectors:
+            self._move(moving, self._weight_decay)
+            return
+        self._move([one for one in moving if one.dim() > 1], self._weight_decay)
+        self._move([one for one in moving if one.dim() <= 1], 0.0)
+
+    def _move(self, moving: list[nn.Parameter], weight_decay: float) -> None:
+        if not moving:
+            return
         gradients = [(one, one.grad) for one in moving if one.grad is not None]
         sgd(
             [_as_it_lies(one, one) for one in moving],
@@ -63,7 +80,7 @@ class Descent:
             fused=True,
             grad_scale=getattr(self, "grad_scale", None),
             found_inf=getattr(self, "found_inf", None),
-            weight_decay=self._weight_decay,
+            weight_decay=weight_decay,
             momentum=self._momentum,
             lr=self.rate,
             dampening=0.0,

@@ -1,7 +1,7 @@
 """How a network is trained, as values."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from nas_space.errors import ConvnasError
@@ -10,8 +10,15 @@ from nas_space.registry import Registry, given
 DEFAULT_METRIC = "accuracy"
 
 
+_SHARES = ("crop", "colour", "erasing", "ema", "resolution", "val_resolution")
+
+
 class UnknownRecipeError(ConvnasError):
     """An unknown name of a recipe."""
+
+
+class RecipeError(ConvnasError):
+    """A recipe with a value that means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,22 @@ class Recipe:
         metric: what is measured on the validation images, a name of `trainers.metrics.METRICS`.
         evaluate: a function of the user's own that trains instead, and gives a score in the place
             of accuracy, see `trainers.evaluators`; of all that is above it knows the epochs alone.
+        crop: random parts of images are resized to the whole (arXiv 1409.4842), of at least this
+            share of the area; 0 crops none.
+        colour: brightness, contrast and saturation change by a factor from 1 - this to 1 + this.
+        trivial: whether images are changed by TrivialAugment (arXiv 2103.10158).
+        erasing: share of images of which a rectangle is erased (arXiv 1708.04896).
+        mixup: α of mixing two images (arXiv 1710.09412); 0 mixes none.
+        cutmix: α of pasting a part of another image (arXiv 1905.04899); with `mixup`, every batch
+            has one of both.
+        ema: share of the mean of all steps' weights that stays at a step; networks are measured and
+            kept with that mean. 0 has none.
+        decays_norms: whether weights of normalisation and biases decay.
+        resolution: of training images, as a share of their side.
+        val_resolution: the same of validation images. A network's costs are those of whole images.
+
+    Raises:
+        RecipeError: a share is not from 0 to 1, or an α is below 0.
     """
 
     name: str
@@ -47,6 +70,31 @@ class Recipe:
     lr_scales: bool = False
     metric: str = DEFAULT_METRIC
     evaluate: str | None = None
+    crop: float = 0.0
+    colour: float = 0.0
+    trivial: bool = False
+    erasing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    ema: float = 0.0
+    decays_norms: bool = True
+    resolution: float = 1.0
+    val_resolution: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(
+                    f"recipe {self.name}: {name} must be from 0 to 1, not {getattr(self, name)}"
+                )
+        if self.mixup < 0 or self.cutmix < 0:
+            raise RecipeError(f"recipe {self.name}: mixup and cutmix must not be below 0")
+
+    @property
+    def augments(self) -> bool:
+        """Whether it changes images by more than shifts."""
+        changes = self.crop, self.colour, self.trivial, self.erasing, self.mixup, self.cutmix
+        return any(changes)
 
     def batch(self, count: int) -> int:
         """Images per step, for that many training images.
@@ -78,20 +126,20 @@ class Recipe:
 
         What the first recipes did not have is left out where it is as they had it.
         """
-        data = asdict(self)
-        if not self.lr_scales:
-            del data["lr_scales"]
-        if self.evaluate is None:
-            del data["evaluate"]
-        if self.metric == DEFAULT_METRIC:
-            del data["metric"]
-        return data
+        fixed = {one.name for one in fields(self) if one.default == getattr(self, one.name)}
+        return {name: value for name, value in asdict(self).items() if name not in fixed}
 
 
+# quick ranks candidates; few epochs need a high learning rate and little regularisation.
+_QUICK = Recipe("quick", 6, 128, 0.4, 0.25, 0.9, 5e-4, 0.0, 1 / 8, lr_scales=True)
+_FULL = Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True)
 _OURS = (
-    # quick ranks candidates; few epochs need a high learning rate and little regularisation.
-    Recipe("quick", 6, 128, 0.4, 0.25, 0.9, 5e-4, 0.0, 1 / 8, lr_scales=True),
-    Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True),
+    _QUICK,
+    _FULL,
+    # Enlarged parts at a lower resolution show things about as large as whole images do at the full
+    # one, at which networks are measured (Touvron et al., arXiv 1906.06423).
+    replace(_QUICK, name="photo-quick", shift=0.0, crop=0.35, resolution=0.75),
+    replace(_FULL, name="photo-full", shift=0.0, crop=0.35, colour=0.3),
     # As they were until 2026-11-30: studies go on with them.
     Recipe("quick@1", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
     Recipe("full@1", 60, 128, 0.1, 0.1, 0.9, 5e-4, 0.1, 1 / 8),
@@ -103,11 +151,16 @@ RECIPES: Registry[Recipe] = Registry(
     UnknownRecipeError,
     found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
 )
-"""The recipes by name: ``quick`` for searching, ``full`` for the winner."""
+"""The recipes by name: ``quick`` for a search, ``full`` for the winner; photo-… for photographs."""
 
 FOR_A_SEARCH = "quick"
 FOR_THE_WINNER = "full"
 """The recipe of an export that is trained anew, and of a single network."""
+
+
+def resolution_note(share: float) -> str:
+    """What is said of trainings on images of that share of their side; nothing if it is 1."""
+    return f", training images scaled to {share:.0%}" * (share != 1)
 
 
 def recorded(stored: Mapping[str, Any]) -> Recipe | None:

@@ -10,6 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from trainers.average import MovingAverage
 from trainers.checkpoints import CheckpointStore, Mark, State
 from trainers.data.balance import Answers
 from trainers.data.batches import Batches, cross_entropy
@@ -60,8 +61,15 @@ class Trainer:
     def __init__(self, data: SearchData, recipe: Recipe, device: Device) -> None:
         self._recipe = recipe
         self._device = device
-        self._train = Batches(data.train, data, device.where, recipe.shift)
-        self._val = Batches(data.val, data, device.where)
+        self._train = Batches(
+            data.train,
+            data,
+            device.where,
+            recipe.shift,
+            resolution=recipe.resolution,
+            recipe=recipe,
+        )
+        self._val = Batches(data.val, data, device.where, resolution=recipe.val_resolution)
 
     def train(
         self,
@@ -113,11 +121,15 @@ class Trainer:
         steps_an_epoch = len(self._train) // size
         steps, peak = recipe.epochs * steps_an_epoch, recipe.peak(size)
         optimizer = Descent(
-            module.parameters(), momentum=recipe.momentum, weight_decay=recipe.weight_decay
+            module.parameters(),
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            decays_vectors=recipe.decays_norms,
         )
+        average = MovingAverage(module, recipe.ema) if recipe.ema else None
         half = self._device.amp is torch.float16
         scaler = torch.amp.GradScaler(self._device.where.type, enabled=half)
-        state = State(module, optimizer, generator, scaler)
+        state = State(module, optimizer, generator, scaler, average)
         mark = (checkpoint.restore(state) if checkpoint is not None else None) or _BEGINNING
         before, loss = mark.seconds, mark.loss
         step = mark.epoch * steps_an_epoch
@@ -129,6 +141,8 @@ class Trainer:
                 for images, labels in self._train.shuffled(size, generator):
                     optimizer.rate = peak * one_cycle(step / steps, recipe)
                     total += self._step(fast, optimizer, scaler, images, labels)
+                    if average is not None:
+                        average.update(step)
                     step += 1
             # The device is read once per epoch, so that the CPU need not wait for it in between.
             loss = total.item() / steps_an_epoch
@@ -143,6 +157,8 @@ class Trainer:
             raise TrainingDivergedError(
                 f"{min(lost)} became infinite or not a number by the end of epoch {last}"
             )
+        if average is not None:
+            module.load_state_dict(average.values)
         answers = _answers(module, self._val)
         seconds = before + time.perf_counter() - start
         return Outcome(value_of(answers, recipe.metric), answers.balanced, loss, seconds)

@@ -24,6 +24,7 @@ from studies.pareto.by_hand import gain
 from studies.pareto.table import table
 from trainers.data.balance import Largest
 from trainers.data.splits import SearchData
+from trainers.recipes import resolution_note
 
 
 def session(settings: Settings, setup: SearchSetup, cluster: Cluster) -> int:
@@ -62,7 +63,8 @@ def _announce(start: Start) -> None:
         "space": f"{setup.space.name}: {setup.space.size():.3g} architectures{kinds}",
         "data": f"{data.name}: {len(data.train):,} training and {len(data.val):,} validation "
         f"images of {size}{resized}, {len(data.classes)} classes",
-        "recipe": f"{recipe.name}, {counted(recipe.epochs, 'epoch')}{_rungs(setup)}",
+        "recipe": f"{recipe.name}, {counted(recipe.epochs, 'epoch')}"
+        f"{resolution_note(recipe.resolution)}{_rungs(setup)}",
         "front": f"{aim.title(setup.metric)} ({aim.meaning})",
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "

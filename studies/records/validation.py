@@ -149,6 +149,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe.name": _text,
         "recipe.epochs": _positive,
         "recipe.evaluate": _maybe(_text),
+        "recipe.resolution": _maybe(_share),
         "command": _any_text,
         "objective": _text,
         "objective_device": _maybe(_any_text),

@@ -80,6 +80,23 @@ def test_interrupted_after_any_epochs_it_ends_with_the_same_numbers_and_weights(
         assert all(torch.equal(expected[name], t) for name, t in again.state_dict().items())
 
 
+def test_so_it_does_where_images_are_mixed_and_weights_averaged(
+    data: SearchData, tmp_path: Path
+) -> None:
+    changes = dataclasses.replace(RECIPE, crop=0.5, colour=0.2, erasing=0.3, mixup=0.2, cutmix=1.0)
+    recipe = dataclasses.replace(changes, ema=0.9, decays_norms=False)
+    trainer = Trainer(data, recipe, CPU)
+    module, outcome = trained(trainer, None)
+    checkpoint = Checkpoint(tmp_path / "c", "q")
+    for stop in (1, 4):
+        with pytest.raises(StoppedError):
+            train(trainer, checkpoint, stop)
+    again, resumed = trained(trainer, checkpoint)
+    assert (resumed.val_accuracy, resumed.train_loss) == (outcome.val_accuracy, outcome.train_loss)
+    expected = module.state_dict()
+    assert all(torch.equal(expected[name], t) for name, t in again.state_dict().items())
+
+
 def test_keeping_checkpoints_changes_nothing(data: SearchData, tmp_path: Path) -> None:
     trainer = Trainer(data, RECIPE, CPU)
     alone, kept = (

@@ -57,6 +57,23 @@ def test_it_moves_parameters_as_torchs_does(
         torch.testing.assert_close(a, b)
 
 
+def test_biases_and_norms_need_not_decay() -> None:
+    ours, theirs = parameters(), parameters()
+    descent = Descent(ours, momentum=0.9, weight_decay=0.1, decays_vectors=False)
+    vectors = [one for one in theirs if one.dim() == 1]
+    others = [one for one in theirs if one.dim() > 1]
+    groups = [{"params": others, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    peer = torch.optim.SGD(groups, momentum=0.9, nesterov=True, lr=0.1, foreach=False)
+    for step in range(3):
+        set_gradients(ours, step, (True, True, step > 0))
+        set_gradients(theirs, step, (True, True, step > 0))
+        descent.rate = 0.1
+        descent.step()
+        peer.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 @pytest.mark.parametrize("gradients", [in_rows, Tensor.contiguous], ids=["rows", "planes"])
 def test_how_numbers_lie_in_memory_does_not_matter(gradients: Callable[[Tensor], Tensor]) -> None:
     ours, theirs = parameters(rows=True), parameters()

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from trainers import devices
+from trainers.average import MovingAverage
 from trainers.data.batches import Batches
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
-from trainers.recipes import RECIPES, UnknownRecipeError, recorded
+from trainers.recipes import RECIPES, RecipeError, UnknownRecipeError, recorded
 from trainers.training import Trainer, TrainingDivergedError, evaluate, measure, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
@@ -197,6 +198,58 @@ def test_an_epoch_takes_every_image_once_in_another_order_each_time() -> None:
     assert epochs[0] != epochs[1]
 
 
+def test_networks_are_measured_and_kept_with_the_average_of_their_weights(
+    digits: SearchData,
+) -> None:
+    recipe = dataclasses.replace(QUICK, epochs=2)
+    plain, averaged = small_network(), small_network()
+    Trainer(digits, recipe, CPU).train(plain, seed=0)
+    recipe = dataclasses.replace(recipe, ema=0.95)
+    outcome = Trainer(digits, recipe, CPU).train(averaged, seed=0)
+    assert evaluate(averaged, digits.val, digits, device=CPU) == outcome.val_accuracy
+    weights = [net.state_dict()["4.weight"] for net in (plain, averaged)]
+    start = small_network().state_dict()["4.weight"]
+    assert not torch.equal(*weights)
+    assert (weights[0] - weights[1]).norm() < 0.5 * (weights[0] - start).norm()
+
+
+def test_an_average_is_of_all_steps_and_forgets_the_first_ones() -> None:
+    module = nn.BatchNorm1d(1).requires_grad_(False)
+    average = MovingAverage(module, 0.9)
+    for step in range(300):
+        nn.init.constant_(module.weight, float(step))
+        module.num_batches_tracked.fill_(step)  # type: ignore[union-attr]
+        average.update(step)
+    # The mean age of an exponential average of decay d is d / (1 - d).
+    assert float(average.values["weight"]) == pytest.approx(299 - 9, abs=0.01)
+    assert int(average.values["num_batches_tracked"]) == 299
+    assert float(module.weight) == 299
+
+
+@pytest.mark.parametrize(("share", "side"), [(1.0, 32), (0.75, 24), (0.5, 16)])
+def test_a_lower_resolution_is_that_of_training_or_of_validation(share: float, side: int) -> None:
+    class Seen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sides = dict[bool, set[int]]()
+            self.last = nn.Linear(3, 40)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.sides.setdefault(self.training, set()).add(x.shape[-1])
+            logits: Tensor = self.last(x.mean(dim=(2, 3)))
+            return logits
+
+    _, data = ramp(40, 32, flip=True)
+    short = dataclasses.replace(QUICK, epochs=1)
+    for recipe, sides in (
+        (dataclasses.replace(short, resolution=share), {True: {side}, False: {32}}),
+        (dataclasses.replace(short, val_resolution=share), {True: {32}, False: {side}}),
+    ):
+        module = Seen()
+        Trainer(data, recipe, CPU).train(module, seed=0)
+        assert module.sides == sides
+
+
 def test_what_is_made_large_may_be_the_mean_over_the_classes(digits: SearchData) -> None:
     recipe = dataclasses.replace(RECIPES.get("quick"), epochs=1)
     found = {}
@@ -254,6 +307,21 @@ def test_a_recipe_of_an_earlier_study_is_found_under_the_name_it_has_now() -> No
     assert recorded(EARLIER | {"peak_lr": 7.0}) is None
     for recipe in RECIPES.all().values():
         assert recorded(recipe.to_json()) == recipe
+
+
+def test_what_a_recipe_does_not_do_is_left_out_of_its_record() -> None:
+    recipe = RECIPES.get("quick@1")
+    assert recipe.to_json() == EARLIER | {"name": "quick@1", "epochs": 6}
+    photo = dataclasses.replace(recipe, crop=0.5, decays_norms=False, resolution=0.75)
+    more = {"crop": 0.5, "decays_norms": False, "resolution": 0.75}
+    assert photo.to_json() == recipe.to_json() | more
+
+
+def test_a_recipe_whose_values_mean_nothing_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"^recipe quick: crop must be from 0 to 1, not 1\.5$"):
+        dataclasses.replace(QUICK, crop=1.5)
+    with pytest.raises(RecipeError, match="mixup and cutmix must not be below 0"):
+        dataclasses.replace(QUICK, cutmix=-1.0)
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:

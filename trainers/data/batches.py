@@ -5,13 +5,16 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
+from trainers.data.augmentation import Augmentation, resized, scaled
 from trainers.data.mapped import AHEAD
 from trainers.data.splits import Images, SearchData
 from trainers.machine import free_memory
+from trainers.recipes import Recipe
 
 _SHARE_OF_MEMORY = 1 / 2
 """Of what is free, which a file may take to be looked at like an array."""
@@ -33,10 +36,22 @@ class Batches:
         data: gives mean, std and flip.
         device: where the images are kept and batches are made.
         shift: random shifts up to this share of the side; 0 leaves the images as they are.
+        resolution: of the images that come out, as a share of their side.
+        recipe: what else changes them at random; None changes no more.
+
+    Raises:
+        DatasetError: the recipe is not for such images.
     """
 
     def __init__(
-        self, images: Images, data: SearchData, device: torch.device, shift: float = 0.0
+        self,
+        images: Images,
+        data: SearchData,
+        device: torch.device,
+        shift: float = 0.0,
+        *,
+        resolution: float = 1.0,
+        recipe: Recipe | None = None,
     ) -> None:
         self._height, self._width = map(int, images.pixels.shape[1:3])
         self._pad = round(max(self._height, self._width) * shift)
@@ -50,6 +65,10 @@ class Batches:
         self._file = images.file if is_large and self._pixels is pixels else None
         self._labels = torch.from_numpy(images.labels.copy()).to(device)
         self._flip = data.flip
+        self._size = scaled((self._height, self._width), resolution)
+        self._augmentation = None
+        if recipe is not None and recipe.augments:
+            self._augmentation = Augmentation(recipe, self._size, data.shape[0], len(data.classes))
         self._device = device
         # (x / 255 - mean) / std as one multiplication and one addition
         std = torch.tensor(data.std, device=device)
@@ -68,21 +87,39 @@ class Batches:
         """All images in order, unchanged, in batches of at most that size."""
         for start in range(0, len(self), size):
             part = slice(start, start + size)
-            yield self._normalise(self._pixels[part].to(self._device)), self._labels[part]
+            pixels = resized(self._pixels[part].to(self._device), self._size)
+            yield self._normalise(pixels), self._labels[part]
 
     def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch of augmented batches in random order; a last, smaller batch is left out."""
+        """One epoch of augmented batches in random order; a last, smaller batch is left out.
+
+        Labels are shares of the classes (N, classes) where the recipe mixes images.
+        """
         count = len(self)
         order = torch.randperm(count, generator=generator)
         rows, columns = self._windows(count, generator)
         rows, columns = (t.to(self._device) for t in (rows, columns))
         labels = self._labels[order.to(self._device)]
-        places = torch.arange(size, device=self._device)[:, None, None]
+        chance = None
+        if self._augmentation is not None:
+            chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         parts = [slice(start, start + size) for start in range(0, count - size + 1, size)]
         for part, picked in self._picked(parts, order):
-            padded = F.pad(picked.to(self._device), (0, 0, *(4 * (self._pad,))))
-            pixels = padded[places, rows[part, :, None], columns[part, None]]
-            yield self._normalise(pixels), labels[part]
+            pixels = self._shifted(picked.to(self._device), rows[part], columns[part])
+            if self._augmentation is None or chance is None:
+                yield self._normalise(resized(pixels, self._size)), labels[part]
+                continue
+            images = self._normalise(self._augmentation.changed(pixels, chance))
+            yield self._augmentation.mixed(images, labels[part], chance)
+
+    def _shifted(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """A batch with the rows and columns that `_windows` has drawn."""
+        if not self._pad:  # in a quarter of that time
+            mirrored = columns[:, :1, None, None] > 0
+            return torch.where(mirrored, pixels.flip(2), pixels)
+        places = torch.arange(len(pixels), device=self._device)[:, None, None]
+        padded = F.pad(pixels, (0, 0, *(4 * (self._pad,))))
+        return padded[places, rows[:, :, None], columns[:, None]]
 
     def _picked(self, parts: Sequence[slice], order: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """The pixels at each part of the order; of a large file, while later ones are read."""
@@ -120,5 +157,11 @@ def _fits(size_bytes: int, device: torch.device) -> bool:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean cross entropy in fp32, for logits of any precision."""
+    """Mean cross entropy in fp32, for logits of any precision.
+
+    Args:
+        logits: (N, classes).
+        labels: (N,), or shares of the classes (N, classes).
+        smoothing: share of the target that goes to all classes equally.
+    """
     return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)

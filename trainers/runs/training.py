@@ -18,7 +18,7 @@ from trainers.data.registry import load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
 from trainers.metrics import named
-from trainers.recipes import RECIPES
+from trainers.recipes import RECIPES, resolution_note
 from trainers.runs.seeds import Result, Seeds
 from trainers.runs.subject import Subject, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
@@ -73,7 +73,8 @@ def train(arguments: argparse.Namespace) -> int:
     for remark in dataset.remarks:
         _say(f"note      {remark}")
     epochs = counted(recipe.epochs, "epoch")
-    _say(f"training  {recipe.name}, {epochs}, {beginning}, on {device.name}")
+    note = resolution_note(recipe.resolution)
+    _say(f"training  {recipe.name}, {epochs}, {beginning}, on {device.name}{note}")
     first: int = arguments.seed
     try:
         results = [_trained(seeds, seed) for seed in range(first, first + arguments.seeds)]

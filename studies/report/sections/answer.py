@@ -13,6 +13,7 @@ from studies.report.html import Content, Markup, element
 from studies.report.paths import without_paths
 from studies.retraining.summary import told
 from trainers.intervals import wilson
+from trainers.recipes import resolution_note
 
 _FEW_IMAGES = 100
 """With fewer validation images an accuracy says little."""
@@ -201,6 +202,8 @@ def _origin(facts: Facts) -> str:
     return (
         f"The space {study.space['name']} searched on {without_paths(data['name'])} (images of "
         f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
-        f"{counted(study.recipe['epochs'], 'epoch')}, for {facts.objective.title(facts.metric)}: "
-        f"{facts.objective.meaning}. As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+        f"{counted(study.recipe['epochs'], 'epoch')}"
+        f"{resolution_note(study.recipe.get('resolution', 1))}, for "
+        f"{facts.objective.title(facts.metric)}: {facts.objective.meaning}. "
+        f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     )
