@@ -136,9 +136,6 @@ _FULL = Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True)
 _OURS = (
     _QUICK,
     _FULL,
-    # Enlarged parts at a lower resolution show things about as large as whole images do at the full
-    # one, at which networks are measured (Touvron et al., arXiv 1906.06423).
-    replace(_QUICK, name="photo-quick", shift=0.0, crop=0.35, resolution=0.75),
     replace(_FULL, name="photo-full", shift=0.0, crop=0.35, colour=0.3),
     # As they were until 2026-11-30: studies go on with them.
     Recipe("quick@1", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
