@@ -3,6 +3,7 @@
 It needs Pillow, and only where images are read.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,35 +21,99 @@ the first. Likewise."""
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")
 """What Pillow may read, for any name of a file; it would run PostScript in Ghostscript."""
 
+FEWEST_PAGES = 5
+"""Of a TIFF whose grey pages are the channels of one image; fewer may be images of their own."""
+
 
 def read_image(path: str | Path) -> "Tensor":
     """An image file as (1, *INPUT_SIZE), values 0 to 1: upright, its centre, at that size."""
     import torch
 
     channels, height, width = INPUT_SIZE
-    mode = "L" if channels == 1 else "RGB"
-    image = picture(path, (width, height), mode, BITS, EARLIER)
+    image = picture(path, (width, height), mode_of(channels), BITS, EARLIER)
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return pixels.view(1, height, width, channels).permute(0, 3, 1, 2) / 255
 
 
+def mode_of(channels: int) -> str:
+    """L of grey images, RGB of those in colours; of others an L for each channel."""
+    return "RGB" if channels == 3 else "L" * channels
+
+
 def picture(path: str | Path, size: tuple[int, int], mode: str, bits: int, earlier: bool) -> Any:
-    """An image file as Pillow's image of mode L or RGB: upright, on white, its centre, of a size.
+    """An image file, upright, on white, its centre, of a size.
+
+    It is Pillow's image of mode L or RGB, or for other modes, see `mode_of`, an array (H, W, C).
 
     Raises OSError, ValueError and others of Pillow: it is none, is damaged, or has no known range.
     """
     from PIL import Image, ImageOps
 
+    images = channels_of(path, bits, earlier)
+    if len(images) > 1:
+        images = [each.convert("L") for each in images]
+    if len(mode) == 3 == len(images):
+        images = [Image.merge(mode, images)]
+    if len(mode) not in (1, 3):
+        if len(images) != len(mode):
+            found = sum(len(each.getbands()) for each in images)
+            raise ValueError(f"it has {found} channels, not {len(mode)}")
+    elif len(images) > 1:
+        raise ValueError(f"it has {len(images)} channels: it is neither grey nor RGB")
+    elif images[0].has_transparency_data and not earlier:
+        seen = images[0].convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        images = [Image.alpha_composite(white, seen).convert(mode)]
+    else:
+        images = [images[0].convert(mode)]
+    if images[0].size != size:
+        images = [ImageOps.fit(each, size, Image.Resampling.BILINEAR) for each in images]
+    if len(images) == 1:
+        return images[0]
+    import numpy as np
+
+    return np.stack([np.asarray(each) for each in images], axis=2)
+
+
+def channels_of(path: str | Path, bits: int, earlier: bool) -> list[Any]:
+    """An image file as Pillow's images of 8 bits: one, or one for each of its channels."""
+    from PIL import Image, ImageOps
+
+    levels = levels_of(path)
+    if levels is not None:
+        return [eight_bits(Image.fromarray(each.copy()), False, bits) for each in levels]
     with opened(path, earlier) as file:
-        upper = has_upper_bits_only(file)
-        image = eight_bits(ImageOps.exif_transpose(file), upper, bits)
-        if image.has_transparency_data and not earlier:
-            seen = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
-        image = image.convert(mode)
-    if image.size != size:
-        image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
-    return image
+        upper, found = has_upper_bits_only(file), []
+        for page in range(pages_of(file, earlier)):
+            file.seek(page)
+            found.append(eight_bits(ImageOps.exif_transpose(file), upper, bits))
+    if len({(each.mode, each.size) for each in found}) > 1:
+        raise ValueError("it is a stack of pages that differ; save each as a file of its own")
+    return found
+
+
+def levels_of(path: str | Path) -> Any:
+    """The levels (C, H, W) of a .npy file, which has (H, W) or (H, W, C); None of any other."""
+    from PIL import Image
+
+    if not str(path).lower().endswith(".npy"):
+        return None
+    import numpy as np
+
+    found: Any = np.load(path, mmap_mode="r")
+    shape: tuple[int, ...] = getattr(found, "shape", ())
+    if len(shape) not in (2, 3) or found.dtype.kind != "u" or found.dtype.itemsize > 2:
+        raise ValueError("it is no array of uint8 or uint16 and shape (H, W) or (H, W, C)")
+    if not found.size or (len(shape) == 3 and shape[0] < shape[1] == shape[2]):
+        raise ValueError(f"it has the shape {shape}, which must be (H, W, C), the channels last")
+    if shape[0] * shape[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise Image.DecompressionBombError
+    return found.reshape(shape[0], shape[1], -1).transpose(2, 0, 1)
+
+
+def pages_of(file: Any, earlier: bool) -> int:
+    """How many pages of an image file are its channels: 1, or those of a stack in a TIFF."""
+    return 1 if file.format != "TIFF" or earlier else file.n_frames
 
 
 def opened(path: str | Path, earlier: bool) -> Any:
@@ -63,7 +128,7 @@ def opened(path: str | Path, earlier: bool) -> Any:
     # A file with a name Pillow 13 maps into memory, mixed up if it is to be turned.
     file.filename = ""
     pages = file.n_frames
-    if pages > 1:
+    if 1 < pages < FEWEST_PAGES or (pages > 1 and len(file.getbands()) > 1):
         file.close()
         raise ValueError(f"it is a stack of {pages} pages; save each as a file of its own")
     return file

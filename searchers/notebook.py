@@ -84,6 +84,7 @@ class SearchOptions(TypedDict, total=False):
     data_dir: str | Path
     recipe: str
     metric: str
+    balance: str
     evaluate: str
     plugin: Sequence[str]
     limit: Sequence[str]

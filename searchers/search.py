@@ -33,7 +33,7 @@ from studies.records.tables import Driver, Study
 from trainers.data.balance import Largest
 from trainers.data.splits import DatasetError, Subset
 from trainers.machine import free_memory
-from trainers.recipes import DEFAULT_METRIC
+from trainers.recipes import DEFAULT_METRIC, NO_BALANCE
 
 _PATIENCE_SECONDS = 180.0
 """How long a search waits for its database before it stops."""
@@ -234,6 +234,7 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
     name = f"{space.name}-{Path(data.name).name}-{recipe.name}{recipe.epochs}".replace(":", "-")
     name += "-pretrained" * settings.pretrained
     name += f"-{recipe.metric}" * (recipe.metric != DEFAULT_METRIC)
+    name += f"-{recipe.balance}" * (recipe.balance != NO_BALANCE)
     name += f"-n{settings.subset}" * bool(settings.subset)
     name += f"-{setup.objective.name}" * (setup.objective is not MACS)
     return Study(

@@ -8,7 +8,7 @@ from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import default_url
 from studies.objective import MACS
 from trainers.data.reading import MAX_PIXELS
-from trainers.recipes import DEFAULT_METRIC
+from trainers.recipes import DEFAULT_METRIC, NO_BALANCE
 
 START_SECONDS = 600
 """How long a worker may take to start; on a network drive it may be minutes."""
@@ -52,6 +52,7 @@ class Settings:
             `searchers.latency.device`; None means this machine.
         latency_batch: images at a time, for latencies.
         metric: what is made large, a name of `trainers.metrics.METRICS`.
+        balance: what makes up for classes of different sizes, one of `trainers.recipes.BALANCES`.
         evaluate: the user's function that judges networks, see `trainers.evaluators`; None trains
             by the recipe and measures accuracy.
         epochs: of the recipe; None leaves the recipe's own.
@@ -74,6 +75,7 @@ class Settings:
     data_dir: Path | None = None
     recipe: str = "quick"
     metric: str = DEFAULT_METRIC
+    balance: str = NO_BALANCE
     evaluate: str | None = None
     epochs: int | None = None
     rungs: tuple[int, ...] | None = None

@@ -1,7 +1,10 @@
 """The setup of a search, checked before anything is started or written."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from nas_space import extras
 from nas_space.costs.cost import Task
@@ -22,12 +25,13 @@ from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
 from trainers import evaluators
+from trainers.data.balance import Largest
 from trainers.data.reading import Reading
 from trainers.data.registry import load
-from trainers.data.splits import Dataset, Subset
+from trainers.data.splits import Dataset, SearchData, Subset
 from trainers.evaluators import EvaluatorError
 from trainers.metrics import METRICS, Metric
-from trainers.recipes import DEFAULT_METRIC, RECIPES, Recipe
+from trainers.recipes import DEFAULT_METRIC, NO_BALANCE, RECIPES, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,11 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
         raise EvaluatorError(
             f"--evaluate gives a number of its own: leave out --metric {settings.metric}"
         )
-    recipe = dataclasses.replace(RECIPES.get(settings.recipe), metric=settings.metric)
+    if settings.evaluate is not None and settings.balance != NO_BALANCE:
+        raise EvaluatorError(f"--evaluate trains by itself: leave out --balance {settings.balance}")
+    recipe = dataclasses.replace(
+        RECIPES.get(settings.recipe), metric=settings.metric, balance=settings.balance
+    )
     if settings.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=settings.epochs)
     rungs = settings.rungs or ladder(recipe.epochs, recipe.warmup)
@@ -143,3 +151,20 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     setup = SearchSetup(space, recipe, dataset, task, rungs, objective, latency, settings.target)
     _check_target(setup.problem(settings.limits))
     return setup
+
+
+def unequal(data: SearchData, recipe: Recipe) -> Iterator[str]:
+    """Lines about what to do where classes are of different sizes."""
+    if recipe.evaluate is not None:
+        return
+    largest = Largest.of(data.classes, data.val.labels)
+    if largest.unequal and recipe.metric == DEFAULT_METRIC:
+        told = "--metric balanced-accuracy, or macro-f1, counts all classes alike"
+        yield f"{largest.told('the validation images')}: {told}"
+    if Largest.of(data.classes, data.train.labels).unequal and recipe.balance == NO_BALANCE:
+        counts = np.bincount(data.train.labels)
+        least, most = int(counts.argmin()), int(counts.argmax())
+        yield (
+            f"{data.classes[most]!r} has {counts[most] / counts[least]:.3g} times the training "
+            f"images of {data.classes[least]!r}: --balance sampling, or weights, makes up for it"
+        )

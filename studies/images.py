@@ -7,7 +7,7 @@ from nas_space.waiting import waiting
 from studies.cli import CommandError
 from studies.records.tables import Study
 from trainers.data.reading import Reading
-from trainers.data.registry import folder_of, load
+from trainers.data.registry import load, place_of
 from trainers.data.splits import Dataset, Subset
 
 
@@ -26,7 +26,7 @@ def read(
         data_dir: keeps downloads.
 
     Raises:
-        CommandError: its folder is not there.
+        CommandError: its folder or table is not there.
         DatasetError: it cannot be read.
     """
     stored = study.dataset
@@ -36,8 +36,8 @@ def read(
             f"the images of study {study.name} come from the function {stored['name']}: name it, "
             "with --dataset MODULE:FUNCTION"
         )
-    place = folder_of(moved or stored["name"])
-    if place.is_absolute() and not place.is_dir():
+    place = place_of(moved or stored["name"])
+    if place.is_absolute() and not place.exists():
         raise CommandError(
             f"the images of study {study.name} are not in {place}: say where they are now, with "
             "--dataset PATH"

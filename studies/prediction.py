@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from nas_space.bundle import Bundle, Preprocessing
+from nas_space.pictures import mode_of
 from trainers.data.folders import decode
 from trainers.data.reading import MAX_PIXELS, Reading
 
@@ -41,5 +42,5 @@ def predict(
 def _image(preprocessing: Preprocessing, path: Path, max_pixels: int) -> torch.Tensor:
     channels, height, width = preprocessing.shape
     reading = Reading(preprocessing.bits, max_pixels, preprocessing.earlier)
-    pixels = decode(path, (width, height), "L" if channels == 1 else "RGB", reading)
+    pixels = decode(path, (width, height), mode_of(channels), reading)
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255

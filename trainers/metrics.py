@@ -19,6 +19,7 @@ class Metric:
 
     Attributes:
         name: as people read it.
+        meaning: in a few words, for those who do not know it.
         of: it, of a network's answers; None is what a function of the user's own gives.
         is_share: whether it is from 0 to 1, and written in per cent. Any other number may be of any
             size, and below 0.
@@ -27,6 +28,7 @@ class Metric:
     """
 
     name: str
+    meaning: str = ""
     of: Callable[[Answers], float] | None = None
     is_share: bool = False
     is_accuracy: bool = False
@@ -74,12 +76,27 @@ def number(given: object) -> float:
         return math.nan
 
 
-ACCURACY = Metric("accuracy", lambda answers: answers.share, is_share=True, is_accuracy=True)
+ACCURACY = Metric(
+    "accuracy",
+    "the share of images answered right",
+    lambda answers: answers.share,
+    is_share=True,
+    is_accuracy=True,
+)
 
 _OURS = {
     "accuracy": ACCURACY,
     "balanced-accuracy": Metric(
-        "balanced accuracy", lambda answers: answers.balanced, is_share=True
+        "balanced accuracy",
+        "the mean over the classes",
+        lambda answers: answers.balanced,
+        is_share=True,
+    ),
+    "macro-f1": Metric(
+        "macro-F1",
+        "the mean over the classes of F1, which joins recall and precision",
+        lambda answers: answers.macro_f1,
+        is_share=True,
     ),
 }
 

@@ -34,13 +34,13 @@ class Judgement:
     Attributes:
         val_accuracy: the function's score.
         seconds: wall time of the call.
-        balanced_accuracy: unknown.
+        answers: unknown.
         train_loss: unknown.
     """
 
     val_accuracy: float
     seconds: float
-    balanced_accuracy: None = None
+    answers: None = None
     train_loss: None = None
 
 

@@ -8,6 +8,9 @@ from nas_space.errors import ConvnasError
 from nas_space.registry import Registry, given
 
 DEFAULT_METRIC = "accuracy"
+NO_BALANCE, WEIGHTS, SAMPLING = BALANCES = ("none", "weights", "sampling")
+"""Of classes of different sizes: every image counts alike, every class counts alike in the loss, or
+every class is drawn as often."""
 
 
 _SHARES = ("crop", "colour", "erasing", "ema", "resolution", "val_resolution")
@@ -38,6 +41,7 @@ class Recipe:
         lr_scales: whether steps of fewer images than `batch_size` have a learning rate that is
             smaller in proportion (Goyal et al., arXiv 1706.02677).
         metric: what is measured on the validation images, a name of `trainers.metrics.METRICS`.
+        balance: what makes up for classes of different sizes, one of `BALANCES`.
         evaluate: a function of the user's own that trains instead, and gives a score in the place
             of accuracy, see `trainers.evaluators`; of all that is above it knows the epochs alone.
         crop: random parts of images are resized to the whole (arXiv 1409.4842), of at least this
@@ -69,6 +73,7 @@ class Recipe:
     shift: float
     lr_scales: bool = False
     metric: str = DEFAULT_METRIC
+    balance: str = NO_BALANCE
     evaluate: str | None = None
     crop: float = 0.0
     colour: float = 0.0
@@ -117,9 +122,13 @@ class Recipe:
         return self if path is None else replace(self, name=path, evaluate=path)
 
     def judging_as(self, stored: Mapping[str, Any]) -> Self:
-        """The same, with networks judged as a study's recipe does, which `to_json` wrote."""
-        measured = replace(self, metric=stored.get("metric", DEFAULT_METRIC))
-        return measured.judged_by(stored.get("evaluate"))
+        """The same, with classes balanced and networks judged as by a study's recipe.
+
+        Args:
+            stored: that recipe, which `to_json` wrote.
+        """
+        metric, balance = stored.get("metric", DEFAULT_METRIC), stored.get("balance", NO_BALANCE)
+        return replace(self, metric=metric, balance=balance).judged_by(stored.get("evaluate"))
 
     def to_json(self) -> dict[str, str | int | float | None]:
         """The recipe as plain numbers, for the record.

@@ -5,7 +5,7 @@ import argparse
 from nas_space.cli import BACKBONE, Parser, expanded, positive, run
 from nas_space.programs import program
 from nas_space.waiting import waiting
-from trainers.arguments import add_pixels_argument
+from trainers.arguments import add_balance_argument, add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.recipes import FOR_THE_WINNER, RECIPES
 
@@ -64,8 +64,8 @@ def _parser() -> Parser:
         "--dataset",
         default="digits",
         metavar="NAME|PATH",
-        help=f"{', '.join(DATASETS)}, a folder of images, or module:function "
-        "(default: %(default)s)",
+        help=f"{', '.join(DATASETS)}, a folder of images, a table of paths and labels, or "
+        "module:function (default: %(default)s)",
     )
     data.add_argument(
         "--image-size", type=positive, metavar="N", help="resize a folder's images to N×N pixels"
@@ -88,6 +88,7 @@ def _parser() -> Parser:
     how.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the images, not the recipe's"
     )
+    add_balance_argument(how)
     how.add_argument(
         "--from",
         dest="start",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trainers.average import MovingAverage
 from trainers.checkpoints import CheckpointStore, Mark, State
-from trainers.data.balance import Answers
+from trainers.data.balance import Answers, class_weights
 from trainers.data.batches import Batches, cross_entropy
 from trainers.data.splits import Images, SearchData
 from trainers.descent import Descent
@@ -20,7 +20,7 @@ from trainers.devices import Device
 from trainers.fast import for_training, training
 from trainers.fast.heap import kept_heap
 from trainers.metrics import value_of
-from trainers.recipes import Recipe
+from trainers.recipes import SAMPLING, WEIGHTS, Recipe
 
 _BEGINNING = Mark(0, math.nan, 0.0)
 _EVALUATION_PIXELS = 2**20
@@ -38,13 +38,13 @@ class Outcome:
     Attributes:
         val_accuracy: share of the validation images that are classified correctly, 0 to 1; or what
             the recipe's `metric` says instead.
-        balanced_accuracy: mean of that share over the classes.
+        answers: to the validation images.
         train_loss: mean loss of the last epoch.
         seconds: wall time of training and validation.
     """
 
     val_accuracy: float
-    balanced_accuracy: float
+    answers: Answers
     train_loss: float
     seconds: float
 
@@ -70,6 +70,13 @@ class Trainer:
             recipe=recipe,
         )
         self._val = Batches(data.val, data, device.where, resolution=recipe.val_resolution)
+        self._classes = len(data.classes)
+        self._weights, self._chances = None, None
+        weights = class_weights(data.train.labels, self._classes)
+        if recipe.balance == WEIGHTS:
+            self._weights = torch.from_numpy(weights).to(device.where, torch.float32)
+        elif recipe.balance == SAMPLING:
+            self._chances = torch.from_numpy(weights[data.train.labels])
 
     def train(
         self,
@@ -138,7 +145,7 @@ class Trainer:
             module.train()
             total = torch.zeros((), device=self._device.where)
             with training(fast):
-                for images, labels in self._train.shuffled(size, generator):
+                for images, labels in self._train.shuffled(size, generator, self._chances):
                     optimizer.rate = peak * one_cycle(step / steps, recipe)
                     total += self._step(fast, optimizer, scaler, images, labels)
                     if average is not None:
@@ -159,9 +166,9 @@ class Trainer:
             )
         if average is not None:
             module.load_state_dict(average.values)
-        answers = _answers(module, self._val)
+        answers = _answers(module, self._val, self._classes)
         seconds = before + time.perf_counter() - start
-        return Outcome(value_of(answers, recipe.metric), answers.balanced, loss, seconds)
+        return Outcome(value_of(answers, recipe.metric), answers, loss, seconds)
 
     def _step(
         self,
@@ -173,7 +180,7 @@ class Trainer:
     ) -> Tensor:
         with self._device.autocast():
             logits = module(images)
-        loss = cross_entropy(logits, labels, self._recipe.label_smoothing)
+        loss = cross_entropy(logits, labels, self._recipe.label_smoothing, self._weights)
         optimizer.clear()
         scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         scaler.step(optimizer)  # type: ignore[arg-type]
@@ -196,10 +203,10 @@ def evaluate(module: nn.Module, images: Images, data: SearchData, *, device: Dev
 def measure(module: nn.Module, images: Images, data: SearchData, *, device: Device) -> Answers:
     """How right the module's answers are for the images."""
     module.to(device.where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _answers(module, Batches(images, data, device.where))
+    return _answers(module, Batches(images, data, device.where), len(data.classes))
 
 
-def _answers(module: nn.Module, batches: Batches) -> Answers:
+def _answers(module: nn.Module, batches: Batches, classes: int) -> Answers:
     module.eval()
     seen = []
     # In fp32, like an exported network, for any precision of the training.
@@ -207,7 +214,7 @@ def _answers(module: nn.Module, batches: Batches) -> Answers:
         for pixels, labels in batches.plain(max(1, _EVALUATION_PIXELS // batches.area)):
             seen.append(torch.stack([module(pixels).argmax(dim=1), labels]))
     answers, labels = torch.cat(seen, dim=1).cpu().numpy()
-    return Answers.of(answers, labels)
+    return Answers.of(answers, labels, classes)
 
 
 def one_cycle(progress: float, recipe: Recipe) -> float:

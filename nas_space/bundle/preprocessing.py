@@ -7,7 +7,7 @@ from typing import Any, Self
 from nas_space.bundle.manifest import BundleError
 from nas_space.pictures import BITS
 
-_GREY, _RGB = 1, 3
+_MAX_CHANNELS = 4096
 _MAX_SIDE_PIXELS = 4096
 _MAX_CLASSES = 100_000
 
@@ -46,7 +46,7 @@ class Preprocessing:
             bits, earlier = int(data.get("bits", BITS)), bool(data.get("earlier", True))
         except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
             raise BundleError("the task needs shape, mean, std and classes") from None
-        if channels not in {_GREY, _RGB} or not 1 <= min(height, width) <= _MAX_SIDE_PIXELS:
+        if not 1 <= channels <= _MAX_CHANNELS or min(height, width) < 1:
             raise BundleError(f"the task's shape {channels, height, width} is none of an image")
         if max(height, width) > _MAX_SIDE_PIXELS or not 1 <= len(classes) <= _MAX_CLASSES:
             raise BundleError("the task's images or its classes are too many to be true")

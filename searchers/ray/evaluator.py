@@ -74,7 +74,7 @@ class Evaluator:
             outcome = self._trainer.train(network, seed=seed, checkpoint=bag, until=epochs)
         found = {
             "val_accuracy": outcome.val_accuracy,
-            "balanced_accuracy": outcome.balanced_accuracy,
+            "answers": None if outcome.answers is None else outcome.answers.to_json(),
             "train_loss": outcome.train_loss,
             "seconds": outcome.seconds,
             "start": start,

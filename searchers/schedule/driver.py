@@ -227,7 +227,7 @@ class SearchDriver:
             status=Status.FINISHED,
             start=result["start"],
             val_accuracy=result["val_accuracy"],
-            balanced_accuracy=result.get("balanced_accuracy"),
+            answers=result.get("answers"),
             train_loss=result["train_loss"],
             seconds=result["seconds"],
             device=result["device"],

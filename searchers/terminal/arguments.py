@@ -12,7 +12,7 @@ from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS, Objective
-from trainers.arguments import add_pixels_argument
+from trainers.arguments import add_balance_argument, add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.metrics import METRICS
 from trainers.recipes import DEFAULT_METRIC, RECIPES
@@ -48,6 +48,7 @@ def read(argv: Sequence[str]) -> Settings:
         data_dir=given.data_dir,
         recipe=given.recipe,
         metric=given.metric,
+        balance=given.balance,
         evaluate=given.evaluate,
         epochs=given.epochs,
         rungs=given.rungs,
@@ -157,7 +158,8 @@ def _parser() -> Parser:
         default="digits",
         metavar="NAME|PATH",
         help=f"{', '.join(DATASETS)}, or a folder with a sub-folder of images for each class, with "
-        "or without train, val and test folders above them, or module:function, which gives arrays "
+        "or without train, val and test folders above them, or a table of paths and labels (.csv, "
+        ".tsv, .parquet; docs/search.md), or module:function, which gives arrays "
         "(docs/extending.md; default: %(default)s)",
     )
     data.add_argument(
@@ -196,8 +198,9 @@ def _parser() -> Parser:
         choices=METRICS,
         default=DEFAULT_METRIC,
         help="what is made large: %(choices)s (default: %(default)s); balanced-accuracy, the "
-        "mean over the classes, counts small ones as much as large ones",
+        "mean over the classes, and macro-f1, that of F1, count small ones as much as large ones",
     )
+    add_balance_argument(how)
     how.add_argument(
         "--evaluate",
         metavar="MODULE:FUNCTION",

@@ -15,7 +15,7 @@ from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
 from searchers.search import Finding, Start, search
 from searchers.settings import Settings
-from searchers.setup import SearchSetup
+from searchers.setup import SearchSetup, unequal
 from searchers.terminal.progress import SearchProgress
 from studies import images, objective
 from studies.cli import typed
@@ -70,15 +70,14 @@ def _announce(start: Start) -> None:
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
-    notes = [("note", remark) for remark in setup.dataset.remarks]
+    notes = [
+        ("note", line)
+        for line in (*setup.dataset.remarks, *unequal(setup.dataset.search, setup.recipe))
+    ]
     side = min(setup.task.size)
     if isinstance(setup.space, ResidualSpace) and setup.space.are_large(side):
         told = f"{setup.space.name} is for images of up to {THUMBNAIL_SIDE_PIXELS} pixels"
         notes.append(("note", f"{told}; for these of {side}, try --space photo"))
-    largest = Largest.of(data.classes, data.val.labels)
-    if largest.unequal and setup.metric.is_accuracy:
-        told = "--metric balanced-accuracy counts all classes alike"
-        notes.append(("note", f"{largest.told('the validation images')}: {told}"))
     for name, line in [*lines.items(), *notes, *_history(start).items()]:
         print(f"{name:8} {line}", flush=True)  # noqa: T201
 

@@ -12,13 +12,14 @@ from studies.objective import metric_of
 from studies.records.tables import Evaluation, Study
 from studies.retraining.retrained_front import Fidelity, Mean
 from studies.retraining.summary import told
-from trainers.data.balance import Largest
+from trainers.data.balance import Answers, Largest
 from trainers.data.splits import Dataset
 from trainers.intervals import wilson
 from trainers.latency import Latency
-from trainers.metrics import ACCURACY, Metric
+from trainers.metrics import ACCURACY, METRICS, Metric
+from trainers.recipes import NO_BALANCE
 
-_MOST_CLASS_NAMES = 20
+_MOST_CLASS_NAMES = _MOST_CLASSES = 20
 _TEMPLATE = """\
 # {name}
 
@@ -55,8 +56,9 @@ Normalisation (mean {mean}, standard deviation {std}) is inside.
 ## An image file
 
 With Pillow, which `read_image` uses: it turns the image upright, {ground}
-makes it {mode}, cuts out its centre at the right shape, resizes that to {height}×{width} pixels
-(bilinear), and divides by 255. Of levels of more than 8 bits {bits} are taken.
+{mode}, cuts out its centre at the right shape, resizes that to {height}×{width} pixels
+(bilinear), and divides by 255. Of levels of more than 8 bits {bits} are taken. A `.npy` file of
+levels (H, W, C), uint8 or uint16, is read alike.
 
 ```python
 from model import CLASSES, load, read_image
@@ -91,6 +93,7 @@ logits = onnxruntime.InferenceSession("model.onnx").run(None, {{"images": images
 - training: {training}: {recipe}, {epochs}, {images}, seed {seed}
 - study {study}, trial {trial}, architecture {key}, searched by {command}
 
+{class_figures}
 {layers}"""
 
 
@@ -104,6 +107,8 @@ class Card:
         dataset: that the weights were trained on.
         record: the accuracies.
         anew: whether the network was trained again for the export.
+        answers: to the test images.
+        val_answers: to the validation images; None if they are not known.
         latencies: of the exported network.
         hardware: that the latencies were measured on.
         looks: how often accuracies on this study's test images were measured.
@@ -116,6 +121,8 @@ class Card:
     dataset: Dataset
     record: Record
     anew: bool
+    answers: Answers
+    val_answers: Answers | None
     latencies: Sequence[Latency]
     hardware: str
     looks: int
@@ -158,7 +165,9 @@ class Card:
             shape=", ".join(map(str, data.shape)),
             height=height,
             width=width,
-            mode="grey" if channels == 1 else "RGB",
+            mode={1: "makes it grey", 3: "makes it RGB"}.get(
+                channels, f"takes its {channels} channels (pages of a TIFF) as they are"
+            ),
             bits=self.dataset.reading.bits,
             ground="leaves transparency out,"
             if self.dataset.reading.earlier
@@ -169,7 +178,7 @@ class Card:
             dataset=plain(data.name),
             fingerprint=self.dataset.fingerprint,
             training="trained anew for the export" if self.anew else "the search's own",
-            recipe=plain(trained.recipe),
+            recipe=plain(trained.recipe) + self._balance(),
             epochs=counted(trained.epochs, "epoch"),
             seed=trained.seed,
             images=counted(len(data.train), "image"),
@@ -177,11 +186,16 @@ class Card:
             trial=chosen.number,
             key=chosen.key,
             command=code(self.study.command),
+            class_figures=_section("Classes", [*self._classes()]),
             layers=_section("Layers", layers),
             forms="".join(map(_form, FORMS.all().items())),
             opset=self.opset,
             runtime=RUNTIMES[self.opset],
         )
+
+    def _balance(self) -> str:
+        found = self.study.recipe.get("balance", NO_BALANCE)
+        return "" if found == NO_BALANCE else f" with classes balanced by {found}"
 
     def _balanced(self) -> Iterator[tuple[str, str]]:
         """What to hold the accuracies against, and where classes are unequal, what hides there."""
@@ -189,12 +203,38 @@ class Card:
         largest = Largest.of(data.classes, data.val.labels)
         said = f"accuracy of always saying {plain(largest.name)}, the largest class"
         yield said, f"{largest.share:.2%} of the validation images"
-        for what, measured in (("test", self.record.test), ("validation", self.record.validation)):
-            if largest.unequal and measured.balanced is not None:
-                yield (
-                    f"balanced {what} accuracy, the mean over the classes",
-                    f"{measured.balanced:.2%}",
-                )
+        for metric in METRICS.all().values():
+            mine = metric.name == metric_of(self.study).name
+            if metric.of is None or metric.is_accuracy or not (largest.unequal or mine):
+                continue
+            yield f"test {metric.name}, {metric.meaning}", metric.write(metric.of(self.answers))
+            if self.val_answers is not None and not mine:  # that of the study stands above
+                value = metric.write(metric.of(self.val_answers))
+                yield f"validation {metric.name}, {metric.meaning}", value
+
+    def _classes(self) -> Iterator[str]:
+        """A row about each class, at most `_MOST_CLASSES`: those that are known least."""
+        answers, names = self.answers, self.dataset.search.classes
+        known = [at for at, n in enumerate(answers.images) if n]
+        if len(known) > _MOST_CLASSES:
+            known.sort(key=lambda at: answers.recall[at] or 0.0)
+            yield f"The {_MOST_CLASSES} of {len(names)} classes that are recognised least."
+            yield ""
+        yield "| class | test images | recall | its 95 % interval | precision | F1 |"
+        yield "| --- | --- | --- | --- | --- | --- |"
+        for at in known[:_MOST_CLASSES]:
+            images, write = answers.images[at], ACCURACY.write
+            low, high = wilson(answers.right[at] / images, images)
+            yield (
+                f"| {plain(names[at])} | {images:,} | {write(answers.recall[at])} "
+                f"| {low:.2%} to {high:.2%} | {write(answers.precision[at])} "
+                f"| {write(answers.f1[at])} |"
+            )
+        yield ""
+        yield (
+            "Recall: the share of a class's images that is answered right. Precision: the share "
+            "of its answers that is right."
+        )
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

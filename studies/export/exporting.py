@@ -96,7 +96,7 @@ def export(arguments: argparse.Namespace) -> None:
         _say(f"training  {recipe.name}, {counted(recipe.epochs, 'epoch')} on {count:,} images")
         trained = retrained(chosen, dataset, recipe, checkpoint)
     with waiting(f"measuring it on {len(test):,} test images"):
-        looked = look(store, study, chosen, trained, dataset, test)
+        looked, answers = look(store, study, chosen, trained, dataset, test)
     record = Record(proxy, trained.validation, looked)
     bundle = bundle_of(chosen, dataset, trained, record)
     shape = dataset.search.shape
@@ -111,6 +111,8 @@ def export(arguments: argparse.Namespace) -> None:
         dataset,
         record,
         trained.anew,
+        answers,
+        trained.answers,
         latencies,
         hardware(),
         looks,
@@ -119,7 +121,10 @@ def export(arguments: argparse.Namespace) -> None:
     )
     bundle.write(output, card.text(), arguments.opset)
     checkpoint.drop()
-    _say(_told(record, trained, dataset, looks, metric))
+    another = f", another measure than {metric.name}" * (not metric.is_accuracy)
+    if metric.of is not None and not metric.is_accuracy:
+        another = f", {metric.write(metric.of(answers))} {metric.name}"
+    _say(_told(record, trained, dataset, looks, metric, another))
     for latency in latencies:
         _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
     forms = ["model.py", *(form.FILE for form in FORMS.all().values())]
@@ -178,20 +183,22 @@ def _chosen(
 
 
 def _told(
-    record: Record, trained: TrainedNetwork, dataset: Dataset, looks: int, metric: Metric
+    record: Record,
+    trained: TrainedNetwork,
+    dataset: Dataset,
+    looks: int,
+    metric: Metric,
+    another: str,
 ) -> str:
     search, test, measured = record.search, record.test, trained.validation
-    another = "" if metric.is_accuracy else f", another measure than {metric.name}"
-    if metric.is_share and not metric.is_accuracy and test.balanced is not None:
-        another = f", {test.balanced:.2%} {metric.name}"
     return (
         f"search    {metric.write(search.accuracy)} validation {metric.name}, a proxy "
         f"({search.recipe}, {counted(search.epochs, 'epoch')})\n"
         f"exported  {metric.write(measured.accuracy)} validation {metric.name} "
         f"({measured.recipe}, {counted(measured.epochs, 'epoch')}, "
         f"{counted(len(dataset.search.train), 'image')})\n"
-        f"test      {test.accuracy:.2%} accuracy{another} ({interval(test)}, 95 % confidence; "
-        f"look number {looks} at this study's test images)"
+        f"test      {test.accuracy:.2%} accuracy ({interval(test)}, 95 % confidence){another}; "
+        f"look number {looks} at this study's test images"
     )
 
 

@@ -38,11 +38,13 @@ class TrainedNetwork:
     Attributes:
         weights: by the names that `nas_space.spaces.building.build` gives.
         validation: their accuracy on the validation images, and how they were trained.
+        answers: to the validation images; None where a function of the user's own judges.
         anew: whether they were trained again for the export.
     """
 
     weights: dict[str, Tensor]
     validation: Measured
+    answers: Answers | None
     anew: bool
 
     @property
@@ -89,7 +91,8 @@ def from_search(
             f"network is built otherwise now ({code}): bring back the code that was searched, or "
             "add --retrain"
         )
-    return TrainedNetwork(weights, replace(proxy, balanced=measured.balanced), anew=False)
+    validation = replace(proxy, balanced=measured.balanced)
+    return TrainedNetwork(weights, validation, measured, anew=False)
 
 
 def checkpoint_of(path: Path, chosen: Evaluation, dataset: Dataset, recipe: Recipe) -> Checkpoint:
@@ -121,10 +124,10 @@ def retrained(
         recipe.name,
         recipe.epochs,
         seed,
-        outcome.balanced_accuracy,
+        None if outcome.answers is None else outcome.answers.balanced,
         metric(recipe.evaluate, recipe.metric).name,
     )
-    return TrainedNetwork(weights, measured, anew=True)
+    return TrainedNetwork(weights, measured, outcome.answers, anew=True)
 
 
 def look(
@@ -134,17 +137,22 @@ def look(
     trained: TrainedNetwork,
     dataset: Dataset,
     test: Images,
-) -> Measured:
-    """Accuracy on the test images: measured once for these weights and images, then remembered."""
+) -> tuple[Measured, Answers]:
+    """Accuracy on the test images, and the answers to them.
+
+    It is measured once for these weights and images, then remembered.
+    """
     recipe, epochs, seed = trained.training
     digest = trained.digest
     images = fingerprint(dataset.search.classes, test)
     for export in store.exports(study):
         # Of measurements of before 2026-12 nobody knows on which images they were.
         if (export.weights, export.test_images) == (digest, images):
+            # Of measurements of before 2026-12-01 nobody knows the answers: they are asked again.
+            answers = export.parsed_answers or _answers(chosen, trained.weights, test, dataset)
             known = export.test_accuracy, len(test), recipe, epochs, seed
-            return Measured(*known, export.balanced_accuracy)
-    accuracy = _answers(chosen, trained.weights, test, dataset)
+            return Measured(*known, export.balanced), answers
+    answers = _answers(chosen, trained.weights, test, dataset)
     store.record_export(
         Export(
             evaluation_id=chosen.id,
@@ -153,13 +161,13 @@ def look(
             epochs=epochs,
             seed=seed,
             val_accuracy=trained.validation.accuracy,
-            test_accuracy=accuracy.share,
-            balanced_accuracy=accuracy.balanced,
+            test_accuracy=answers.share,
+            answers=answers.to_json(),
             weights=digest,
             test_images=images,
         )
     )
-    return Measured(accuracy.share, len(test), recipe, epochs, seed, accuracy.balanced)
+    return Measured(answers.share, len(test), recipe, epochs, seed, answers.balanced), answers
 
 
 def _answers(

@@ -7,7 +7,7 @@ from nas_space.spaces import registry as spaces
 from nas_space.spaces.backbone.architecture import DIGEST
 from studies.records.tables import Study
 from trainers.data.splits import Subset
-from trainers.recipes import DEFAULT_METRIC, recorded
+from trainers.recipes import DEFAULT_METRIC, NO_BALANCE, recorded
 
 
 def differences(old: Study, new: Study) -> dict[str, str]:
@@ -65,6 +65,8 @@ def same_recipe(study: Study, asked: Study) -> str:
     words = f"--recipe {recipe.name} --epochs {recipe.epochs} --study {study.name}"
     if recipe.metric != asked.recipe.get("metric", DEFAULT_METRIC):
         words += f" --metric {recipe.metric}"
+    if recipe.balance != asked.recipe.get("balance", NO_BALANCE):
+        words += f" --balance {recipe.balance}"
     return f"{words}, without --evaluate" if asked.recipe.get("evaluate") else words
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.types import DateTime, Double, Enum, String, Text
 from nas_space.errors import ConvnasError
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError
 from nas_space.spaces.skeletons import read_architecture
+from trainers.data.balance import Answers
 
 _NAMING = {
     "pk": "pk_%(table_name)s",
@@ -67,7 +68,25 @@ class Study(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
-class Evaluation(Base):
+class _Answered:
+    """A row that has the answers of a network."""
+
+    answers: Mapped[dict[str, Any] | None]
+    balanced_accuracy: Mapped[float | None]
+
+    @property
+    def parsed_answers(self) -> Answers | None:
+        """Its answers, class by class; None if they are not known."""
+        return None if self.answers is None else Answers.from_json(self.answers)
+
+    @property
+    def balanced(self) -> float | None:
+        """Mean over the classes of the share of images that is classified right."""
+        found = self.parsed_answers
+        return self.balanced_accuracy if found is None else found.balanced
+
+
+class Evaluation(_Answered, Base):
     """One architecture at one fidelity with one seed: numbers, or the reason of a failure.
 
     Attributes:
@@ -89,7 +108,9 @@ class Evaluation(Base):
         costs: those of plugins' objectives, by name; None in older rows.
         val_accuracy: on the validation split, or the number that stands in its place, see
             `trainers.metrics`; None if it failed.
-        balanced_accuracy: mean of the same over the classes; None in older rows.
+        balanced_accuracy: mean of the same over the classes, in rows of before `answers`.
+        answers: to the validation images, see `trainers.data.balance.Answers`; None in older rows,
+            and where a function of the user's own judges.
         seconds: wall time of the training.
         error: why it failed, in one line.
         versions: of Python and the libraries.
@@ -120,6 +141,7 @@ class Evaluation(Base):
     costs: Mapped[dict[str, float] | None] = mapped_column(JSON)
     val_accuracy: Mapped[float | None] = mapped_column(Double)
     balanced_accuracy: Mapped[float | None] = mapped_column(Double)
+    answers: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     train_loss: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)
     device: Mapped[str | None] = mapped_column(String(255))
@@ -175,7 +197,7 @@ class Checkpoint(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
 
 
-class Export(Base):
+class Export(_Answered, Base):
     """One measurement on the test split: which network, how it was trained, its accuracy.
 
     Attributes:
@@ -183,7 +205,8 @@ class Export(Base):
         retrained: whether it was trained again for the export.
         val_accuracy: of the exported weights on the validation split.
         test_accuracy: of the exported weights on the test split.
-        balanced_accuracy: mean of the same over the classes; None in older rows.
+        balanced_accuracy: mean of the same over the classes, in rows of before `answers`.
+        answers: to the test images, see `trainers.data.balance.Answers`; None in older rows.
         weights: SHA-256 of the exported weights, in hexadecimal digits.
         test_images: fingerprint of the test images; None in older rows.
     """
@@ -199,6 +222,7 @@ class Export(Base):
     val_accuracy: Mapped[float] = mapped_column(Double)
     test_accuracy: Mapped[float] = mapped_column(Double)
     balanced_accuracy: Mapped[float | None] = mapped_column(Double)
+    answers: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     weights: Mapped[str] = mapped_column(String(64))
     test_images: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)

@@ -12,6 +12,7 @@ from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
 from trainers.evaluators import by_recipe
+from trainers.recipes import BALANCES
 
 Check = Callable[[Any], bool]
 Row = TypeVar("Row", bound=Base)
@@ -126,6 +127,25 @@ def _numbers(value: object) -> bool:
     return isinstance(value, dict) and all(map(_text, value)) and all(map(_number, value.values()))
 
 
+def _answers(value: object) -> bool:
+    """Whether it is what `Answers.to_json` gives, as JSON."""
+    names = ("images", "right", "answered")
+    if not isinstance(value, dict) or value.keys() != {*names, "mistakes"}:
+        return False
+    counts, mistakes = [value[name] for name in names], value["mistakes"]
+    if not all(isinstance(each, list | tuple) and all(map(_count, each)) for each in counts):
+        return False
+    classes = len(counts[0])
+    return (
+        {len(each) for each in counts} == {classes}
+        and sum(counts[0]) > 0
+        and all(n <= min(pair) for n, *pair in zip(counts[1], counts[0], counts[2], strict=True))
+        and isinstance(mistakes, list | tuple)
+        and all(isinstance(each, list | tuple) and len(each) == 3 for each in mistakes)  # noqa: PLR2004
+        and all(all(map(_count, each)) and max(each[:2]) < classes for each in mistakes)
+    )
+
+
 def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -150,6 +170,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "recipe.epochs": _positive,
         "recipe.evaluate": _maybe(_text),
         "recipe.resolution": _maybe(_share),
+        "recipe.balance": lambda value: value is None or value in BALANCES,
         "command": _any_text,
         "objective": _text,
         "objective_device": _maybe(_any_text),
@@ -172,6 +193,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "costs": _maybe(_numbers),
         "val_accuracy": _maybe(_number),
         "balanced_accuracy": _maybe(_share),
+        "answers": _maybe(_answers),
         "seconds": _maybe(_number),
         "error": _maybe(_any_text),
     },
@@ -182,6 +204,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "val_accuracy": _number,
         "test_accuracy": _share,
         "balanced_accuracy": _maybe(_share),
+        "answers": _maybe(_answers),
         "weights": _text,
         "test_images": _maybe(_text),
     },

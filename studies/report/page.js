@@ -38,7 +38,7 @@ function sort(heading) {
   for (const other of heading.parentNode.cells) other.setAttribute("aria-sort", "none");
   heading.setAttribute("aria-sort", now);
 }
-for (const heading of document.querySelectorAll("table:not(.layers) th")) {
+for (const heading of document.querySelectorAll("table:not(.layers, .confusion) th")) {
   if (heading.closest("table").tBodies[0].rows.length < 2) continue;
   heading.tabIndex = 0;
   heading.setAttribute("aria-sort", "none");

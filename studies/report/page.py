@@ -9,6 +9,7 @@ from studies.report.html import Content, Markup, element
 from studies.report.sections import (
     answer,
     choices,
+    classes,
     commands,
     drawing,
     front,
@@ -55,6 +56,7 @@ def _sections(facts: Facts, against: Facts | None, scores: ranking.Numbers) -> I
         yield front.section(facts)
         if facts.has_layers:
             yield layers.section(facts)
+        yield classes.section(facts)
     yield growth.section(facts, against)
     if facts.front:
         yield choices.section(facts)

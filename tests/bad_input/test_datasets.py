@@ -142,7 +142,7 @@ def leave_two() -> None:
 FOLDERS: dict[str, tuple[Callable[[], object], str]] = {
     "one class": (lambda: (PHOTOS / "dog").rename("dog"), "has one class; a classifier needs"),
     "no class": (replace(PHOTOS.mkdir), "no images in photos"),
-    "a file": (replace(lambda: PHOTOS.write_text("")), "no data set 'photos'"),
+    "a file": (replace(lambda: PHOTOS.write_text("")), "photos is no table that is read: save it"),
     "a link to itself": (replace(lambda: PHOTOS.symlink_to(PHOTOS)), "no data set 'photos'"),
     "a class without a line": (call_dogs("a\nb"), "'a\\nb' in photos needs a printable name"),
     "a class that moves the cursor": (call_dogs("\x1b[2J"), "needs a printable name"),

@@ -129,6 +129,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with photos in folders of classes, and a folder in which the main job has run."""
     home = tmp_path_factory.mktemp("home")
     photos(home / "photos")
+    table = ["path,label", *(f"{p.relative_to(home)},{p.parent.name}" for p in home.rglob("*.png"))]
+    (home / "photos.csv").write_text("\n".join(table))
     data = load("digits").search
     read = home / README.stem
     read.mkdir()

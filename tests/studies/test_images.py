@@ -10,6 +10,7 @@ from studies import images
 from studies.cli import CommandError
 from studies.records.tables import Study
 from tests.examples import study
+from tests.image_tables import album, write
 from trainers.data.reading import MAX_PIXELS, Reading
 from trainers.data.registry import load
 
@@ -60,3 +61,20 @@ def test_a_study_of_before_that_was_decided_keeps_its_images(icons: Path) -> Non
     assert before.reading.earlier
     found.dataset["fingerprint"] = before.fingerprint
     assert images.searched(found).search.train.pixels.max() < 2**4
+
+
+def test_those_of_a_table_are_found_again_and_may_be_moved(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", ("path", "label"), album(tmp_path))
+    found = searched(Path(table))
+    assert images.searched(found).fingerprint == found.dataset["fingerprint"]
+    (tmp_path / "moved").mkdir()
+    for name in ("a.csv", "all"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    with pytest.raises(CommandError, match=r"are not in .*a.csv: say where they are now"):
+        images.searched(found)
+    moved = str(tmp_path / "moved" / "a.csv")
+    assert images.searched(found, moved).search.name == moved
+    lines = Path(moved).read_text().replace("all/000.png,cat", "all/000.png,dog")
+    Path(moved).write_text(lines)
+    with pytest.raises(CommandError, match="is not what study s was searched on"):
+        images.searched(found, moved)

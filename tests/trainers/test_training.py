@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from trainers import devices
 from trainers.average import MovingAverage
-from trainers.data.batches import Batches
+from trainers.checkpoints import CheckpointInMemory
+from trainers.data.balance import Answers, class_weights
+from trainers.data.batches import Batches, cross_entropy
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
-from trainers.recipes import RECIPES, RecipeError, UnknownRecipeError, recorded
+from trainers.recipes import BALANCES, RECIPES, RecipeError, UnknownRecipeError, recorded
 from trainers.training import Trainer, TrainingDivergedError, evaluate, measure, one_cycle
 
 CPU = devices.Device(torch.device("cpu"), None)
@@ -148,7 +150,7 @@ def test_accuracy_is_the_share_of_images_classified_right(digits: SearchData) ->
     outcome = Trainer(digits, dataclasses.replace(QUICK, epochs=1), CPU).train(
         small_network(), seed=0
     )
-    assert abs(outcome.balanced_accuracy - outcome.val_accuracy) < 0.05
+    assert abs(outcome.answers.balanced - outcome.val_accuracy) < 0.05
 
 
 def test_plain_batches_are_the_images_normalised_and_in_order(digits: SearchData) -> None:
@@ -253,14 +255,82 @@ def test_a_lower_resolution_is_that_of_training_or_of_validation(share: float, s
 def test_what_is_made_large_may_be_the_mean_over_the_classes(digits: SearchData) -> None:
     recipe = dataclasses.replace(RECIPES.get("quick"), epochs=1)
     found = {}
-    for metric in ("accuracy", "balanced-accuracy"):
+    for metric in ("accuracy", "balanced-accuracy", "macro-f1"):
         torch.manual_seed(0)
         trainer = Trainer(digits, dataclasses.replace(recipe, metric=metric), CPU)
         network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
         found[metric] = trainer.train(network, seed=0)
-    plain, balanced = found["accuracy"], found["balanced-accuracy"]
-    assert balanced.val_accuracy == balanced.balanced_accuracy == plain.balanced_accuracy
-    assert plain.val_accuracy != plain.balanced_accuracy
+    plain = found["accuracy"]
+    assert found["balanced-accuracy"].val_accuracy == plain.answers.balanced
+    assert found["macro-f1"].val_accuracy == plain.answers.macro_f1
+    assert len({outcome.val_accuracy for outcome in found.values()}) == 3
+
+
+@pytest.fixture(scope="module")
+def unequal(digits: SearchData) -> SearchData:
+    """Of all digits but 1 and 7 few images are left for training."""
+    labels = digits.train.labels
+    few = [np.flatnonzero(labels == label)[:6] for label in range(10) if label not in (1, 7)]
+    kept = np.concatenate([np.flatnonzero(np.isin(labels, (1, 7))), *few])
+    return dataclasses.replace(digits, train=Images(digits.train.pixels[kept], labels[kept]))
+
+
+def balanced(unequal: SearchData, balance: str, epochs: int = 3) -> tuple[nn.Module, Answers]:
+    recipe = dataclasses.replace(QUICK, balance=balance, epochs=epochs)
+    network = small_network()
+    return network, Trainer(unequal, recipe, CPU).train(network, seed=0).answers
+
+
+def test_weights_and_sampling_find_what_is_rare(unequal: SearchData) -> None:
+    found = {balance: balanced(unequal, balance, 2)[1].balanced for balance in BALANCES}
+    assert found["weights"] > found["none"] + 0.05
+    assert found["sampling"] > found["none"] + 0.2
+
+
+def test_sampling_draws_all_classes_as_often_and_repeats_itself(unequal: SearchData) -> None:
+    batches = Batches(unequal.train, unequal, CPU.where)
+    chances = torch.from_numpy(class_weights(unequal.train.labels, 10)[unequal.train.labels])
+    drawn = [
+        torch.cat([y for _, y in batches.shuffled(1, torch.Generator().manual_seed(0), chances)])
+        for _ in range(2)
+    ]
+    assert torch.equal(*drawn)
+    assert len(drawn[0]) == len(batches)
+    assert (torch.bincount(drawn[0], minlength=10) > len(batches) / 20).all()
+
+
+def test_a_class_of_twice_the_weight_counts_as_if_its_images_were_there_twice() -> None:
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 1, 2])
+    twice = torch.tensor([0, 1, 1, 1, 1, 2])
+    found = cross_entropy(logits, labels, 0.0, torch.tensor([1.0, 2.0, 1.0]))
+    assert found.item() == pytest.approx(
+        cross_entropy(logits[[0, 1, 1, 2, 2, 3]], twice, 0.0).item()
+    )
+
+
+@pytest.mark.parametrize("balance", BALANCES)
+def test_a_training_of_unequal_classes_continues_to_the_same_weights(
+    unequal: SearchData, balance: str
+) -> None:
+    whole, _ = balanced(unequal, balance, epochs=2)
+    recipe = dataclasses.replace(QUICK, balance=balance, epochs=2)
+    bag = CheckpointInMemory("t", 1)
+    Trainer(unequal, recipe, CPU).train(small_network(), seed=0, checkpoint=bag, until=1)
+    rest = small_network()
+    continued = CheckpointInMemory("t", 2, bag.data)
+    Trainer(unequal, recipe, CPU).train(rest, seed=0, checkpoint=continued)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True)
+    )
+
+
+def test_what_a_recipe_says_of_unequal_classes_is_recorded_only_if_it_says_something() -> None:
+    assert "balance" not in QUICK.to_json()
+    weighted = dataclasses.replace(QUICK, balance="weights")
+    assert recorded(weighted.to_json()) == weighted
+    assert RECIPES.get("full").judging_as(weighted.to_json()).balance == "weights"
+    assert RECIPES.get("full").judging_as(QUICK.to_json()) == RECIPES.get("full")
 
 
 @given(st.integers(1, 200_000))

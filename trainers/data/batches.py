@@ -90,13 +90,23 @@ class Batches:
             pixels = resized(self._pixels[part].to(self._device), self._size)
             yield self._normalise(pixels), self._labels[part]
 
-    def shuffled(self, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def shuffled(
+        self, size: int, generator: torch.Generator, chances: Tensor | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch of augmented batches in random order; a last, smaller batch is left out.
 
         Labels are shares of the classes (N, classes) where the recipe mixes images.
+
+        Args:
+            size: images of a batch.
+            generator: of all chance.
+            chances: of each image to be drawn, again and again; None takes each of them once.
         """
         count = len(self)
-        order = torch.randperm(count, generator=generator)
+        if chances is None:
+            order = torch.randperm(count, generator=generator)
+        else:
+            order = torch.multinomial(chances, count, replacement=True, generator=generator)
         rows, columns = self._windows(count, generator)
         rows, columns = (t.to(self._device) for t in (rows, columns))
         labels = self._labels[order.to(self._device)]
@@ -156,12 +166,15 @@ def _fits(size_bytes: int, device: torch.device) -> bool:
     return size_bytes <= torch.cuda.get_device_properties(device).total_memory * _SHARE_OF_GPU
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
     """Mean cross entropy in fp32, for logits of any precision.
 
     Args:
         logits: (N, classes).
         labels: (N,), or shares of the classes (N, classes).
         smoothing: share of the target that goes to all classes equally.
+        weights: of the classes (classes,); None counts all images alike.
     """
-    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+    return F.cross_entropy(logits.float(), labels, weights, label_smoothing=smoothing)

@@ -23,7 +23,7 @@ class Look:
 
     Attributes:
         size: width and height of all.
-        mode: Pillow's: ``L`` for grey, ``RGB``.
+        mode: see `nas_space.pictures.mode_of`.
         bits: that grey levels have in files of more than 8.
         image_size: side to which they are resized; None if they are not.
         remarks: lines about odd ones.

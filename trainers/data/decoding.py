@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from nas_space.pictures import BITS, picture
 from trainers.data.reading import BROKEN, Reading, limited
+from trainers.data.tables.embedded import content
 from trainers.machine import cores
 
 WidthHeight = tuple[int, int]
@@ -39,7 +40,7 @@ class Decoding:
 
     Attributes:
         size: width and height.
-        mode: Pillow's: ``L`` for grey, ``RGB``.
+        mode: see `nas_space.pictures.mode_of`.
         reading: how files are read.
     """
 
@@ -88,7 +89,7 @@ def decode_file(path: Path, how: Decoding) -> NDArray[np.uint8]:
     """One image as pixels (H, W, C); raises `BROKEN`."""
     is_file(path)
     reading = how.reading
-    image = picture(path, how.size, how.mode, reading.bits or BITS, reading.earlier)
+    image = picture(content(path), how.size, how.mode, reading.bits or BITS, reading.earlier)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels.reshape(*pixels.shape[:2], len(how.mode))
 

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 
-from nas_space.pictures import BITS, has_upper_bits_only, opened
+from nas_space.pictures import (
+    BITS,
+    channels_of,
+    has_upper_bits_only,
+    levels_of,
+    mode_of,
+    opened,
+    pages_of,
+)
 from nas_space.waiting import Say, silent
 from trainers.data.cache import Cache, Known, Look
-from trainers.data.decoding import (
-    BrokenImageError,
-    Decoding,
-    WidthHeight,
-    decode_file,
-    is_file,
-)
-from trainers.data.listing import Listing, listed
+from trainers.data.decoding import BrokenImageError, Decoding, WidthHeight, is_file
+from trainers.data.listing import Lister, Listing, listed
 from trainers.data.mapped import FilePart
 from trainers.data.reading import AS_IT_COMES, BROKEN, Reading, depth, limited
 from trainers.data.splits import (
@@ -37,9 +39,12 @@ from trainers.data.splits import (
     make_dataset,
     split_positions,
 )
+from trainers.data.tables.embedded import content
 from trainers.machine import cores
 
 _GREY = frozenset({"1", "L", "I", "I;16", "I;16B", "I;16L", "LA"})
+_USUAL = frozenset({1, 3})
+"""Channels of grey images, and of those in colours."""
 _DEFAULT_SIDE_PIXELS = 64
 """Larger images, and images of different sizes, are resized to at most this side."""
 
@@ -52,27 +57,30 @@ def load(
     subset: Subset | None,
     reading: Reading = AS_IT_COMES,
     say: Say = silent,
+    list_files: Lister = listed,
 ) -> Dataset:
-    """Decode the images below a folder.
+    """Decode the images below a folder, or those that a table names.
 
     Without an image size, images of equal size up to 64×64 stay as they are; others are cropped to
-    their central square and resized. They are read as grey only if all of them are grey.
+    their central square and resized. They are read as grey only if all of them are grey. Images of
+    other numbers of channels must have equal ones.
 
     Args:
-        root: of the folders.
+        root: of the folders, or the table.
         image_size: side in pixels.
         subset: see `trainers.data.registry.load`.
         reading: how its files are read; `bits` of None are found out.
         say: gets the progress.
+        list_files: finds the image files and their classes.
 
     Raises:
-        DatasetError: no images, no classes, images that cannot be decoded or are all alike, or too
-            many pixels.
+        DatasetError: no images, no classes, images that cannot be decoded, differ in channels or
+            are all alike, or too many pixels.
     """
     name = str(root.resolve())
     if not name.isprintable():
-        raise DatasetError(f"the folder {name!r} needs a printable name: studies keep it")
-    listing = listed(root, reading)
+        raise DatasetError(f"the path {name!r} needs a printable name: studies keep it")
+    listing = list_files(root, reading)
     numbers = {label: number for number, label in enumerate(listing.classes)}
     labels = {
         split: np.asarray([numbers[file.label] for file in found], dtype=np.int64)
@@ -133,7 +141,7 @@ def decode(path: Path, size: WidthHeight, mode: str, reading: Reading) -> NDArra
     Args:
         path: of the file.
         size: width and height.
-        mode: Pillow's: ``L`` for grey, ``RGB``.
+        mode: see `nas_space.pictures.mode_of`.
         reading: how it is read.
 
     Raises:
@@ -156,13 +164,13 @@ class _Header:
 
     Attributes:
         size: after the turn that its file asks for, where an image may keep its size.
-        grey: whether it has no colours.
+        channels: 1 if it has no colours, 3 if it has; or other numbers.
         highest: level, of images of more than 8 bits; 0 of others.
         several: whether its file holds more pictures.
     """
 
     size: WidthHeight
-    grey: bool
+    channels: int
     highest: int
     several: bool
 
@@ -173,7 +181,7 @@ def _looked(
     """Look at the headers of images, and decide.
 
     Raises:
-        DatasetError: some are broken.
+        DatasetError: some are broken, or differ in channels.
     """
     try:
         with limited(reading.max_pixels):
@@ -187,7 +195,7 @@ def _looked(
         bits = depth(highest) if highest else BITS
     image_size = image_size or _common_side(headers)
     size = (image_size, image_size) if image_size else headers[0].size
-    mode = "L" if all(header.grey for header in headers) else "RGB"
+    mode = _mode(headers, paths)
     return Look(size, mode, bits, image_size, tuple(_several(headers, paths)))
 
 
@@ -212,7 +220,8 @@ def _broken(every: Sequence[Path], reading: Reading, first: str) -> DatasetError
 def _reason(path: Path, reading: Reading) -> str | None:
     """Why an image file cannot be decoded; None if it can."""
     try:
-        decode_file(path, Decoding((1, 1), "RGB", reading))
+        is_file(path)
+        channels_of(content(path), reading.bits or BITS, reading.earlier)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"it has more than {reading.max_pixels:,} pixels: --max-pixels allows more"
     except BROKEN as error:
@@ -222,16 +231,24 @@ def _reason(path: Path, reading: Reading) -> str | None:
 
 def _header(path: Path, reading: Reading) -> _Header:
     is_file(path)
-    with opened(path, reading.earlier) as image:
-        grey, size, highest = image.mode in _GREY, image.size, 0
-        several = getattr(image, "is_animated", False)
+    levels = levels_of(path)
+    if levels is not None:
+        channels, height, width = levels.shape
+        wide = levels.itemsize > 1 and reading.bits is None
+        return _Header((width, height), channels, int(levels.max()) if wide else 0, several=False)
+    with opened(content(path), reading.earlier) as image:
+        pages, size, highest = pages_of(image, reading.earlier), image.size, 0
+        channels = pages if pages > 1 else 1 if image.mode in _GREY else 3
+        several = pages == 1 and getattr(image, "is_animated", False)
         wide = image.mode.startswith("I") or has_upper_bits_only(image)
         if wide and reading.bits is None:
-            highest = _highest(image)
+            for page in range(pages):
+                image.seek(page)
+                highest = max(highest, _highest(image))
         # The only images whose size as it is matters, see `_common_side`.
         if size[0] != size[1] and max(size) <= _DEFAULT_SIDE_PIXELS and not reading.earlier:
             size = ImageOps.exif_transpose(image).size
-        return _Header(size, grey, highest, several)
+        return _Header(size, channels, highest, several)
 
 
 def _highest(image: ImageFile) -> int:
@@ -239,6 +256,15 @@ def _highest(image: ImageFile) -> int:
     upper = has_upper_bits_only(image)
     extrema = np.asarray(image).max()
     return int(extrema) * 2**8 + 2**8 - 1 if upper else min(int(extrema), 2**BITS - 1)
+
+
+def _mode(headers: Sequence[_Header], paths: Sequence[Path]) -> str:
+    """See `nas_space.pictures.mode_of`; raises DatasetError where images differ in channels."""
+    examples = {header.channels: path for header, path in zip(headers, paths, strict=True)}
+    if len(examples) > 1 and examples.keys() - _USUAL:
+        found = ", ".join(f"{count} as in {path}" for count, path in sorted(examples.items()))
+        raise DatasetError(f"images differ in channels: {found}; make them equal")
+    return mode_of(max(examples))
 
 
 def _several(headers: Sequence[_Header], paths: Sequence[Path]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def digest_of(root: Path, files: Sequence[Path], *about: object) -> str:
     """Changes with the paths below the root, sizes and times of any of the files, and with more.
 
     Args:
-        root: of the files.
+        root: of the files, or the table that names them.
         files: in an order that matters.
         about: what else it is of; equal things have equal texts.
 
@@ -80,11 +80,11 @@ def digest_of(root: Path, files: Sequence[Path], *about: object) -> str:
         stats = [path.stat() for path in files]
     versions = _FORM, PIL.__version__, features.version("jpg")
     digest = hashlib.sha256(repr((versions, about)).encode())
-    above = len(os.fsencode(root / "x")) - 1
+    above = os.fsencode((root if root.is_dir() else root.parent) / "x")[:-1]
     for path, stat in zip(files, stats, strict=True):
         # The time of the inode as well: a user may set that of the content.
         line = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
-        digest.update(os.fsencode(path)[above:] + b"\0" + line.encode())
+        digest.update(os.fsencode(path).removeprefix(above) + b"\0" + line.encode())
     return digest.hexdigest()[:32]
 
 

@@ -1,8 +1,8 @@
-"""The files of a folder of images, by class, and what of it is no image or no class."""
+"""The files of a data set, by class; of a folder of images, and what of it is no image or class."""
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,8 @@ _EARLIER_SUFFIXES = frozenset(
 """Those that convnas took before 2026-12."""
 _ALIASES = {"MPO": "JPEG"}
 """Formats whose files Pillow opens as another: those of phones, with several pictures."""
-_SPLITS = {
+_ARRAYS = frozenset({".npy"})
+SPLITS = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -28,6 +29,7 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
+"""What users call the splits."""
 _MOST_NAMED = 10
 
 
@@ -54,10 +56,19 @@ class Listing:
     remarks: tuple[str, ...]
 
 
+Lister = Callable[[Path, Reading], Listing]
+"""Finds the files of what lies at a path; raises DatasetError if it cannot."""
+
+
 @dataclass(slots=True)
 class _Seen:
-    """What a walk through the folders passes over."""
+    """What a walk through the folders passes over.
 
+    Attributes:
+        kinds: the suffixes of image files.
+    """
+
+    kinds: frozenset[str]
     lost: list[str] = field(default_factory=list)
     nested: Counter[str] = field(default_factory=Counter)
     passed: Counter[str] = field(default_factory=Counter)
@@ -73,13 +84,8 @@ def listed(root: Path, reading: Reading) -> Listing:
     Raises:
         DatasetError: no images, or classes that cannot be told.
     """
-    seen, earlier = _Seen(), reading.earlier
-    with limited(reading.max_pixels):
-        folders = _split_folders(root)
-        files = {
-            split: _flat(folder) if earlier else _walked(folder, seen)
-            for split, folder in folders.items()
-        }
+    earlier = reading.earlier
+    folders, files, seen = _found(root, reading, _Seen(suffixes()))
     if not earlier and folders.get("train") != root:
         _pass_over(root, seen)
     for split, found in files.items():
@@ -101,6 +107,55 @@ def listed(root: Path, reading: Reading) -> Listing:
     return Listing(files, classes, remarks)
 
 
+def _found(
+    root: Path, reading: Reading, seen: _Seen
+) -> tuple[dict[str, Path], dict[str, list[Labelled]], _Seen]:
+    """The folder of each split, its images, and what is passed over."""
+    with limited(reading.max_pixels):
+        folders = _split_folders(root, seen)
+        if reading.earlier:
+            return folders, {split: _flat(folder) for split, folder in folders.items()}, seen
+        files = {split: _walked(folder, seen) for split, folder in folders.items()}
+    # Beside images arrays are something else, such as features.
+    if seen.kinds is not _ARRAYS and not any(files.values()):
+        return _found(root, reading, _Seen(_ARRAYS))
+    return folders, files, seen
+
+
+def of_rows(
+    root: Path, files: Mapping[str, Sequence[Labelled]], remarks: Sequence[str] = ()
+) -> Listing:
+    """The listing of what has no folders for its classes.
+
+    Args:
+        root: the table, or the folder that has tables.
+        files: of each split, and their labels as they are there.
+        remarks: see `Listing`.
+
+    Raises:
+        DatasetError: there is no training split, or its classes are not those of the others.
+    """
+    if "train" not in files:
+        raise DatasetError(f"{root} has {' and '.join(files) or 'no images'}, but no train split")
+    # As the folders of classes: see `_walked`.
+    named = {
+        split: [Labelled(file.path, unicodedata.normalize("NFC", file.label)) for file in found]
+        for split, found in files.items()
+    }
+    classes = tuple(sorted({file.label for file in named["train"]}))
+    for label in classes:
+        if not label.isprintable():
+            raise DatasetError(f"the class {label!r} in {root} needs a printable name")
+    for split, found in named.items():
+        strange = sorted({file.label for file in found} - set(classes))
+        if strange:
+            raise DatasetError(f"{root} has classes in {split} that train lacks: {some(strange)}")
+    if len(classes) == 1:
+        raise DatasetError(f"{root} has one class; a classifier needs at least 2")
+    told = [*remarks, *_absent(named, classes)]
+    return Listing(named, classes, tuple(map(_printable, told)))
+
+
 @cache
 def suffixes() -> frozenset[str]:
     """Those of the formats that the installed Pillow reads, of those that we let it."""
@@ -114,20 +169,25 @@ def _remarks(
     seen: _Seen, files: Mapping[str, Sequence[Labelled]], classes: tuple[str, ...]
 ) -> Iterator[str]:
     if seen.lost:
-        yield f"not read as classes: {_some(seen.lost)}"
+        yield f"not read as classes: {some(seen.lost)}"
     if seen.nested:
         names = [f"{label} ({count:,})" for label, count in seen.nested.items()]
-        yield f"images in folders inside a class are of that class: {_some(names)}"
+        yield f"images in folders inside a class are of that class: {some(names)}"
     if seen.passed:
         kinds = [f"{count:,} {kind}" for kind, count in seen.passed.most_common()]
-        yield f"files passed over: {seen.passed.total():,}: {_some(kinds)}"
+        yield f"files passed over: {seen.passed.total():,}: {some(kinds)}"
+    yield from _absent(files, classes)
+
+
+def _absent(files: Mapping[str, Sequence[Labelled]], classes: tuple[str, ...]) -> Iterator[str]:
     for split, found in files.items():
         missing = sorted(set(classes) - {file.label for file in found})
         if missing:
-            yield f"classes without an image in {split}: {_some(missing)}"
+            yield f"classes without an image in {split}: {some(missing)}"
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
     more = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + f" and {more:,} more" * (more > 0)
 
@@ -144,12 +204,12 @@ def _nothing_in(folder: Path, seen: _Seen) -> str:
     )
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def _split_folders(root: Path, seen: _Seen) -> dict[str, Path]:
     """The folder of each split; the root itself is train if its sub-folders are classes."""
     folders = _subfolders(root)
     splits: dict[str, Path] = {}
     for folder in folders:
-        split = _SPLITS.get(folder.name.lower())
+        split = SPLITS.get(folder.name.lower())
         if split in splits:
             raise DatasetError(f"{root} has two {split} folders: {splits[split]} and {folder}")
         if split is not None:
@@ -160,7 +220,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
             raise DatasetError(f"{root} has a {min(splits)} folder but no train folder beside it")
         return splits
     # "train" may also be a class, next to "car" and "plane": then images are directly in it.
-    if "train" in splits and not any(map(_is_image, _entries(splits["train"]))):
+    if "train" in splits and not any(_is_image(path, seen) for path in _entries(splits["train"])):
         raise DatasetError(
             f"{strangers[0]} stands beside {splits['train']} but is no split: move it away"
         )
@@ -208,12 +268,12 @@ def _walked(folder: Path, seen: _Seen) -> list[Labelled]:
 
 def _below(group: Path, seen: _Seen) -> Iterator[Path]:
     for path in _entries(group):
-        if path.is_dir() and not _is_image(path):
+        if path.is_dir() and not _is_image(path, seen):
             if path.is_symlink():
                 seen.passed["links to folders"] += 1
             else:
                 yield from _below(path, seen)
-        elif _is_image(path):
+        elif _is_image(path, seen):
             yield path
         else:
             seen.passed[path.suffix.lower() or "without suffix"] += 1
@@ -228,10 +288,10 @@ def _pass_over(folder: Path, seen: _Seen) -> None:
             seen.passed[f"{path.suffix.lower() or 'without suffix'} beside the classes"] += 1
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(path: Path, seen: _Seen) -> bool:
     """Whether it has the suffix of one, or none and is one."""
     if path.suffix:
-        return path.suffix.lower() in suffixes()
+        return path.suffix.lower() in seen.kinds
     try:
         if not path.is_file():  # reading a pipe may never end
             return False

@@ -18,7 +18,7 @@ from trainers.data.registry import load
 from trainers.data.splits import Dataset
 from trainers.intervals import around_mean, wilson
 from trainers.metrics import named
-from trainers.recipes import RECIPES, resolution_note
+from trainers.recipes import NO_BALANCE, RECIPES, resolution_note
 from trainers.runs.seeds import Result, Seeds
 from trainers.runs.subject import Subject, digest, find, starting_weights
 from trainers.training import Trainer, TrainingDivergedError
@@ -34,7 +34,7 @@ def train(arguments: argparse.Namespace) -> int:
     Args:
         arguments: see `trainers.run`.
     """
-    recipe = RECIPES.get(arguments.recipe)
+    recipe = dataclasses.replace(RECIPES.get(arguments.recipe), balance=arguments.balance)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)
     start = starting_weights(arguments.start, arguments.backbone) if arguments.start else None
@@ -74,6 +74,8 @@ def train(arguments: argparse.Namespace) -> int:
         _say(f"note      {remark}")
     epochs = counted(recipe.epochs, "epoch")
     note = resolution_note(recipe.resolution)
+    if recipe.balance != NO_BALANCE:
+        note += f", classes balanced by {recipe.balance}"
     _say(f"training  {recipe.name}, {epochs}, {beginning}, on {device.name}{note}")
     first: int = arguments.seed
     try:

@@ -13,7 +13,7 @@ from studies.report.html import Content, Markup, element
 from studies.report.paths import without_paths
 from studies.retraining.summary import told
 from trainers.intervals import wilson
-from trainers.recipes import resolution_note
+from trainers.recipes import NO_BALANCE, resolution_note
 
 _FEW_IMAGES = 100
 """With fewer validation images an accuracy says little."""
@@ -61,7 +61,7 @@ def _answer(facts: Facts) -> Iterator[str]:
 
 def _own(facts: Facts) -> str:
     path = facts.study.recipe.get("evaluate")
-    whose = f", the number of {path}" if path else ", the mean over the classes"
+    whose = f", the number of {path}" if path else f", {facts.metric.meaning}"
     return f"Where this page says accuracy it means {facts.metric.name}{whose}."
 
 
@@ -203,7 +203,12 @@ def _origin(facts: Facts) -> str:
         f"The space {study.space['name']} searched on {without_paths(data['name'])} (images of "
         f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
         f"{counted(study.recipe['epochs'], 'epoch')}"
-        f"{resolution_note(study.recipe.get('resolution', 1))}, for "
+        f"{resolution_note(study.recipe.get('resolution', 1))}{_balance(facts)}, for "
         f"{facts.objective.title(facts.metric)}: {facts.objective.meaning}. "
         f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     )
+
+
+def _balance(facts: Facts) -> str:
+    found = facts.study.recipe.get("balance", NO_BALANCE)
+    return "" if found == NO_BALANCE else f" and classes balanced by {found}"

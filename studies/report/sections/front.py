@@ -124,7 +124,7 @@ def members(facts: Facts) -> Markup:
 
 
 def _balanced(entry: Evaluation) -> str:
-    found = entry.balanced_accuracy
+    found = entry.balanced
     return "–" if found is None else f"{found:.2%}"
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from nas_space.bundle import Preprocessing
 from nas_space.bundle.source import source
+from nas_space.pictures import mode_of
 from nas_space.spaces.registry import get
 from tests.model_files import imported
 from trainers.data.folders import decode
@@ -43,8 +44,8 @@ def pgm(path: Path) -> None:
     path.write_bytes(b"P5\n20 20\n65535\n" + noise(20, 20, top=2**16).astype(">u2").tobytes())
 
 
-def stack(path: Path) -> None:
-    pages = [Image.fromarray(noise(9, 8).astype(np.uint8))] * 3
+def stack(path: Path, count: int = 3) -> None:
+    pages = [Image.fromarray((noise(9, 8) >> page).astype(np.uint8)) for page in range(count)]
     pages[0].save(path, save_all=True, append_images=pages[1:])
 
 
@@ -71,6 +72,14 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "a turned TIFF": ("tif", turned),
     "of several pictures": ("gif", moving),
     "a JPEG": ("jpg", written(noise(30, 30, 3).astype(np.uint8))),
+}
+BANDS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "an array": ("npy", lambda path: np.save(path, noise(20, 31, 5).astype(np.uint8))),
+    "an array of 12 bits": (
+        "npy",
+        lambda path: np.save(path, noise(9, 8, 5, top=2**12).astype(np.uint16)),
+    ),
+    "pages": ("tif", lambda path: stack(path, 5)),
 }
 REFUSED: dict[str, tuple[str, Callable[[Path], None]]] = {
     "of numbers without a range": ("tif", written(noise(20, 20).astype(np.float32) / 255)),
@@ -131,3 +140,21 @@ def test_an_earlier_export_goes_on_reading_as_it_did() -> None:
     found = Preprocessing.from_json(task)
     assert (found.bits, found.earlier) == (16, True)
     assert not Preprocessing.from_json(task | {"bits": 12, "earlier": False}).earlier
+
+
+@pytest.mark.parametrize(("suffix", "write"), BANDS.values(), ids=BANDS)
+def test_other_numbers_of_channels_are_as_in_training(
+    write: Callable[[Path], None], suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"image.{suffix}"
+    write(path)
+    found = reader(5, 12, tmp_path)(path)
+    pixels = decode(path, (8, 9), mode_of(5), Reading(12))
+    assert np.array_equal(found[0].permute(1, 2, 0).numpy() * 255, pixels)
+    assert len({pixels[..., channel].tobytes() for channel in range(5)}) == 5
+    for channels, said in ((3, "it has 5 channels: it is neither grey nor RGB"), (7, "not 7")):
+        with pytest.raises(ValueError, match=said):
+            reader(channels, 12, tmp_path)(path)
+    Image.new("RGB", (9, 9)).save(tmp_path / "rgb.png")
+    with pytest.raises(ValueError, match="it has 3 channels, not 5"):
+        reader(5, 12, tmp_path)(tmp_path / "rgb.png")

@@ -13,6 +13,7 @@ from nas_space.opsets import OPSET
 from studies.export.card import Card
 from studies.export.markdown import code, plain
 from tests.examples import evaluation, study
+from trainers.data.balance import Answers
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
 from trainers.latency import Latency
@@ -56,9 +57,14 @@ def test_what_is_not_printed_is_a_space() -> None:
     assert code("a\n# b") == "`a # b`"
 
 
-def card(search: SearchData, opset: int = OPSET) -> str:
+def card(
+    search: SearchData, opset: int = OPSET, answers: Answers | None = None, **changes: object
+) -> str:
     measured = Measured(0.5, 100, "quick", 6, 0, balanced=0.25)
-    owner = study("x <b>|*", command="python -m searchers.run --study 'a`b'")
+    owner = study("x <b>|*", command="python -m searchers.run --study 'a`b'", **changes)
+    # What always says the first class; most classes have no images.
+    labels = np.repeat([0, 1, 2], [30, 10, 5])
+    answers = answers or Answers.of(np.zeros_like(labels), labels, len(search.classes))
     owner.id = 1
     return Card(
         owner,
@@ -66,6 +72,8 @@ def card(search: SearchData, opset: int = OPSET) -> str:
         dataclasses.replace(load("digits"), search=search),
         Record(measured, measured, measured),
         anew=False,
+        answers=answers,
+        val_answers=answers,
         latencies=[Latency(1, 0.001, (0.001, 0.001), 10)],
         hardware="a machine",
         looks=1,
@@ -81,8 +89,35 @@ def test_the_card_says_what_always_saying_the_largest_class_gives() -> None:
     kept = np.flatnonzero((data.val.labels == 0) | (np.arange(len(data.val)) < 50))
     val = Images(data.val.pixels[kept], data.val.labels[kept])
     text = card(dataclasses.replace(data, val=val))
-    assert "| balanced test accuracy, the mean over the classes | 25.00% |" in text
-    assert "| balanced validation accuracy, the mean over the classes | 25.00% |" in text
+    for split in ("test", "validation"):
+        assert f"| {split} balanced accuracy, the mean over the classes | 33.33% |" in text
+        assert f"| {split} macro-F1, the mean over the classes of F1, which joins" in text
+
+
+def test_the_card_has_the_figures_of_each_class_and_of_the_studys_metric() -> None:
+    data = load("digits").search
+    text = card(data)
+    assert "\n## Classes\n" in text
+    assert "| 0 | 30 | 100.00% | 88.65% to 100.00% | 66.67% | 80.00% |\n" in text
+    assert "| 2 | 5 | 0.00% | 0.00% to 43.45% | – | 0.00% |\n" in text
+    assert "| 3 |" not in text, "a class without test images"
+    assert "macro-F1" not in text
+    recipe = {"name": "quick", "epochs": 6, "metric": "macro-f1", "balance": "sampling"}
+    text = card(data, recipe=recipe)
+    assert "| validation macro-F1 | 50.00% (quick, 6 epochs) |" in text
+    assert "| test macro-F1, the mean over the classes of F1, which joins recall" in text
+    assert text.count("validation macro-F1") == 2, "of the network, and in the search"
+    assert "quick with classes balanced by sampling, 6 epochs" in text
+
+
+def test_of_many_classes_the_card_has_those_that_are_recognised_least() -> None:
+    data = load("digits").search
+    many = dataclasses.replace(data, classes=tuple(f"kind {number}" for number in range(40)))
+    answers = Answers.of(np.r_[0, :40], np.r_[3, :40])
+    text = card(many, answers=answers)
+    assert "The 20 of 40 classes that are recognised least." in text
+    assert text.partition("## Classes")[2].count("| kind ") == 20
+    assert text.index("| kind 3 | 2 | 50.00% |") < text.index("| kind 0 | 1 | 100.00% |")
 
 
 @pytest.mark.parametrize(("opset", "runtime"), [(18, "1.15"), (22, "1.21")])

@@ -31,6 +31,16 @@ DILATED: dict[str, Any] = {"space": MIXED | {"kinds": [*MIXED["kinds"], "dilated
             JUDGED,
             "continue it with --recipe quick --epochs 6 --study s, without --evaluate, or",
         ),
+        (
+            {"recipe": QUICK.to_json() | {"metric": "macro-f1", "balance": "weights"}},
+            {"recipe": QUICK.to_json()},
+            "--recipe quick --epochs 6 --study s --metric macro-f1 --balance weights, or",
+        ),
+        (
+            {"recipe": QUICK.to_json()},
+            {"recipe": QUICK.to_json() | {"balance": "sampling"}},
+            "continue it with --recipe quick --epochs 6 --study s --balance none, or",
+        ),
         (DILATED, {}, "continue it with --plugin MODULE that has dilated, or"),
         (
             {"space": MIXED | {"kinds": MIXED["kinds"][:-1]}},
@@ -38,7 +48,14 @@ DILATED: dict[str, Any] = {"space": MIXED | {"kinds": [*MIXED["kinds"], "dilated
             f"the same one, without the plugin that has {MIXED['kinds'][-1]}, or",
         ),
     ],
-    ids=["judged before", "judged now", "a type less", "a type more"],
+    ids=[
+        "judged before",
+        "judged now",
+        "unequal before",
+        "unequal now",
+        "a type less",
+        "a type more",
+    ],
 )
 def test_it_is_told_how_to_ask_for_the_same(
     tmp_path: Path,

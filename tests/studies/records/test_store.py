@@ -1,6 +1,7 @@
 """The database, on real SQLite and PostgreSQL: what goes in comes out, and errors are one line."""
 
 import gzip
+import json
 import math
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -27,6 +29,7 @@ from studies.records.store import Store
 from studies.records.tables import Base, Export, Status
 from studies.records.validation import InvalidRowError
 from tests.examples import architecture, evaluation, study
+from trainers.data.balance import Answers
 from trainers.recipes import RECIPES
 
 DATA = Path(__file__).parents[2] / "data"
@@ -47,6 +50,20 @@ def test_an_evaluation_comes_back_as_it_went_in(store: Store, url: str) -> None:
     assert (failed.val_accuracy, failed.error) == (None, "RuntimeError: out of memory")
 
 
+ANSWERS = json.loads(json.dumps(Answers.of(np.r_[0, 1, 0, 0], np.r_[0, 0, 1, 0], 2).to_json()))
+
+
+def test_answers_are_kept_and_older_rows_have_their_balanced_accuracy(store: Store) -> None:
+    owner = store.enter(study())
+    store.record(evaluation(owner, 0, 0.5, answers=ANSWERS))
+    store.record(evaluation(owner, 1, 0.5, balanced_accuracy=0.25))
+    store.record(evaluation(owner, 2, 0.5))
+    known, older, oldest = store.evaluations(owner)
+    assert known.parsed_answers == Answers.from_json(ANSWERS)
+    assert (known.balanced, older.balanced, oldest.balanced) == (1 / 3, 0.25, None)
+    assert (older.parsed_answers, oldest.parsed_answers) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -55,12 +72,20 @@ def test_an_evaluation_comes_back_as_it_went_in(store: Store, url: str) -> None:
         ({"val_accuracy": None, "status": Status.FINISHED}, "finished without a val_accuracy"),
         ({"cost": 0}, "has 0 as its cost"),
         ({"cost": math.nan}, "has nan as its cost"),
+        ({"answers": {}}, "has {} as its answers"),
+        ({"answers": ANSWERS | {"right": [4, 0]}}, "as its answers"),
+        ({"answers": ANSWERS | {"images": [2, 1, 5]}}, "as its answers"),
+        ({"answers": ANSWERS | {"mistakes": [[0, 2, 1]]}}, "as its answers"),
+        ({"answers": ANSWERS | {"mistakes": [[0, 1]]}}, "as its answers"),
+        ({"answers": ANSWERS | {"mistakes": 1}}, "as its answers"),
+        ({"answers": {name: [] for name in ANSWERS}}, "as its answers"),
     ],
 )
 def test_a_row_that_nothing_could_read_is_refused_when_it_is_recorded(
     store: Store, changes: dict[str, Any], said: str
 ) -> None:
     owner = store.enter(study())
+    assert Answers.from_json(ANSWERS).share == 0.5, "changed, they are wrong"
     bad = evaluation(owner, 0, 0.5, **changes)
     with pytest.raises(InvalidRowError, match=said):
         store.record(bad)
@@ -246,13 +271,14 @@ def test_a_database_of_a_newer_release_is_refused(store: Store, url: str) -> Non
 def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
     store: Store, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As migrations 8 and 9 did: columns that the older one does not know are empty in its rows."""
+    """As migrations 8 to 10 did: columns that the older one does not know are empty in its rows."""
     owner = store.enter(study())
     store.record(evaluation(owner, 0, 0.5))
     engine = sa.create_engine(url)
     with engine.begin() as connection:
         for table in ("nas_evaluations", "nas_exports"):
-            connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN balanced_accuracy"))
+            for column in ("balanced_accuracy", "answers"):
+                connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(sa.text("ALTER TABLE nas_evaluations DROP COLUMN costs"))
         connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '0007'"))
     known = sa.Table("nas_evaluations", sa.MetaData(), autoload_with=engine)
@@ -265,7 +291,7 @@ def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
             older.execute(known.insert().values(row | {"id": row["id"] + 1, "number": 1}))
         rows = newer.evaluations(owner)
     engine.dispose()
-    assert [(row.number, row.val_accuracy, row.balanced_accuracy) for row in rows] == [
+    assert [(row.number, row.val_accuracy, row.balanced) for row in rows] == [
         (0, 0.5, None),
         (1, 0.5, None),
     ]

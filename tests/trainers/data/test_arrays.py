@@ -114,5 +114,5 @@ def test_a_function_that_fails_or_is_none_is_refused() -> None:
         load("trainers.data.arrays:digits")
     with pytest.raises(DatasetError, match=r"the function failed \(TypeError: "):
         load("trainers.data.splits:make_dataset")
-    with pytest.raises(DatasetError, match="--image-size resizes folders of images"):
+    with pytest.raises(DatasetError, match="--image-size resizes folders of images, and of tables"):
         load("trainers.data.splits:make_dataset", image_size=8)

@@ -236,3 +236,109 @@ def test_a_search_warns_of_nothing_where_nothing_is_wrong(tmp_path: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load(str(album(tmp_path, in_sixteen(12)))).remarks == ()
+
+
+def bands(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Six channels, of which the first is the picture."""
+    channels = np.stack([pixels >> place for place in range(6)], axis=-1)
+    if path.suffix == ".npy":
+        np.save(path, channels)
+    else:
+        pages = [
+            Image.fromarray(np.ascontiguousarray(page)) for page in channels.transpose(2, 0, 1)
+        ]
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def as_array(shape: tuple[int, ...], dtype: type) -> Write:
+    """The picture in an array of that shape after its height and width."""
+
+    def write(path: Path, pixels: NDArray[np.uint8]) -> None:
+        levels: NDArray[np.generic] = pixels.astype(dtype) * (16 if dtype is np.uint16 else 1)
+        np.save(
+            path,
+            np.broadcast_to(
+                levels.reshape(*pixels.shape, *(1 for _ in shape)), (*pixels.shape, *shape)
+            ),
+        )
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_other_numbers_of_channels_are_read_as_they_are(suffix: str, tmp_path: Path) -> None:
+    found = load(str(album(tmp_path / "bands", bands, suffix))).search
+    grey = load(str(album(tmp_path / "plain", plain))).search
+    assert found.shape == (6, 8, 8)
+    for place in range(6):
+        assert np.array_equal(found.train.pixels[..., [place]], grey.train.pixels >> place)
+    smaller = load(str(album(tmp_path / "large", bands, suffix, size=(30, 20))), image_size=10)
+    resized = load(str(album(tmp_path / "grey", plain, size=(30, 20))), image_size=10).search
+    assert np.array_equal(smaller.search.train.pixels[..., :1], resized.train.pixels)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"), [((), 1), ((1,), 1), ((2,), 2), ((3,), 3), ((4,), 4), ((7,), 7)], ids=str
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_arrays_in_files_are_images(
+    shape: tuple[int, ...], channels: int, dtype: type, tmp_path: Path
+) -> None:
+    found = load(str(album(tmp_path / "arrays", as_array(shape, dtype), ".npy")))
+    expected = load(str(album(tmp_path / "plain", plain))).search.train.pixels
+    assert found.search.shape == (channels, 8, 8)
+    # Of 12 bits the upper 8.
+    assert np.array_equal(found.search.train.pixels, np.repeat(expected, channels, axis=-1))
+    assert found.reading.bits == (12 if dtype is np.uint16 else 16)
+
+
+def test_images_that_differ_in_channels_are_one_line(tmp_path: Path) -> None:
+    album(tmp_path, plain)
+    for path in (tmp_path / "cat").glob("?.png"):
+        bands(path.with_suffix(".tif"), np.zeros((8, 8), np.uint8))
+        path.unlink()
+    with pytest.raises(DatasetError) as caught:
+        load(str(tmp_path))
+    said = str(caught.value).replace(str(tmp_path), "x")
+    assert said.startswith("images differ in channels: 1 as in x/")
+    assert ".png, 6 as in x/cat/" in said
+    assert said.endswith(".tif; make them equal")
+
+
+def test_arrays_beside_images_are_passed_over(tmp_path: Path) -> None:
+    album(tmp_path, plain)
+    before = load(str(tmp_path)).fingerprint
+    for path in (tmp_path / "cat").iterdir():
+        np.save(path.with_suffix(".npy"), np.zeros(512, np.float32))
+    found = load(str(tmp_path))
+    assert found.fingerprint == before
+    assert found.remarks == ("files passed over: 10: 10 .npy",)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (np.zeros((8, 8), np.float32), "it is no array of uint8 or uint16 and shape (H, W)"),
+        (np.zeros((8,), np.uint8), "it is no array of uint8 or uint16 and shape (H, W)"),
+        (np.zeros((0, 8), np.uint8), "it has the shape (0, 8), which must be (H, W, C)"),
+        (np.zeros((5, 8, 8), np.uint8), "it has the shape (5, 8, 8), which must be (H, W, C), the"),
+        (np.array([{"a": 1}]), "Array can't be memory-mapped: Python objects"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused_by_name(
+    content: NDArray[np.generic], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DatasetError) as caught:
+        load(str(album(tmp_path, lambda path, _: np.save(path, content), ".npy")))
+    assert f"({reason}" in str(caught.value)
+    assert str(caught.value).startswith("cannot decode 20 images: ")
+
+
+def test_an_array_of_too_many_pixels_is_refused_too(tmp_path: Path) -> None:
+    album(tmp_path, as_array((), np.uint8), ".npy")
+    np.save(tmp_path / "cat" / "0.npy", np.zeros((30, 30), np.uint8))
+    with pytest.raises(DatasetError, match=r"0.npy .it has more than 100 pixels: --max-pixels"):
+        load(str(tmp_path), reading=Reading(max_pixels=100))
+    (tmp_path / "cat" / "0.npy").write_bytes(b"\x93NUMPY\x01\x00rubbish")
+    with pytest.raises(DatasetError, match=r"cannot decode the image .*0.npy"):
+        load(str(tmp_path))
