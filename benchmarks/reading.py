@@ -79,7 +79,10 @@ def _in_turns(given: argparse.Namespace) -> int:
         for what in ("training", "batches"):
             rates.setdefault((what, kind), []).append(told[what])
         if limit:
-            print(f"file: {told['pixels'] / 1e6:.0f} MB of pixels, {told['free'] / 1e6:.0f} free")
+            print(
+                f"file: {told['train'] / 1e6:.0f} MB of training images, {told['free'] / 1e6:.0f} "
+                f"of memory free, {told['disk'] / 1e6:.0f} read from the disk"
+            )
     for (what, kind), found in rates.items():
         turns = ", ".join(f"{rate:,.0f}" for rate in found)
         share = sum(found) / sum(rates[what, "memory"])
@@ -154,7 +157,10 @@ def _rates(given: argparse.Namespace, dataset: Dataset) -> dict[str, Any]:
     batches = Batches(data.train, data, torch.device("cpu"), 0.125)
     chance = torch.Generator().manual_seed(0)
     endless = itertools.chain.from_iterable(batches.shuffled(_BATCH, chance) for _ in range(10**6))
-    return _measured(given, data, endless) | {"free": free}
+    before = _disk_bytes()
+    rates = _measured(given, data, endless)
+    told = {"free": free, "train": data.train.pixels.nbytes, "disk": _disk_bytes() - before}
+    return rates | told
 
 
 def _torchvision(given: argparse.Namespace) -> dict[str, Any]:
@@ -196,11 +202,9 @@ def _measured(
         nn.functional.cross_entropy(network(images), labels).backward()  # type: ignore[no-untyped-call]
         descent.step()
 
-    pixels = data.train.pixels.nbytes + data.val.pixels.nbytes
     return {
         "training": _rate(given.seconds, batches, train),
         "batches": _rate(given.seconds, batches, lambda *_: None),
-        "pixels": pixels,
     }
 
 
@@ -211,6 +215,12 @@ def _rate(seconds: float, batches: Iterator[Any], use: Any) -> float:  # noqa: A
         use(*next(batches))
         done += _BATCH
     return done / (time.perf_counter() - began)
+
+
+def _disk_bytes() -> int:
+    """What this process had read from a disk."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes:"))
 
 
 def _own_bytes() -> int:

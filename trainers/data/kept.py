@@ -26,7 +26,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import features
 
-from trainers.data.decoding import Decoding, decode_all
+from trainers.data.decoding import BrokenImageError, Decoding, decode_all
 from trainers.data.mapped import FilePart
 from trainers.files import write_whole
 from trainers.machine import cores
@@ -123,7 +123,12 @@ def decoded(
             if not writable:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             _make_room(place, made.size - os.fstat(descriptor).st_blocks * 512)
-            made.make(lacking, tell)
+            try:
+                made.make(lacking, tell)
+            except BrokenImageError:
+                # Once it is repaired or deleted, the images have another name.
+                path.unlink(missing_ok=True)
+                raise
         with suppress(OSError):
             os.utime(descriptor)
         return FilePart(str(path), made.start, how.shape(len(files))), made.digest

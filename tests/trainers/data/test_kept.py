@@ -331,6 +331,14 @@ def test_what_fits_on_the_disk_needs_no_memory(
         load(str(album))
 
 
+def test_a_broken_image_leaves_nothing_behind(album: Path, cache: Path) -> None:
+    broken = album / "dog" / "59.bmp"
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(DatasetError, match=r"dog/59\.bmp"):
+        load(str(album))
+    assert list(cache.iterdir()) == []
+
+
 def aged(cache: Path, days: float) -> list[Path]:
     then = time.time() - days * 24 * 3600
     for path in cache.iterdir():
