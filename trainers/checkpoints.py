@@ -15,8 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from nas_space.errors import ConvnasError
-from trainers.average import MovingAverage
-from trainers.descent import Descent
+from trainers.descent import Descent, MovingAverage
 from trainers.files import write_whole
 
 _MODULE, _MOMENTUM, _GENERATOR = "module/", "momentum/", "generator"

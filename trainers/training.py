@@ -10,12 +10,11 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from trainers.average import MovingAverage
 from trainers.checkpoints import CheckpointStore, Mark, State
 from trainers.data.balance import Answers, class_weights
 from trainers.data.batches import Batches, cross_entropy
 from trainers.data.splits import Images, SearchData
-from trainers.descent import Descent
+from trainers.descent import Descent, MovingAverage
 from trainers.devices import Device
 from trainers.fast import for_training, training
 from trainers.fast.heap import kept_heap

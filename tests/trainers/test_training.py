@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from trainers import devices
-from trainers.average import MovingAverage
 from trainers.checkpoints import CheckpointInMemory
 from trainers.data.balance import Answers, class_weights
 from trainers.data.batches import Batches, cross_entropy
 from trainers.data.registry import load
 from trainers.data.splits import Images, SearchData
+from trainers.descent import MovingAverage
 from trainers.recipes import BALANCES, RECIPES, RecipeError, UnknownRecipeError, recorded
 from trainers.training import Trainer, TrainingDivergedError, evaluate, measure, one_cycle
 

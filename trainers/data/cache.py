@@ -1,6 +1,7 @@
 """What is kept of a folder of images between runs: its pixels, and what is known of them."""
 
 import errno
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -171,7 +172,7 @@ def _cannot(place: Path, error: OSError) -> str:
 
 def _check_memory(root: Path, count: int, how: Decoding, why: str) -> None:
     # Decoded once, and given to the workers once, which share them.
-    needed, free = 2 * int(np.prod(how.shape(count))), free_memory()
+    needed, free = 2 * math.prod(how.shape(count)), free_memory()
     if free is not None and needed > free:
         width, height = how.size
         raise DatasetError(

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
@@ -20,8 +20,34 @@ from nas_space.spaces.residual.stage import Stage, behind, entered
 from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import ChoiceCost, Measure
 
-if TYPE_CHECKING:
-    from nas_space.spaces.residual.space import ResidualSpace
+
+class Choices(Protocol):
+    """What of a space decides what its networks cost; see `ResidualSpace`."""
+
+    @property
+    def widths(self) -> tuple[tuple[int, ...], ...]:
+        """For each stage, the widths it may have."""
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What may read the image."""
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Channels before the pool."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the last stage may be absent."""
+
+    def downs_of(self, position: int) -> tuple[str, ...]:
+        """How a stage may halve the map; positions count from 0."""
+
+    def shapes(self, narrow: int) -> list[tuple[int, int]]:
+        """Channels of the output and of the inside of blocks of a width."""
+
+    def choices(self, place: Place) -> tuple[Conv, ...]:
+        """Every convolution that a layer in such a place may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +130,7 @@ class _Begun:
 
 
 def extreme(
-    space: "ResidualSpace", task: Task, counted: Counting, best: Callable[..., Any], depth: int
+    space: Choices, task: Task, counted: Counting, best: Callable[..., Any], depth: int
 ) -> ResidualArchitecture:
     """The architecture of least or most cost.
 
@@ -148,7 +174,7 @@ class _Blocks:
         best: `min` or `max`.
     """
 
-    def __init__(self, space: "ResidualSpace", counted: Counting, best: Callable[..., Any]) -> None:
+    def __init__(self, space: Choices, counted: Counting, best: Callable[..., Any]) -> None:
         @cache
         def conv(place: Place, size: Size, stride: int) -> Conv:
             widths = place.c_in, place.c_out
@@ -175,7 +201,7 @@ class _Blocks:
 
 
 def _longer(
-    space: "ResidualSpace",
+    space: Choices,
     begun: _Begun,
     number: int,
     widths: Iterable[int],
