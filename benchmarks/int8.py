@@ -46,7 +46,7 @@ _WIDTHS = ("16", "32", "64")
 
 
 def network(name: str) -> Architecture:
-    """A network of a type's space, of three stages of these widths and one block, or one by name."""
+    """A network of a type's space, three stages of one block, or a network by name."""
     if name in NETWORKS:
         return NETWORKS[name]
     space, labels = get(name), dict[str, str]()

@@ -5,11 +5,15 @@ images that the caller gives.
 """
 
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_space.scratch import scratch
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 FILE = "model.int8.onnx"
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
@@ -22,18 +26,20 @@ Pixels = NDArray[np.float32]
 
 def prepared(model: bytes) -> bytes:
     """An ONNX file's content with the shapes of all maps, as `quantised` takes it."""
-    import onnx  # noqa: PLC0415 - half a second
+    # Imported here: half a second, which an export in int8 alone needs.
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
     with scratch("convnas-") as place:
-        found = place / FILE
-        quant_pre_process(onnx.load_from_string(model), found)
+        given, found = place / "model.onnx", place / FILE
+        given.write_bytes(model)
+        # Symbolic inference is for transformers: an octave convolution's resizing stops it.
+        quant_pre_process(given, found, skip_symbolic_shape=True)
         return found.read_bytes()
 
 
 def layers(model: bytes) -> dict[str, str]:
     """The layers that have weights, in their order: name of the weight to name of the node."""
-    import onnx  # noqa: PLC0415 - as above
+    import onnx  # noqa: PLC0415 - likewise
 
     graph = onnx.load_from_string(model).graph
     weights = {tensor.name for tensor in graph.initializer}
@@ -55,6 +61,7 @@ def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes
         images: that ranges are taken of.
         fp32: layers that stay in float32, by the names of `layers`.
     """
+    import onnx  # noqa: PLC0415 - likewise
     from onnxruntime.quantization import (  # noqa: PLC0415 - a second
         CalibrationDataReader,
         QuantFormat,
@@ -84,7 +91,20 @@ def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes
             weight_type=QuantType.QInt8,
             nodes_to_exclude=[nodes[name] for name in fp32],
         )
-        return made.read_bytes()
+        return _standard(onnx.load(made))
+
+
+def _standard(model: "ModelProto") -> bytes:
+    """A file's content without the sets of operators that it names but has none of.
+
+    Older runtimes refuse to load a model that names them.
+    """
+    used = {node.domain for node in model.graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    data: bytes = model.SerializeToString()
+    return data
 
 
 def _batches(images: Pixels) -> Iterator[dict[str, Pixels]]:

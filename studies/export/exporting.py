@@ -123,7 +123,9 @@ def export(arguments: argparse.Namespace) -> None:
         fresh,
         arguments.opset,
     )
-    bundle.write(output, card.text(), arguments.opset, quantised and quantised.content)
+    bundle.write(
+        output, card.text(), arguments.opset, None if quantised is None else quantised.content
+    )
     checkpoint.drop()
     another = f", another measure than {metric.name}" * (not metric.is_accuracy)
     if metric.of is not None and not metric.is_accuracy:
