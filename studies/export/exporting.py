@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from nas_space.bundle import Int8, Measured, Record, int8, prepare
@@ -36,7 +36,7 @@ from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.evaluators import function
-from trainers.latency import hardware, measure
+from trainers.latency import Latency, hardware, measure
 from trainers.metrics import Metric
 from trainers.recipes import FOR_THE_WINNER, RECIPES, Recipe
 
@@ -131,13 +131,18 @@ def export(arguments: argparse.Namespace) -> None:
     if metric.of is not None and not metric.is_accuracy:
         another = f", {metric.write(metric.of(answers))} {metric.name}"
     _say(_told(record, trained, dataset, looks, metric, another))
-    for latency in latencies:
-        _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
-    if small is not None:
-        _say(_told_int8(small))
-    _say(_verified(output, small))
+    _say("\n".join(_told_files(latencies, small, output)))
     if warning is not None:
         _say(f"warning: {warning}")
+
+
+def _told_files(latencies: Sequence[Latency], small: Int8 | None, output: "Path") -> Iterator[str]:
+    """How fast the network is, how it is in int8, and what was seen of the files."""
+    for latency in latencies:
+        yield f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here"
+    if small is not None:
+        yield _told_int8(small)
+    yield _verified(output, small)
 
 
 def _verified(output: "Path", small: Int8 | None) -> str:

@@ -131,7 +131,7 @@ def test_the_card_says_which_runtimes_load_its_onnx_file(opset: int, runtime: st
 
 
 def test_the_card_tells_what_int8_loses_and_gains() -> None:
-    assert "int8" not in card(load("digits").search)
+    assert ".int8." not in card(load("digits").search)
     test, val = Compared(0.9, 0.89, 1000, -0.02, 0.0), Compared(0.9, 0.8, 1000, -0.12, -0.08)
     measured = Int8(val, test, 512, ("stem.0",), 0.01, 4000, 1000, 0.002, 0.001, "a|machine")
     text = card(load("digits").search, int8=measured)
