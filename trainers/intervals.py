@@ -24,6 +24,24 @@ def between_shares(one: float, other: float, count: int) -> float:
     return _Z * math.sqrt((one * (1 - one) + other * (1 - other)) / count)
 
 
+def paired(lost: int, won: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a second share of the same images minus a first one, both 0 to 1.
+
+    Source: Agresti and Min, Simple improved confidence intervals for comparing matched proportions,
+    Statistics in Medicine 2005.
+
+    Args:
+        lost: images that only the first has right.
+        won: images that only the second has right.
+        count: all images.
+    """
+    # Half an image for each of the four outcomes.
+    total, one, other = count + 2, lost + 0.5, won + 0.5
+    middle = (other - one) / total
+    half = _Z * math.sqrt(one + other - (other - one) ** 2 / total) / total
+    return max(-1.0, middle - half), min(1.0, middle + half)
+
+
 def between_means(
     values: Sequence[float], others: Sequence[float], *, comparisons: int = 1
 ) -> float:

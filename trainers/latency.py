@@ -3,10 +3,11 @@
 import os
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainers.machine import processor
 
@@ -45,20 +46,46 @@ def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Laten
     training = module.training
     module.eval()
     with torch.inference_mode():
-        _times(module, images, _WARM_UP_SECONDS)
-        times = _times(module, images, _MEASURING_SECONDS)
+        _times(lambda: module(images), _WARM_UP_SECONDS)
+        times = _times(lambda: module(images), _MEASURING_SECONDS)
     module.train(training)
+    return _latency(batch, times)
+
+
+def in_turns(calls: Sequence[Callable[[], object]], batch: int = 1) -> list[Latency]:
+    """Time functions in turns, so that other load of the machine meets all of them.
+
+    Args:
+        calls: each answers for a batch.
+        batch: images of that batch.
+    """
+    for call in calls:
+        _times(call, _WARM_UP_SECONDS)
+    times: list[list[float]] = [[] for _ in calls]
+    while len(times[0]) < _FEWEST_RUNS or (
+        sum(map(sum, times)) < len(calls) * _MEASURING_SECONDS and len(times[0]) < _MOST_RUNS
+    ):
+        for call, its_times in zip(calls, times, strict=True):
+            its_times.append(_time(call))
+    return [_latency(batch, its_times) for its_times in times]
+
+
+def _latency(batch: int, times: list[float]) -> Latency:
     low, median, high = statistics.quantiles(times, n=4)
     return Latency(batch, median, (low, high), len(times))
 
 
-def _times(module: nn.Module, images: Tensor, seconds: float) -> list[float]:
+def _times(call: Callable[[], object], seconds: float) -> list[float]:
     times: list[float] = []
     while len(times) < _FEWEST_RUNS or (sum(times) < seconds and len(times) < _MOST_RUNS):
-        start = time.perf_counter()
-        module(images)
-        times.append(time.perf_counter() - start)
+        times.append(_time(call))
     return times
+
+
+def _time(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def hardware() -> str:

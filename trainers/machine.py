@@ -23,6 +23,13 @@ def processor() -> str:
     return model
 
 
+def multiplies_int8() -> bool | None:
+    """Whether an x86 CPU has VNNI or AMX, which make int8 fast; None if unknown."""
+    lines = _text(_PROC / "cpuinfo").splitlines()
+    flags = next((set(line.split()) for line in lines if line.startswith("flags")), None)
+    return None if flags is None else not flags.isdisjoint({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def versions(*libraries: str) -> dict[str, str]:
     """Versions of Python and of the libraries that a number may depend on."""
     return {"python": platform.python_version()} | {

@@ -13,7 +13,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from nas_space.bundle.forms import write_forms
+from nas_space.bundle import int8
+from nas_space.bundle.forms import exported_program, onnx_model, write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.preprocessing import Preprocessing
 from nas_space.bundle.record import Record
@@ -98,13 +99,21 @@ class Bundle:
             raise BundleError("the weights do not belong to this architecture") from None
         return cls(architecture, preprocessing, record, Classifier(network, preprocessing).eval())
 
-    def write(self, folder: Path, card: str, opset: int = OPSET) -> None:
+    def onnx(self, opset: int = OPSET) -> bytes:
+        """The content of its ONNX file, before the folder is written."""
+        exported = exported_program(for_inference(self.network), self.preprocessing)
+        return onnx_model.write(exported, json.dumps(asdict(self.preprocessing)), opset)
+
+    def write(
+        self, folder: Path, card: str, opset: int = OPSET, quantised: bytes | None = None
+    ) -> None:
         """Write the folder, whole or not at all, once all forms are seen to be the same network.
 
         Args:
             folder: to make.
             card: the text of its README.md.
             opset: version of ONNX's operators.
+            quantised: the network in int8, see `nas_space.bundle.int8`; None leaves it out.
 
         Raises:
             BundleError: it cannot be written, or a form gives other outputs.
@@ -114,12 +123,12 @@ class Bundle:
             with scratch(_SCRATCH, folder.parent) as place:
                 made = place / "bundle"
                 made.mkdir()
-                self._write_into(made, card, opset)
+                self._write_into(made, card, opset, quantised)
                 shutil.move(made, folder)
         except OSError as error:
             raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
 
-    def _write_into(self, folder: Path, card: str, opset: int) -> None:
+    def _write_into(self, folder: Path, card: str, opset: int, quantised: bytes | None) -> None:
         task = asdict(self.preprocessing)
         write_weights(folder / _WEIGHTS, self.network.network.state_dict())
         write_json(folder / _ARCHITECTURE, self.architecture.to_json())
@@ -130,6 +139,8 @@ class Bundle:
         (folder / _MODEL).write_text(text, encoding="utf-8")
         fast = for_inference(self.network)
         write_forms(folder, fast, self.preprocessing, json.dumps(task), opset)
+        if quantised is not None:
+            (folder / int8.FILE).write_bytes(quantised)
         verify(folder, self.network, self.preprocessing.shape)
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         seal(folder)

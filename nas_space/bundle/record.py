@@ -31,6 +31,68 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The accuracies of one network in float32 and in int8, in ONNX Runtime, on the same images.
+
+    Attributes:
+        fp32: share of the images that were classified right in float32, 0 to 1.
+        int8: likewise in int8.
+        images: how many there were.
+        low: lower end of the 95 % interval of int8 minus float32, of images in pairs.
+        high: its upper end.
+    """
+
+    fp32: float
+    int8: float
+    images: int
+    low: float
+    high: float
+
+    @property
+    def lost(self) -> float:
+        """What int8 loses, 0 to 1; below 0 if it gains."""
+        return self.fp32 - self.int8
+
+    def loses_more_than(self, allowed: float) -> bool:
+        """Whether int8 loses more than that share, and more than chance explains."""
+        return self.lost > allowed and self.high < 0
+
+
+@dataclass(frozen=True, slots=True)
+class Int8:
+    """What was measured of a network in int8 beside the same in float32, in ONNX Runtime.
+
+    Attributes:
+        validation: accuracies on the validation images.
+        test: accuracies on the test images.
+        calibration: how many training images gave the ranges of the maps.
+        fp32_layers: layers that stay in float32.
+        allowed: loss of validation accuracy that is allowed, 0 to 1.
+        fp32_bytes: size of the file in float32.
+        int8_bytes: size of the file in int8.
+        fp32_seconds: median time of an image, on one thread, in float32.
+        int8_seconds: likewise in int8; the two were timed in turns.
+        hardware: that they were timed on.
+    """
+
+    validation: Compared
+    test: Compared
+    calibration: int
+    fp32_layers: tuple[str, ...]
+    allowed: float
+    fp32_bytes: int
+    int8_bytes: int
+    fp32_seconds: float
+    int8_seconds: float
+    hardware: str
+
+    @property
+    def loses_too_much(self) -> bool:
+        """Whether int8 loses more validation accuracy than allowed, and more than by chance."""
+        return self.validation.loses_more_than(self.allowed)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The accuracies of one architecture, which are never to be mixed up.
 
@@ -38,15 +100,20 @@ class Record:
         search: on the validation images, of the weights that the search trained: a proxy.
         validation: on the validation images, of the exported weights.
         test: on the test images, of the exported weights.
+        int8: of the same network in int8; None if it was not made.
     """
 
     search: Measured
     validation: Measured
     test: Measured
+    int8: Int8 | None = None
 
     def to_json(self) -> dict[str, object]:
         """As plain dicts."""
-        return asdict(self)
+        data = asdict(self)
+        if self.int8 is None:
+            del data["int8"]
+        return data
 
     @classmethod
     def from_json(cls, data: Any) -> Self:  # noqa: ANN401 - JSON
@@ -56,8 +123,12 @@ class Record:
             BundleError: it has another form.
         """
         try:
-            return cls(*(_measured(data[name]) for name in ("search", "validation", "test")))
-        except (TypeError, KeyError, ValueError, OverflowError):
+            search, validation, test = (
+                _measured(data[name]) for name in ("search", "validation", "test")
+            )
+            int8 = data.get("int8")
+            return cls(search, validation, test, None if int8 is None else _int8(int8))
+        except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
             raise BundleError("the record needs search, validation and test") from None
 
 
@@ -69,3 +140,32 @@ def _measured(data: Any) -> Measured:  # noqa: ANN401 - JSON
         raise ValueError(accuracy)
     numbers = (int(data["images"]), str(data["recipe"]), int(data["epochs"]), int(data["seed"]))
     return Measured(accuracy, *numbers, balanced, str(data.get("metric", "accuracy")))
+
+
+def _int8(data: Any) -> Int8:  # noqa: ANN401 - JSON
+    validation, test = (_compared(data[name]) for name in ("validation", "test"))
+    layers = tuple(str(name) for name in data["fp32_layers"])
+    return Int8(
+        validation,
+        test,
+        int(data["calibration"]),
+        layers,
+        _finite(data["allowed"]),
+        int(data["fp32_bytes"]),
+        int(data["int8_bytes"]),
+        _finite(data["fp32_seconds"]),
+        _finite(data["int8_seconds"]),
+        str(data["hardware"]),
+    )
+
+
+def _compared(data: Any) -> Compared:  # noqa: ANN401 - JSON
+    low, high = _finite(data["low"]), _finite(data["high"])
+    return Compared(_finite(data["fp32"]), _finite(data["int8"]), int(data["images"]), low, high)
+
+
+def _finite(data: Any) -> float:  # noqa: ANN401 - JSON
+    number = float(data)
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number

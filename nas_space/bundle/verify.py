@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from nas_space.bundle.forms import FORMS
+from nas_space.bundle import int8
+from nas_space.bundle.forms import FORMS, onnx_model
 from nas_space.bundle.manifest import BundleError
 from nas_space.scratch import scratch
 from nas_space.waiting import waiting
@@ -28,19 +29,32 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
     """Hold `model.py` and every form to the outputs of the network that they were made of.
 
     Those are computed in float64. A form rounds in another order than the network, so it may be as
-    far from them as the network itself in float32 is, times `MAX_ROUNDING`.
+    far from them as the network itself in float32 is, times `MAX_ROUNDING`. A network in int8 is
+    held to its own outputs in this process: its accuracy is measured of these.
 
     Raises:
         BundleError: a form cannot be opened, or gives other outputs.
     """
     tensors, rounding = _expected(network, shape)
+    openers = {form.FILE: str(form.__file__) for form in FORMS.all().values()}
+    if (folder / int8.FILE).exists():
+        openers[int8.FILE] = onnx_model.__file__
+        tensors |= _given_here(folder / int8.FILE, tensors)
     with scratch("convnas-") as place:
         expected = place / "expected.safetensors"
         save_file(tensors, expected)
         # -I: neither this folder, nor the user's settings of Python, nor the user's packages.
         with waiting("checking the files in another process"):
             done = subprocess.run(  # noqa: S603 - this very Python
-                [sys.executable, "-I", "-B", _SCRIPT, folder, expected, *_openers()],
+                [
+                    sys.executable,
+                    "-I",
+                    "-B",
+                    _SCRIPT,
+                    folder,
+                    expected,
+                    *map("=".join, openers.items()),
+                ],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -57,9 +71,13 @@ def verify(folder: Path, network: nn.Module, shape: tuple[int, int, int]) -> Non
             )
 
 
-def _openers() -> list[str]:
-    """Each form's file, with the Python file that opens it."""
-    return [f"{form.FILE}={form.__file__}" for form in FORMS.all().values()]
+def _given_here(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The logits that an ONNX file of its own outputs gives in this process."""
+    run = onnx_model.opened(path)
+    return {
+        f"{path.name} logits{n}": run(tensors[f"images{n}"]).contiguous()
+        for n in range(len(BATCHES))
+    }
 
 
 def _expected(network: nn.Module, shape: tuple[int, int, int]) -> tuple[dict[str, Tensor], float]:

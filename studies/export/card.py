@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nas_space.bundle import Measured, Record
+from nas_space.bundle import Compared, Int8, Measured, Record, int8
 from nas_space.bundle.forms import FORMS, ExportForm
 from nas_space.cli import counted
 from nas_space.opsets import OPSET, RUNTIMES
@@ -41,7 +41,7 @@ for networks of this study; a search sees only training and validation images.
 
 Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
 
-## Load
+{int8}## Load
 
 In this folder, with torch and nothing else:
 
@@ -189,6 +189,7 @@ class Card:
             class_figures=_section("Classes", [*self._classes()]),
             layers=_section("Layers", layers),
             forms="".join(map(_form, FORMS.all().items())),
+            int8="" if self.record.int8 is None else _in_int8(self.record.int8),
             opset=self.opset,
             runtime=RUNTIMES[self.opset],
         )
@@ -235,6 +236,65 @@ class Card:
             "Recall: the share of a class's images that is answered right. Precision: the share "
             "of its answers that is right."
         )
+
+
+_INT8 = """\
+## In int8
+
+`{file}` is the network in int8 for ONNX Runtime: static, a scale for each channel of a
+weight, QDQ, with ranges of {calibration} training images. It is used as `model.onnx` is; its logits
+differ a little. Both were measured in ONNX Runtime:
+
+| what | float32 | int8 | int8 minus float32 |
+| --- | --- | --- | --- |
+{rows}
+| file | {fp32_size:,} bytes | {int8_size:,} bytes | {size:.2f} times |
+| latency, batch of 1 | {fp32_ms:.3g} ms | {int8_ms:.3g} ms | {time:.2f} times |
+
+The differences are of the same images in pairs, with 95 % intervals (Agresti and Min). The test
+images were read in the same look as above. Latencies: medians, in turns, on {hardware}.
+{verdict}
+
+"""
+
+
+def _in_int8(small: Int8) -> str:
+    """The section about the network in int8."""
+    rows = [
+        f"| {split} accuracy, {measured.images:,} images | {_share(measured.fp32, measured)} "
+        f"| {_share(measured.int8, measured)} | {between(measured)} |"
+        for split, measured in (("test", small.test), ("validation", small.validation))
+    ]
+    verdict = f"Points of validation accuracy that it may lose: {100 * small.allowed:g}."
+    if small.loses_too_much:
+        verdict += " **It loses more.**"
+    if small.fp32_layers:
+        names = ", ".join(map(code, small.fp32_layers))
+        verdict += f" Layers that stay in float32, since int8 harms them most: {names}."
+    return _INT8.format(
+        file=int8.FILE,
+        calibration=small.calibration,
+        rows="\n".join(rows),
+        fp32_size=small.fp32_bytes,
+        int8_size=small.int8_bytes,
+        size=small.int8_bytes / small.fp32_bytes,
+        fp32_ms=1000 * small.fp32_seconds,
+        int8_ms=1000 * small.int8_seconds,
+        time=small.int8_seconds / small.fp32_seconds,
+        hardware=plain(small.hardware),
+        verdict=verdict,
+    )
+
+
+def between(measured: Compared) -> str:
+    """What int8 wins or loses, in points, with its interval."""
+    low, high = 100 * measured.low, 100 * measured.high
+    return f"{-100 * measured.lost:+.2f} points ({low:+.2f} to {high:+.2f})"
+
+
+def _share(share: float, measured: Compared) -> str:
+    low, high = wilson(share, measured.images)
+    return f"{share:.2%} ({low:.2%} to {high:.2%})"
 
 
 def _section(title: str, lines: Sequence[str]) -> str:

@@ -96,6 +96,21 @@ def _parser() -> Parser:
         "older runtimes (default: %(default)s)",
     )
     parser.add_argument(
+        "--int8",
+        nargs="?",
+        const="warn",
+        choices=("warn", "require"),
+        help="write model.int8.onnx, too: measured beside model.onnx; 'require' refuses one that "
+        "loses too much, by itself the option warns",
+    )
+    parser.add_argument(
+        "--int8-loss",
+        type=_loss,
+        metavar="X",
+        help="validation accuracy that int8 may lose, like 0.5%% or 0.005 (default: 1%%, which is "
+        "1 point)",
+    )
+    parser.add_argument(
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"
     )
     parser.add_argument(
@@ -111,6 +126,13 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004 - fits 32 bits
         raise argparse.ArgumentTypeError(f"{text!r} is no trial number")
     return int(text)
+
+
+def _loss(text: str) -> float:
+    value = _accuracy(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no loss of accuracy like 0.005 or 0.5%")
+    return value
 
 
 def _accuracy(text: str) -> float:

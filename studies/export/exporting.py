@@ -2,10 +2,10 @@
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nas_space.bundle import Measured, Record, prepare
+from nas_space.bundle import Int8, Measured, Record, int8, prepare
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console, counted
@@ -14,8 +14,9 @@ from nas_space.spaces.building import build
 from nas_space.waiting import waiting
 from studies import images, objective
 from studies.cli import CommandError, open_store
-from studies.export.card import Card, interval
+from studies.export.card import Card, between, interval
 from studies.export.choose import Rule, choose, choose_among
+from studies.export.int8 import ALLOWED, Quantised, quantise, refuse_or_warn
 from studies.export.trained_network import (
     TrainedNetwork,
     bundle_of,
@@ -35,13 +36,14 @@ from studies.retraining.retrained_front import means_of, retrained_front
 from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.evaluators import function
-from trainers.latency import hardware, measure
+from trainers.latency import Latency, hardware, measure
 from trainers.metrics import Metric
 from trainers.recipes import FOR_THE_WINNER, RECIPES, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_VERIFIED_INT8 = f"verified  {int8.FILE} gives there what it gives here\n"
 _IMAGES_PER_BATCH = (1, 64)
 """Batch sizes of the latencies on the card."""
 
@@ -95,11 +97,13 @@ def export(arguments: argparse.Namespace) -> None:
         count = len(dataset.search.train)
         _say(f"training  {recipe.name}, {counted(recipe.epochs, 'epoch')} on {count:,} images")
         trained = retrained(chosen, dataset, recipe, checkpoint)
+    quantised, warning = _in_int8(chosen, dataset, trained, proxy, arguments)
+    shape = dataset.search.shape
     with waiting(f"measuring it on {len(test):,} test images"):
         looked, answers = look(store, study, chosen, trained, dataset, test)
-    record = Record(proxy, trained.validation, looked)
+        small = None if quantised is None else quantised.measured(test, shape)
+    record = Record(proxy, trained.validation, looked, small)
     bundle = bundle_of(chosen, dataset, trained, record)
-    shape = dataset.search.shape
     with waiting("measuring how long an image takes"):
         fast = for_inference(bundle.network)
         latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
@@ -119,21 +123,78 @@ def export(arguments: argparse.Namespace) -> None:
         fresh,
         arguments.opset,
     )
-    bundle.write(output, card.text(), arguments.opset)
+    bundle.write(
+        output, card.text(), arguments.opset, None if quantised is None else quantised.content
+    )
     checkpoint.drop()
     another = f", another measure than {metric.name}" * (not metric.is_accuracy)
     if metric.of is not None and not metric.is_accuracy:
         another = f", {metric.write(metric.of(answers))} {metric.name}"
     _say(_told(record, trained, dataset, looks, metric, another))
+    _say("\n".join(_told_files(latencies, small, output)))
+    if warning is not None:
+        _say(f"warning: {warning}")
+
+
+def _told_files(latencies: Sequence[Latency], small: Int8 | None, output: "Path") -> Iterator[str]:
+    """How fast the network is, how it is in int8, and what was seen of the files."""
     for latency in latencies:
-        _say(f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here")
+        yield f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here"
+    if small is not None:
+        yield _told_int8(small)
+    yield _verified(output, small)
+
+
+def _verified(output: "Path", small: Int8 | None) -> str:
+    """What was seen of the files, and where they are."""
     forms = ["model.py", *(form.FILE for form in FORMS.all().values())]
-    _say(
+    return (
         f"verified  {', '.join(forms[:-1])} and {forms[-1]} give the network's outputs in float64 "
         f"to {MAX_DIFFERENCE:g}, or as nearly as float32 does, for batches of "
         f"{' and '.join(map(str, BATCHES))}, in a fresh process without convnas\n"
+        f"{_VERIFIED_INT8 if small is not None else ''}"
         f"written   {output}; {output / 'README.md'} says how to load it"
     )
+
+
+def _in_int8(
+    chosen: Evaluation,
+    dataset: Dataset,
+    trained: TrainedNetwork,
+    proxy: Measured,
+    arguments: argparse.Namespace,
+) -> tuple[Quantised | None, str | None]:
+    """The network in int8, and a warning about it; nothing if it was not asked for.
+
+    Raises:
+        CommandError: it loses too much, and --int8 require asks for it.
+    """
+    if arguments.int8 is None:
+        return None, None
+    # The test images are not needed for its weights.
+    untested = Record(proxy, trained.validation, trained.validation)
+    model = bundle_of(chosen, dataset, trained, untested).onnx(arguments.opset)
+    allowed = ALLOWED if arguments.int8_loss is None else arguments.int8_loss
+    made = quantise(model, dataset.search, allowed)
+    return made, refuse_or_warn(made, required=arguments.int8 == "require")
+
+
+def _told_int8(small: Int8) -> str:
+    """What int8 loses and gains, beside float32 in the same runtime."""
+    lines = [
+        f"int8      {measured.int8:.2%} {split} accuracy, float32 {measured.fp32:.2%} in ONNX "
+        f"Runtime: {between(measured)}"
+        for split, measured in (("validation", small.validation), ("test", small.test))
+    ]
+    faster = small.int8_seconds / small.fp32_seconds
+    lines.append(
+        f"int8      {1000 * small.int8_seconds:.3g} ms for an image, float32 "
+        f"{1000 * small.fp32_seconds:.3g} ms ({faster:.2f} times, one thread); "
+        f"{small.int8_bytes / 1000:,.0f} kB, float32 {small.fp32_bytes / 1000:,.0f} kB"
+    )
+    if small.fp32_layers:
+        lines.append(f"int8      left in float32: {', '.join(small.fp32_layers)}")
+    return "\n".join(lines)
 
 
 def _chosen(
@@ -238,6 +299,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     given = [option for option, value in options.items() if value is not None]
     if given and not arguments.retrain:
         raise CommandError(f"{given[0]} says how to train anew: add --retrain")
+    if arguments.int8_loss is not None and arguments.int8 is None:
+        raise CommandError("--int8-loss says what int8 may lose: add --int8")
     recipe = RECIPES.get(arguments.recipe or FOR_THE_WINNER)
     if arguments.epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=arguments.epochs)

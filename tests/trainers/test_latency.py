@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from trainers.latency import hardware, measure
+from trainers.latency import hardware, in_turns, measure
 
 
 class Slow(nn.Module):
@@ -29,6 +29,19 @@ def test_it_is_the_median_time_of_a_batch_in_eval_mode() -> None:
     assert single.runs >= 5
     assert module.seen == {((1, 3, 4, 5), False, False), ((8, 3, 4, 5), False, False)}
     assert module.training
+
+
+def test_what_is_timed_in_turns_has_a_time_of_its_own() -> None:
+    order: list[str] = []
+
+    def slow() -> None:
+        order.append("slow")
+        time.sleep(0.004)
+
+    first, second = in_turns([slow, lambda: order.append("fast")], 3)
+    assert first.median >= 0.004 > second.median
+    assert (first.batch, first.runs) == (3, second.runs)
+    assert order[-2 * first.runs :] == ["slow", "fast"] * first.runs
 
 
 def test_the_hardware_is_named() -> None:

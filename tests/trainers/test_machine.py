@@ -25,6 +25,22 @@ def system(
 
 
 @pytest.mark.parametrize(
+    ("told", "fast"),
+    [
+        ("flags\t\t: fpu avx2\n", False),
+        ("processor\t: 0\nflags\t\t: fpu avx512_vnni avx2\n", True),
+        ("flags: amx_int8\n", True),
+        ("Features\t: fp asimd\n", None),
+    ],
+)
+def test_a_cpu_that_multiplies_int8_is_known_by_its_flags(
+    told: str, fast: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system(tmp_path, monkeypatch, "", {"proc/cpuinfo": told})
+    assert machine.multiplies_int8() is fast
+
+
+@pytest.mark.parametrize(
     ("memberships", "files", "memory", "cores"),
     [
         ("0::/\n", {}, 8_192_000_000, 8),  # no limits: what is available, not what is free

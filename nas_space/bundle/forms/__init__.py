@@ -62,14 +62,20 @@ def write_forms(
         OSError: a file cannot be written.
         BundleError: a form fails.
     """
+    exported = exported_program(network, preprocessing)
+    for name, form in FORMS.all().items():
+        with waiting(f"writing {form.FILE}"):
+            (folder / form.FILE).write_bytes(_content(name, form, exported, task, opset))
+
+
+def exported_program(network: nn.Module, preprocessing: Preprocessing) -> ExportedProgram:
+    """A network as what a form is written of: batches of any size, no path of this machine."""
     images = torch.zeros(2, *preprocessing.shape)
     shapes = {"images": {0: Dim("batch", min=1)}}
     with waiting("tracing the network"):
         exported = torch.export.export(network, (images,), dynamic_shapes=shapes)
     _forget_this_machine(exported)
-    for name, form in FORMS.all().items():
-        with waiting(f"writing {form.FILE}"):
-            (folder / form.FILE).write_bytes(_content(name, form, exported, task, opset))
+    return exported
 
 
 def _content(

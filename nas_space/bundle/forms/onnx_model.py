@@ -50,8 +50,8 @@ def converted(
     return found
 
 
-def opened(path: Path) -> Callable[[Tensor], Tensor]:
-    """See `nas_space.bundle.forms.ExportForm`."""
+def opened(path: Path | bytes) -> Callable[[Tensor], Tensor]:
+    """See `nas_space.bundle.forms.ExportForm`; also of a file's content. It uses one thread."""
     # Imported here: only opening an export needs them.
     import numpy as np  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """Exported networks: the same outputs when read back, and damage refused in one line."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -16,7 +17,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.export import Dim
 
-from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record, prepare
+from nas_space.bundle import (
+    Bundle,
+    BundleError,
+    Compared,
+    Int8,
+    Measured,
+    Preprocessing,
+    Record,
+    int8,
+    prepare,
+)
 from nas_space.bundle.forms.onnx_model import write
 from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.bundle.verify import verify
@@ -75,6 +86,27 @@ def test_it_is_read_back_as_it_was_written(written: Path) -> None:
     images = torch.rand(7, 3, 8, 8)
     assert torch.equal(again.network(images), bundle.network(images))
     assert (written / "README.md").read_text() == "the card"
+
+
+def test_a_network_in_int8_lies_beside_it_and_is_held_to_its_own_outputs(tmp_path: Path) -> None:
+    compared = Compared(0.75, 0.7, 40, -0.1, 0.05)
+    measured = Int8(compared, compared, 8, ("stem.0",), 0.01, 20, 10, 0.2, 0.1, "a machine")
+    bundle = dataclasses.replace(made(), record=dataclasses.replace(RECORD, int8=measured))
+    images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
+    small = int8.quantised(int8.prepared(bundle.onnx()), images)
+    folder = tmp_path / "out"
+    bundle.write(folder, "the card", quantised=small)
+    assert {path.name for path in folder.iterdir()} == FILES | {int8.FILE}
+    assert (folder / int8.FILE).read_bytes() == small
+    assert Bundle.read(folder).record == bundle.record
+    (folder / int8.FILE).write_bytes(small[:-1])
+    with pytest.raises(BundleError, match="is not the file that was exported"):
+        Bundle.read(folder)
+
+
+def test_an_export_without_int8_says_nothing_of_it(written: Path) -> None:
+    assert "int8" not in (written / "record.json").read_text()
+    assert made().onnx() == (written / "model.onnx").read_bytes()
 
 
 def test_it_normalises_its_input_itself() -> None:

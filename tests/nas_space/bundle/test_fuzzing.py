@@ -11,7 +11,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nas_space.bundle import Bundle, BundleError, Measured, Preprocessing, Record
+from nas_space.bundle import (
+    Bundle,
+    BundleError,
+    Compared,
+    Int8,
+    Measured,
+    Preprocessing,
+    Record,
+)
 from nas_space.bundle.manifest import MANIFEST, seal
 from nas_space.spaces.architecture import InvalidArchitectureError
 from nas_space.spaces.building import build
@@ -21,6 +29,8 @@ from nas_space.spaces.skeletons import read_architecture
 TASK = Preprocessing((3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.2, 0.3), ("cat", "dog", "bird"))
 ARCHITECTURE = get("mixed").decode({"stage1.block1.conv1.setting": "1"})
 MEASURED = Measured(0.5, 40, "quick", 6, 0)
+COMPARED = Compared(0.5, 0.4, 40, -0.2, 0.1)
+INT8 = Int8(COMPARED, COMPARED, 40, ("stem",), 0.01, 9, 8, 0.2, 0.1, "a machine")
 FILES = ("record.json", "weights.safetensors", "architecture.json", "task.json")
 
 # Each example has its own copy of the folder.
@@ -31,7 +41,7 @@ examples = settings(max_examples=60, suppress_health_check=[HealthCheck.function
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "out"
     weights = build(ARCHITECTURE, 3, 3).state_dict()
-    record = Record(MEASURED, MEASURED, MEASURED)
+    record = Record(MEASURED, MEASURED, MEASURED, INT8)
     Bundle.assemble(ARCHITECTURE, TASK, record, weights).write(folder, "card")
     return folder
 

@@ -8,7 +8,7 @@ import markdown
 import numpy as np
 import pytest
 
-from nas_space.bundle import Measured, Record
+from nas_space.bundle import Compared, Int8, Measured, Record
 from nas_space.opsets import OPSET
 from studies.export.card import Card
 from studies.export.markdown import code, plain
@@ -58,7 +58,11 @@ def test_what_is_not_printed_is_a_space() -> None:
 
 
 def card(
-    search: SearchData, opset: int = OPSET, answers: Answers | None = None, **changes: object
+    search: SearchData,
+    opset: int = OPSET,
+    answers: Answers | None = None,
+    int8: Int8 | None = None,
+    **changes: object,
 ) -> str:
     measured = Measured(0.5, 100, "quick", 6, 0, balanced=0.25)
     owner = study("x <b>|*", command="python -m searchers.run --study 'a`b'", **changes)
@@ -70,7 +74,7 @@ def card(
         owner,
         evaluation(owner, 3, 0.5),
         dataclasses.replace(load("digits"), search=search),
-        Record(measured, measured, measured),
+        Record(measured, measured, measured, int8),
         anew=False,
         answers=answers,
         val_answers=answers,
@@ -124,6 +128,25 @@ def test_of_many_classes_the_card_has_those_that_are_recognised_least() -> None:
 def test_the_card_says_which_runtimes_load_its_onnx_file(opset: int, runtime: str) -> None:
     said = f"operators of opset {opset}, which onnxruntime {runtime} and newer load"
     assert said in card(load("digits").search, opset=opset)
+
+
+def test_the_card_tells_what_int8_loses_and_gains() -> None:
+    assert ".int8." not in card(load("digits").search)
+    test, val = Compared(0.9, 0.89, 1000, -0.02, 0.0), Compared(0.9, 0.8, 1000, -0.12, -0.08)
+    measured = Int8(val, test, 512, ("stem.0",), 0.01, 4000, 1000, 0.002, 0.001, "a|machine")
+    text = card(load("digits").search, int8=measured)
+    row = "| test accuracy, 1,000 images | 90.00% (87.98% to 91.71%) | 89.00% (86.91% to 90.79%) "
+    verdict = "may lose: 1. **It loses more.** Layers that stay in float32, since int8 harms them "
+    for said in (
+        "## In int8\n\n`model.int8.onnx` is",
+        row + "| -1.00 points (-2.00 to +0.00) |",
+        "| file | 4,000 bytes | 1,000 bytes | 0.25 times |",
+        "| latency, batch of 1 | 2 ms | 1 ms | 0.50 times |",
+        verdict + "most: `stem.0`.\n\n## Load",
+    ):
+        assert said in text
+    within = dataclasses.replace(measured, validation=test)
+    assert "**It loses more.**" not in card(load("digits").search, int8=within)
 
 
 def test_the_card_has_no_mark_of_a_name() -> None:

@@ -1,7 +1,9 @@
 """The export command: which network, how it is trained anew, what is refused."""
 
 import dataclasses
+import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 from safetensors.torch import save
 
 from nas_space import waiting
-from nas_space.bundle import Measured
+from nas_space.bundle import Bundle, Measured
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
 from studies.cli import CommandError
@@ -118,6 +120,10 @@ def test_latencies_of_the_front_are_measured_where_a_rule_asks_for_them(
         (["--max-params", "1"], "smallest network of the front has"),
         (["--trial", "0", "--max-params", "1M"], "leave the other rules out"),
         (["--trial", "0", "--max-latency", "1ms"], "leave the other rules out"),
+        (["--trial", "0", "--int8", "maybe"], "invalid choice: 'maybe'"),
+        (["--trial", "0", "--int8-loss", "1%"], "add --int8"),
+        (["--trial", "0", "--int8", "--int8-loss=-1%"], "is no loss of accuracy like 0.005"),
+        (["--trial", "0", "--int8", "--int8-loss", "1"], "is no loss of accuracy like 0.005"),
     ],
     ids=str,
 )
@@ -291,3 +297,39 @@ def test_while_nothing_else_is_printed_it_says_what_it_waits_for(
         assert any(line.startswith(phase) for line in lines)
     assert "writing model.onnx …" in lines
     assert "checking the files in another process …" in lines
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stored")
+def test_int8_is_measured_in_the_same_look(capsys: Capsys) -> None:
+    arguments = ["--trial", "0", "--retrain", "--epochs", "2", "--output", "best", "--int8"]
+    assert called(export.main, *arguments)() == 0
+    out = capsys.readouterr().out
+    assert re.search(r"int8 +\d+.\d+% validation accuracy, float32 \d+.\d+% in ONNX Runtime: ", out)
+    assert re.search(r"int8 +\d+.\d+% test accuracy, float32 \d+.\d+% in ONNX Runtime: ", out)
+    assert "verified  model.int8.onnx gives there what it gives here\n" in out
+    record = Bundle.read(Path("best")).record
+    assert record.int8 is not None
+    assert record.int8.test.images == record.test.images
+    assert abs(record.int8.test.fp32 - record.test.accuracy) <= 2 / record.test.images
+    assert "## In int8" in Path("best/README.md").read_text()
+    assert json.loads(Path("best/manifest.json").read_text())["files"]["model.int8.onnx"]
+
+
+@pytest.mark.slow
+def test_an_int8_that_loses_too_much_is_refused_before_the_test_images(
+    stored: tuple[Store, Study, Evaluation], capsys: Capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, owner, _ = stored
+    # Ranges of dark images alone: int8 cuts off what is bright, in every layer.
+    dark = np.zeros((8, 1, 8, 8), dtype=np.float32)
+    monkeypatch.setattr("studies.export.int8.sample", lambda *_: dark)
+    arguments = ["--trial", "1", "--retrain", "--epochs", "4", "--output", "best", "--int8"]
+    _, said = refused([*arguments, "require"], capsys)
+    assert re.search(r"int8 loses \d+.\d+ points of validation accuracy", said)
+    assert "--int8-loss" in said
+    assert not Path("best").exists()
+    assert store.exports(owner) == []
+    assert called(export.main, *arguments)() == 0
+    assert "warning: int8 loses" in capsys.readouterr().out
+    assert "**It loses more.**" in Path("best/README.md").read_text()
