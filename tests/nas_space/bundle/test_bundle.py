@@ -287,8 +287,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         text("task.json", '{"shape": [3, 8, 1e999], "mean": [], "std": [], "classes": []}'),
         "needs shape, mean",
     ),
-    "a task of five channels": (
-        resealed(edited("task.json", shape=[5, 8, 8])),
+    "a task of too many channels": (
+        resealed(edited("task.json", shape=[5000, 8, 8])),
         "is none of an image",
     ),
     "a task that divides by zero": (resealed(edited("task.json", std=[1, 0, 1])), "std above 0"),
