@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS, picture
 from trainers.data.reading import BROKEN, Reading, limited
 from trainers.data.tables.embedded import content
@@ -30,7 +31,7 @@ _WORTH_SECONDS = 2.0
 """Work that is worth processes, which take half a second to start."""
 
 
-class BrokenImageError(Exception):
+class BrokenImageError(ConvnasError):
     """An image cannot be decoded; its text is the reason."""
 
 
