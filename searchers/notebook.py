@@ -120,6 +120,8 @@ class ExportOptions(TypedDict, total=False):
     dataset: str | Path
     data_dir: str | Path
     opset: int
+    int8: bool | str
+    int8_loss: float | str
     plugin: Sequence[str]
 
 
