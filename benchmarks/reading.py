@@ -31,7 +31,7 @@ from trainers.data.registry import load
 from trainers.data.splits import Dataset, Images, SearchData
 
 _GROUP = Path("/sys/fs/cgroup/memory/convnas-reading")
-_BATCH = 128
+_BATCH = 64
 _PAUSE_SECONDS = 0.01
 
 
