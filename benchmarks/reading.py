@@ -7,14 +7,16 @@ the system keeps of files is not counted: it gives that away.
 
     uv run python -m benchmarks.reading PHOTOS --image-size 160 --batches --seconds 20
 
-trains a small network and makes batches alone, in turns, from memory, from the file, and by
-torchvision with two workers of a DataLoader; it prints images a second. With ``--limit 900M`` (as
+trains a small network and makes batches alone, from memory and from the file, both at once, so that
+what else the machine does is the same for both; then by torchvision with two workers of a
+DataLoader. It prints images a second. With ``--limit 900M`` (as
 root, control groups of version 1) the file is used by a process that has no more memory than that.
 """
 
 import argparse
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -22,9 +24,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nas_space.cli import Parser, positive, quantity, run
 from trainers.data.registry import load
@@ -32,6 +37,7 @@ from trainers.data.splits import Dataset, Images, SearchData
 
 _GROUP = Path("/sys/fs/cgroup/memory/convnas-reading")
 _BATCH = 64
+_READY = "ready\n"
 _PAUSE_SECONDS = 0.01
 
 
@@ -45,8 +51,8 @@ def _main() -> int:
     parser.add_argument("images", help="a folder with a sub-folder of images for each class")
     parser.add_argument("--image-size", type=positive)
     parser.add_argument("--batches", action="store_true", help="measure batches, not reading")
-    parser.add_argument("--seconds", type=positive, default=20, help="a turn (default: 20)")
-    parser.add_argument("--rounds", type=positive, default=3, help="of turns (default: 3)")
+    parser.add_argument("--seconds", type=positive, default=20, help="of each (default: 20)")
+    parser.add_argument("--rounds", type=positive, default=3, help="of all (default: 3)")
     parser.add_argument("--limit", type=quantity, help="bytes of memory where the file is used")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -55,7 +61,7 @@ def _main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="convnas-reading-", dir=os.environ.get("TMPDIR")) as at:
         os.environ["CONVNAS_IMAGES"] = at
-        return _in_turns(given) if given.batches else _reading(given)
+        return _at_once(given) if given.batches else _reading(given)
 
 
 def _reading(given: argparse.Namespace) -> int:
@@ -69,43 +75,89 @@ def _reading(given: argparse.Namespace) -> int:
     return 0
 
 
-def _in_turns(given: argparse.Namespace) -> int:
+def _at_once(given: argparse.Namespace) -> int:
     _alone("read", given)
-    kinds = ("memory", "file", "torchvision")
-    rates: dict[tuple[str, str], list[float]] = {}
-    for _, kind in itertools.product(range(given.rounds), kinds):
-        limit = given.limit if kind == "file" else None
-        told = _alone(kind, given, limit)
-        for what in ("training", "batches"):
-            rates.setdefault((what, kind), []).append(told[what])
-        if limit:
-            print(
-                f"file: {told['train'] / 1e6:.0f} MB of training images, {told['free'] / 1e6:.0f} "
-                f"of memory free, {told['disk'] / 1e6:.0f} read from the disk"
-            )
-    for (what, kind), found in rates.items():
-        turns = ", ".join(f"{rate:,.0f}" for rate in found)
-        share = sum(found) / sum(rates[what, "memory"])
-        print(f"{what} from {kind}: {turns} images a second, {share:.2f} of memory's")
+    for number in range(1, given.rounds + 1):
+        with ExitStack() as group:
+            limit = None if given.limit is None else group.enter_context(_limited(given.limit))
+            running = {kind: _begun(kind, given, limit) for kind in ("file", "memory")}
+            _forget(Path(os.environ["CONVNAS_IMAGES"]))
+            for process in running.values():
+                _go(process)
+            told = {kind: _ended(process) for kind, process in running.items()}
+        file, memory = told["file"], told["memory"]
+        print(
+            f"round {number}: {file['train'] / 1e6:.0f} MB of training images, "
+            f"{file['free'] / 1e6:.0f} of memory free, {file['disk'] / 1e6:.0f} read from the disk"
+        )
+        _compare("file", file, memory)
+        _compare("torchvision", _alone("torchvision", given), memory)
     return 0
 
 
-def _alone(what: str, given: argparse.Namespace, limit: int | None = None) -> dict[str, Any]:
-    """What a process of its own measures."""
+def _compare(kind: str, found: dict[str, Any], memory: dict[str, Any]) -> None:
+    for what in ("training", "batches"):
+        rate, other = found[what], memory[what]
+        print(
+            f"  {what} from {kind}: {rate:,.0f} images a second, from memory {other:,.0f}: "
+            f"{rate / other:.2f}",
+            flush=True,
+        )
+
+
+def _alone(what: str, given: argparse.Namespace) -> dict[str, Any]:
+    """What a process measures while no other does."""
+    process = _begun(what, given)
+    _go(process)
+    return _ended(process)
+
+
+def _begun(
+    what: str, given: argparse.Namespace, limit: Path | None = None
+) -> "subprocess.Popen[str]":
+    """A process that is ready to measure, in a control group if one is given."""
     command = [sys.executable, "-m", "benchmarks.reading", given.images, "--one", what]
+    command += ["--seconds", str(given.seconds)]
     command += ["--image-size", str(given.image_size)] if given.image_size else []
-    if limit is not None:
-        _GROUP.mkdir(exist_ok=True)
-        (_GROUP / "memory.limit_in_bytes").write_text(str(limit))
-        _forget(Path(os.environ["CONVNAS_IMAGES"]))
-        command = ["sh", "-c", f'echo $$ > {_GROUP}/cgroup.procs && exec "$@"', "sh", *command]
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    finally:
-        if limit is not None:
-            _GROUP.rmdir()
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if limit is not None and what == "file":
+        command = ["sh", "-c", f'echo $$ > {limit}/cgroup.procs && exec "$@"', "sh", *command]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    while (line := process.stdout.readline()) != _READY:
+        if not line:
+            raise SystemExit(f"{what}: the process ended with {process.wait()}")
+    return process
+
+
+def _go(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    process.stdin.write(_READY)
+    process.stdin.flush()
+
+
+def _ended(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a process ended with {process.returncode}")
+    told: dict[str, Any] = json.loads(out.splitlines()[-1])
     return told
+
+
+@contextmanager
+def _limited(limit: int) -> Iterator[Path]:
+    """A control group with so much memory."""
+    _GROUP.mkdir(exist_ok=True)
+    (_GROUP / "memory.limit_in_bytes").write_text(str(limit))
+    try:
+        yield _GROUP
+    finally:
+        _GROUP.rmdir()
+
+
+def _ready() -> None:
+    """Begin when the others are ready, too."""
+    print(_READY, end="", flush=True)
+    sys.stdin.readline()
 
 
 def _forget(folder: Path) -> None:
@@ -117,6 +169,7 @@ def _forget(folder: Path) -> None:
 
 
 def _read(given: argparse.Namespace) -> dict[str, Any]:
+    _ready()
     before, began = _own_bytes(), time.perf_counter()
     with ThreadPoolExecutor(1) as thread:
         reading, peak = thread.submit(load, given.images, image_size=given.image_size), before
@@ -142,7 +195,12 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
 def _from_memory(given: argparse.Namespace) -> dict[str, Any]:
     dataset = load(given.images, image_size=given.image_size)
     data = dataset.search
-    train = Images(data.train.pixels.copy(), data.train.labels)
+    file = data.train.file
+    if file is None:
+        raise SystemExit("the images were not kept: is there room on the disk?")
+    # Not by the map: what is mapped somewhere is not forgotten.
+    pixels = np.fromfile(file.path, np.uint8, math.prod(file.shape), offset=file.offset)
+    train = Images(pixels.reshape(file.shape), data.train.labels)
     return _rates(given, replace(dataset, search=replace(data, train=train)))
 
 
@@ -157,6 +215,7 @@ def _rates(given: argparse.Namespace, dataset: Dataset) -> dict[str, Any]:
     batches = Batches(data.train, data, torch.device("cpu"), 0.125)
     chance = torch.Generator().manual_seed(0)
     endless = itertools.chain.from_iterable(batches.shuffled(_BATCH, chance) for _ in range(10**6))
+    _ready()
     before = _disk_bytes()
     rates = _measured(given, data, endless)
     told = {"free": free, "train": data.train.pixels.nbytes, "disk": _disk_bytes() - before}
@@ -177,6 +236,7 @@ def _torchvision(given: argparse.Namespace) -> dict[str, Any]:
     files = datasets.ImageFolder(given.images, transforms.Compose(steps))
     loader = DataLoader(files, _BATCH, shuffle=True, drop_last=True, num_workers=2)
     torch.set_num_threads(1)
+    _ready()
     endless = itertools.chain.from_iterable(loader for _ in range(10**6))
     return _measured(given, data, endless)
 

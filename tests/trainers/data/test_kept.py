@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.small_disk import small_disk
-from trainers.data import batches, decoding, folders
+from trainers.data import batches, decoding, folders, kept
 from trainers.data import cache as cache_of
 from trainers.data.batches import Batches
 from trainers.data.mapped import GoneError
@@ -174,6 +174,14 @@ def test_each_way_of_reading_is_kept_for_itself(
     with monkeypatch.context() as patch:
         patch.setenv("CONVNAS_IMAGES", "0")
         assert same(plain, load(str(album), reading=reading))
+
+
+def test_the_order_of_images_counts_wherever_they_lie(tmp_path: Path) -> None:
+    draw(tmp_path / "a.bmp", seed=0)
+    os.link(tmp_path / "a.bmp", tmp_path / "b.bmp")  # of the same size and the same times
+    files = [tmp_path / "a.bmp", tmp_path / "b.bmp"]
+    for root in (tmp_path, tmp_path / "a-table-of-paths.csv"):
+        assert kept.digest_of(root, files) != kept.digest_of(root, files[::-1])
 
 
 def pixel_files(cache: Path) -> list[Path]:
