@@ -107,15 +107,15 @@ class Batches:
             order = torch.randperm(count, generator=generator)
         else:
             order = torch.multinomial(chances, count, replacement=True, generator=generator)
-        rows, columns = self._windows(count, generator)
-        rows, columns = (t.to(self._device) for t in (rows, columns))
+        corners, mirrored = self._drawn(count, generator)
         labels = self._labels[order.to(self._device)]
         chance = None
         if self._augmentation is not None:
             chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         parts = [slice(start, start + size) for start in range(0, count - size + 1, size)]
         for part, picked in self._picked(parts, order):
-            pixels = self._shifted(picked.to(self._device), rows[part], columns[part])
+            windows = self._windows(corners[:, part], mirrored[part])
+            pixels = self._shifted(picked.to(self._device), *windows)
             if self._augmentation is None or chance is None:
                 yield self._normalise(resized(pixels, self._size)), labels[part]
                 continue
@@ -123,7 +123,7 @@ class Batches:
             yield self._augmentation.mixed(images, labels[part], chance)
 
     def _shifted(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """A batch with the rows and columns that `_windows` has drawn."""
+        """A batch with the rows and columns of `_windows`."""
         if not self._pad:  # in a quarter of that time
             mirrored = columns[:, :1, None, None] > 0
             return torch.where(mirrored, pixels.flip(2), pixels)
@@ -145,15 +145,23 @@ class Batches:
                     coming.append(read(order[later].numpy()))
                 yield part, torch.from_numpy(pixels)
 
-    def _windows(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The rows and columns to take from each padded image."""
-        top, left = torch.randint(2 * self._pad + 1, (2, count, 1), generator=generator)
-        rows = top + torch.arange(self._height)
-        columns = left + torch.arange(self._width)
+    def _drawn(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Top and left of each image's window (2, N, 1), and whether it is mirrored (N, 1)."""
+        corners = torch.randint(2 * self._pad + 1, (2, count, 1), generator=generator)
+        mirrored = torch.zeros(count, 1, dtype=torch.bool)
         if self._flip:
             mirrored = torch.rand(count, 1, generator=generator) < 0.5  # noqa: PLR2004 - a coin
-            columns = torch.where(mirrored, columns.flip(1), columns)
-        return rows, columns
+        return corners.to(self._device), mirrored.to(self._device)
+
+    def _windows(self, corners: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows and columns to take from each padded image of a batch.
+
+        Those of a whole epoch of 200,000 images of 224×224 would take .7 GB.
+        """
+        top, left = corners
+        rows = top + torch.arange(self._height, device=self._device)
+        columns = left + torch.arange(self._width, device=self._device)
+        return rows, torch.where(mirrored, columns.flip(1), columns)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         images = torch.addcmul(self._offset, pixels, self._scale)
