@@ -145,6 +145,7 @@ _FULL = Recipe("full", 60, 128, 0.2, 0.1, 0.9, 5e-4, 0.1, 1 / 8, lr_scales=True)
 _OURS = (
     _QUICK,
     _FULL,
+    # What is usual for photographs. Not measured yet: docs/log.md.
     replace(_FULL, name="photo-full", shift=0.0, crop=0.35, colour=0.3),
     # As they were until 2026-11-30: studies go on with them.
     Recipe("quick@1", 6, 128, 0.1, 0.25, 0.9, 5e-4, 0.0, 1 / 8),
@@ -157,7 +158,7 @@ RECIPES: Registry[Recipe] = Registry(
     UnknownRecipeError,
     found=lambda: (given(recipe.name, recipe, __name__) for recipe in _OURS),
 )
-"""The recipes by name: ``quick`` for a search, ``full`` for the winner; photo-… for photographs."""
+"""The recipes by name: ``quick`` for a search, ``full`` for the winner."""
 
 FOR_A_SEARCH = "quick"
 FOR_THE_WINNER = "full"

@@ -39,7 +39,7 @@ def prepared(model: bytes) -> bytes:
 
 def layers(model: bytes) -> dict[str, str]:
     """The layers that have weights, in their order: name of the weight to name of the node."""
-    import onnx  # noqa: PLC0415 - likewise
+    import onnx  # noqa: PLC0415 - see `prepared`
 
     graph = onnx.load_from_string(model).graph
     weights = {tensor.name for tensor in graph.initializer}
@@ -54,14 +54,14 @@ def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes
     """A network in int8, as the content of an ONNX file.
 
     Weights have 7 bits. With 8 bits a CPU without VNNI saturates where it adds two products, and
-    answers otherwise than one that has it; what is measured would hold for one of them.
+    answers otherwise than one that has it. What is measured here would not hold there.
 
     Args:
         model: see `prepared`.
         images: that ranges are taken of.
         fp32: layers that stay in float32, by the names of `layers`.
     """
-    import onnx  # noqa: PLC0415 - likewise
+    import onnx  # noqa: PLC0415 - see `prepared`
     from onnxruntime.quantization import (  # noqa: PLC0415 - a second
         CalibrationDataReader,
         QuantFormat,

@@ -36,7 +36,7 @@ class Compared:
 
     Attributes:
         fp32: share of the images that were classified right in float32, 0 to 1.
-        int8: likewise in int8.
+        int8: the same in int8.
         images: how many there were.
         low: lower end of the 95 % interval of int8 minus float32, of images in pairs.
         high: its upper end.
@@ -71,7 +71,7 @@ class Int8:
         fp32_bytes: size of the file in float32.
         int8_bytes: size of the file in int8.
         fp32_seconds: median time of an image, on one thread, in float32.
-        int8_seconds: likewise in int8; the two were timed in turns.
+        int8_seconds: the same in int8; the two were timed in turns.
         hardware: that they were timed on.
     """
 

@@ -118,6 +118,10 @@ class Space(ABC):
         Some may not be of the space.
         """
 
+    def remark(self, task: Task) -> str | None:  # noqa: ARG002 - fits all unless it says so
+        """A line for who searches it for a task that another space is made for; None if it fits."""
+        return None
+
     @property
     @abstractmethod
     def sections(self) -> int:

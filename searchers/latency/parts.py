@@ -94,9 +94,7 @@ def parts(architecture: Architecture, task: Task) -> Iterator[Part]:
     yield from of_stem(stem, width, task)
     for block in architecture.blocks():
         yield from of_block(block, size)
-        for found, here in block.placed(size):
-            size = out_size(here, found.stride)
-        width = block.width
+        width, size = block.width, block.behind(size)
     if architecture.head is not None:
         yield _pointwise(width, architecture.head, size)
         width = architecture.head
@@ -113,8 +111,7 @@ def of_block(block: BlockLayers, size: Size) -> Iterator[Part]:
             yield _pointwise(width, block.width, here, found.stride)
         else:
             yield layer(found.conv, found.c_in or 0, found.c_out, here, found.stride)
-        size = out_size(here, found.stride)
-    yield _add(block.width, size)
+    yield _add(block.width, block.behind(size))
 
 
 def of_stem(stem: Stem, width: int, task: Task) -> Iterator[Part]:

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 import optuna
 
 from nas_space.cli import INTERRUPTED, console, counted
-from nas_space.spaces.residual import ResidualSpace
-from nas_space.spaces.residual.families import THUMBNAIL_SIDE_PIXELS
 from nas_space.waiting import waiting
 from searchers.ray.cluster import Cluster
 from searchers.ray.scheduling import INTERRUPT
@@ -70,14 +68,9 @@ def _announce(start: Start) -> None:
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",
     }
-    notes = [
-        ("note", line)
-        for line in (*setup.dataset.remarks, *unequal(setup.dataset.search, setup.recipe))
-    ]
-    side = min(setup.task.size)
-    if isinstance(setup.space, ResidualSpace) and setup.space.are_large(side):
-        told = f"{setup.space.name} is for images of up to {THUMBNAIL_SIDE_PIXELS} pixels"
-        notes.append(("note", f"{told}; for these of {side}, try --space photo"))
+    remark = setup.space.remark(setup.task)
+    remarks = [*setup.dataset.remarks, *unequal(data, recipe), *([remark] if remark else [])]
+    notes = [("note", line) for line in remarks]
     for name, line in [*lines.items(), *notes, *_history(start).items()]:
         print(f"{name:8} {line}", flush=True)  # noqa: T201
 

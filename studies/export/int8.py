@@ -23,7 +23,7 @@ from trainers.latency import in_turns
 from trainers.machine import multiplies_int8, processor
 
 CALIBRATION = 512
-"""How many training images give the ranges, if there are so many."""
+"""Training images that give the ranges, at most."""
 ALLOWED = 0.01
 """Loss of validation accuracy that is allowed by default."""
 MOST_LEFT = 4

@@ -172,7 +172,7 @@ class Augmentation:
             shares: of the image's area, (N,).
             ratios: of the rectangle's sides, each as a share of the image's, (N,).
             chance: of the places.
-            images: in the place of which it is.
+            images: give the number and the device of the masks.
         """
         sides = []
         for pixels, share in zip(self._size, (ratios * shares, shares / ratios), strict=True):

@@ -18,6 +18,8 @@ from trainers.recipes import Recipe
 
 _SHARE_OF_MEMORY = 1 / 2
 """Of what is free, which a file may take to be looked at like an array."""
+_WINDOW_NUMBERS = 2**20
+"""Rows and columns that are computed at a time: those of 200,000 photographs would take .7 GB."""
 _SHARE_OF_GPU = 1 / 8
 """Of its memory, which the images of one process may take: four trials share a GPU."""
 
@@ -113,9 +115,9 @@ class Batches:
         if self._augmentation is not None:
             chance = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
         parts = [slice(start, start + size) for start in range(0, count - size + 1, size)]
+        windows = self._windows(corners, mirrored, size)
         for part, picked in self._picked(parts, order):
-            windows = self._windows(corners[:, part], mirrored[part])
-            pixels = self._shifted(picked.to(self._device), *windows)
+            pixels = self._shifted(picked.to(self._device), *next(windows))
             if self._augmentation is None or chance is None:
                 yield self._normalise(resized(pixels, self._size)), labels[part]
                 continue
@@ -123,7 +125,7 @@ class Batches:
             yield self._augmentation.mixed(images, labels[part], chance)
 
     def _shifted(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """A batch with the rows and columns of `_windows`."""
+        """A batch with these rows and columns of each padded image."""
         if not self._pad:  # in a quarter of that time
             mirrored = columns[:, :1, None, None] > 0
             return torch.where(mirrored, pixels.flip(2), pixels)
@@ -153,15 +155,17 @@ class Batches:
             mirrored = torch.rand(count, 1, generator=generator) < 0.5  # noqa: PLR2004 - a coin
         return corners.to(self._device), mirrored.to(self._device)
 
-    def _windows(self, corners: Tensor, mirrored: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows and columns to take from each padded image of a batch.
-
-        Those of a whole epoch of 200,000 images of 224×224 would take .7 GB.
-        """
-        top, left = corners
-        rows = top + torch.arange(self._height, device=self._device)
-        columns = left + torch.arange(self._width, device=self._device)
-        return rows, torch.where(mirrored, columns.flip(1), columns)
+    def _windows(
+        self, corners: Tensor, mirrored: Tensor, size: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rows (N, H) and columns (N, W) to take from the padded images of each batch."""
+        step = max(1, _WINDOW_NUMBERS // (size * (self._height + self._width))) * size
+        for start in range(0, corners.shape[1], step):
+            top, left = corners[:, start : start + step]
+            rows = top + torch.arange(self._height, device=self._device)
+            columns = left + torch.arange(self._width, device=self._device)
+            columns = torch.where(mirrored[start : start + step], columns.flip(1), columns)
+            yield from zip(torch.split(rows, size), torch.split(columns, size), strict=True)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         images = torch.addcmul(self._offset, pixels, self._scale)

@@ -1,4 +1,4 @@
-"""What is kept of a folder of images between runs: its pixels, and what is known of them."""
+"""Pixels of a folder of images, and facts about them, from one run to the next."""
 
 import errno
 import math
@@ -151,7 +151,7 @@ class Cache:
         return pixels
 
     def _progress(self, count: int) -> Callable[[int], None]:
-        """Tells of so many images as of a part of all that a search looks at."""
+        """A function that tells how many of the images of a search are read."""
         total = len(self._files)
         before = total - self._left
         if self._left < count:  # those of the test come later

@@ -8,11 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +79,7 @@ class Decoding:
 
 
 def is_file(path: Path) -> None:
-    """Raise OSError for what is none: reading a pipe or a device may never end."""
+    """Raise OSError if it is no file: to read a pipe or a device may never end."""
     if not path.is_file():
         raise OSError("it is no file")
 
@@ -136,7 +134,7 @@ def _decode_in_processes(
 
     def work() -> None:
         try:
-            with _Process(how) as process:
+            with closing(_Process(how)) as process:
                 while not over.is_set():
                     with lock:
                         chunk = next(left, None)
@@ -166,8 +164,6 @@ class _Process:
     def __init__(self, how: Decoding) -> None:
         self._how = how
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
         # It imports our packages from where this process did.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with suppress(OSError):
@@ -179,15 +175,6 @@ class _Process:
                 # Ctrl-C is for this process, which ends that one.
                 start_new_session=True,
             )
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end()
 
     def pixels(self, paths: Sequence[Path]) -> NDArray[np.uint8]:
         """See `Decoding.pixels`."""
@@ -205,11 +192,12 @@ class _Process:
             process.stdin.flush()
             answer: NDArray[np.uint8] | str = pickle.load(process.stdout)  # noqa: S301 - our own
         except (OSError, EOFError, pickle.UnpicklingError):
-            self._end()
+            self.close()
             return None
         return answer
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End the process; what is asked for later is decoded here."""
         process, self._process = self._process, None
         if process is not None:
             with suppress(OSError), process:  # which closes a pipe that may be full

@@ -87,6 +87,11 @@ class BlockLayers:
                 shortcut = None
             size = out_size(size, layer.stride)
 
+    def behind(self, size: Size) -> Size:
+        """The size of its output, for a block that reads a map of some size."""
+        *_, (last, here) = self.placed(size)
+        return out_size(here, last.stride)
+
     @property
     def hidden(self) -> int:
         """Channels between its convolutions."""

@@ -5,7 +5,7 @@ network that has more stages: so stages are chosen one after the other.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -77,7 +77,6 @@ def added(a: float, b: float) -> float:
 def counting(task: Task, measure: Measure) -> Counting:
     """How MACs, parameters, or bytes of activations at their peak are counted."""
     image, read = task.size, task.channels
-
     layer = _LAYER_COSTS[measure]
 
     def summed(block: BlockLayers, size: Size) -> float:
@@ -141,20 +140,17 @@ def extreme(
         best: `min` or `max`.
         depth: blocks of a stage: the fewest for the least cost, the most for the most.
     """
-    blocks = _Blocks(space, counted, best)
+    stages = _Stages(space, counted, best, depth)
     begun = [
         _Begun(counted.stem(stem, width), (), width, stem.behind(task.size), stem)
         for stem, width in itertools.product(map(Stem.read, space.stems), space.widths[0])
     ]
     shorter: list[_Begun] = []
-    for number, widths in enumerate(space.widths):
+    for number in range(len(space.widths)):
         kept: dict[tuple[int, Size], _Begun] = {}
-        for before in begun:
-            # The stem is as wide as the first stage.
-            narrow = widths if number else (before.width,)
-            for longer in _longer(space, before, number, narrow, blocks, depth):
-                key = longer.width, longer.size
-                kept[key] = best(kept.get(key, longer), longer, key=lambda end: end.cost)
+        for longer in itertools.chain.from_iterable(stages.added(one, number) for one in begun):
+            key = longer.width, longer.size
+            kept[key] = best(kept.get(key, longer), longer, key=lambda end: end.cost)
         shorter, begun = begun, list(kept.values())
     ends = [*begun, *(shorter if space.optional else ())]
     whole = (
@@ -165,16 +161,14 @@ def extreme(
     return found
 
 
-class _Blocks:
-    """The best blocks of a space.
+class _Stages:
+    """The best stages of a space, see `extreme`."""
 
-    Args:
-        space: of which.
-        counted: the cost.
-        best: `min` or `max`.
-    """
+    def __init__(
+        self, space: Choices, counted: Counting, best: Callable[..., Any], depth: int
+    ) -> None:
+        self._space, self._counted, self._depth = space, counted, depth
 
-    def __init__(self, space: Choices, counted: Counting, best: Callable[..., Any]) -> None:
         @cache
         def conv(place: Place, size: Size, stride: int) -> Conv:
             widths = place.c_in, place.c_out
@@ -196,27 +190,21 @@ class _Blocks:
             layers = block_of("block", convs, c_in, (hidden, width), down)
             return convs, counted.block(layers, size)
 
-        self.of = block
-        self.together = counted.together
+        self._block = block
 
-
-def _longer(
-    space: Choices,
-    begun: _Begun,
-    number: int,
-    widths: Iterable[int],
-    blocks: _Blocks,
-    depth: int,
-) -> Iterator[_Begun]:
-    """A beginning with one more stage, in every way."""
-    for narrow, down in itertools.product(widths, space.downs_of(number)):
-        size = behind(begun.size, down)
-        for shape in space.shapes(narrow):
-            width, hidden = shape
-            entering, cost = blocks.of(begun.width, shape, begun.size, down)
-            cost = blocks.together(begun.cost, cost)
-            inner, more = blocks.of(width, shape, size, "none")
-            for _ in range(depth - 1):
-                cost = blocks.together(cost, more)
-            stage = Stage(width, (entering, *([inner] * (depth - 1))), down, hidden)
-            yield _Begun(cost, (*begun.stages, stage), width, size, begun.stem)
+    def added(self, begun: _Begun, number: int) -> Iterator[_Begun]:
+        """A beginning with one more stage, in every way; stages count from 0."""
+        # The stem is as wide as the first stage.
+        widths = self._space.widths[number] if number else (begun.width,)
+        together = self._counted.together
+        for narrow, down in itertools.product(widths, self._space.downs_of(number)):
+            size = behind(begun.size, down)
+            for shape in self._space.shapes(narrow):
+                width, hidden = shape
+                entering, cost = self._block(begun.width, shape, begun.size, down)
+                cost = together(begun.cost, cost)
+                inner, more = self._block(width, shape, size, "none")
+                for _ in range(self._depth - 1):
+                    cost = together(cost, more)
+                stage = Stage(width, (entering, *([inner] * (self._depth - 1))), down, hidden)
+                yield _Begun(cost, (*begun.stages, stage), width, size, begun.stem)

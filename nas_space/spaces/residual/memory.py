@@ -62,9 +62,7 @@ def peak(architecture: Residual, task: Task) -> int:
     most = of_stem(stem, width, task)
     for block in architecture.blocks():
         most = max(most, of_block(block, size))
-        width = block.width
-        for layer, here in block.placed(size):
-            size = out_size(here, layer.stride)
+        width, size = block.width, block.behind(size)
     if architecture.head is not None:
         most = max(most, (width + architecture.head) * area(size))
         width = architecture.head

@@ -61,11 +61,11 @@ class ResidualSpace(Space):
         entries: how the first stage may halve the map, of `DOWNS`.
         downs: how later stages may.
         expansions: hidden channels of a block for one of its width. Less than one is a bottleneck:
-            three convolutions, of which the first and the last are 1×1, so much narrower inside
-            than the block's output; the stage's width is then that of the inside.
+            three convolutions, the first and the last of them 1×1. Its inside is narrower than its
+            output by this factor, and the stage's width is that of the inside.
         pointwise: whether a regular convolution may be of one pixel, as its sparsest setting.
         heads: channels of the 1×1 convolution before the pool; 0 is none.
-        most_hidden: an expansion to more channels is none.
+        most_hidden: where an expansion would give more channels, the block has none.
         by_hand_from: the collection of hand-designed families, of `families.COLLECTIONS`.
     """
 
@@ -215,9 +215,15 @@ class ResidualSpace(Space):
         """See `families.Collection.reference`."""
         return ResidualArchitecture.of(*self._collection.reference)
 
-    def are_large(self, side: int) -> bool:
-        """Whether images of that side, in pixels, are larger than what the space is for."""
-        return self.by_hand_from == THUMBNAILS and side > THUMBNAIL_SIDE_PIXELS
+    def remark(self, task: Task) -> str | None:
+        """See `Space.remark`: the networks of thumbnails begin at full resolution."""
+        side = min(task.size)
+        if self.by_hand_from != THUMBNAILS or side <= THUMBNAIL_SIDE_PIXELS:
+            return None
+        return (
+            f"{self.name} is for images of up to {THUMBNAIL_SIDE_PIXELS} pixels; for these of "
+            f"{side}, try --space photo"
+        )
 
     @property
     def _collection(self) -> Collection:
@@ -368,7 +374,7 @@ class ResidualSpace(Space):
         return _settings(kind, place.c_in, place.c_out, (place.pointwise, self.pointwise))
 
     def _count(self, c_in: int, width: int, hidden: int) -> int:
-        """How many different stages of blocks of a shape read a map of so many channels."""
+        """How many different stages have blocks of one shape and read a map of `c_in` channels."""
 
         def ways(c_in: int) -> int:
             return math.prod(len(self.choices(place)) for place in places(c_in, hidden, width))

@@ -47,7 +47,7 @@ class Stage:
 
     @property
     def narrow(self) -> int:
-        """The lesser of width and `inner`: of a bottleneck what is inside, like its stem."""
+        """The lesser of width and `inner`: of a bottleneck the width of its inside."""
         return min(self.width, self.inner)
 
     def check(self, name: str) -> None:
