@@ -74,6 +74,8 @@ class SearchOptions(TypedDict, total=False):
     max_activation_memory: int | str
     max_latency: str
     latency_command: str
+    runtime: str
+    latency_threads: int
     latency_batch: int
     dataset: str | Path
     image_size: int
@@ -110,6 +112,8 @@ class ExportOptions(TypedDict, total=False):
     max_macs: int | str
     max_params: int | str
     max_latency: str
+    runtime: str
+    latency_threads: int
     min_accuracy: float | str
     trial: int
     retrained: bool

@@ -7,6 +7,7 @@ from searchers.limits import Limits
 from searchers.samplers.registry import DEFAULT as DEFAULT_SAMPLER
 from studies.arguments import default_url
 from studies.objective import MACS
+from studies.runtimes import DEFAULT_RUNTIME
 from trainers.data.reading import MAX_PIXELS
 from trainers.recipes import DEFAULT_METRIC, NO_BALANCE
 
@@ -50,6 +51,8 @@ class Settings:
         target: the cost, in the objective's unit, that the search is about; None is all costs.
         latency_command: measures a network on a device of the user, see
             `searchers.latency.device`; None means this machine.
+        runtime: in which latencies are measured, a name of `studies.runtimes.RUNTIMES`.
+        latency_threads: that it computes with; None leaves that to the runtime.
         latency_batch: images at a time, for latencies.
         metric: what is made large, a name of `trainers.metrics.METRICS`.
         balance: what makes up for classes of different sizes, one of `trainers.recipes.BALANCES`.
@@ -87,6 +90,8 @@ class Settings:
     objective: str = MACS.name
     target: float | None = None
     latency_command: str | None = None
+    runtime: str = DEFAULT_RUNTIME
+    latency_threads: int | None = None
     latency_batch: int = 1
     cluster: ClusterOptions = _ANYWHERE
     trial_timeout: float | None = None

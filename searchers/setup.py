@@ -24,6 +24,8 @@ from searchers.schedule.rungs import ladder
 from searchers.settings import Settings
 from studies import objective as objectives
 from studies.objective import Objective, UnknownObjectiveError
+from studies.runtimes import RUNTIMES
+from studies.runtimes.timing import Timing
 from trainers import evaluators
 from trainers.data.balance import Largest
 from trainers.data.reading import Reading
@@ -99,6 +101,7 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     spaces.check(settings.space)
     objective = objectives.OBJECTIVES.get(settings.objective)
     samplers.check(settings.sampler)
+    RUNTIMES.source(settings.runtime)  # refuses an unknown name
     METRICS.get(settings.metric)
     if settings.evaluate is not None and settings.metric != DEFAULT_METRIC:
         raise EvaluatorError(
@@ -146,7 +149,8 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
             f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
             "or choose among them when exporting: studies.export --max-latency"
         )
-    latency = obtain(space, task, say, batch=settings.latency_batch, device=device)
+    timing = Timing(settings.runtime, settings.latency_threads, settings.latency_batch)
+    latency = obtain(space, task, say, timing, device)
     check_latency(space, latency, settings.limits)
     setup = SearchSetup(space, recipe, dataset, task, rungs, objective, latency, settings.target)
     _check_target(setup.problem(settings.limits))

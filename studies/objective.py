@@ -174,10 +174,19 @@ def metric_of(study: "Study") -> Metric:
 
 def target_of(study: "Study") -> float | None:
     """The cost that the search of a study was about, by its command; None is all costs."""
+    target = option(study, "--target")
     try:
-        words = shlex.split(study.command.replace("--target=", "--target "))
-        return of(study).read(words[words.index("--target") + 1])
-    except (ValueError, IndexError, argparse.ArgumentTypeError):
+        return None if target is None else of(study).read(target)
+    except argparse.ArgumentTypeError:
+        return None
+
+
+def option(study: "Study", name: str) -> str | None:
+    """What the command of a search said after an option; None if it did not."""
+    try:
+        words = shlex.split(study.command.replace(f"{name}=", f"{name} "))
+        return words[words.index(name) + 1]
+    except (ValueError, IndexError):
         return None
 
 

@@ -1,15 +1,9 @@
-"""How long a network takes to answer on this machine's CPU."""
+"""Times of functions, taken so that other load of the machine changes their order least."""
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import nn
-
-from trainers.machine import processor
 
 _WARM_UP_SECONDS = 0.2
 _MEASURING_SECONDS = 0.5
@@ -32,24 +26,6 @@ class Latency:
     median: float
     quartiles: tuple[float, float]
     runs: int
-
-
-def measure(module: nn.Module, shape: tuple[int, int, int], batch: int) -> Latency:
-    """Time a module in eval mode, in fp32 on the CPU, with as many threads as torch has now.
-
-    Args:
-        module: maps (N, C, H, W) to logits; stays as it is.
-        shape: channels, height and width of an image.
-        batch: images at a time.
-    """
-    images = torch.rand(batch, *shape, generator=torch.Generator().manual_seed(0))
-    training = module.training
-    module.eval()
-    with torch.inference_mode():
-        _times(lambda: module(images), _WARM_UP_SECONDS)
-        times = _times(lambda: module(images), _MEASURING_SECONDS)
-    module.train(training)
-    return _latency(batch, times)
 
 
 def in_turns(calls: Sequence[Callable[[], object]], batch: int = 1) -> list[Latency]:
@@ -86,12 +62,3 @@ def _time(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def hardware() -> str:
-    """What a latency was measured on: threads, cores, the CPU's model, torch's version."""
-    threads = torch.get_num_threads()
-    return (
-        f"{threads} thread{'s' * (threads > 1)}, {os.cpu_count()} cores of {processor()}, "
-        f"torch {torch.__version__}"
-    )

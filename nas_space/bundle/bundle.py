@@ -6,6 +6,7 @@ believes nothing that its manifest does not vouch for.
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -105,13 +106,17 @@ class Bundle:
         return onnx_model.write(exported, json.dumps(asdict(self.preprocessing)), opset)
 
     def write(
-        self, folder: Path, card: str, opset: int = OPSET, quantised: bytes | None = None
+        self,
+        folder: Path,
+        card: Callable[[Path], str],
+        opset: int = OPSET,
+        quantised: bytes | None = None,
     ) -> None:
         """Write the folder, whole or not at all, once all forms are seen to be the same network.
 
         Args:
             folder: to make.
-            card: the text of its README.md.
+            card: gives the text of its README.md; what it is given has all other files.
             opset: version of ONNX's operators.
             quantised: the network in int8, see `nas_space.bundle.int8`; None leaves it out.
 
@@ -128,13 +133,18 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
 
-    def _write_into(self, folder: Path, card: str, opset: int, quantised: bytes | None) -> None:
+    def _write_into(
+        self,
+        folder: Path,
+        card: Callable[[Path], str],
+        opset: int,
+        quantised: bytes | None,
+    ) -> None:
         task = asdict(self.preprocessing)
         write_weights(folder / _WEIGHTS, self.network.network.state_dict())
         write_json(folder / _ARCHITECTURE, self.architecture.to_json())
         write_json(folder / _TASK, task)
         write_json(folder / _RECORD, self.record.to_json())
-        (folder / _CARD).write_text(card, encoding="utf-8")
         text = source(self.architecture, self.preprocessing)
         (folder / _MODEL).write_text(text, encoding="utf-8")
         fast = for_inference(self.network)
@@ -142,6 +152,7 @@ class Bundle:
         if quantised is not None:
             (folder / int8.FILE).write_bytes(quantised)
         verify(folder, self.network, self.preprocessing.shape)
+        (folder / _CARD).write_text(card(folder), encoding="utf-8")
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)
         seal(folder)
 

@@ -4,7 +4,7 @@ Convolutions, sums, pools, joins and shuffles take and give int8. The ranges of 
 images that the caller gives.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,13 +53,27 @@ def layers(model: bytes) -> dict[str, str]:
 def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes:
     """A network in int8, as the content of an ONNX file.
 
+    Args:
+        model: see `prepared`.
+        images: that ranges are taken of.
+        fp32: layers that stay in float32, by the names of `layers`.
+    """
+    nodes = layers(model)
+    return static(model, _batches(images), [nodes[name] for name in fp32])
+
+
+def static(
+    model: bytes, batches: Iterator[Mapping[str, Pixels]], left: Sequence[str] = ()
+) -> bytes:
+    """Any graph in int8, as the content of an ONNX file.
+
     Weights have 7 bits. With 8 bits a CPU without VNNI saturates where it adds two products, and
     answers otherwise than one that has it. What is measured here would not hold there.
 
     Args:
         model: see `prepared`.
-        images: that ranges are taken of.
-        fp32: layers that stay in float32, by the names of `layers`.
+        batches: that ranges are taken of, by the names of the inputs.
+        left: nodes that stay in float32.
     """
     import onnx  # noqa: PLC0415 - see `prepared`
     from onnxruntime.quantization import (  # noqa: PLC0415 - a second
@@ -70,13 +84,9 @@ def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes
     )
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
-        def __init__(self) -> None:
-            self._batches = _batches(images)
+        def get_next(self) -> Mapping[str, Pixels] | None:
+            return next(batches, None)
 
-        def get_next(self) -> dict[str, Pixels] | None:
-            return next(self._batches, None)
-
-    nodes = layers(model)
     with scratch("convnas-") as place:
         given, made = place / "model.onnx", place / FILE
         given.write_bytes(model)
@@ -89,7 +99,7 @@ def quantised(model: bytes, images: Pixels, fp32: Collection[str] = ()) -> bytes
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=[nodes[name] for name in fp32],
+            nodes_to_exclude=list(left),
         )
         return _standard(onnx.load(made))
 

@@ -14,14 +14,23 @@ from trainers.files import write_whole
 from trainers.machine import cores, processor
 
 _FORMAT = 1
+_RUNTIMES = ("torch", "onnxruntime")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
 def fingerprint() -> str:
-    """What a latency of this machine depends on: processor, cores, threads, torch, networks."""
+    """What a latency of this machine depends on: processor, cores, threads, runtimes, networks."""
     threads = [f"{name}={os.environ.get(name, '')}" for name in _THREADS]
-    torch = importlib.metadata.version("torch")
-    return "; ".join([processor(), f"{cores()} cores", *threads, f"torch {torch}", _definitions()])
+    runtimes = (f"{name} {_version(name)}" for name in _RUNTIMES)
+    return "; ".join([processor(), f"{cores()} cores", *threads, *runtimes, _definitions()])
+
+
+def _version(package: str) -> str:
+    """Of an installed package; empty if it is not."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 _TIMED = (
@@ -37,6 +46,7 @@ _TIMED = (
     "searchers/latency/obtaining.py",
     "searchers/latency/parts.py",
     "searchers/latency/sampling.py",
+    "studies/runtimes",
 )
 """The code that decides which operations are timed, and how."""
 

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own idiom
 
 from nas_space.convs import parse
+from nas_space.errors import ConvnasError
 from nas_space.inference import for_inference
 from nas_space.inference.layout import in_rows
 from nas_space.spaces.building import build
 from nas_space.spaces.skeletons import read_architecture
 from searchers.latency.parts import Part
-from trainers.devices import spare_threads
+from studies import runtimes
 from trainers.files import write_whole
-from trainers.latency import hardware
 
 _PART_PASSES = 2
 """How often all parts are timed, so that one disturbance does not spoil a part."""
@@ -34,6 +34,8 @@ _NETWORK_ROUNDS = 9
 _RUNS_IN_A_ROW = 4
 """Only the shortest of these counts: other processes disturbed it least."""
 _WARM_UP_RUNS = 2
+_AT_ONCE = 60
+"""Parts that are prepared together: some runtimes take a second for any number of them."""
 _ENOUGH_SECONDS = 0.1
 """A row of runs that takes longer ends early: long runs are disturbed little."""
 
@@ -75,49 +77,56 @@ _MAKERS: dict[str, Callable[[Part], nn.Module]] = {
 def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[str, Any]:
     """Seconds of the parts and of the networks that a request lists, for a batch of images.
 
-    They are timed as they are exported: see `nas_space.inference`.
+    They are timed as they are exported: see `nas_space.inference` and `studies.runtimes`.
 
     Each is timed several times, in random order, with a few runs in a row. The shortest run of a
     row counts, as the least disturbed; a network gets the quartiles over its rows.
     """
     batch, (channels, *size) = request["batch"], request["shape"]
+    runtime = runtimes.find(request["runtime"])
+    threads = request["threads"] or runtime.usual_threads(min(size))
     rows = [Part.of(row) for row in request["parts"]]
+    total = (1 + _PART_PASSES) * len(rows) + _NETWORK_ROUNDS * len(request["networks"])
     networks = [
         for_inference(build(read_architecture(text), channels, request["classes"]))
         for text in request["networks"]
     ]
-    chance, done = random.Random(0), 0
-    total = _PART_PASSES * len(rows) + _NETWORK_ROUNDS * len(networks)
+    whole = runtime.prepared(
+        networks, [torch.rand(batch, channels, *size)] * len(networks), threads
+    )
+    layers: list[runtimes.Call] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        inputs = [in_rows(torch.rand(batch, part.c_in, *part.size)) for part in some]
+        modules = [for_inference(_MAKERS[part.what](part)) for part in some]
+        layers += runtime.prepared(modules, inputs, threads)
+        say(len(layers), total)
+    chance, done = random.Random(0), len(rows)
     seconds = [float("inf")] * len(rows)
     runs: list[list[float]] = [[] for _ in networks]
-    images = torch.rand(batch, channels, *size)
-    with torch.inference_mode():
-        for _ in range(_PART_PASSES):
-            for at in chance.sample(range(len(rows)), len(rows)):
-                part = rows[at]
-                module = for_inference(_MAKERS[part.what](part))
-                x = in_rows(torch.rand(batch, part.c_in, *part.size))
-                seconds[at] = min(seconds[at], *_times(module, x, _RUNS_IN_A_ROW))
-                done += 1
-                say(done, total)
-        for _ in range(_NETWORK_ROUNDS):
-            for at in chance.sample(range(len(networks)), len(networks)):
-                runs[at].append(min(_times(networks[at], images, _RUNS_IN_A_ROW)))
-                done += 1
-                say(done, total)
+    for _ in range(_PART_PASSES):
+        for at in chance.sample(range(len(rows)), len(rows)):
+            seconds[at] = min(seconds[at], *_times(layers[at], _RUNS_IN_A_ROW))
+            done += 1
+            say(done, total)
+    for _ in range(_NETWORK_ROUNDS):
+        for at in chance.sample(range(len(networks)), len(networks)):
+            runs[at].append(min(_times(whole[at], _RUNS_IN_A_ROW)))
+            done += 1
+            say(done, total)
     return {
-        "hardware": hardware(),
+        "hardware": runtimes.hardware(runtime, threads),
         "parts": seconds,
         "networks": [statistics.quantiles(times, n=4) for times in runs],
         "rounds": _NETWORK_ROUNDS,
     }
 
 
-def _times(module: nn.Module, images: Tensor, runs: int) -> list[float]:
+def _times(call: runtimes.Call, runs: int) -> list[float]:
     times: list[float] = []
     for _ in range(_WARM_UP_RUNS + runs):
         start = time.perf_counter()
-        module(images)
+        call()
         times.append(time.perf_counter() - start)
         if len(times) > 1 and sum(times) > _ENOUGH_SECONDS:
             break
@@ -133,8 +142,11 @@ def main(arguments: Sequence[str]) -> int:
     """Answer one request."""
     request, answer = map(Path, arguments)
     asked = json.loads(request.read_text())
-    spare_threads(min(asked["shape"][1:]))
-    result = measure(asked, _say)
+    try:
+        result = measure(asked, _say)
+    except ConvnasError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        return 2
     write_whole(answer, json.dumps(result).encode())
     return 0
 

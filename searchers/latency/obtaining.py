@@ -1,5 +1,6 @@
 """Gets the latency model of a search: from the cache, or by measuring."""
 
+import dataclasses
 import json
 import random
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from searchers.latency.model import Accuracy, LatencyModel
 from searchers.latency.parts import Part, every_part, parts
 from searchers.latency.processes import run_ours
 from searchers.latency.sampling import completed, sampled
+from studies.runtimes.timing import Timing
 
 NETWORKS = 40
 """Whole networks to measure on this machine."""
@@ -28,14 +30,14 @@ DEVICE_NETWORKS = 30
 _MEASURED_SHARES = (1.0, 0.5, 0.2, 0.05)
 """Shares of measured times to try, see `blended`; the rest follows the MACs."""
 _FOLDER = Path("~/.cache/convnas/latency")
+_AS_USUAL = Timing()
 
 
 def obtain(
     space: ResidualSpace,
     task: Task,
     say: Say,
-    *,
-    batch: int = 1,
+    timing: Timing = _AS_USUAL,
     device: LatencyDevice | None = None,
 ) -> LatencyModel:
     """The latency model of a space on this machine, or on the user's device.
@@ -44,7 +46,7 @@ def obtain(
         space: whose layers and networks are measured.
         task: what the networks are for.
         say: gets the progress, in short lines.
-        batch: images at a time.
+        timing: in which runtime, with how many threads and images.
         device: the user's; None is this machine.
 
     Raises:
@@ -53,15 +55,17 @@ def obtain(
     folder = _FOLDER.expanduser()
     rows = every_part(space, task)
     chosen = typical(space, task, DEVICE_NETWORKS if device else NETWORKS)
-    path = cache.place(folder, space, task, batch, device.command if device else "")
+    path = cache.place(folder, space, task, timing, device.command if device else "")
     kept = cache.read(path)
     if kept is not None and set(rows) <= kept.seconds.keys():
         return kept
     timed = sampled(rows)
-    answer = measured(timed, task, () if device else chosen, batch, say)
+    answer = measured(timed, task, () if device else chosen, timing, say)
     quartiles = np.array(
-        device.measure(chosen, task, batch, say) if device else answer["networks"], dtype=np.float64
+        device.measure(chosen, task, timing.batch, say) if device else answer["networks"],
+        dtype=np.float64,
     )
+    batch = timing.batch
     hardware = answer["hardware"]
     where = f"{device.command} (per-layer times: {hardware})" if device else hardware
     model = calibrate(
@@ -156,7 +160,7 @@ def blended(seconds: dict[Part, float], share: float) -> dict[Part, float]:
 
 
 def measured(
-    rows: Sequence[Part], task: Task, chosen: Sequence[Architecture], batch: int, say: Say
+    rows: Sequence[Part], task: Task, chosen: Sequence[Architecture], timing: Timing, say: Say
 ) -> dict[str, Any]:
     """The answer of `searchers.latency.measuring`, which runs as a process with torch.
 
@@ -164,7 +168,7 @@ def measured(
         LatencyError: it failed.
     """
     request = {
-        "batch": batch,
+        **dataclasses.asdict(timing),
         "shape": [task.channels, *task.size],
         "classes": task.classes,
         "parts": [row.row() for row in rows],

@@ -12,6 +12,7 @@ from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
 from studies.arguments import add_storage_argument
 from studies.objective import MACS, Objective
+from studies.runtimes import DEFAULT_RUNTIME, RUNTIMES
 from trainers.arguments import add_balance_argument, add_pixels_argument
 from trainers.data.registry import DATASETS
 from trainers.metrics import METRICS
@@ -60,6 +61,8 @@ def read(argv: Sequence[str]) -> Settings:
         objective=given.objective,
         target=_target(parser, given),
         latency_command=given.latency_command,
+        runtime=given.runtime,
+        latency_threads=given.latency_threads,
         latency_batch=given.latency_batch,
         cluster=ClusterOptions(
             given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial
@@ -137,6 +140,18 @@ def _parser() -> Parser:
         metavar="COMMAND",
         help="... or on a device of yours: a command like 'ssh pi python measure.py {model}' that "
         "is given ONNX files for {model} and prints the seconds for one image, or '3.2 ms'",
+    )
+    what.add_argument(
+        "--runtime",
+        default=DEFAULT_RUNTIME,
+        metavar="NAME",
+        help=f"where that time is measured: {', '.join(RUNTIMES)} (default: %(default)s)",
+    )
+    what.add_argument(
+        "--latency-threads",
+        type=positive,
+        metavar="N",
+        help="... with N threads (default: 1 in ONNX Runtime, in torch as many as it takes here)",
     )
     what.add_argument(
         "--latency-batch",

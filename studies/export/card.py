@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 
 from nas_space.bundle import Compared, Int8, Measured, Record, int8
 from nas_space.bundle.forms import FORMS, ExportForm
 from nas_space.cli import counted
-from nas_space.opsets import OPSET, RUNTIMES
+from nas_space.opsets import OPSET, OPSETS
 from studies.export.markdown import code, plain
 from studies.objective import metric_of
 from studies.records.tables import Evaluation, Study
@@ -39,7 +40,7 @@ A convolutional network for {classes} classes, found by convnas in the space {sp
 The intervals hold with 95 % confidence (Wilson). The test images were looked at {looks} time(s)
 for networks of this study; a search sees only training and validation images.
 
-Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
+Latencies: the median, and the quartiles of all runs, in turns, in fp32 on {hardware}.
 
 {int8}## Load
 
@@ -109,7 +110,7 @@ class Card:
         anew: whether the network was trained again for the export.
         answers: to the test images.
         val_answers: to the validation images; None if they are not known.
-        latencies: of the exported network.
+        latencies: of the exported network, and of which form in which runtime each is.
         hardware: that the latencies were measured on.
         looks: how often accuracies on this study's test images were measured.
         fresh: mean validation accuracies of trainings with fresh seeds.
@@ -123,7 +124,7 @@ class Card:
     anew: bool
     answers: Answers
     val_answers: Answers | None
-    latencies: Sequence[Latency]
+    latencies: Sequence[tuple[str, Latency]]
     hardware: str
     looks: int
     fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
@@ -160,7 +161,7 @@ class Card:
             balanced="".join(map(_row, self._balanced())),
             macs=chosen.macs,
             params=chosen.params,
-            latencies="\n".join(map(_timed, self.latencies)),
+            latencies="\n".join(starmap(_timed, self.latencies)),
             hardware=plain(self.hardware),
             shape=", ".join(map(str, data.shape)),
             height=height,
@@ -191,7 +192,7 @@ class Card:
             forms="".join(map(_form, FORMS.all().items())),
             int8="" if self.record.int8 is None else _in_int8(self.record.int8),
             opset=self.opset,
-            runtime=RUNTIMES[self.opset],
+            runtime=OPSETS[self.opset],
         )
 
     def _balance(self) -> str:
@@ -324,10 +325,10 @@ def _told(measured: Measured, metric: Metric) -> str:
     return f"{value} ({interval(measured)})" if metric.is_accuracy else value
 
 
-def _timed(latency: Latency) -> str:
+def _timed(where: str, latency: Latency) -> str:
     low, high = (1000 * seconds for seconds in latency.quartiles)
     return (
-        f"| latency, batch of {latency.batch} | {1000 * latency.median:.3g} ms "
+        f"| latency, batch of {latency.batch}, {where} | {1000 * latency.median:.3g} ms "
         f"({low:.3g} to {high:.3g}, {latency.runs} runs) |"
     )
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from nas_space import extras
 from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
-from nas_space.opsets import OPSET, RUNTIMES
+from nas_space.opsets import OPSET, OPSETS
 from nas_space.programs import program
 from nas_space.waiting import waiting
 from studies.arguments import add_study_arguments
+from studies.runtimes import RUNTIMES
 from trainers.recipes import FOR_THE_WINNER
 
 
@@ -57,6 +58,12 @@ def _parser() -> Parser:
         help="... that takes at most T for an image on this machine, like 5ms: measured now",
     )
     which.add_argument(
+        "--runtime",
+        metavar="NAME",
+        help=f"... in {', '.join(RUNTIMES)} (default: as the search did)",
+    )
+    which.add_argument("--latency-threads", type=positive, metavar="N", help="... with N threads")
+    which.add_argument(
         "--min-accuracy",
         type=_accuracy,
         metavar="X",
@@ -89,7 +96,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--opset",
         type=int,
-        choices=RUNTIMES,
+        choices=OPSETS,
         default=OPSET,
         metavar="N",
         help="version of the operators in model.onnx, from %(choices)s: an older one loads in "

@@ -9,11 +9,10 @@ from nas_space.bundle import Int8, Measured, Record, int8, prepare
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console, counted
-from nas_space.inference import for_inference
-from nas_space.spaces.building import build
 from nas_space.waiting import waiting
 from studies import images, objective
 from studies.cli import CommandError, open_store
+from studies.export import latencies
 from studies.export.card import Card, between, interval
 from studies.export.choose import Rule, choose, choose_among
 from studies.export.int8 import ALLOWED, Quantised, quantise, refuse_or_warn
@@ -33,10 +32,11 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
+from studies.runtimes.timing import Timing
 from trainers import devices
 from trainers.data.splits import Dataset
 from trainers.evaluators import function
-from trainers.latency import Latency, hardware, measure
+from trainers.latency import Latency
 from trainers.metrics import Metric
 from trainers.recipes import FOR_THE_WINNER, RECIPES, Recipe
 
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERIFIED_INT8 = f"verified  {int8.FILE} gives there what it gives here\n"
-_IMAGES_PER_BATCH = (1, 64)
-"""Batch sizes of the latencies on the card."""
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -104,42 +102,46 @@ def export(arguments: argparse.Namespace) -> None:
         small = None if quantised is None else quantised.measured(test, shape)
     record = Record(proxy, trained.validation, looked, small)
     bundle = bundle_of(chosen, dataset, trained, record)
-    with waiting("measuring how long an image takes"):
-        fast = for_inference(bundle.network)
-        latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
     fresh = means_of(chosen, retrainings)
-    card = Card(
-        study,
-        chosen,
-        dataset,
-        record,
-        trained.anew,
-        answers,
-        trained.answers,
-        latencies,
-        hardware(),
-        looks,
-        fresh,
-        arguments.opset,
-    )
-    bundle.write(
-        output, card.text(), arguments.opset, None if quantised is None else quantised.content
-    )
+    timed: list[tuple[str, Latency]] = []
+
+    def card(folder: "Path") -> str:
+        with waiting("measuring how long an image takes"):
+            timed.extend(latencies.of_forms(bundle, folder))
+        return Card(
+            study,
+            chosen,
+            dataset,
+            record,
+            trained.anew,
+            answers,
+            trained.answers,
+            timed,
+            latencies.hardware(),
+            looks,
+            fresh,
+            arguments.opset,
+        ).text()
+
+    bundle.write(output, card, arguments.opset, None if quantised is None else quantised.content)
     checkpoint.drop()
     another = f", another measure than {metric.name}" * (not metric.is_accuracy)
     if metric.of is not None and not metric.is_accuracy:
         another = f", {metric.write(metric.of(answers))} {metric.name}"
     _say(_told(record, trained, dataset, looks, metric, another))
-    _say("\n".join(_told_files(latencies, small, output)))
+    _say("\n".join(_told_files(timed, small, output)))
     if warning is not None:
         _say(f"warning: {warning}")
 
 
-def _told_files(latencies: Sequence[Latency], small: Int8 | None, output: "Path") -> Iterator[str]:
+def _told_files(
+    timed: Sequence[tuple[str, Latency]], small: Int8 | None, output: "Path"
+) -> Iterator[str]:
     """How fast the network is, how it is in int8, and what was seen of the files."""
-    for latency in latencies:
-        yield f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here"
+    for where, latency in timed:
+        milliseconds = f"{1000 * latency.median:.3g} ms"
+        yield f"latency   {milliseconds} for a batch of {latency.batch} {where}, here"
     if small is not None:
         yield _told_int8(small)
     yield _verified(output, small)
@@ -209,6 +211,7 @@ def _chosen(
     Raises:
         CommandError: there is none, or no rule; then the front is printed.
     """
+    timing = latencies.timing_of(study, arguments)
     evaluations = store.evaluations(study)
     members = front(complete(evaluations, study))
     anew = None
@@ -232,13 +235,13 @@ def _chosen(
                 study,
                 evaluations,
                 rule,
-                lambda member: _seconds(member, study),
+                lambda member: _seconds(member, study, timing),
                 None if arguments.retrain else store.with_weights(study) or None,
             )
     return choose_among(
         anew.front,
         rule,
-        lambda member: _seconds(member.evaluation, study),
+        lambda member: _seconds(member.evaluation, study, timing),
         objective.metric_of(study),
     ).evaluation
 
@@ -263,12 +266,9 @@ def _told(
     )
 
 
-def _seconds(member: Evaluation, study: Study) -> float:
-    """How long a network of the front takes for one image on this machine."""
-    architecture, shape = member.parsed_architecture, study.dataset["shape"]
-    network = for_inference(build(architecture, shape[0], len(study.dataset["classes"])))
-    seconds = measure(network, (shape[0], shape[1], shape[2]), 1).median
-    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image")
+def _seconds(member: Evaluation, study: Study, timing: Timing) -> float:
+    seconds, where = latencies.seconds(member, study, timing)
+    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image in {where}")
     return seconds
 
 

@@ -1,6 +1,6 @@
 """A network as ONNX; it holds the task as the metadata property ``task``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,14 +23,16 @@ def converted(
     *images: Tensor,
     opset: int,
     batch: dict[str, dict[int, str]] | None = None,
+    names: Sequence[tuple[str, str]] = (("images", "logits"),),
 ) -> torch.onnx.ONNXProgram:
-    """A network as ONNX, from ``images`` to ``logits``.
+    """A network as ONNX.
 
     Args:
         network: with images of the size that it takes, if it is a module.
         images: see there.
         opset: version of the operators.
         batch: names of the axes of any length, by input and axis.
+        names: of each input and of the output beside it.
     """
     from onnx.helper import find_min_ir_version_for, make_opsetid  # noqa: PLC0415 - half a second
 
@@ -39,8 +41,8 @@ def converted(
         images,
         dynamo=True,
         verbose=False,
-        input_names=["images"],
-        output_names=["logits"],
+        input_names=[given for given, _ in names],
+        output_names=[made for _, made in names],
         opset_version=opset,
         dynamic_shapes=batch,
     )

@@ -67,7 +67,7 @@ def made() -> Bundle:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that nobody changes."""
     folder = tmp_path_factory.mktemp("bundles") / "out"
-    made().write(folder, "the card")
+    made().write(folder, lambda _: "the card")
     return folder
 
 
@@ -95,7 +95,7 @@ def test_a_network_in_int8_lies_beside_it_and_is_held_to_its_own_outputs(tmp_pat
     images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
     small = int8.quantised(int8.prepared(bundle.onnx()), images)
     folder = tmp_path / "out"
-    bundle.write(folder, "the card", quantised=small)
+    bundle.write(folder, lambda _: "the card", quantised=small)
     assert {path.name for path in folder.iterdir()} == FILES | {int8.FILE}
     assert (folder / int8.FILE).read_bytes() == small
     assert Bundle.read(folder).record == bundle.record
@@ -372,7 +372,7 @@ def test_a_form_that_needs_our_packages_is_noticed(folder: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(BundleError, match="cannot write"):
-        made().write(tmp_path / "file" / "out", "card")
+        made().write(tmp_path / "file" / "out", lambda _: "card")
     for folder in (tmp_path / "file" / "out", tmp_path / ("x" * 300)):
         with pytest.raises(BundleError, match="cannot write"):
             prepare(folder)
@@ -383,7 +383,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(tmp_path: Path) -> 
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, unlimited[1]))
     try:
         with pytest.raises(BundleError, match=r"cannot write .*out: File too large"):
-            made().write(tmp_path / "out", "card")
+            made().write(tmp_path / "out", lambda _: "card")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
     assert list(tmp_path.iterdir()) == []

@@ -42,7 +42,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "out"
     weights = build(ARCHITECTURE, 3, 3).state_dict()
     record = Record(MEASURED, MEASURED, MEASURED, INT8)
-    Bundle.assemble(ARCHITECTURE, TASK, record, weights).write(folder, "card")
+    Bundle.assemble(ARCHITECTURE, TASK, record, weights).write(folder, lambda _: "card")
     return folder
 
 

@@ -12,6 +12,7 @@ from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import networks, obtain
 from searchers.latency.processes import run_ours
+from studies.runtimes.timing import Timing
 
 TASK = Task(3, (16, 16), 10)
 FEW = ResidualSpace("few", ("regular", "xception"), widths=((16,),), depths=(1,))
@@ -69,7 +70,7 @@ def test_this_machine_is_measured_once_and_a_damaged_file_is_made_anew(tmp_path:
 def test_a_device_is_measured_by_its_users_command_for_the_batch_asked_for(tmp_path: Path) -> None:
     said: list[str] = []
     device = LatencyDevice(command(tmp_path, SCRIPT))
-    model = obtain(FEW, TASK, said.append, batch=8, device=device)
+    model = obtain(FEW, TASK, said.append, Timing(batch=8), device)
     assert "measured on the device: 4 of 4 networks" in said
     assert all(1e-6 < model.predict(network) < 1 for network in networks(FEW, 30))
     assert device.command in model.device
