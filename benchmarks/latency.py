@@ -20,12 +20,17 @@ from nas_space.spaces.registry import get, spaces
 from searchers.latency.fitting import kendall
 from searchers.latency.obtaining import calibrate, measured, networks
 from searchers.latency.parts import Part, every_part, layer
+from searchers.latency.sampling import completed, sampled
+from studies.runtimes import DEFAULT_RUNTIME, RUNTIMES
+from studies.runtimes.timing import Timing
 
 
 def main() -> int:
     """Measure and print two tables."""
     parser = Parser(prog="python -m benchmarks.latency", description=__doc__)
     parser.add_argument("--batch", type=positive, default=1)
+    parser.add_argument("--runtime", choices=RUNTIMES, default=DEFAULT_RUNTIME)
+    parser.add_argument("--threads", type=positive)
     parser.add_argument("--size", type=positive, default=32, help="pixels a side")
     parser.add_argument("--networks", type=positive, default=80, help="of the space mixed")
     parser.add_argument("--within", type=positive, default=15, help="of each type alone")
@@ -35,8 +40,10 @@ def main() -> int:
     groups = {name: networks(get(name), given.within) for name in spaces() if name != "mixed"}
     groups = {"mixed": networks(get("mixed"), given.networks)} | groups
     chosen = [network for group in groups.values() for network in group]
-    answer = measured(rows, task, chosen, given.batch, lambda _line: None)
-    seconds = dict(zip(rows, answer["parts"], strict=True))
+    timing = Timing(given.runtime, given.threads, given.batch)
+    timed = sampled(rows)
+    answer = measured(timed, task, chosen, timing, lambda _line: None)
+    seconds = completed(rows, dict(zip(timed, answer["parts"], strict=True)))
     print(f"{answer['hardware']}; batch {given.batch}, {given.size}×{given.size} pixels\n")
     _print_paces(seconds)
     _print_errors(groups, seconds, np.array(answer["networks"]), task)

@@ -5,6 +5,7 @@ they are one convolution, and its kernel is the product of theirs. It has more w
 multiply-adds, but is faster than convolutions in narrow groups.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,26 +19,37 @@ _WIDEST_DENSE_CHANNELS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class _Chain:
+class Chain:
     """Nodes in a row: the only input of each is the output of the one before it."""
 
     first: fx.Node
     rest: list[fx.Node]
 
+    @property
+    def nodes(self) -> list[fx.Node]:
+        """All of them."""
+        return [self.first, *self.rest]
 
-def merge_chains(graph_module: fx.GraphModule) -> None:
-    """Merge every chain of 1×1 convolutions and shuffles into one dense 1×1 convolution."""
+
+def chains(graph_module: fx.GraphModule) -> Iterator[Chain]:
+    """Every convolution, with the 1×1 convolutions and shuffles that follow; none is in two."""
     done = set[fx.Node]()
     for node in list(graph_module.graph.nodes):
         if node in done or not isinstance(layer(graph_module, node), nn.Conv2d):
             continue
         chain = _chain(graph_module, node)
         done.update(chain.rest)
+        yield chain
+
+
+def merge_chains(graph_module: fx.GraphModule) -> None:
+    """Merge every chain of 1×1 convolutions and shuffles into one dense 1×1 convolution."""
+    for chain in chains(graph_module):
         if _pays(graph_module, chain):
             _merge(graph_module, chain)
 
 
-def _chain(graph_module: fx.GraphModule, first: fx.Node) -> _Chain:
+def _chain(graph_module: fx.GraphModule, first: fx.Node) -> Chain:
     rest: list[fx.Node] = []
     node = first
     while alone(node):
@@ -46,7 +58,7 @@ def _chain(graph_module: fx.GraphModule, first: fx.Node) -> _Chain:
         if not (isinstance(found, nn.ChannelShuffle) or _is_pointwise(found)):
             break
         rest.append(node)
-    return _Chain(first, rest)
+    return Chain(first, rest)
 
 
 def _is_pointwise(module: nn.Module | None) -> bool:
@@ -57,7 +69,7 @@ def _is_pointwise(module: nn.Module | None) -> bool:
     )
 
 
-def _pays(graph_module: fx.GraphModule, chain: _Chain) -> bool:
+def _pays(graph_module: fx.GraphModule, chain: Chain) -> bool:
     """Whether one dense 1×1 convolution is faster than the parts of a chain."""
     found = [graph_module.get_submodule(str(node.target)) for node in chain.rest]
     convs = [part for part in found if isinstance(part, nn.Conv2d)]
@@ -66,7 +78,7 @@ def _pays(graph_module: fx.GraphModule, chain: _Chain) -> bool:
     return max(convs[0].in_channels, convs[-1].out_channels) <= _WIDEST_DENSE_CHANNELS
 
 
-def _merge(graph_module: fx.GraphModule, chain: _Chain) -> None:
+def _merge(graph_module: fx.GraphModule, chain: Chain) -> None:
     parts = [graph_module.get_submodule(str(node.target)) for node in chain.rest]
     entering = next(part for part in parts if isinstance(part, nn.Conv2d))
     width, kind = entering.in_channels, entering.weight.dtype

@@ -10,14 +10,17 @@ from torch import Tensor, nn
 
 from nas_space.bundle.forms import onnx_model
 from nas_space.bundle.int8 import prepared, static
+from nas_space.inference.dense import Choice, with_dense
 from nas_space.opsets import OPSET
 from studies.runtimes import Call
+from trainers.latency import in_turns
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-_TOGETHER = 60
-"""Modules that are written as one graph, which takes a fraction of the time of one each."""
+_MODULES_TOGETHER = 150
+"""Modules, with those inside of them, that are written as one graph. A graph takes a second,
+however small; the time of large ones grows faster than their size."""
 
 
 class _Together(nn.Module):
@@ -48,14 +51,38 @@ class _OnnxRuntime:
     def prepared(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
     ) -> list[Call]:
-        starts = range(0, len(modules), _TOGETHER)
-        spans = [slice(start, start + _TOGETHER) for start in starts]
+        faster, _ = self.fastest(modules, inputs, threads)
+        return self._calls(faster, inputs, threads)
+
+    def fastest(
+        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
+    ) -> tuple[list[nn.Module], list[list[str]]]:
+        """The modules with convolutions in groups as dense ones where these are faster here.
+
+        Returns:
+            The modules, and of each the names of the layers that are dense now.
+        """
+        return with_dense(modules, inputs, lambda choices: self._pay(choices, threads))
+
+    def _pay(self, choices: Sequence[Choice], threads: int) -> list[bool]:
+        """Whether the dense form of each choice takes clearly less time."""
+        images = [choice.images for choice in choices]
+        as_is = self._calls([choice.parts for choice in choices], images, threads)
+        dense = self._calls([choice.dense for choice in choices], images, threads)
+        pairs = (in_turns(pair) for pair in zip(as_is, dense, strict=True))
+        return [after.quartiles[1] < before.quartiles[0] for before, after in pairs]
+
+    def _calls(
+        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
+    ) -> list[Call]:
+        spans = _spans([sum(1 for _ in module.modules()) for module in modules])
         return [call for span in spans for call in self._some(modules[span], inputs[span], threads)]
 
     def _some(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
     ) -> Iterator[Call]:
         names = [(f"x{at}", f"y{at}") for at in range(len(modules))]
+        inputs = [x.clone() for x in inputs]  # a tensor that is given twice is one input to torch
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter, about itself
             program = onnx_model.converted(
@@ -67,6 +94,17 @@ class _OnnxRuntime:
             some = {name: x.numpy() for (name, _), x in zip(names, inputs, strict=True)}
             model = static(prepared(model), iter([some]))
         yield from (_call(one, threads) for one in _apart(model, names))
+
+
+def _spans(sizes: Sequence[int]) -> Iterator[slice]:
+    """Neighbours that together are about as many as go into one graph."""
+    start = total = 0
+    for at, size in enumerate(sizes):
+        if total and total + size > _MODULES_TOGETHER:
+            yield slice(start, at)
+            start, total = at, 0
+        total += size
+    yield slice(start, len(sizes))
 
 
 def _apart(model: bytes, names: Sequence[tuple[str, str]]) -> Iterator["ModelProto"]:
