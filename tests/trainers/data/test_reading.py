@@ -306,7 +306,7 @@ def test_the_values_of_a_pixel_of_a_tiff_are_its_channels(
 
     found = load(str(album(tmp_path / "values", write, ".tif", size=(12, 8)))).search
     expected = load(str(album(tmp_path / "pages", bands, ".tif", size=(12, 8)))).search
-    assert found.shape == (6, 12, 8)
+    assert found.shape == (6, 8, 12)
     assert np.array_equal(found.train.pixels, expected.train.pixels)
 
 
