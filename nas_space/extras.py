@@ -10,6 +10,7 @@ _MODULES = {
     "notebook": ("pandas",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "postgresql": ("psycopg",),
+    "tiff": ("tifffile", "imagecodecs"),
 }
 """The modules that each extra brings."""
 

@@ -5,6 +5,7 @@ It needs Pillow, and only where images are read.
 
 import math
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def channels_of(path: str | Path, bits: int, earlier: bool) -> list[Any]:
     """An image file as Pillow's images of 8 bits: one, or one for each of its channels."""
     from PIL import Image, ImageOps
 
-    levels = levels_of(path)
+    levels = levels_of(path, earlier)
     if levels is not None:
         return [eight_bits(Image.fromarray(each.copy()), False, bits) for each in levels]
     with opened(path, earlier) as file:
@@ -92,12 +93,16 @@ def channels_of(path: str | Path, bits: int, earlier: bool) -> list[Any]:
     return found
 
 
-def levels_of(path: str | Path) -> Any:
-    """The levels (C, H, W) of a .npy file, which has (H, W) or (H, W, C); None of any other."""
+def levels_of(path: Any, earlier: bool) -> Any:
+    """The levels (C, H, W) of a file that Pillow cannot read whole; None of any other.
+
+    It is a .npy file of (H, W) or (H, W, C), or a TIFF with more values a pixel than a picture.
+    """
     from PIL import Image
 
     if not str(path).lower().endswith(".npy"):
-        return None
+        values = 0 if earlier else values_of(path)
+        return tiff_levels(path, values) if values else None
     import numpy as np
 
     found: Any = np.load(path, mmap_mode="r")
@@ -109,6 +114,70 @@ def levels_of(path: str | Path) -> Any:
     if shape[0] * shape[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
         raise Image.DecompressionBombError
     return found.reshape(shape[0], shape[1], -1).transpose(2, 0, 1)
+
+
+def values_of(path: Any) -> int:
+    """How many values a pixel has in a TIFF, if they are no picture's but channels; else 0.
+
+    Of these Pillow refuses some files, and of others it reads the first channels only.
+    """
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    with nullcontext(path) if hasattr(path, "read") else Path(path).open("rb") as file:
+        file.seek(0)
+        head = file.read(8)
+        if head[:4] == b"II+\0":  # BigTIFF; Pillow reads none of big-endian numbers
+            head += file.read(8)
+        elif head[:4] not in (b"II*\0", b"MM\0*"):
+            return 0
+        tags = ImageFileDirectory_v2(head)
+        file.seek(tags.next)
+        tags.load(file)
+        file.seek(0)
+    values, grey, alpha = tags.get(277, 1), tags.get(262) == 1, any(tags.get(338, ()))
+    several = values > 1 and grey and not (values == 2 and alpha)
+    return values if several or (values > 4 and tags.get(262) == 2) else 0
+
+
+def tiff_levels(path: Any, values: int) -> Any:
+    """The levels (C, H, W) of a TIFF of several values a pixel, upright."""
+    import zlib
+
+    from PIL import Image
+
+    cure = "pip install 'convnas[tiff]', or tifffile and imagecodecs"
+    try:
+        import numpy as np
+        import tifffile
+    except ImportError:
+        raise ValueError(f"a TIFF of {values} values a pixel needs tifffile: {cure}") from None
+    try:
+        file: Any = tifffile.TiffFile(path)
+        with file:
+            # Beside it there may be smaller copies of it, and masks.
+            page, *others = [each for each in file.pages if not each.subfiletype & 0b101]
+            if not others and page.dtype in (np.uint8, np.uint16):
+                # A file of a few bytes may say that it is large.
+                pixels = max(page.imagewidth * page.imagelength, page.size / 4)
+                if pixels > (Image.MAX_IMAGE_PIXELS or math.inf):
+                    raise Image.DecompressionBombError
+                levels: Any = page.asarray(maxworkers=1)
+                axes, turn = page.axes, page.tags.valueof(274, default=1)
+    except (RuntimeError, ValueError, zlib.error) as error:
+        if "imagecodecs" in str(error):
+            raise ValueError(f"how it is compressed needs imagecodecs: {cure}") from None
+        raise ValueError(str(error)) from error
+    if others:
+        raise ValueError("it is a stack of pages of several values; save each as a file of its own")
+    if page.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its levels are {page.dtype}; save them as uint8 or uint16")
+    if axes not in ("YXS", "SYX"):
+        raise ValueError(f"its axes are {axes}; save it as one image of height, width, channels")
+    levels = levels if axes == "SYX" else levels.transpose(2, 0, 1)
+    if turn > 4:
+        levels = levels.transpose(0, 2, 1)
+    flipped = {2: (2,), 3: (1, 2), 4: (1,), 6: (2,), 7: (1, 2), 8: (1,)}
+    return np.flip(levels, flipped.get(turn, ()))
 
 
 def pages_of(file: Any, earlier: bool) -> int:

@@ -167,7 +167,10 @@ def find(name: str, task: Task, *, pretrained: bool = False) -> Space:
     prefix, colon, backbone = name.partition(":")
     if not colon or prefix != BACKBONE:
         if pretrained:
-            raise UnknownSpaceError(f"--init pretrained is for backbones, not for {name!r}")
+            raise UnknownSpaceError(
+                f"--init pretrained is for backbones, not for {name!r}: say --space "
+                f"{BACKBONE}:resnet18, or another network that has weights"
+            )
         if _is_users(name):
             from nas_space.spaces.choices.looking import looked_at  # noqa: PLC0415 - as below
 

@@ -59,7 +59,7 @@ Normalisation (mean {mean}, standard deviation {std}) is inside.
 With Pillow, which `read_image` uses: it turns the image upright, {ground}
 {mode}, cuts out its centre at the right shape, resizes that to {height}×{width} pixels
 (bilinear), and divides by 255. Of levels of more than 8 bits {bits} are taken. A `.npy` file of
-levels (H, W, C), uint8 or uint16, is read alike.
+levels (H, W, C), uint8 or uint16, is read alike{tiff}.
 
 ```python
 from model import CLASSES, load, read_image
@@ -167,8 +167,11 @@ class Card:
             height=height,
             width=width,
             mode={1: "makes it grey", 3: "makes it RGB"}.get(
-                channels, f"takes its {channels} channels (pages of a TIFF) as they are"
+                channels, f"takes its {channels} channels as they are"
             ),
+            tiff=""
+            if channels in (1, 3)
+            else ", and so are the pages of a TIFF, and with tifffile the values of its pixels",
             bits=self.dataset.reading.bits,
             ground="leaves transparency out,"
             if self.dataset.reading.earlier

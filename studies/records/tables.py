@@ -72,12 +72,17 @@ class _Answered:
     """A row that has the answers of a network."""
 
     answers: Mapped[dict[str, Any] | None]
-    balanced_accuracy: Mapped[float | None]
 
     @property
     def parsed_answers(self) -> Answers | None:
         """Its answers, class by class; None if they are not known."""
         return None if self.answers is None else Answers.from_json(self.answers)
+
+
+class _Balanced(_Answered):
+    """One that had, before it had answers, a mean over the classes."""
+
+    balanced_accuracy: Mapped[float | None]
 
     @property
     def balanced(self) -> float | None:
@@ -86,7 +91,7 @@ class _Answered:
         return self.balanced_accuracy if found is None else found.balanced
 
 
-class Evaluation(_Answered, Base):
+class Evaluation(_Balanced, Base):
     """One architecture at one fidelity with one seed: numbers, or the reason of a failure.
 
     Attributes:
@@ -197,7 +202,7 @@ class Checkpoint(Base):
     data: Mapped[bytes] = mapped_column(LargeBinary(2**31 - 1))
 
 
-class Export(_Answered, Base):
+class Export(_Balanced, Base):
     """One measurement on the test split: which network, how it was trained, its accuracy.
 
     Attributes:
@@ -282,7 +287,7 @@ class Claim(Base):
         return read_architecture(self.architecture)
 
 
-class Retraining(Base):
+class Retraining(_Answered, Base):
     """An evaluated architecture trained again with a fresh seed, from scratch; measured on val.
 
     Attributes:
@@ -290,6 +295,7 @@ class Retraining(Base):
         seed: of weights and data order; never the evaluation's.
         val_accuracy: on the validation split, or the number that stands in its place, see
             `trainers.metrics`; None if it failed.
+        answers: as in `Evaluation`.
         seconds: wall time of the training.
         error: why it failed, in one line.
     """
@@ -303,6 +309,7 @@ class Retraining(Base):
     epochs: Mapped[int]
     seed: Mapped[int]
     val_accuracy: Mapped[float | None] = mapped_column(Double)
+    answers: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     train_loss: Mapped[float | None] = mapped_column(Double)
     seconds: Mapped[float | None] = mapped_column(Double)
     device: Mapped[str | None] = mapped_column(String(255))

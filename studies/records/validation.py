@@ -213,6 +213,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "epochs": _positive,
         "seed": _count,
         "val_accuracy": _maybe(_number),
+        "answers": _maybe(_answers),
         "train_loss": _maybe(_number),
         "seconds": _maybe(_number),
         "error": _maybe(_any_text),

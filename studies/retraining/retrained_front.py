@@ -20,6 +20,7 @@ from nas_space.errors import ConvnasError
 from nas_space.programs import program
 from studies.pareto.front import front
 from studies.records.tables import Evaluation, Retraining
+from trainers.data.balance import Answers
 from trainers.intervals import around_mean
 
 
@@ -74,11 +75,13 @@ class Finalist:
         evaluation: of the search.
         accuracy: on validation, over fresh seeds; None if none has finished.
         failed: trainings without an accuracy.
+        answers: of each training of which they are known, see `Retraining`.
     """
 
     evaluation: Evaluation
     accuracy: Mean | None
     failed: int
+    answers: tuple[Answers, ...] = ()
 
     @property
     def number(self) -> int:
@@ -240,7 +243,9 @@ def _missing(done: int, count: int) -> str:
     )
 
 
-def _finalist(member: Evaluation, rows: Iterable[Retraining]) -> Finalist:
+def _finalist(member: Evaluation, rows: Sequence[Retraining]) -> Finalist:
     accuracies = [row.val_accuracy for row in rows]
     finished = [accuracy for accuracy in accuracies if accuracy is not None]
-    return Finalist(member, Mean.of(finished), len(accuracies) - len(finished))
+    known = (row.parsed_answers for row in rows)
+    answers = tuple(each for each in known if each is not None)
+    return Finalist(member, Mean.of(finished), len(accuracies) - len(finished), answers)

@@ -56,6 +56,8 @@ class Work:
             row.device, row.error, row.versions = result.device, result.error, result.versions
             if result.outcome is not None:
                 row.val_accuracy = result.outcome.val_accuracy
+                answers = result.outcome.answers
+                row.answers = None if answers is None else answers.to_json()
                 row.train_loss = result.outcome.train_loss
                 row.seconds = result.outcome.seconds
         self.store.record_retraining(row, _PATIENCE_SECONDS)

@@ -155,6 +155,22 @@ def test_a_command_that_is_stopped_or_killed_goes_on_and_trains_nothing_twice(
     assert set(done[0]) <= set(done[1]), "nothing was trained twice, and nothing is lost"
 
 
+def test_a_metric_is_that_of_the_answers_of_each_fresh_seed(
+    stored: tuple[Store, Study], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, earlier = stored
+    recipe = dataclasses.replace(ONE_EPOCH, metric="macro-f1")
+    owner = store.enter(study("f1", dataset=earlier.dataset, recipe=recipe.to_json()))
+    named = {"key": NETWORKS[0].key, "architecture": NETWORKS[0].to_json(), "epochs": 1}
+    store.record(evaluation(owner, 0, 0.5, **named))
+    found = told("--study", "f1", "--seeds", "2", "--workers", "1", capsys=capsys)
+    answers = [row.parsed_answers for row in store.retrainings(owner)]
+    scores = [each.macro_f1 for each in answers if each is not None]
+    assert [row.val_accuracy for row in store.retrainings(owner)] == scores
+    assert scores != [each.share for each in answers if each is not None]
+    assert found["finalists"][0]["val_accuracy"] == pytest.approx(sum(scores) / 2)
+
+
 def test_a_training_that_fails_is_a_row_and_is_tried_again_when_asked(
     stored: tuple[Store, Study], digits: Dataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,6 +305,7 @@ def test_a_front_that_was_not_trained_again_cannot_be_shown_or_chosen_from(
     [
         ("UPDATE nas_retrainings SET val_accuracy = 'good'", "'good' as its val_accuracy"),
         ("UPDATE nas_retrainings SET seed = -1", "-1 as its seed"),
+        ("""UPDATE nas_retrainings SET answers = '{"images": [3]}'""", "as its answers"),
         ("UPDATE nas_retrainings SET versions = '{'", "is damaged, or not from convnas"),
         ("UPDATE nas_evaluations SET seed = 9223372036854775807", "a seed that no other can"),
     ],

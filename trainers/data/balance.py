@@ -1,6 +1,7 @@
 """What the sizes of classes do to an accuracy, and what makes up for it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -80,6 +81,19 @@ class Answers:
             tuple(np.bincount(each, minlength=classes).tolist()) for each in counted
         )
         return cls(images, right, answered, tuple(map(tuple, mistakes.tolist())))
+
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """Of several networks on the same images: the sums; one or more, of the same classes."""
+        sums: Counter[tuple[int, int]] = Counter()
+        for part in parts:
+            sums.update({(label, said): times for label, said, times in part.mistakes})
+        images, right, answered = (
+            tuple(map(sum, zip(*counts, strict=True)))
+            for counts in zip(*((p.images, p.right, p.answered) for p in parts), strict=True)
+        )
+        mistakes = tuple((*pair, times) for pair, times in sums.most_common(MOST_MISTAKES))
+        return cls(images, right, answered, mistakes)
 
     @property
     def share(self) -> float:

@@ -231,7 +231,7 @@ def _reason(path: Path, reading: Reading) -> str | None:
 
 def _header(path: Path, reading: Reading) -> _Header:
     is_file(path)
-    levels = levels_of(path)
+    levels = levels_of(content(path), reading.earlier)
     if levels is not None:
         channels, height, width = levels.shape
         wide = levels.itemsize > 1 and reading.bits is None

@@ -35,7 +35,7 @@ VARIABLE = "CONVNAS_IMAGES"
 """Names another folder in the environment; 0 keeps nothing."""
 _PIXELS, ANSWER = ".pixels", ".json"
 """What the names of files end with: those of pixels, and those about them."""
-_FORM = 1
+_FORM = 2
 """Of the files: a later one has other names."""
 _UNUSED_SECONDS = 30 * 24 * 3600.0
 _GRACE_SECONDS = 60.0

@@ -8,6 +8,8 @@ float64 and half become float32.
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import nn
@@ -82,9 +84,11 @@ def _take_weights(model: nn.Module, name: str) -> None:
     weights = models.get_model_weights(name).DEFAULT
     try:
         theirs = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise UnknownBackboneError(
-            f"backbone {name}: its weights cannot be had from {weights.url} ({error_line(error)})"
+            f"backbone {name}: its weights cannot be had from {weights.url} ({error_line(error)}); "
+            f"where there is no network, put that file into {folder}"
         ) from None
     ours = model.state_dict()
     fitting = {n: t for n, t in theirs.items() if n in ours and t.shape == ours[n].shape}

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from nas_space.cli import counted
 from studies.analysis.facts import Facts
 from studies.pareto.knee import answer
 from studies.report.html import Content, Markup, element, table
+from studies.retraining.retrained_front import Finalist
 from trainers.data.balance import Answers
 from trainers.metrics import ACCURACY
 
@@ -17,16 +19,22 @@ def section(facts: Facts) -> Content:
     """The figures of each class and the confusion matrix; nothing where they are not known."""
     if not facts.front:
         return ""
-    found = answer(facts.judged, facts.target).evaluation
-    answers, names = found.parsed_answers, facts.study.dataset.get("classes") or []
+    found = answer(facts.judged, facts.target)
+    names = facts.study.dataset.get("classes") or []
+    searched = (found.evaluation.parsed_answers,)
     # A database may come from anyone.
-    if answers is None or len(answers.images) != len(names):
+    fresh, once = (
+        [each for each in known if each is not None and len(each.images) == len(names)]
+        for known in (found.answers if isinstance(found, Finalist) else (), searched)
+    )
+    if not fresh and not once:
         return ""
+    answers = Answers.together(fresh or once)
     many = len(names) > _MOST_CLASSES
     return element(
         "section",
         element("h2", "Classes"),
-        element("p", " ".join(_explanation(facts, found.number, answers))),
+        element("p", " ".join(_explanation(facts, found.number, answers, len(fresh)))),
         table(("class", "images", "recall", "precision", "F1"), _rows(answers, names)),
         element("p", _MISTAKES if many else _MATRIX),
         _most_frequent(answers, names) if many else _matrix(answers, names),
@@ -37,11 +45,17 @@ _MATRIX = "The confusion matrix: a row has the images of a class, a column those
 _MISTAKES = "The most frequent mistakes."
 
 
-def _explanation(facts: Facts, number: int, answers: Answers) -> Iterator[str]:
+def _explanation(facts: Facts, number: int, answers: Answers, fresh: int) -> Iterator[str]:
+    how = (
+        f"trained again with {counted(fresh, 'fresh seed')}"
+        if fresh
+        else "as the search trained it"
+    )
+    images = sum(answers.images) // max(fresh, 1)
     yield (
-        f"Of trial {number}, as the search trained it, on {sum(answers.images):,} validation "
-        "images. Recall is the share of a class's images that is answered right, precision the "
-        "share of its answers that is right."
+        f"Of trial {number}, {how}, on {images:,} validation images"
+        f"{', counted once for each seed' if fresh > 1 else ''}. Recall is the share of a class's "
+        "images that is answered right, precision the share of its answers that is right."
     )
     if len(answers.images) > _MOST_CLASSES:
         yield f"The {_MOST_CLASSES} classes that are recognised least:"

@@ -1,6 +1,7 @@
 """What an accuracy is worth where classes are of different sizes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,22 @@ def test_a_balanced_accuracy_counts_every_class_alike() -> None:
 
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
+
+
+@given(PAIRS, PAIRS)
+def test_answers_of_several_networks_together_are_those_of_all_their_images(
+    one: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
+    def of(pairs: list[tuple[int, int]]) -> Answers:
+        labels, answers = np.asarray(pairs, dtype=np.int64).T
+        return Answers.of(answers, labels, 5)
+
+    found, expected = Answers.together([of(one), of(other)]), of(one + other)
+    assert replace(found, mistakes=()) == replace(expected, mistakes=())
+    assert sorted(found.mistakes) == sorted(expected.mistakes)
+    times = [times for _, _, times in found.mistakes]
+    assert times == sorted(times, reverse=True)
+    assert Answers.together([of(one)]) == of(one)
 
 
 @given(PAIRS)

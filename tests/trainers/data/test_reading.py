@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -290,6 +291,23 @@ def test_arrays_in_files_are_images(
     # Of 12 bits the upper 8.
     assert np.array_equal(found.search.train.pixels, np.repeat(expected, channels, axis=-1))
     assert found.reading.bits == (12 if dtype is np.uint16 else 16)
+
+
+@pytest.mark.parametrize("factor", [np.uint8(1), np.uint16(16)])
+def test_the_values_of_a_pixel_of_a_tiff_are_its_channels(
+    factor: np.uint8 | np.uint16, tmp_path: Path
+) -> None:
+    def write(path: Path, pixels: NDArray[np.uint8]) -> None:
+        channels = [(pixels >> place) * factor for place in range(6)]
+        levels = np.stack(channels, axis=-1)
+        tifffile.imwrite(
+            path, levels, photometric="minisblack", planarconfig="contig", compression="zlib"
+        )
+
+    found = load(str(album(tmp_path / "values", write, ".tif", size=(12, 8)))).search
+    expected = load(str(album(tmp_path / "pages", bands, ".tif", size=(12, 8)))).search
+    assert found.shape == (6, 8, 12)
+    assert np.array_equal(found.train.pixels, expected.train.pixels)
 
 
 def test_images_that_differ_in_channels_are_one_line(tmp_path: Path) -> None:

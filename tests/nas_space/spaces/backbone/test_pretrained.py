@@ -51,8 +51,26 @@ def test_a_search_keeps_them_in_layers_as_they_are_and_carries_them_over_elsewhe
     assert sum(blocks) == pytest.approx(float(dense.abs().sum()), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", b"PK\x03\x04"], ids=["empty", "text", "cut"]
+)
+@pytest.mark.usefixtures("theirs")
+def test_a_damaged_file_of_weights_is_one_line(content: bytes, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "hub" / "checkpoints").iterdir()
+    file.write_bytes(content)
+    with pytest.raises(UnknownBackboneError, match=f"{NAME}: its weights cannot be had") as caught:
+        load(NAME, 10, pretrained=True)
+    assert "\n" not in str(caught.value)
+
+
 def test_without_a_network_it_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(UnknownBackboneError, match=f"{NAME}: its weights cannot be had from http"):
+    with pytest.raises(UnknownBackboneError) as caught:
         load(NAME, 10, pretrained=True)
+    said, url = str(caught.value), models.get_model_weights(NAME).DEFAULT.url
+    assert said.startswith(f"backbone {NAME}: its weights cannot be had from {url} (")
+    assert said.endswith(
+        f"; where there is no network, put that file into {tmp_path}/hub/checkpoints"
+    )
+    assert "\n" not in said

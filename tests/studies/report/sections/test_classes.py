@@ -1,10 +1,12 @@
 """What the network of the answer takes for what."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from studies.analysis.facts import Facts
+from studies.records.tables import Retraining
 from studies.report.page import page
 from studies.report.sections import classes
 from tests.studies.report.examples import facts, owner, trained
@@ -56,6 +58,45 @@ def test_of_many_classes_those_that_are_recognised_least_are_shown_and_the_mista
     cells = ("kind 3", "kind 0", "2", "66.7%")
     assert "".join(cells) in Reader(drawn.partition("The most frequent mistakes")[2]).said
     assert "kind 39" not in drawn
+
+
+def test_a_network_that_was_trained_again_has_the_figures_of_its_fresh_seeds_together() -> None:
+    found = answered(FEW, ["cat", "dog", "bird"])
+    right, wrong = Answers.of(LABELS, LABELS, 3), Answers.of(np.zeros(9, np.int64), LABELS, 3)
+
+    def with_seeds(*known: Answers | None) -> Facts:
+        rows = [
+            Retraining(
+                evaluation_id=member.id,
+                recipe="quick",
+                epochs=6,
+                seed=seed,
+                val_accuracy=0.5,
+                answers=None if each is None else each.to_json(),
+            )
+            for member in found.front
+            for seed, each in enumerate(known, 1)
+        ]
+        return replace(found, retrainings=rows)
+
+    def said(drawn: Facts) -> str:
+        return Reader(str(classes.section(drawn))).said
+
+    together = with_seeds(right, wrong, None)
+    assert "trained again with 2 fresh seeds, on 9 validation images, counted" in said(together)
+    assert "the network is right for 83.33%" in said(together)
+    drawn = str(classes.section(together))
+    for figures in (
+        ("12", "100.0%", "80.0%", "88.9%"),
+        ("4", "50.0%", "100.0%", "66.7%"),
+        ("2", "50.0%", "100.0%", "66.7%"),
+    ):
+        assert "".join(f'<td class="number">{value}</td>' for value in figures) in drawn
+    # Those of before answers were kept, and of another data set, leave what the search knows.
+    for unknown in (None, Answers.of(LABELS, LABELS, 4)):
+        assert "as the search trained it, on 9 validation images. Recall" in said(
+            with_seeds(unknown)
+        )
 
 
 def test_where_nothing_is_known_of_classes_nothing_is_shown() -> None:
