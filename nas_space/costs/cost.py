@@ -32,6 +32,8 @@ class Cost:
         macs: multiply-adds per image.
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None if not counted.
         latency: predicted seconds for one image on a device; None if no device was measured.
+        int8_weights: bytes of the weights in int8, see `nas_space.costs.operations`; None if not
+            counted.
         more: costs of plugins, by the names of their objectives (`studies.objective`).
     """
 
@@ -39,6 +41,7 @@ class Cost:
     macs: int
     activation_memory: int | None = field(default=None, compare=False)
     latency: float | None = field(default=None, compare=False)
+    int8_weights: int | None = field(default=None, compare=False)
     more: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 

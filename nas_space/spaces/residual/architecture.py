@@ -9,6 +9,17 @@ from typing import Any, ClassVar, Self
 from nas_space.convs import InvalidChoiceError
 from nas_space.convs.base import Size, out_size
 from nas_space.costs.cost import Cost, Task
+from nas_space.costs.operations import (
+    ADD,
+    AVERAGE_POOL,
+    MAX_POOL,
+    MEAN,
+    RELU,
+    Operation,
+    int8_bytes,
+    linear,
+    plain,
+)
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import (
     FORMAT,
@@ -22,6 +33,7 @@ from nas_space.spaces.residual.blocks import (
     POINTWISE,
     BlockLayers,
     BlockSite,
+    known_operations,
     sites,
     together,
 )
@@ -192,12 +204,28 @@ class ResidualArchitecture(Architecture):
         """In closed form."""
         classifier = self.rest(task)
         params, macs = classifier.params + task.classes, classifier.macs
+        weights: int | None = int8_bytes([linear(*classifier.channels)])
         for layer, size in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
             priced = price(layer.conv, c_in, layer.c_out, size, layer.stride)
             params += priced.params + 2 * layer.c_out  # BN's gamma and beta
             macs += priced.macs
-        return Cost(params, macs, peak(self, task))
+            known = weights is not None and priced.int8_weights is not None
+            weights = weights + priced.int8_weights if known else None
+        return Cost(params, macs, peak(self, task), int8_weights=weights)
+
+    def operations(self, task: Task) -> Iterator[Operation]:
+        """What a runtime computes in inference; normalisation is folded into weights.
+
+        Raises:
+            InvalidChoiceError: a type says no operations.
+        """
+        for layer, _ in self.convolutions(task.size):
+            c_in = task.channels if layer.c_in is None else layer.c_in
+            yield from known_operations(layer.conv, c_in, layer.c_out, layer.stride)
+        pooled = any(block.pooled for block in self.blocks())
+        yield from plain(*[MAX_POOL] * self.stem.pooled, *[AVERAGE_POOL] * pooled, ADD, RELU, MEAN)
+        yield linear(*self.rest(task).channels)
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""

@@ -13,9 +13,16 @@ from typing import Any, Protocol
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 from nas_space.costs.cost import Task, predict
+from nas_space.costs.operations import int8_bytes
 from nas_space.spaces.residual import memory
 from nas_space.spaces.residual.architecture import ResidualArchitecture
-from nas_space.spaces.residual.blocks import BlockLayers, Place, block_of, places
+from nas_space.spaces.residual.blocks import (
+    BlockLayers,
+    Place,
+    block_of,
+    known_operations,
+    places,
+)
 from nas_space.spaces.residual.stage import Stage, behind, entered
 from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import ChoiceCost, Measure
@@ -105,6 +112,9 @@ _LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
     "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out) + 2 * c_out,
     "activation_memory": lambda conv, c_in, c_out, size, stride: conv.peak_activations(
         c_in, c_out, size, stride
+    ),
+    "int8_weights": lambda conv, c_in, c_out, _size, stride: int8_bytes(
+        known_operations(conv, c_in, c_out, stride)
     ),
 }
 
