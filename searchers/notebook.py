@@ -75,6 +75,7 @@ class SearchOptions(TypedDict, total=False):
     max_latency: str
     latency_command: str
     latency_batch: int
+    device: str | Path
     dataset: str | Path
     image_size: int
     max_pixels: int | str
@@ -122,6 +123,7 @@ class ExportOptions(TypedDict, total=False):
     opset: int
     int8: bool | str
     int8_loss: float | str
+    device: str | Path
     plugin: Sequence[str]
 
 

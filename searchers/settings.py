@@ -51,6 +51,8 @@ class Settings:
         latency_command: measures a network on a device of the user, see
             `searchers.latency.device`; None means this machine.
         latency_batch: images at a time, for latencies.
+        device: that must run each network: the name of a profile or a file, see
+            `nas_space.devices`; None is any.
         metric: what is made large, a name of `trainers.metrics.METRICS`.
         balance: what makes up for classes of different sizes, one of `trainers.recipes.BALANCES`.
         evaluate: the user's function that judges networks, see `trainers.evaluators`; None trains
@@ -88,6 +90,7 @@ class Settings:
     target: float | None = None
     latency_command: str | None = None
     latency_batch: int = 1
+    device: str | None = None
     cluster: ClusterOptions = _ANYWHERE
     trial_timeout: float | None = None
     start_timeout: float = START_SECONDS

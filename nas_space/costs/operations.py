@@ -12,17 +12,20 @@ DILATED = "dilated convolution"
 AVERAGE_POOL, MAX_POOL, UPSAMPLE = "average pool", "max pool", "upsample"
 SHUFFLE, SPLIT, CONCAT = "channel shuffle", "split", "concat"
 ADD, RELU, MEAN, LINEAR = "add", "relu", "mean", "linear"
+SCALE = "scale"
+"""Adds numbers to channels, or multiplies by them: how images are normalised."""
 
 OPERATORS = (
     (CONVOLUTION, GROUPED, DEPTHWISE, DILATED, AVERAGE_POOL, MAX_POOL, UPSAMPLE)
     + (SHUFFLE, SPLIT, CONCAT)
-    + (ADD, RELU, MEAN, LINEAR)
+    + (ADD, RELU, MEAN, LINEAR, SCALE)
 )
 """All names."""
 
 CHANNEL_BYTES = 28
 """Of an output channel in int8, beside its weights: a bias of 4 bytes, and a scale (4) and a zero
 point (8) of the weights and of the bias each, as files of TensorFlow Lite keep them."""
+FP32_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ def linear(c_in: int, c_out: int) -> Operation:
 def int8_bytes(operations: Iterable[Operation]) -> int:
     """Bytes of all weights in int8: a byte each, and `CHANNEL_BYTES` for each output channel."""
     return sum(op.weights + CHANNEL_BYTES * op.c_out for op in operations)
+
+
+def fp32_bytes(operations: Iterable[Operation]) -> int:
+    """Bytes of all weights in fp32, with a bias for each output channel."""
+    return sum(FP32_BYTES * (op.weights + op.c_out) for op in operations)
 
 
 def plain(*names: str) -> Operations:

@@ -1,5 +1,6 @@
 """A profile of a device, as a value and as a TOML file."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -7,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nas_space.costs.operations import OPERATORS
+from nas_space.costs.cost import Cost
+from nas_space.costs.operations import FP32_BYTES, OPERATORS
 from nas_space.devices.operators import Operators
 from nas_space.errors import ConvnasError
 
@@ -20,6 +22,7 @@ _MOST_LETTERS = 400
 _MOST_COUNT = 10**6
 _MOST_FILE_BYTES = 2**16
 INT8, FP32 = "int8", "fp32"
+_MOST_FACTOR = 10
 
 
 class ProfileError(ConvnasError):
@@ -34,16 +37,31 @@ class Memory:
         total: bytes that it has.
         taken: bytes that all but the network take of it: runtime, its arena's records, program.
         source: where these come from.
+        factor: bytes that a network takes for one of its maps, or of its weights, as counted.
     """
 
     total: int
     taken: int
     source: str
+    factor: float = 1.0
 
     @property
     def left(self) -> int:
         """Bytes that a network may take."""
         return self.total - self.taken
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a network takes of a device, in bytes; None if it is not known.
+
+    Attributes:
+        ram: for its maps.
+        flash: for its weights.
+    """
+
+    ram: int | None
+    flash: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +91,45 @@ class Profile:
     operators_source: str | None = None
 
     @property
+    def is_int8(self) -> bool:
+        """Whether it computes in int8."""
+        return self.numbers == INT8
+
+    @property
     def number_bytes(self) -> int:
-        """Bytes of a weight, and of a number of a map."""
-        return 1 if self.numbers == INT8 else 4
+        """Bytes of a number of a map."""
+        return 1 if self.is_int8 else FP32_BYTES
+
+    @property
+    def numbers_at_once(self) -> int | None:
+        """Most numbers of maps that may live at once."""
+        if self.ram is None:
+            return None
+        return int(self.ram.left / (self.ram.factor * self.number_bytes))
+
+    @property
+    def weights_bytes(self) -> int | None:
+        """Most bytes that weights may take."""
+        return None if self.flash is None else int(self.flash.left / self.flash.factor)
+
+    def taken_of(self, cost: Cost) -> "Taken":
+        """What a network of some cost takes."""
+        if cost.activation_memory is None:
+            return Taken(None, None)
+        weights = cost.int8_weights if self.is_int8 else FP32_BYTES * cost.params
+        return self.taken(cost.activation_memory // FP32_BYTES, weights)
+
+    def taken(self, numbers: int, weights: int | None) -> "Taken":
+        """What a network takes.
+
+        Args:
+            numbers: of maps that live at once.
+            weights: bytes.
+        """
+        ram, flash = self.ram, self.flash
+        arena = math.ceil(numbers * self.number_bytes * (1 if ram is None else ram.factor))
+        stored = None if weights is None else math.ceil(weights * (1 if flash is None else flash.factor))
+        return Taken(arena, stored)
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts; `from_json` reads it."""
@@ -97,6 +151,7 @@ class Profile:
                     "total": f"{memory['total']} B",
                     "taken": f"{memory['taken']} B",
                     "source": memory["source"],
+                    "factor": memory["factor"],
                 }
                 for name, memory in (("ram", ram), ("flash", flash))
                 if memory is not None
@@ -167,11 +222,16 @@ class _Reader:
         if name not in data:
             return None
         table = self._table(data, name)
-        self._keys(table, f"{name}.", {"total", "taken", "source"}, set())
+        self._keys(table, f"{name}.", {"total", "taken", "source"}, {"factor"})
         total, taken = (self._bytes(table, name, key) for key in ("total", "taken"))
         if taken >= total:
             self._refuse(f"{name}.taken", f"less than {name}.total")
-        return Memory(total, taken, self._text(table, "source", name))
+        factor = table.get("factor", 1.0)
+        if isinstance(factor, bool) or not isinstance(factor, int | float):
+            self._refuse(f"{name}.factor", "a number")
+        if not 1 <= factor <= _MOST_FACTOR:
+            self._refuse(f"{name}.factor", f"from 1 to {_MOST_FACTOR}")
+        return Memory(total, taken, self._text(table, "source", name), float(factor))
 
     def _operators(self, data: Mapping[str, Any]) -> tuple[Operators, str | None]:
         if "operators" not in data:

@@ -15,6 +15,7 @@ from nas_space.costs.operations import (
     MAX_POOL,
     MEAN,
     RELU,
+    SCALE,
     Operation,
     int8_bytes,
     linear,
@@ -224,7 +225,8 @@ class ResidualArchitecture(Architecture):
             c_in = task.channels if layer.c_in is None else layer.c_in
             yield from known_operations(layer.conv, c_in, layer.c_out, layer.stride)
         pooled = any(block.pooled for block in self.blocks())
-        yield from plain(*[MAX_POOL] * self.stem.pooled, *[AVERAGE_POOL] * pooled, ADD, RELU, MEAN)
+        yield from plain(*[MAX_POOL] * self.stem.pooled, *[AVERAGE_POOL] * pooled)
+        yield from plain(SCALE, ADD, RELU, MEAN)
         yield linear(*self.rest(task).channels)
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number

@@ -21,6 +21,7 @@ from nas_space.costs.operations import (
     MAX_POOL,
     MEAN,
     RELU,
+    SCALE,
     Operation,
     plain,
 )
@@ -258,7 +259,7 @@ class ResidualSpace(Space):
             downs=tuple(down for down in self.downs if _halves(down, operators)),
             operators=operators,
         )
-        always = (*Regular().operations(1, 1), *plain(ADD, RELU, MEAN, LINEAR))
+        always = (*Regular().operations(1, 1), *plain(SCALE, ADD, RELU, MEAN, LINEAR))
         obstacles = operators.obstacles(always)
         if not found.kinds:
             obstacles = operators.obstacles(_of_kinds(self)) or obstacles
@@ -541,6 +542,7 @@ def _offers(space: ResidualSpace, kind: str) -> Iterator[tuple[Conv, Place]]:
         yield from ((conv, place) for conv in found)
 
 
+@cache
 def _serves(space: ResidualSpace, kind: str, operators: Operators) -> bool:
     """Whether a runtime computes any setting of a type in any place."""
     return any(
