@@ -1,16 +1,21 @@
 """Hard limits on what a proposed network may cost."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from nas_space.cli import short
+from nas_space.convs import Conv
+from nas_space.convs.base import Size
 from nas_space.costs.cost import Cost, Task, predict
-from nas_space.devices import Memory, Profile
+from nas_space.costs.operations import FP32_BYTES, Tally
+from nas_space.costs.pricing import price
+from nas_space.devices import Memory, Profile, Taken
 from nas_space.errors import ConvnasError
+from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.residual import ResidualSpace
-from nas_space.spaces.residual.memory import BYTES_A_NUMBER
+from nas_space.spaces.residual.extremes import summed
 from nas_space.spaces.space import Measure, Space, UnknownSpaceError
 from searchers.latency.model import LatencyModel
 from studies.objective import Objective
@@ -28,9 +33,9 @@ class Limits:
         macs: most multiply-adds per image.
         params: most parameters.
         activation_memory: most bytes of activations at once, see `spaces.residual.memory`.
-        int8_weights: most bytes of weights in int8, which a device's flash limits.
         latency: most predicted seconds for a batch, usually of one image, see `searchers.latency`.
             It limits the prediction: a network that is measured may take a little longer.
+        device: whose memories limit what a network takes.
         more: of the costs of plugins, by the names of their objectives.
     """
 
@@ -38,7 +43,7 @@ class Limits:
     params: int | None = None
     activation_memory: int | None = None
     latency: float | None = None
-    int8_weights: int | None = None
+    device: Profile | None = None
     more: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, objective: Objective) -> float | None:
@@ -57,17 +62,14 @@ class Limits:
         changed: dict[str, Any] = {objective.column: most}
         return replace(self, **changed)
 
-    def on(self, device: Profile) -> "Limits":
-        """These limits, and those of a device's memories: of two, the smaller one."""
-        numbers, weights = device.numbers_at_once, device.weights_bytes
-        as_fp32 = None if numbers is None else BYTES_A_NUMBER * numbers
-        in_fp32 = None if weights is None else weights // BYTES_A_NUMBER
-        return replace(
-            self,
-            activation_memory=_smaller(self.activation_memory, as_fp32),
-            params=_smaller(self.params, None if device.is_int8 else in_fp32),
-            int8_weights=_smaller(self.int8_weights, weights if device.is_int8 else None),
-        )
+    def _of_device(self, cost: Cost) -> Iterator[tuple[int, int]]:
+        """What a network takes of each memory of the device, and what there is."""
+        if self.device is None:
+            return
+        taken = _taken(self.device, cost)
+        for took, memory in ((taken.ram, self.device.ram), (taken.flash, self.device.flash)):
+            if memory is not None:
+                yield took, memory.left
 
     def excess(self, cost: Cost) -> float:
         """How far a cost is beyond the limits: a sum of logarithms of ratios; 0 within them."""
@@ -76,7 +78,7 @@ class Limits:
             (cost.params, self.params),
             (cost.activation_memory, self.activation_memory),
             (cost.latency, self.latency),
-            (cost.int8_weights, self.int8_weights),
+            *self._of_device(cost),
             *((cost.more.get(name), most) for name, most in self.more.items()),
         )
         return sum(
@@ -86,10 +88,6 @@ class Limits:
         )
 
 
-def _smaller(one: int | None, other: int | None) -> int | None:
-    return min((limit for limit in (one, other) if limit is not None), default=None)
-
-
 def part_for(space: Space, task: Task, device: Profile) -> ResidualSpace:
     """The part of a space that a device runs.
 
@@ -97,35 +95,65 @@ def part_for(space: Space, task: Task, device: Profile) -> ResidualSpace:
         ImpossibleLimitError: there is none, or its memories are too small for all of it.
         InvalidChoiceError: a plugin's type says no operations.
     """
+    if isinstance(space, ResidualSpace):
+        return _part_for(space, task, device)
     said = f"--device {device.name}"
-    if not isinstance(space, ResidualSpace):
-        raise ImpossibleLimitError(
-            f"{said}: it is not known before the export what networks of {space.name} take of a "
-            f"device; search without it, and see then: studies.export {said}"
-        )
+    raise ImpossibleLimitError(
+        f"{said}: it is not known before the export what networks of {space.name} take of a "
+        f"device; search without it, and see then: studies.export {said}"
+    )
+
+
+@cache
+def _part_for(space: ResidualSpace, task: Task, device: Profile) -> ResidualSpace:
+    said = f"--device {device.name}"
     try:
         part = space.on(device.operators, task.channels)
     except UnknownSpaceError as error:
         raise ImpossibleLimitError(f"{said}: {error}") from None
-    limits = Limits().on(device)
-    weights: Measure = "int8_weights" if device.is_int8 else "params"
-    memories: tuple[tuple[Measure, str, Memory | None], ...] = (
-        ("activation_memory", "RAM", device.ram),
-        (weights, "flash", device.flash),
-    )
-    for measure, name, memory in memories:
-        most = getattr(limits, measure)
-        if memory is None or most is None:
-            continue
-        smallest = part.smallest(task, measure)
-        if getattr(predict(smallest, task), measure) > most:
-            taken = device.taken_of(predict(smallest, task))
-            bytes_ = taken.ram if name == "RAM" else taken.flash
-            raise ImpossibleLimitError(
-                f"{said} has {short(memory.left)}B of {name} for a network, and the smallest one "
-                f"of the space {space.name} takes {short(bytes_ or 0)}B"
-            )
+    limits = Limits(device=device)
+    # To find the smallest network takes seconds. Where any fits, it is not asked for.
+    if all(limits.excess(predict(network, task)) for network in part.uniform()):
+        _check_memories(part, task, device)
     return part
+
+
+def _check_memories(space: ResidualSpace, task: Task, device: Profile) -> None:
+    """Raise ImpossibleLimitError if no network fits into one of a device's memories."""
+
+    def flash(architecture: Architecture) -> int:
+        return _taken(device, predict(architecture, task)).flash
+
+    def of_layer(conv: Conv, c_in: int, c_out: int, size: Size, stride: int) -> int:
+        tally = price(conv, c_in, c_out, size, stride).tally
+        assert tally is not None and device.flash is not None  # noqa: S101, PT018 - seen to by `on`
+        return device.flash.taken_by(tally.weights * device.number_bytes, tally)
+
+    if device.ram is not None:
+        # The records of its operations are left out: a smaller number is told, never a larger one.
+        least = space.smallest(task, "activation_memory")
+        maps = predict(least, task).activation_memory or 0
+        taken = device.ram.taken_by(maps * device.number_bytes / FP32_BYTES, Tally(0, 0, 0))
+        _refuse_above(space, device, "RAM", device.ram, taken)
+    if device.flash is not None:
+        taken = flash(space.least(task, summed(task, of_layer, flash)))
+        _refuse_above(space, device, "flash", device.flash, taken)
+
+
+def _refuse_above(
+    space: ResidualSpace, device: Profile, name: str, memory: Memory, taken: int
+) -> None:
+    if taken > memory.left:
+        raise ImpossibleLimitError(
+            f"--device {device.name} has {memory.left:,} bytes of {name} for a network, and the "
+            f"smallest one of the space {space.name} takes {taken:,}"
+        )
+
+
+def _taken(device: Profile, cost: Cost) -> Taken:
+    taken = device.taken_of(cost)
+    assert taken is not None  # noqa: S101 - `ResidualSpace.on` refuses types that say too little
+    return taken
 
 
 def check_limits(space: Space, task: Task, limits: Limits) -> None:

@@ -72,7 +72,8 @@ class SearchSetup:
             limits = limits.at_most(self.objective, self.target)
         space = self.space
         if self.device is not None:
-            limits, space = limits.on(self.device), part_for(space, self.task, self.device)
+            limits = dataclasses.replace(limits, device=self.device)
+            space = part_for(space, self.task, self.device)
         return Problem(space, self.task, limits, self.latency, self.objective, self.target)
 
 

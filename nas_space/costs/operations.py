@@ -6,6 +6,7 @@ Names are those of profiles of devices (`nas_space.devices`), not those of one r
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 CONVOLUTION, GROUPED, DEPTHWISE = "convolution", "grouped convolution", "depthwise convolution"
 DILATED = "dilated convolution"
@@ -22,9 +23,6 @@ OPERATORS = (
 )
 """All names."""
 
-CHANNEL_BYTES = 28
-"""Of an output channel in int8, beside its weights: a bias of 4 bytes, and a scale (4) and a zero
-point (8) of the weights and of the bias each, as files of TensorFlow Lite keep them."""
 FP32_BYTES = 4
 
 
@@ -71,14 +69,32 @@ def linear(c_in: int, c_out: int) -> Operation:
     return Operation(LINEAR, c_in=c_in, c_out=c_out)
 
 
-def int8_bytes(operations: Iterable[Operation]) -> int:
-    """Bytes of all weights in int8: a byte each, and `CHANNEL_BYTES` for each output channel."""
-    return sum(op.weights + CHANNEL_BYTES * op.c_out for op in operations)
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a runtime keeps of some operations.
 
+    Attributes:
+        weights: numbers of all kernels.
+        channels: output channels of all that has weights: each has a bias, and in int8 scales.
+        operations: how many there are.
+    """
 
-def fp32_bytes(operations: Iterable[Operation]) -> int:
-    """Bytes of all weights in fp32, with a bias for each output channel."""
-    return sum(FP32_BYTES * (op.weights + op.c_out) for op in operations)
+    weights: int
+    channels: int
+    operations: int
+
+    @classmethod
+    def of(cls, operations: Iterable[Operation]) -> Self:
+        """Count them."""
+        found = tuple(operations)
+        return cls(sum(op.weights for op in found), sum(op.c_out for op in found), len(found))
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.weights + other.weights,
+            self.channels + other.channels,
+            self.operations + other.operations,
+        )
 
 
 def plain(*names: str) -> Operations:

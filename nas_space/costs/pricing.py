@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
-from nas_space.costs.operations import int8_bytes
+from nas_space.costs.operations import Tally
 
 _CACHE_ENTRIES = 2**16
 
@@ -20,13 +20,13 @@ class Price(NamedTuple):
         params: weights.
         macs: multiply-adds per image.
         peak_activations: most numbers in memory at once for one image, see `Conv.peak_activations`.
-        int8_weights: bytes of its weights in int8; None if its type says no operations.
+        tally: of its operations; None if its type does not say them.
     """
 
     params: int
     macs: int
     peak_activations: int
-    int8_weights: int | None
+    tally: Tally | None
 
 
 @lru_cache(maxsize=_CACHE_ENTRIES)
@@ -37,5 +37,5 @@ def price(conv: Conv, c_in: int, c_out: int, size: Size, stride: int = 1) -> Pri
         conv.params(c_in, c_out),
         conv.macs(c_in, c_out, size, stride),
         conv.peak_activations(c_in, c_out, size, stride),
-        None if operations is None else int8_bytes(operations),
+        None if operations is None else Tally.of(operations),
     )

@@ -67,7 +67,8 @@ def _show(name: str) -> None:
         if memory is not None:
             lines[title] = (
                 f"{short(memory.left)}B for a network, of {short(memory.total)}B; it takes "
-                f"{memory.factor:g} bytes for a counted one ({memory.source})"
+                f"{memory.factor:g} bytes for a counted one, {memory.channel} a channel, "
+                f"{memory.operation} an operation ({memory.source})"
             )
     has = profile.operators.has
     said = "all that an export has" if has is None else ", ".join(has)

@@ -26,8 +26,6 @@ from nas_space.costs.operations import (
     UPSAMPLE,
     Operation,
     convolution,
-    fp32_bytes,
-    int8_bytes,
     linear,
     side,
 )
@@ -90,10 +88,10 @@ class Graph:
         """Bytes of all weights.
 
         Args:
-            int8: whether weights that the file has in fp32 are counted as in int8, too.
+            int8: whether what the file has in fp32 is counted as in int8, too.
         """
         return sum(
-            int8_bytes([found]) if int8 or self._dequantised(node.input[1]) else fp32_bytes([found])
+            found.weights * (1 if int8 or self._dequantised(node.input[1]) else FP32_BYTES)
             for node in self._nodes
             if (found := self._operation(node)) is not None and found.weights
         )

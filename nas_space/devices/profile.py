@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nas_space.costs.cost import Cost
-from nas_space.costs.operations import FP32_BYTES, OPERATORS
+from nas_space.costs.operations import FP32_BYTES, OPERATORS, Tally
 from nas_space.devices.operators import Operators
 from nas_space.errors import ConvnasError
 
@@ -37,13 +37,27 @@ class Memory:
         total: bytes that it has.
         taken: bytes that all but the network take of it: runtime, its arena's records, program.
         source: where these come from.
-        factor: bytes that a network takes for one of its maps, or of its weights, as counted.
+        factor: bytes that a network takes for a counted one of its maps, or of its weights.
+        channel: bytes that it takes for each output channel of a convolution.
+        operation: bytes that it takes for each of its operations.
     """
 
     total: int
     taken: int
     source: str
     factor: float = 1.0
+    channel: int = 0
+    operation: int = 0
+
+    def taken_by(self, counted: float, tally: Tally) -> int:
+        """Bytes that a network takes.
+
+        Args:
+            counted: bytes of its maps, or of its weights.
+            tally: of its operations.
+        """
+        records = self.channel * tally.channels + self.operation * tally.operations
+        return math.ceil(self.factor * counted + records)
 
     @property
     def left(self) -> int:
@@ -53,15 +67,15 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a network takes of a device, in bytes; None if it is not known.
+    """What a network takes of a device, in bytes.
 
     Attributes:
-        ram: for its maps.
-        flash: for its weights.
+        ram: for its maps, and the runtime's records of its operations.
+        flash: for its file.
     """
 
-    ram: int | None
-    flash: int | None
+    ram: int
+    flash: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +114,26 @@ class Profile:
         """Bytes of a number of a map."""
         return 1 if self.is_int8 else FP32_BYTES
 
-    @property
-    def numbers_at_once(self) -> int | None:
-        """Most numbers of maps that may live at once."""
-        if self.ram is None:
+    def taken_of(self, cost: Cost) -> "Taken | None":
+        """What a network of some cost takes; None if it is not known."""
+        numbers, tally = cost.activation_memory, cost.tally
+        if numbers is None or tally is None:
             return None
-        return int(self.ram.left / (self.ram.factor * self.number_bytes))
+        each = self.number_bytes
+        return self.taken(numbers // FP32_BYTES * each, tally.weights * each, tally)
 
-    @property
-    def weights_bytes(self) -> int | None:
-        """Most bytes that weights may take."""
-        return None if self.flash is None else int(self.flash.left / self.flash.factor)
-
-    def taken_of(self, cost: Cost) -> "Taken":
-        """What a network of some cost takes."""
-        if cost.activation_memory is None:
-            return Taken(None, None)
-        weights = cost.int8_weights if self.is_int8 else FP32_BYTES * cost.params
-        return self.taken(cost.activation_memory // FP32_BYTES, weights)
-
-    def taken(self, numbers: int, weights: int | None) -> "Taken":
+    def taken(self, maps: int, weights: int, tally: Tally) -> "Taken":
         """What a network takes.
 
         Args:
-            numbers: of maps that live at once.
+            maps: most bytes that live at once.
             weights: bytes.
+            tally: of its operations.
         """
-        ram, flash = self.ram, self.flash
-        arena = math.ceil(numbers * self.number_bytes * (1 if ram is None else ram.factor))
-        stored = None if weights is None else math.ceil(weights * (1 if flash is None else flash.factor))
-        return Taken(arena, stored)
+        return Taken(
+            maps if self.ram is None else self.ram.taken_by(maps, tally),
+            weights if self.flash is None else self.flash.taken_by(weights, tally),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts; `from_json` reads it."""
@@ -151,7 +155,7 @@ class Profile:
                     "total": f"{memory['total']} B",
                     "taken": f"{memory['taken']} B",
                     "source": memory["source"],
-                    "factor": memory["factor"],
+                    **{name: memory[name] for name in ("factor", "channel", "operation")},
                 }
                 for name, memory in (("ram", ram), ("flash", flash))
                 if memory is not None
@@ -222,7 +226,7 @@ class _Reader:
         if name not in data:
             return None
         table = self._table(data, name)
-        self._keys(table, f"{name}.", {"total", "taken", "source"}, {"factor"})
+        self._keys(table, f"{name}.", {"total", "taken", "source"}, _RECORDS)
         total, taken = (self._bytes(table, name, key) for key in ("total", "taken"))
         if taken >= total:
             self._refuse(f"{name}.taken", f"less than {name}.total")
@@ -231,7 +235,9 @@ class _Reader:
             self._refuse(f"{name}.factor", "a number")
         if not 1 <= factor <= _MOST_FACTOR:
             self._refuse(f"{name}.factor", f"from 1 to {_MOST_FACTOR}")
-        return Memory(total, taken, self._text(table, "source", name), float(factor))
+        channel, operation = (self._whole(table, name, key, 0) for key in ("channel", "operation"))
+        source = self._text(table, "source", name)
+        return Memory(total, taken, source, float(factor), channel, operation)
 
     def _operators(self, data: Mapping[str, Any]) -> tuple[Operators, str | None]:
         if "operators" not in data:
@@ -246,15 +252,19 @@ class _Reader:
             for each in has:
                 if each not in OPERATORS and not _ONNX.fullmatch(each):
                     self._refuse("operators.has", f"of {', '.join(OPERATORS)}", repr(each[:40]))
-        for key in counts:
-            value = table.get(key, 1)
-            if isinstance(value, bool) or not isinstance(value, int):
-                self._refuse(f"operators.{key}", "a whole number")
-            if not 1 <= value <= _MOST_COUNT:
-                self._refuse(f"operators.{key}", f"from 1 to {_MOST_COUNT}")
-        kernel, groups = (table.get(key) for key in counts)
+        kernel, groups = (
+            self._whole(table, "operators", key, 1) if key in table else None for key in counts
+        )
         found = Operators(None if has is None else tuple(has), kernel, groups)
         return found, self._text(table, "source", "operators")
+
+    def _whole(self, table: Mapping[str, Any], name: str, key: str, least: int) -> int:
+        value = table.get(key, 0)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self._refuse(f"{name}.{key}", "a whole number")
+        if not least <= value <= _MOST_COUNT:
+            self._refuse(f"{name}.{key}", f"from {least} to {_MOST_COUNT}")
+        return value
 
     def _keys(
         self, data: Mapping[str, Any], before: str, needed: set[str], others: set[str]
@@ -294,4 +304,5 @@ class _Reader:
         raise ProfileError(f"{self.where}: {key} must be {wanted}{instead}")
 
 
+_RECORDS = {"factor", "channel", "operation"}
 _OPTIONAL = {"numbers", "clock", "ram", "flash", "operators"}

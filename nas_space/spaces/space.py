@@ -15,7 +15,7 @@ from nas_space.spaces.architecture import Architecture
 _MOST_CHANGES = 4
 """Labels that differ between a network and its mutant."""
 
-Measure = Literal["macs", "params", "activation_memory", "int8_weights"]
+Measure = Literal["macs", "params", "activation_memory"]
 
 ChoiceCost = Callable[[Conv, int, int, Size, int], float]
 """What a choice costs in a layer of c_in, c_out, size of the input map, and stride."""

@@ -17,7 +17,7 @@ from nas_space.costs.operations import (
     RELU,
     SCALE,
     Operation,
-    int8_bytes,
+    Tally,
     linear,
     plain,
 )
@@ -205,15 +205,14 @@ class ResidualArchitecture(Architecture):
         """In closed form."""
         classifier = self.rest(task)
         params, macs = classifier.params + task.classes, classifier.macs
-        weights: int | None = int8_bytes([linear(*classifier.channels)])
+        tally: Tally | None = Tally.of(self._beside(task))
         for layer, size in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
             priced = price(layer.conv, c_in, layer.c_out, size, layer.stride)
             params += priced.params + 2 * layer.c_out  # BN's gamma and beta
             macs += priced.macs
-            known = weights is not None and priced.int8_weights is not None
-            weights = weights + priced.int8_weights if known else None
-        return Cost(params, macs, peak(self, task), int8_weights=weights)
+            tally = None if tally is None or priced.tally is None else tally + priced.tally
+        return Cost(params, macs, peak(self, task), tally=tally)
 
     def operations(self, task: Task) -> Iterator[Operation]:
         """What a runtime computes in inference; normalisation is folded into weights.
@@ -224,9 +223,17 @@ class ResidualArchitecture(Architecture):
         for layer, _ in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
             yield from known_operations(layer.conv, c_in, layer.c_out, layer.stride)
-        pooled = any(block.pooled for block in self.blocks())
-        yield from plain(*[MAX_POOL] * self.stem.pooled, *[AVERAGE_POOL] * pooled)
-        yield from plain(SCALE, ADD, RELU, MEAN)
+        yield from self._beside(task)
+
+    def _beside(self, task: Task) -> Iterator[Operation]:
+        """The operations beside `convolutions`."""
+        yield from plain(SCALE, *[MAX_POOL] * self.stem.pooled)
+        for stage in self.stages:
+            for _ in stage.blocks:
+                yield from plain(ADD)
+        yield from plain(
+            *[AVERAGE_POOL] * sum(site.pooled for site in self._sites), RELU, MEAN
+        )
         yield linear(*self.rest(task).channels)
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number

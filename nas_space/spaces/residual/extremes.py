@@ -13,16 +13,9 @@ from typing import Any, Protocol
 from nas_space.convs import Conv
 from nas_space.convs.base import Size
 from nas_space.costs.cost import Task, predict
-from nas_space.costs.operations import int8_bytes
 from nas_space.spaces.residual import memory
 from nas_space.spaces.residual.architecture import ResidualArchitecture
-from nas_space.spaces.residual.blocks import (
-    BlockLayers,
-    Place,
-    block_of,
-    known_operations,
-    places,
-)
+from nas_space.spaces.residual.blocks import BlockLayers, Place, block_of, places
 from nas_space.spaces.residual.stage import Stage, behind, entered
 from nas_space.spaces.residual.stem import Stem
 from nas_space.spaces.space import ChoiceCost, Measure
@@ -83,10 +76,35 @@ def added(a: float, b: float) -> float:
 
 def counting(task: Task, measure: Measure) -> Counting:
     """How MACs, parameters, or bytes of activations at their peak are counted."""
-    image, read = task.size, task.channels
     layer = _LAYER_COSTS[measure]
 
-    def summed(block: BlockLayers, size: Size) -> float:
+    def total(architecture: ResidualArchitecture) -> float:
+        return float(getattr(predict(architecture, task), measure))
+
+    if measure == "activation_memory":
+        return Counting(
+            layer,
+            lambda stem, width: memory.of_stem(stem, width, task),
+            memory.of_block,
+            max,
+            total,
+        )
+    return summed(task, layer, total)
+
+
+def summed(
+    task: Task, layer: ChoiceCost, total: Callable[[ResidualArchitecture], float]
+) -> Counting:
+    """How a cost is counted that layers add up to.
+
+    Args:
+        task: what networks are for.
+        layer: what a choice adds.
+        total: the cost of a network.
+    """
+    image, read = task.size, task.channels
+
+    def block(block: BlockLayers, size: Size) -> float:
         found = (
             layer(at.conv, at.c_in or read, at.c_out, here, at.stride)
             for at, here in block.placed(size)
@@ -94,16 +112,9 @@ def counting(task: Task, measure: Measure) -> Counting:
         return sum(found)
 
     def stem(stem: Stem, width: int) -> float:
-        if measure == "activation_memory":
-            return memory.of_stem(stem, width, task)
         return layer(stem.conv, read, width, image, stem.stride)
 
-    def total(architecture: ResidualArchitecture) -> float:
-        return float(getattr(predict(architecture, task), measure))
-
-    if measure == "activation_memory":
-        return Counting(layer, stem, memory.of_block, max, total)
-    return Counting(layer, stem, summed, added, total)
+    return Counting(layer, stem, block, added, total)
 
 
 _LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
@@ -112,9 +123,6 @@ _LAYER_COSTS: Mapping[Measure, ChoiceCost] = {
     "params": lambda conv, c_in, c_out, _size, _stride: conv.params(c_in, c_out) + 2 * c_out,
     "activation_memory": lambda conv, c_in, c_out, size, stride: conv.peak_activations(
         c_in, c_out, size, stride
-    ),
-    "int8_weights": lambda conv, c_in, c_out, _size, stride: int8_bytes(
-        known_operations(conv, c_in, c_out, stride)
     ),
 }
 
