@@ -64,12 +64,9 @@ class Limits:
 
     def _of_device(self, cost: Cost) -> Iterator[tuple[int, int]]:
         """What a network takes of each memory of the device, and what there is."""
-        if self.device is None:
-            return
-        taken = _taken(self.device, cost)
-        for took, memory in ((taken.ram, self.device.ram), (taken.flash, self.device.flash)):
-            if memory is not None:
-                yield took, memory.left
+        if self.device is not None:
+            for use in self.device.uses(_taken(self.device, cost)):
+                yield use.taken, use.left
 
     def excess(self, cost: Cost) -> float:
         """How far a cost is beyond the limits: a sum of logarithms of ratios; 0 within them."""

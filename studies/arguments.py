@@ -28,8 +28,8 @@ def add_device_argument(parser: argparse._ActionsContainer, purpose: str) -> Non
     parser.add_argument(
         "--device",
         metavar="PROFILE",
-        help=f"{purpose}: a name that {program('nas_space.devices')} lists, or a file of yours like "
-        "my_board.toml (docs/devices.md)",
+        help=f"{purpose}: a name that {program('nas_space.devices')} lists, or a file of yours "
+        "like my_board.toml (docs/devices.md)",
     )
 
 

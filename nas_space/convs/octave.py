@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
-from nas_space.costs.operations import ADD, AVERAGE_POOL, CONCAT, SPLIT, UPSAMPLE, Operations, convolution, plain
+from nas_space.costs.operations import (
+    ADD,
+    AVERAGE_POOL,
+    CONCAT,
+    SPLIT,
+    UPSAMPLE,
+    Operations,
+    convolution,
+    plain,
+)
 from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:

@@ -17,9 +17,8 @@ SCALE = "scale"
 """Adds numbers to channels, or multiplies by them: how images are normalised."""
 
 OPERATORS = (
-    (CONVOLUTION, GROUPED, DEPTHWISE, DILATED, AVERAGE_POOL, MAX_POOL, UPSAMPLE)
-    + (SHUFFLE, SPLIT, CONCAT)
-    + (ADD, RELU, MEAN, LINEAR, SCALE)
+    *(CONVOLUTION, GROUPED, DEPTHWISE, DILATED, AVERAGE_POOL, MAX_POOL, UPSAMPLE),
+    *(SHUFFLE, SPLIT, CONCAT, ADD, RELU, MEAN, LINEAR, SCALE),
 )
 """All names."""
 

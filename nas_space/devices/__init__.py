@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nas_space.devices.operators import Operators
-from nas_space.devices.profile import Memory, Profile, ProfileError, Taken
+from nas_space.devices.profile import Memory, Profile, ProfileError, Taken, Use
 from nas_space.registry import Entry, Registry, given
 
-__all__ = ["DEVICES", "Memory", "Operators", "Profile", "ProfileError", "Taken", "find"]
+__all__ = ["DEVICES", "Memory", "Operators", "Profile", "ProfileError", "Taken", "Use", "find"]
 
 _SUFFIX = ".toml"
 _FOLDER = Path(__file__).with_name("profiles")

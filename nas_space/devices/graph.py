@@ -80,9 +80,7 @@ class Graph:
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """All that a runtime computes, in order."""
-        return tuple(
-            found for node in self._nodes if (found := self._operation(node)) is not None
-        )
+        return tuple(found for node in self._nodes if (found := self._operation(node)) is not None)
 
     def weights_bytes(self, *, int8: bool) -> int:
         """Bytes of all weights.

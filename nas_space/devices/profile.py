@@ -79,6 +79,26 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """How much of a memory a network takes, in bytes.
+
+    Attributes:
+        memory: its name.
+        taken: by the network.
+        left: for any network.
+    """
+
+    memory: str
+    taken: int
+    left: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is as much."""
+        return self.taken <= self.left
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """What of a device and its runtime limits a network; None is no limit, or not known.
 
@@ -110,6 +130,11 @@ class Profile:
         return self.numbers == INT8
 
     @property
+    def told(self) -> str:
+        """Its name, what it is, and its runtime."""
+        return f"{self.name}: {self.title}, {self.runtime}, {self.numbers}"
+
+    @property
     def number_bytes(self) -> int:
         """Bytes of a number of a map."""
         return 1 if self.is_int8 else FP32_BYTES
@@ -133,6 +158,13 @@ class Profile:
         return Taken(
             maps if self.ram is None else self.ram.taken_by(maps, tally),
             weights if self.flash is None else self.flash.taken_by(weights, tally),
+        )
+
+    def uses(self, taken: "Taken") -> tuple[Use, ...]:
+        """How much of each memory that is limited a network takes."""
+        memories = (("RAM", taken.ram, self.ram), ("flash", taken.flash, self.flash))
+        return tuple(
+            Use(name, took, memory.left) for name, took, memory in memories if memory is not None
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from nas_space.bundle import Compared, Int8, Measured, Record, int8
 from nas_space.bundle.forms import FORMS, ExportForm
 from nas_space.cli import counted
 from nas_space.opsets import OPSET, RUNTIMES
+from studies.export import device
 from studies.export.markdown import code, plain
 from studies.objective import metric_of
 from studies.records.tables import Evaluation, Study
@@ -41,7 +42,7 @@ for networks of this study; a search sees only training and validation images.
 
 Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
 
-{int8}## Load
+{int8}{device}## Load
 
 In this folder, with torch and nothing else:
 
@@ -190,6 +191,7 @@ class Card:
             layers=_section("Layers", layers),
             forms="".join(map(_form, FORMS.all().items())),
             int8="" if self.record.int8 is None else _in_int8(self.record.int8),
+            device="" if self.record.device is None else device.section(self.record.device),
             opset=self.opset,
             runtime=RUNTIMES[self.opset],
         )

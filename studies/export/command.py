@@ -10,7 +10,7 @@ from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
 from nas_space.opsets import OPSET, RUNTIMES
 from nas_space.programs import program
 from nas_space.waiting import waiting
-from studies.arguments import add_study_arguments
+from studies.arguments import add_device_argument, add_study_arguments
 from trainers.recipes import FOR_THE_WINNER
 
 
@@ -109,6 +109,9 @@ def _parser() -> Parser:
         metavar="X",
         help="validation accuracy that int8 may lose, like 0.5%% or 0.005 (default: 1%%, which is "
         "1 point)",
+    )
+    add_device_argument(
+        parser, "say whether the network fits it (default: the device of the study, if it has one)"
     )
     parser.add_argument(
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"

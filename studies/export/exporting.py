@@ -5,17 +5,21 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nas_space.bundle import Int8, Measured, Record, int8, prepare
+from nas_space.bundle import Bundle, Int8, Measured, Record, int8, prepare
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console, counted
+from nas_space.devices import Profile, find
 from nas_space.inference import for_inference
 from nas_space.spaces.building import build
 from nas_space.waiting import waiting
 from studies import images, objective
+from studies.analysis.device import profile_of
 from studies.cli import CommandError, open_store
 from studies.export.card import Card, between, interval
 from studies.export.choose import Rule, choose, choose_among
+from studies.export.device import fit_of
+from studies.export.device import told as told_device
 from studies.export.int8 import ALLOWED, Quantised, quantise, refuse_or_warn
 from studies.export.trained_network import (
     TrainedNetwork,
@@ -60,6 +64,7 @@ def export(arguments: argparse.Namespace) -> None:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
+    profile = profile_of(study) if arguments.device is None else find(arguments.device)
     recipe = recipe.judging_as(study.recipe)
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
@@ -94,8 +99,8 @@ def export(arguments: argparse.Namespace) -> None:
         with waiting("measuring the weights that the search kept"):
             trained = from_search(proxy, kept, chosen, dataset, metric)
     else:
-        count = len(dataset.search.train)
-        _say(f"training  {recipe.name}, {counted(recipe.epochs, 'epoch')} on {count:,} images")
+        told = f"{recipe.name}, {counted(recipe.epochs, 'epoch')}"
+        _say(f"training  {told} on {len(dataset.search.train):,} images")
         trained = retrained(chosen, dataset, recipe, checkpoint)
     quantised, warning = _in_int8(chosen, dataset, trained, proxy, arguments)
     shape = dataset.search.shape
@@ -103,24 +108,23 @@ def export(arguments: argparse.Namespace) -> None:
         looked, answers = look(store, study, chosen, trained, dataset, test)
         small = None if quantised is None else quantised.measured(test, shape)
     record = Record(proxy, trained.validation, looked, small)
-    bundle = bundle_of(chosen, dataset, trained, record)
+    bundle = _for_device(bundle_of(chosen, dataset, trained, record), profile, quantised, arguments)
     with waiting("measuring how long an image takes"):
         fast = for_inference(bundle.network)
         latencies = [measure(fast, shape, batch) for batch in _IMAGES_PER_BATCH]
     looks = len(store.exports(study))
-    fresh = means_of(chosen, retrainings)
     card = Card(
         study,
         chosen,
         dataset,
-        record,
+        bundle.record,
         trained.anew,
         answers,
         trained.answers,
         latencies,
         hardware(),
         looks,
-        fresh,
+        means_of(chosen, retrainings),
         arguments.opset,
     )
     bundle.write(
@@ -131,18 +135,20 @@ def export(arguments: argparse.Namespace) -> None:
     if metric.of is not None and not metric.is_accuracy:
         another = f", {metric.write(metric.of(answers))} {metric.name}"
     _say(_told(record, trained, dataset, looks, metric, another))
-    _say("\n".join(_told_files(latencies, small, output)))
+    _say("\n".join(_told_files(latencies, bundle.record, output)))
     if warning is not None:
         _say(f"warning: {warning}")
 
 
-def _told_files(latencies: Sequence[Latency], small: Int8 | None, output: "Path") -> Iterator[str]:
+def _told_files(latencies: Sequence[Latency], record: Record, output: "Path") -> Iterator[str]:
     """How fast the network is, how it is in int8, and what was seen of the files."""
     for latency in latencies:
         yield f"latency   {1000 * latency.median:.3g} ms for a batch of {latency.batch}, here"
-    if small is not None:
-        yield _told_int8(small)
-    yield _verified(output, small)
+    if record.int8 is not None:
+        yield _told_int8(record.int8)
+    if record.device is not None:
+        yield told_device(record.device)
+    yield _verified(output, record.int8)
 
 
 def _verified(output: "Path", small: Int8 | None) -> str:
@@ -177,6 +183,21 @@ def _in_int8(
     allowed = ALLOWED if arguments.int8_loss is None else arguments.int8_loss
     made = quantise(model, dataset.search, allowed)
     return made, refuse_or_warn(made, required=arguments.int8 == "require")
+
+
+def _for_device(
+    bundle: Bundle,
+    profile: Profile | None,
+    quantised: Quantised | None,
+    arguments: argparse.Namespace,
+) -> Bundle:
+    """The same, with a record of whether the network fits a device, if there is one."""
+    if profile is None:
+        return bundle
+    with waiting(f"counting what it takes of {profile.name}"):
+        small = None if quantised is None else quantised.content
+        fit = fit_of(profile, bundle.onnx(arguments.opset), small)
+    return dataclasses.replace(bundle, record=dataclasses.replace(bundle.record, device=fit))
 
 
 def _told_int8(small: Int8) -> str:

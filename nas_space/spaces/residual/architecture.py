@@ -231,9 +231,7 @@ class ResidualArchitecture(Architecture):
         for stage in self.stages:
             for _ in stage.blocks:
                 yield from plain(ADD)
-        yield from plain(
-            *[AVERAGE_POOL] * sum(site.pooled for site in self._sites), RELU, MEAN
-        )
+        yield from plain(*[AVERAGE_POOL] * sum(site.pooled for site in self._sites), RELU, MEAN)
         yield linear(*self.rest(task).channels)
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number

@@ -536,9 +536,7 @@ def _offers(space: ResidualSpace, kind: str) -> Iterator[tuple[Conv, Place]]:
     """Every setting of a type in every place of a space, where it has any of its own."""
     blocks = itertools.chain.from_iterable(itertools.chain(*_stage_places(space)))
     for place in dict.fromkeys(itertools.chain.from_iterable(blocks)):
-        found, _ = _own_settings(
-            kind, place.c_in, place.c_out, (place.pointwise, space.pointwise)
-        )
+        found, _ = _own_settings(kind, place.c_in, place.c_out, (place.pointwise, space.pointwise))
         yield from ((conv, place) for conv in found)
 
 
