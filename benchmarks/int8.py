@@ -20,10 +20,11 @@ from benchmarks.trainer import NETWORKS
 from nas_space.bundle import Bundle, Measured, Preprocessing, Record
 from nas_space.bundle.forms import onnx_model
 from nas_space.cli import Parser, positive
+from nas_space.opsets import OPSET
 from nas_space.spaces.architecture import Architecture
 from nas_space.spaces.building import build
 from nas_space.spaces.registry import get
-from studies.export import int8
+from studies.export.onnx_files import written
 from trainers import devices
 from trainers.data.registry import load
 from trainers.data.splits import SearchData, Subset
@@ -75,11 +76,12 @@ def trained(architecture: Architecture, data: SearchData, epochs: int) -> Bundle
     return Bundle.assemble(architecture, task, Record(measured, measured, measured), weights)
 
 
-def row(name: str, bundle: Bundle, data: SearchData) -> str:
+def row(name: str, bundle: Bundle, data: SearchData, *, as_trained: bool) -> str:
     """A line of the table."""
-    model = bundle.onnx()
     # Whatever it loses is allowed: no layer is left in float32.
-    made = int8.quantise(model, data, allowed=1.0)
+    files = written(bundle, OPSET, data, 1.0, as_trained=as_trained)
+    model, made = files.model, files.quantised
+    assert made is not None  # noqa: S101 - it was asked for
     small, large = onnx_model.opened(made.content), onnx_model.opened(model)
     image = torch.rand(1, *data.shape)
     fast, slow = in_turns([lambda: small(image), lambda: large(image)])
@@ -103,6 +105,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--images", type=positive, metavar="N", help="train on so many")
     parser.add_argument("--epochs", type=positive, default=20, metavar="N")
     parser.add_argument("--types", nargs="+", default=TYPES, metavar="TYPE", help="or ResNet-20")
+    parser.add_argument("--as-trained", action="store_true", help="layers keep their groups")
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
     subset = None if given.images is None else Subset(given.images, given.images)
@@ -118,7 +121,8 @@ def main(argv: Sequence[str]) -> int:
     )
     for name in given.types:
         start = time.monotonic()
-        print(row(name, trained(network(name), data, given.epochs), data), flush=True)
+        bundle = trained(network(name), data, given.epochs)
+        print(row(name, bundle, data, as_trained=given.as_trained), flush=True)
         print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     return 0
 

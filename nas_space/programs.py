@@ -49,6 +49,7 @@ COMMANDS = tuple(
         ("convert", "nas_space.convert", "", "replace the convolutions of a network you have"),
         ("networks", "nas_space.networks", "", "the networks of the papers"),
         ("spaces", "nas_space.spaces", "nas_space.spaces.__main__", "what can be searched"),
+        ("devices", "nas_space.devices", "nas_space.devices.__main__", "where networks can run"),
         ("scores", "studies.scores", "", "how well networks are ranked without training"),
         ("rescue", "studies.rescue", "", "save what can be read of a damaged database"),
     )

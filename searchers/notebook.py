@@ -77,6 +77,7 @@ class SearchOptions(TypedDict, total=False):
     runtime: str
     latency_threads: int
     latency_batch: int
+    device: str | Path
     dataset: str | Path
     image_size: int
     max_pixels: int | str
@@ -124,8 +125,10 @@ class ExportOptions(TypedDict, total=False):
     dataset: str | Path
     data_dir: str | Path
     opset: int
+    as_trained: bool
     int8: bool | str
     int8_loss: float | str
+    device: str | Path
     plugin: Sequence[str]
 
 

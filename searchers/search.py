@@ -258,5 +258,6 @@ def describe(settings: Settings, setup: SearchSetup) -> Study:
         recipe=recipe.to_json(),
         objective=setup.objective.name,
         objective_device=setup.objective_device,
+        device=None if setup.device is None else setup.device.to_json(),
         command=settings.command,
     )

@@ -54,6 +54,8 @@ class Settings:
         runtime: in which latencies are measured, a name of `studies.runtimes.RUNTIMES`.
         latency_threads: that it computes with; None leaves that to the runtime.
         latency_batch: images at a time, for latencies.
+        device: that must run each network: the name of a profile or a file, see
+            `nas_space.devices`; None is any.
         metric: what is made large, a name of `trainers.metrics.METRICS`.
         balance: what makes up for classes of different sizes, one of `trainers.recipes.BALANCES`.
         evaluate: the user's function that judges networks, see `trainers.evaluators`; None trains
@@ -93,6 +95,7 @@ class Settings:
     runtime: str = DEFAULT_RUNTIME
     latency_threads: int | None = None
     latency_batch: int = 1
+    device: str | None = None
     cluster: ClusterOptions = _ANYWHERE
     trial_timeout: float | None = None
     start_timeout: float = START_SECONDS

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas_space import extras
+from nas_space import devices, extras
 from nas_space.costs.cost import Task
+from nas_space.devices import Profile
 from nas_space.spaces import registry as spaces
 from nas_space.spaces.residual import ResidualSpace
 from nas_space.spaces.space import Space
@@ -16,7 +17,7 @@ from searchers.latency.device import LatencyDevice
 from searchers.latency.errors import LatencyError
 from searchers.latency.model import LatencyModel
 from searchers.latency.obtaining import obtain
-from searchers.limits import Limits, check_latency, check_limits
+from searchers.limits import Limits, check_latency, check_limits, part_for
 from searchers.problem import Problem
 from searchers.samplers import registry as samplers
 from searchers.schedule.rungs import check as check_rungs
@@ -44,6 +45,7 @@ class SearchSetup:
         rungs: epochs after which the best go on; the last are those of the recipe.
         objective: the cost that is made small.
         latency: predicts how long networks take; None if not asked for.
+        device: that must run each network; None is any.
     """
 
     space: Space
@@ -54,6 +56,7 @@ class SearchSetup:
     objective: Objective
     latency: LatencyModel | None = None
     target: float | None = None
+    device: Profile | None = None
 
     @property
     def metric(self) -> Metric:
@@ -69,7 +72,11 @@ class SearchSetup:
         """The problem to search, with these limits; a target is one, too."""
         if self.target is not None:
             limits = limits.at_most(self.objective, self.target)
-        return Problem(self.space, self.task, limits, self.latency, self.objective, self.target)
+        space = self.space
+        if self.device is not None:
+            limits = dataclasses.replace(limits, device=self.device)
+            space = part_for(space, self.task, self.device)
+        return Problem(space, self.task, limits, self.latency, self.objective, self.target)
 
 
 def _check_target(problem: Problem) -> None:
@@ -102,6 +109,7 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     objective = objectives.OBJECTIVES.get(settings.objective)
     samplers.check(settings.sampler)
     RUNTIMES.source(settings.runtime)  # refuses an unknown name
+    profile = None if settings.device is None else devices.find(settings.device)
     METRICS.get(settings.metric)
     if settings.evaluate is not None and settings.metric != DEFAULT_METRIC:
         raise EvaluatorError(
@@ -134,14 +142,24 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     task = Task(channels, (height, width), len(dataset.search.classes))
     say("looking at the space")
     space = spaces.find(settings.space, task, pretrained=settings.pretrained)
-    check_limits(space, task, settings.limits)
+    searched = space if profile is None else part_for(space, task, profile)
+    check_limits(searched, task, settings.limits)
     if objective.measure is not None and objective.measure not in space.measures:
         raise UnknownObjectiveError(
             f"--objective {objective.name} is not known for networks of {space.name}: use "
             f"{' or '.join(space.measures).replace('_', '-')} instead"
         )
     if device is None and settings.limits.latency is None and not objective.timed:
-        setup = SearchSetup(space, recipe, dataset, task, rungs, objective, target=settings.target)
+        setup = SearchSetup(
+            space,
+            recipe,
+            dataset,
+            task,
+            rungs,
+            objective,
+            target=settings.target,
+            device=profile,
+        )
         _check_target(setup.problem(settings.limits))
         return setup
     if not isinstance(space, ResidualSpace):
@@ -152,7 +170,9 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
     timing = Timing(settings.runtime, settings.latency_threads, settings.latency_batch)
     latency = obtain(space, task, say, timing, device)
     check_latency(space, latency, settings.limits)
-    setup = SearchSetup(space, recipe, dataset, task, rungs, objective, latency, settings.target)
+    setup = SearchSetup(
+        space, recipe, dataset, task, rungs, objective, latency, settings.target, profile
+    )
     _check_target(setup.problem(settings.limits))
     return setup
 

@@ -4,6 +4,8 @@ import argparse
 import os
 import re
 
+from nas_space.programs import program
+
 DEFAULT_URL = "sqlite:///convnas.db"
 STORAGE_VARIABLE = "CONVNAS_STORAGE"
 
@@ -19,6 +21,16 @@ def default_url() -> str:
 def with_driver(url: str) -> str:
     """A URL of PostgreSQL as its servers and clouds give it, with the driver that we bring."""
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def add_device_argument(parser: argparse._ActionsContainer, purpose: str) -> None:
+    """Add --device."""
+    parser.add_argument(
+        "--device",
+        metavar="PROFILE",
+        help=f"{purpose}: a name that {program('nas_space.devices')} lists, or a file of yours "
+        "like my_board.toml (docs/devices.md)",
+    )
 
 
 def add_study_arguments(parser: argparse._ActionsContainer) -> None:

@@ -7,13 +7,14 @@ card and what is needed to train it onwards. A manifest tells every changed byte
 from nas_space.bundle.bundle import Bundle, Classifier, prepare
 from nas_space.bundle.manifest import BundleError
 from nas_space.bundle.preprocessing import Preprocessing
-from nas_space.bundle.record import Compared, Int8, Measured, Record
+from nas_space.bundle.record import Compared, Fit, Int8, Measured, Record
 
 __all__ = [
     "Bundle",
     "BundleError",
     "Classifier",
     "Compared",
+    "Fit",
     "Int8",
     "Measured",
     "Preprocessing",

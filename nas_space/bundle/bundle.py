@@ -6,15 +6,15 @@ believes nothing that its manifest does not vouch for.
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from nas_space.bundle import int8
 from nas_space.bundle.forms import exported_program, onnx_model, write_forms
 from nas_space.bundle.manifest import BundleError, check, read_json, seal, write_json
 from nas_space.bundle.preprocessing import Preprocessing
@@ -40,6 +40,7 @@ _WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL = (
     "model.py",
 )
 _SCRATCH = ".convnas-"
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 _OWN = (_WEIGHTS, _ARCHITECTURE, _TASK, _RECORD, _CARD, _MODEL)
 
 
@@ -100,9 +101,14 @@ class Bundle:
             raise BundleError("the weights do not belong to this architecture") from None
         return cls(architecture, preprocessing, record, Classifier(network, preprocessing).eval())
 
-    def onnx(self, opset: int = OPSET) -> bytes:
-        """The content of its ONNX file, before the folder is written."""
-        exported = exported_program(for_inference(self.network), self.preprocessing)
+    def onnx(self, opset: int = OPSET, network: nn.Module | None = None) -> bytes:
+        """The content of its ONNX file, before the folder is written.
+
+        Args:
+            opset: version of the operators.
+            network: the network in another form with the same function.
+        """
+        exported = exported_program(network or for_inference(self.network), self.preprocessing)
         return onnx_model.write(exported, json.dumps(asdict(self.preprocessing)), opset)
 
     def write(
@@ -110,7 +116,7 @@ class Bundle:
         folder: Path,
         card: Callable[[Path], str],
         opset: int = OPSET,
-        quantised: bytes | None = None,
+        made: Mapping[str, bytes] = _NOTHING,
     ) -> None:
         """Write the folder, whole or not at all, once all forms are seen to be the same network.
 
@@ -118,7 +124,8 @@ class Bundle:
             folder: to make.
             card: gives the text of its README.md; what it is given has all other files.
             opset: version of ONNX's operators.
-            quantised: the network in int8, see `nas_space.bundle.int8`; None leaves it out.
+            made: contents of files that are written already, by their names: an ONNX file, or the
+                network in int8, see `nas_space.bundle.int8`.
 
         Raises:
             BundleError: it cannot be written, or a form gives other outputs.
@@ -126,10 +133,9 @@ class Bundle:
         """
         try:
             with scratch(_SCRATCH, folder.parent) as place:
-                made = place / "bundle"
-                made.mkdir()
-                self._write_into(made, card, opset, quantised)
-                shutil.move(made, folder)
+                (place / "bundle").mkdir()
+                self._write_into(place / "bundle", card, opset, made)
+                shutil.move(place / "bundle", folder)
         except OSError as error:
             raise BundleError(f"cannot write {folder}: {error.strerror or error}") from None
 
@@ -138,7 +144,7 @@ class Bundle:
         folder: Path,
         card: Callable[[Path], str],
         opset: int,
-        quantised: bytes | None,
+        made: Mapping[str, bytes],
     ) -> None:
         task = asdict(self.preprocessing)
         write_weights(folder / _WEIGHTS, self.network.network.state_dict())
@@ -148,9 +154,9 @@ class Bundle:
         text = source(self.architecture, self.preprocessing)
         (folder / _MODEL).write_text(text, encoding="utf-8")
         fast = for_inference(self.network)
+        for name, content in made.items():
+            (folder / name).write_bytes(content)
         write_forms(folder, fast, self.preprocessing, json.dumps(task), opset)
-        if quantised is not None:
-            (folder / int8.FILE).write_bytes(quantised)
         verify(folder, self.network, self.preprocessing.shape)
         (folder / _CARD).write_text(card(folder), encoding="utf-8")
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from nas_space.bundle.manifest import BundleError
+from nas_space.devices import Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,30 @@ class Int8:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether the network fits a device, counted on its ONNX file by the device's profile.
+
+    Attributes:
+        device: its name, what it is, and its runtime.
+        file: that was counted.
+        as_int8: whether that file is in fp32 and was counted as it would be in int8.
+        uses: of each memory that is limited.
+        obstacles: what the network needs and the runtime has not; empty if it has all.
+    """
+
+    device: str
+    file: str
+    as_int8: bool
+    uses: tuple[Use, ...]
+    obstacles: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the device has all that the network needs."""
+        return not self.obstacles and all(use.fits for use in self.uses)
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The accuracies of one architecture, which are never to be mixed up.
 
@@ -101,18 +126,24 @@ class Record:
         validation: on the validation images, of the exported weights.
         test: on the test images, of the exported weights.
         int8: of the same network in int8; None if it was not made.
+        device: whether it fits one; None if none was named.
     """
 
     search: Measured
     validation: Measured
     test: Measured
     int8: Int8 | None = None
+    device: Fit | None = None
 
     def to_json(self) -> dict[str, object]:
         """As plain dicts."""
         data = asdict(self)
         if self.int8 is None:
             del data["int8"]
+        if self.device is None:
+            del data["device"]
+        else:
+            data["device"]["fits"] = self.device.fits
         return data
 
     @classmethod
@@ -126,8 +157,14 @@ class Record:
             search, validation, test = (
                 _measured(data[name]) for name in ("search", "validation", "test")
             )
-            int8 = data.get("int8")
-            return cls(search, validation, test, None if int8 is None else _int8(int8))
+            int8, device = data.get("int8"), data.get("device")
+            return cls(
+                search,
+                validation,
+                test,
+                None if int8 is None else _int8(int8),
+                None if device is None else _fit(device),
+            )
         except (TypeError, KeyError, ValueError, OverflowError, AttributeError):
             raise BundleError("the record needs search, validation and test") from None
 
@@ -156,6 +193,16 @@ def _int8(data: Any) -> Int8:  # noqa: ANN401 - JSON
         _finite(data["fp32_seconds"]),
         _finite(data["int8_seconds"]),
         str(data["hardware"]),
+    )
+
+
+def _fit(data: Any) -> Fit:  # noqa: ANN401 - JSON
+    return Fit(
+        str(data["device"]),
+        str(data["file"]),
+        bool(data["as_int8"]),
+        tuple(Use(str(u["memory"]), int(u["taken"]), int(u["left"])) for u in data["uses"]),
+        tuple(map(str, data["obstacles"])),
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
+from nas_space.costs.operations import Operations
 from nas_space.errors import ConvnasError, InvalidChoiceError, error_line
 
 if TYPE_CHECKING:
@@ -154,6 +155,13 @@ class Conv(ABC):
         one operation. A type with tensors between its operations says how many numbers they hold.
         """
         return c_out * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations | None:  # noqa: ARG002
+        """What a runtime computes for it, in inference and in order, for a profile of a device.
+
+        This default is None: it is not known, and a search for a device refuses the type.
+        """
+        return None
 
     def expression(self, c_in: int, c_out: int, stride: int = 1) -> str:
         """Python text that makes the module of `build`, for a file that has torch and `layer`.

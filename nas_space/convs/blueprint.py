@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import Operations, convolution
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,6 +61,10 @@ class Blueprint(Conv):
         """The pointwise part runs at the input's resolution."""
         pointwise, depthwise = c_in * c_out, self.kernel**2 * c_out
         return pointwise * area(size) + depthwise * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """A dense convolution, then a depthwise one."""
+        return convolution(c_in, c_out, 1), convolution(c_out, c_out, self.kernel, c_out)
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """The maps behind both convolutions."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import Operations, convolution
 from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
@@ -80,6 +81,11 @@ class DeepRoots(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """A group convolution, then a dense one."""
+        grouped = convolution(c_in, c_out, self.kernel, self.groups)
+        return grouped, convolution(c_out, c_out, 1)
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """The maps behind both convolutions."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import SHUFFLE, Operations, convolution, plain
 from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class IGC(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Both convolutions run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """Two group convolutions, with a shuffle behind each."""
+        primary = convolution(c_in, c_out, self.kernel, self.L)
+        return primary, *plain(SHUFFLE), convolution(c_out, c_out, 1, self.M), *plain(SHUFFLE)
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """An operation's input and output, each the whole width: shuffles copy."""

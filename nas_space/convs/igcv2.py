@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import SHUFFLE, Operations, convolution, plain
 from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
@@ -103,6 +104,12 @@ class IGCV2(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """All stages run at the output's resolution."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """Three or four group convolutions, with a shuffle behind each."""
+        first = convolution(c_in, c_out, self.kernel, c_out // self.K1)
+        others = (convolution(c_out, c_out, 1, c_out // channels) for channels in self.pointwise)
+        return tuple(op for found in (first, *others) for op in (found, *plain(SHUFFLE)))
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:  # noqa: ARG002
         """An operation's input and output, each the whole width: shuffles copy."""

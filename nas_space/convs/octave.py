@@ -4,10 +4,21 @@ Source: Chen et al., *Drop an Octave*, ICCV 2019, arXiv 1904.05049, equation 4; 
 rounding and biases as in the authors' MXNet code.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import (
+    ADD,
+    AVERAGE_POOL,
+    CONCAT,
+    SPLIT,
+    UPSAMPLE,
+    Operations,
+    convolution,
+    plain,
+)
 from nas_space.errors import InvalidChoiceError
 
 if TYPE_CHECKING:
@@ -90,6 +101,24 @@ class Octave(Conv):
         coarse = area(out_size(out_size(size, stride), 2))
         from_low = low_in * (high * (fine if stride > 1 else coarse) + low * coarse)
         return self.kernel**2 * (high_in * (high * fine + low * coarse) + from_low)
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:
+        """Up to four convolutions, and what halves, doubles, adds and joins their maps."""
+        widths_in, widths = split(c_in, self.alpha), split(c_out, self.alpha)
+        (high_in, low_in), (high, low) = widths_in, widths
+        found = [
+            convolution(read, given, self.kernel)
+            for read, given in itertools.product(widths_in, widths)
+            if read and given
+        ]
+        names = {
+            SPLIT: high_in and low_in,
+            AVERAGE_POOL: low_in or (high_in and (low or stride > 1)),
+            UPSAMPLE: low or (stride == 1 and low_in and high),
+            ADD: (high_in and low_in) and (high or low),
+            CONCAT: high and low,
+        }
+        return *found, *plain(*(name for name, needed in names.items() if needed))
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The fullest of the moments that `nas_space.layers.octave` goes through."""

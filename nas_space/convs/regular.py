@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import Operations, convolution
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,3 +54,7 @@ class Regular(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """K² · c_in · c_out at every output pixel."""
         return self.params(c_in, c_out) * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """One convolution."""
+        return (convolution(c_in, c_out, self.kernel),)

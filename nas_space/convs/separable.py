@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from nas_space.convs.base import Conv
 from nas_space.convs.xception import Xception
+from nas_space.costs.operations import RELU, Operations, plain
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,3 +40,8 @@ class Separable(Xception):
     def params(self, c_in: int, c_out: int) -> int:
         """Those of `Xception`, and BN's gamma and beta."""
         return super().params(c_in, c_out) + 2 * c_in
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:
+        """Those of `Xception`, with the ReLU between them."""
+        depthwise, pointwise = super().operations(c_in, c_out, stride)
+        return depthwise, *plain(RELU), pointwise

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nas_space.convs.base import Conv, Size, area, out_size
+from nas_space.costs.operations import Operations, convolution
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,6 +59,10 @@ class Xception(Conv):
     def macs(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """Both convolutions run at the output's resolution."""
         return (self.kernel**2 + c_out) * c_in * area(out_size(size, stride))
+
+    def operations(self, c_in: int, c_out: int, stride: int = 1) -> Operations:  # noqa: ARG002
+        """A depthwise convolution, then a dense one."""
+        return convolution(c_in, c_in, self.kernel, c_in), convolution(c_in, c_out, 1)
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The maps behind both convolutions."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nas_space.convs.base import Size
+from nas_space.costs.operations import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Cost:
         macs: multiply-adds per image.
         activation_memory: bytes, see `nas_space.spaces.residual.memory`; None if not counted.
         latency: predicted seconds for one image on a device; None if no device was measured.
+        tally: of its operations, for devices; None if they are not known.
         more: costs of plugins, by the names of their objectives (`studies.objective`).
     """
 
@@ -39,6 +41,7 @@ class Cost:
     macs: int
     activation_memory: int | None = field(default=None, compare=False)
     latency: float | None = field(default=None, compare=False)
+    tally: Tally | None = field(default=None, compare=False)
     more: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 

@@ -10,7 +10,7 @@ from searchers.limits import Limits
 from searchers.samplers import registry as samplers
 from searchers.settings import START_SECONDS, ClusterOptions, Settings
 from studies import objective as objectives
-from studies.arguments import add_storage_argument
+from studies.arguments import add_device_argument, add_storage_argument
 from studies.objective import MACS, Objective
 from studies.runtimes import DEFAULT_RUNTIME, RUNTIMES
 from trainers.arguments import add_balance_argument, add_pixels_argument
@@ -64,6 +64,7 @@ def read(argv: Sequence[str]) -> Settings:
         runtime=given.runtime,
         latency_threads=given.latency_threads,
         latency_batch=given.latency_batch,
+        device=given.device,
         cluster=ClusterOptions(
             given.address, given.concurrency, given.cpus_per_trial, given.gpus_per_trial
         ),
@@ -167,6 +168,7 @@ def _parser() -> Parser:
         metavar="NAME=VALUE,…",
         help="most that a network may cost by any objective, also a plugin's",
     )
+    add_device_argument(what, "only networks that this device runs, and that fit into its memories")
     data = parser.add_argument_group("on which images")
     data.add_argument(
         "--dataset",

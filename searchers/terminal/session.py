@@ -64,6 +64,7 @@ def _announce(start: Start) -> None:
         "recipe": f"{recipe.name}, {counted(recipe.epochs, 'epoch')}"
         f"{resolution_note(recipe.resolution)}{_rungs(setup)}",
         "front": f"{aim.title(setup.metric)} ({aim.meaning})",
+        **({} if setup.device is None else {"device": setup.device.told}),
         "study": f"{start.study.name}{done}",
         "workers": f"{start.resources.concurrency} at a time, "
         f"{start.resources.cpus:g} CPU{gpus} each",

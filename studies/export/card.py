@@ -8,6 +8,7 @@ from nas_space.bundle import Compared, Int8, Measured, Record, int8
 from nas_space.bundle.forms import FORMS, ExportForm
 from nas_space.cli import counted
 from nas_space.opsets import OPSET, OPSETS
+from studies.export import device
 from studies.export.markdown import code, plain
 from studies.objective import metric_of
 from studies.records.tables import Evaluation, Study
@@ -42,7 +43,7 @@ for networks of this study; a search sees only training and validation images.
 
 Latencies: the median, and the quartiles of all runs, in turns, in fp32 on {hardware}.
 
-{int8}## Load
+{int8}{device}## Load
 
 In this folder, with torch and nothing else:
 
@@ -115,6 +116,7 @@ class Card:
         looks: how often accuracies on this study's test images were measured.
         fresh: mean validation accuracies of trainings with fresh seeds.
         opset: version of the operators in its ONNX form.
+        dense: of each ONNX file the layers in groups that are written as dense ones.
     """
 
     study: Study
@@ -129,6 +131,7 @@ class Card:
     looks: int
     fresh: Mapping[Fidelity, Mean] = field(default_factory=dict)
     opset: int = OPSET
+    dense: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def text(self) -> str:
         """The card as Markdown."""
@@ -192,8 +195,9 @@ class Card:
             command=code(self.study.command),
             class_figures=_section("Classes", [*self._classes()]),
             layers=_section("Layers", layers),
-            forms="".join(map(_form, FORMS.all().items())),
+            forms="".join([*starmap(_dense, self.dense.items()), *map(_form, FORMS.all().items())]),
             int8="" if self.record.int8 is None else _in_int8(self.record.int8),
+            device="" if self.record.device is None else device.section(self.record.device),
             opset=self.opset,
             runtime=OPSETS[self.opset],
         )
@@ -326,6 +330,17 @@ def interval(measured: Measured) -> str:
 def _told(measured: Measured, metric: Metric) -> str:
     value = metric.write(measured.accuracy)
     return f"{value} ({interval(measured)})" if metric.is_accuracy else value
+
+
+def _dense(file: str, layers: Sequence[str]) -> str:
+    """What is said of a file with layers in another form."""
+    if not layers:
+        return ""
+    return (
+        f"- in {code(file)} {counted(len(layers), 'layer')} with groups of channels are dense "
+        "convolutions with the same function, because these were faster in ONNX Runtime here: "
+        f"{', '.join(map(code, layers))}\n"
+    )
 
 
 def _timed(where: str, latency: Latency) -> str:

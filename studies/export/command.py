@@ -10,7 +10,7 @@ from nas_space.cli import Parser, expanded, positive, quantity, run, seconds
 from nas_space.opsets import OPSET, OPSETS
 from nas_space.programs import program
 from nas_space.waiting import waiting
-from studies.arguments import add_study_arguments
+from studies.arguments import add_device_argument, add_study_arguments
 from studies.runtimes import RUNTIMES
 from trainers.recipes import FOR_THE_WINNER
 
@@ -103,6 +103,12 @@ def _parser() -> Parser:
         "older runtimes (default: %(default)s)",
     )
     parser.add_argument(
+        "--as-trained",
+        action="store_true",
+        help="ONNX files keep convolutions in groups also where a dense one with the same function "
+        "is faster in ONNX Runtime here; --device implies it",
+    )
+    parser.add_argument(
         "--int8",
         nargs="?",
         const="warn",
@@ -116,6 +122,9 @@ def _parser() -> Parser:
         metavar="X",
         help="validation accuracy that int8 may lose, like 0.5%% or 0.005 (default: 1%%, which is "
         "1 point)",
+    )
+    add_device_argument(
+        parser, "say whether the network fits it (default: the device of the study, if it has one)"
     )
     parser.add_argument(
         "--dataset", metavar="PATH", help="where the study's images lie now, if they were moved"

@@ -9,13 +9,18 @@ from nas_space.bundle import Int8, Measured, Record, int8, prepare
 from nas_space.bundle.forms import FORMS
 from nas_space.bundle.verify import BATCHES, MAX_DIFFERENCE
 from nas_space.cli import console, counted
+from nas_space.devices import find
 from nas_space.waiting import waiting
 from studies import images, objective
+from studies.analysis.device import profile_of
 from studies.cli import CommandError, open_store
 from studies.export import latencies
 from studies.export.card import Card, between, interval
 from studies.export.choose import Rule, choose, choose_among
-from studies.export.int8 import ALLOWED, Quantised, quantise, refuse_or_warn
+from studies.export.device import fit_of
+from studies.export.device import told as told_device
+from studies.export.int8 import ALLOWED, refuse_or_warn
+from studies.export.onnx_files import OnnxFiles, written
 from studies.export.trained_network import (
     TrainedNetwork,
     bundle_of,
@@ -34,6 +39,7 @@ from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
 from studies.runtimes.timing import Timing
 from trainers import devices
+from trainers.data.balance import Answers
 from trainers.data.splits import Dataset
 from trainers.evaluators import function
 from trainers.latency import Latency
@@ -58,6 +64,7 @@ def export(arguments: argparse.Namespace) -> None:
     rule, recipe = _rule(arguments), _recipe(arguments)
     store = open_store(arguments)
     study = store.study(arguments.study)
+    profile = profile_of(study) if arguments.device is None else find(arguments.device)
     recipe = recipe.judging_as(study.recipe)
     if arguments.retrain and recipe.evaluate is not None:
         function(recipe.evaluate)  # what cannot be trained is refused now
@@ -92,18 +99,27 @@ def export(arguments: argparse.Namespace) -> None:
         with waiting("measuring the weights that the search kept"):
             trained = from_search(proxy, kept, chosen, dataset, metric)
     else:
-        count = len(dataset.search.train)
-        _say(f"training  {recipe.name}, {counted(recipe.epochs, 'epoch')} on {count:,} images")
+        told = f"{recipe.name}, {counted(recipe.epochs, 'epoch')}"
+        _say(f"training  {told} on {len(dataset.search.train):,} images")
         trained = retrained(chosen, dataset, recipe, checkpoint)
-    quantised, warning = _in_int8(chosen, dataset, trained, proxy, arguments)
+    files, warning = _onnx_files(
+        chosen,
+        dataset,
+        trained,
+        proxy,
+        arguments,
+        # What is fast on this machine may not fit a device.
+        as_trained=arguments.as_trained or profile is not None,
+    )
     shape = dataset.search.shape
     with waiting(f"measuring it on {len(test):,} test images"):
         looked, answers = look(store, study, chosen, trained, dataset, test)
-        small = None if quantised is None else quantised.measured(test, shape)
+        small = None if files.quantised is None else files.quantised.measured(test, shape)
     record = Record(proxy, trained.validation, looked, small)
+    if profile is not None:
+        record = dataclasses.replace(record, device=fit_of(profile, files.model, files.small))
     bundle = bundle_of(chosen, dataset, trained, record)
     looks = len(store.exports(study))
-    fresh = means_of(chosen, retrainings)
     timed: list[tuple[str, Latency]] = []
 
     def card(folder: "Path") -> str:
@@ -120,31 +136,31 @@ def export(arguments: argparse.Namespace) -> None:
             timed,
             latencies.hardware(),
             looks,
-            fresh,
+            means_of(chosen, retrainings),
             arguments.opset,
+            files.dense,
         ).text()
 
-    bundle.write(output, card, arguments.opset, None if quantised is None else quantised.content)
+    bundle.write(output, card, arguments.opset, files.contents)
     checkpoint.drop()
-    another = f", another measure than {metric.name}" * (not metric.is_accuracy)
-    if metric.of is not None and not metric.is_accuracy:
-        another = f", {metric.write(metric.of(answers))} {metric.name}"
-    _say(_told(record, trained, dataset, looks, metric, another))
-    _say("\n".join(_told_files(timed, small, output)))
+    _say(_told(record, trained, dataset, looks, metric, answers))
+    _say("\n".join(_told_files(timed, record, output)))
     if warning is not None:
         _say(f"warning: {warning}")
 
 
 def _told_files(
-    timed: Sequence[tuple[str, Latency]], small: Int8 | None, output: "Path"
+    timed: Sequence[tuple[str, Latency]], record: Record, output: "Path"
 ) -> Iterator[str]:
     """How fast the network is, how it is in int8, and what was seen of the files."""
     for where, latency in timed:
         milliseconds = f"{1000 * latency.median:.3g} ms"
         yield f"latency   {milliseconds} for a batch of {latency.batch} {where}, here"
-    if small is not None:
-        yield _told_int8(small)
-    yield _verified(output, small)
+    if record.int8 is not None:
+        yield _told_int8(record.int8)
+    if record.device is not None:
+        yield told_device(record.device)
+    yield _verified(output, record.int8)
 
 
 def _verified(output: "Path", small: Int8 | None) -> str:
@@ -159,26 +175,34 @@ def _verified(output: "Path", small: Int8 | None) -> str:
     )
 
 
-def _in_int8(
+def _onnx_files(
     chosen: Evaluation,
     dataset: Dataset,
     trained: TrainedNetwork,
     proxy: Measured,
     arguments: argparse.Namespace,
-) -> tuple[Quantised | None, str | None]:
-    """The network in int8, and a warning about it; nothing if it was not asked for.
+    *,
+    as_trained: bool,
+) -> tuple[OnnxFiles, str | None]:
+    """The ONNX files, and a warning about the one in int8.
 
     Raises:
-        CommandError: it loses too much, and --int8 require asks for it.
+        CommandError: int8 loses too much, and --int8 require asks for it.
     """
-    if arguments.int8 is None:
-        return None, None
-    # The test images are not needed for its weights.
+    # The test images are not needed for them.
     untested = Record(proxy, trained.validation, trained.validation)
-    model = bundle_of(chosen, dataset, trained, untested).onnx(arguments.opset)
+    bundle = bundle_of(chosen, dataset, trained, untested)
     allowed = ALLOWED if arguments.int8_loss is None else arguments.int8_loss
-    made = quantise(model, dataset.search, allowed)
-    return made, refuse_or_warn(made, required=arguments.int8 == "require")
+    files = written(
+        bundle,
+        arguments.opset,
+        dataset.search,
+        None if arguments.int8 is None else allowed,
+        as_trained=as_trained,
+    )
+    if files.quantised is None:
+        return files, None
+    return files, refuse_or_warn(files.quantised, required=arguments.int8 == "require")
 
 
 def _told_int8(small: Int8) -> str:
@@ -252,9 +276,12 @@ def _told(
     dataset: Dataset,
     looks: int,
     metric: Metric,
-    another: str,
+    answers: Answers,
 ) -> str:
     search, test, measured = record.search, record.test, trained.validation
+    another = f", another measure than {metric.name}" * (not metric.is_accuracy)
+    if metric.of is not None and not metric.is_accuracy:
+        another = f", {metric.write(metric.of(answers))} {metric.name}"
     return (
         f"search    {metric.write(search.accuracy)} validation {metric.name}, a proxy "
         f"({search.recipe}, {counted(search.epochs, 'epoch')})\n"

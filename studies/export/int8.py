@@ -77,16 +77,17 @@ class Quantised:
         )
 
 
-def quantise(model: bytes, data: SearchData, allowed: float = ALLOWED) -> Quantised:
+def quantise(model: bytes, basis: bytes, data: SearchData, allowed: float = ALLOWED) -> Quantised:
     """A network in int8 that loses at most so much, if leaving a few layers in float32 does it.
 
     Args:
         model: content of the ONNX file in float32.
+        basis: the same network with the layers that are fastest in int8.
         data: its training images give the ranges; on its validation images the loss is measured.
         allowed: see `Compared.loses_more_than`.
     """
     with waiting("writing it in int8"):
-        ready, images = prepared(model), sample(data.train, CALIBRATION)
+        ready, images = prepared(basis), sample(data.train, CALIBRATION)
         fp32 = _right(onnx_model.opened(model), data.val)
 
         def made(left: tuple[str, ...]) -> Quantised:

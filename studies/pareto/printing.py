@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_space.cli import console
+from nas_space.devices import Profile
 from nas_space.spaces.skeletons import read_architecture
 from studies import objective as objectives
+from studies.analysis.device import device_lines, profile_of, uses
 from studies.cli import open_store
 from studies.model.accuracy import better_than_measured, expected
 from studies.pareto.front import front
 from studies.pareto.table import table
 from studies.records.fidelity import complete
-from studies.records.tables import Evaluation
+from studies.records.tables import Evaluation, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import retrained_front
 
@@ -45,7 +47,7 @@ def show(arguments: argparse.Namespace) -> int:
     study = store.study(arguments.study)
     evaluations = store.evaluations(study)
     members, means = front(complete(evaluations, study)), expected(study, evaluations)
-    rows = [_as_json(member, means.get(member.number)) for member in members]
+    rows = [_as_json(member, means.get(member.number), study) for member in members]
     aim, metric = objectives.of(study), objectives.metric_of(study)
     drawn = table(members, aim, means, metric)
     if arguments.retrained:
@@ -59,12 +61,16 @@ def show(arguments: argparse.Namespace) -> int:
         _write_csv(rows)
     elif rows:
         console().print(drawn)
+        for line in device_lines(members, study):
+            print(line)  # noqa: T201
     else:
         print("no finished evaluations yet")  # noqa: T201
     return 0
 
 
-def _as_json(member: Evaluation, mean: float | None) -> dict[str, Any]:
+def _as_json(member: Evaluation, mean: float | None, study: Study) -> dict[str, Any]:
+    profile = profile_of(study)
+    takes = {} if profile is None else _takes(member, study, profile)
     return {
         "trial": member.number,
         "key": member.key,
@@ -74,11 +80,18 @@ def _as_json(member: Evaluation, mean: float | None) -> dict[str, Any]:
         "latency": member.latency,
         "latency_device": member.latency_device,
         "costs": member.costs or {},
+        **takes,
         "val_accuracy": member.val_accuracy,
         "expected_accuracy": mean,
         "by_hand": member.parsed_architecture.by_hand,
         "architecture": member.architecture,
     }
+
+
+def _takes(member: Evaluation, study: Study, profile: Profile) -> dict[str, Any]:
+    """What a network takes of the study's device, in bytes."""
+    taken = {use.memory.lower(): use.taken for use in uses(member, study, profile)}
+    return {"device": profile.name, "ram": taken.get("ram"), "flash": taken.get("flash")}
 
 
 def _write_csv(rows: Sequence[dict[str, Any]]) -> None:

@@ -13,10 +13,12 @@ from trainers.recipes import DEFAULT_METRIC, NO_BALANCE, recorded
 def differences(old: Study, new: Study) -> dict[str, str]:
     """The parts in which two studies differ, and how."""
     images = (_identity(old.dataset), _identity(new.dataset))
-    parts = {
+    parts: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "recipe": (_training(old.recipe, new.recipe), _training(new.recipe, old.recipe)),
         "objective": (_aim(old), _aim(new)),
     }
+    if old.device is not None and new.device is not None:
+        parts["device"] = old.device, new.device
     found = {}
     # What a function makes may depend on the images: they come first.
     if images[0] != images[1]:

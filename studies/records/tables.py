@@ -52,6 +52,7 @@ class Study(Base):
         recipe: every field of the recipe.
         objective: the cost that it makes small, see `studies.objective`.
         objective_device: where that cost was timed, if it is a time.
+        device: the profile that its networks are for, see `nas_space.devices`; None is any.
         command: the command line that created it.
     """
 
@@ -64,6 +65,7 @@ class Study(Base):
     recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
     objective: Mapped[str] = mapped_column(String(32), default="macs", server_default="macs")
     objective_device: Mapped[str | None] = mapped_column(Text)
+    device: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     command: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from nas_space.devices import Profile, ProfileError
 from nas_space.errors import ConvnasError
 from nas_space.pictures import BITS
 from studies.records.tables import Base, Evaluation, Export, Retraining, Status, Study
@@ -146,6 +147,15 @@ def _answers(value: object) -> bool:
     )
 
 
+def _device(value: object) -> bool:
+    """Whether it is what `Profile.to_json` gives."""
+    try:
+        Profile.from_json(value)
+    except ProfileError:
+        return False
+    return True
+
+
 def _maybe(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
@@ -174,6 +184,7 @@ _CHECKS: Mapping[type[Base], Mapping[str, Check]] = {
         "command": _any_text,
         "objective": _text,
         "objective_device": _maybe(_any_text),
+        "device": _maybe(_device),
     },
     Evaluation: {
         "number": _count,

@@ -35,22 +35,27 @@ class _Together(nn.Module):
         return tuple(module(x) for module, x in zip(self.each, inputs, strict=True))
 
 
-class _OnnxRuntime:
+class OnnxRuntime:
+    """It, with numbers of one kind."""
+
     needs = "onnx"
 
     def __init__(self, *, int8: bool) -> None:
         self._int8 = int8
 
     def version(self) -> str:
+        """See `studies.runtimes.Runtime`."""
         numbers = "int8" if self._int8 else "fp32"
         return f"onnxruntime {importlib.metadata.version('onnxruntime')}, {numbers}"
 
     def usual_threads(self, _side: int) -> int:
+        """See `studies.runtimes.Runtime`."""
         return 1
 
     def prepared(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
     ) -> list[Call]:
+        """See `studies.runtimes.Runtime`."""
         faster, _ = self.fastest(modules, inputs, threads)
         return self._calls(faster, inputs, threads)
 
@@ -63,6 +68,21 @@ class _OnnxRuntime:
             The modules, and of each the names of the layers that are dense now.
         """
         return with_dense(modules, inputs, lambda choices: self._pay(choices, threads))
+
+    def shipped(self, module: nn.Module, images: Tensor) -> tuple[nn.Module, list[str]]:
+        """The faster one of a network and its form with dense layers, and the names of those.
+
+        Each layer alone may be faster while all of them together are not.
+
+        Args:
+            module: such as `nas_space.inference.for_inference` makes.
+            images: that it takes.
+        """
+        (dense,), (names,) = self.fastest([module], [images], 1)
+        if not names:
+            return module, []
+        before, after = in_turns(self._calls([module, dense], [images, images], 1))
+        return (dense, names) if after.median < before.median else (module, [])
 
     def _pay(self, choices: Sequence[Choice], threads: int) -> list[bool]:
         """Whether the dense form of each choice takes clearly less time."""
@@ -139,4 +159,4 @@ def _call(model: "ModelProto", threads: int) -> Call:
     return partial(session.run, None, {images.name: np.ones(images.shape, kind)})
 
 
-FLOAT32, INT8 = _OnnxRuntime(int8=False), _OnnxRuntime(int8=True)
+FLOAT32, INT8 = OnnxRuntime(int8=False), OnnxRuntime(int8=True)

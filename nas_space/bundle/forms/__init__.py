@@ -46,7 +46,7 @@ FORMS: Registry[ExportForm] = Registry("export form", BundleError, found=_ours)
 def write_forms(
     folder: Path, network: nn.Module, preprocessing: Preprocessing, task: str, opset: int
 ) -> None:
-    """Write every form into a folder.
+    """Write every form into a folder that is not there yet.
 
     They take images (N, C, H, W) of any N, 0 to 1, and give logits (N, classes). All hold the task
     (input size, normalisation, names of the classes) as JSON text.
@@ -63,7 +63,10 @@ def write_forms(
         BundleError: a form fails.
     """
     exported = exported_program(network, preprocessing)
-    for name, form in FORMS.all().items():
+    missing = {
+        name: form for name, form in FORMS.all().items() if not (folder / form.FILE).exists()
+    }
+    for name, form in missing.items():
         with waiting(f"writing {form.FILE}"):
             (folder / form.FILE).write_bytes(_content(name, form, exported, task, opset))
 

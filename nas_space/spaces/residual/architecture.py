@@ -9,6 +9,18 @@ from typing import Any, ClassVar, Self
 from nas_space.convs import InvalidChoiceError
 from nas_space.convs.base import Size, out_size
 from nas_space.costs.cost import Cost, Task
+from nas_space.costs.operations import (
+    ADD,
+    AVERAGE_POOL,
+    MAX_POOL,
+    MEAN,
+    RELU,
+    SCALE,
+    Operation,
+    Tally,
+    linear,
+    plain,
+)
 from nas_space.costs.pricing import price
 from nas_space.spaces.architecture import (
     FORMAT,
@@ -22,6 +34,7 @@ from nas_space.spaces.residual.blocks import (
     POINTWISE,
     BlockLayers,
     BlockSite,
+    known_operations,
     sites,
     together,
 )
@@ -192,12 +205,34 @@ class ResidualArchitecture(Architecture):
         """In closed form."""
         classifier = self.rest(task)
         params, macs = classifier.params + task.classes, classifier.macs
+        tally: Tally | None = Tally.of(self._beside(task))
         for layer, size in self.convolutions(task.size):
             c_in = task.channels if layer.c_in is None else layer.c_in
             priced = price(layer.conv, c_in, layer.c_out, size, layer.stride)
             params += priced.params + 2 * layer.c_out  # BN's gamma and beta
             macs += priced.macs
-        return Cost(params, macs, peak(self, task))
+            tally = None if tally is None or priced.tally is None else tally + priced.tally
+        return Cost(params, macs, peak(self, task), tally=tally)
+
+    def operations(self, task: Task) -> Iterator[Operation]:
+        """What a runtime computes in inference; normalisation is folded into weights.
+
+        Raises:
+            InvalidChoiceError: a type says no operations.
+        """
+        for layer, _ in self.convolutions(task.size):
+            c_in = task.channels if layer.c_in is None else layer.c_in
+            yield from known_operations(layer.conv, c_in, layer.c_out, layer.stride)
+        yield from self._beside(task)
+
+    def _beside(self, task: Task) -> Iterator[Operation]:
+        """The operations beside `convolutions`."""
+        yield from plain(SCALE, *[MAX_POOL] * self.stem.pooled)
+        for stage in self.stages:
+            for _ in stage.blocks:
+                yield from plain(ADD)
+        yield from plain(*[AVERAGE_POOL] * sum(site.pooled for site in self._sites), RELU, MEAN)
+        yield linear(*self.rest(task).channels)
 
     def check(self, channels: int, classes: int) -> None:  # noqa: ARG002 - any number
         """Any images, of as many channels as the stem can take."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from nas_space.convs import Conv, InvalidChoiceError
 from nas_space.convs.base import Size, out_size
 from nas_space.convs.regular import Regular
+from nas_space.costs.operations import Operations
 from nas_space.spaces.architecture import InvalidArchitectureError, Layer
 
 POINTWISE = Regular(kernel=1)
@@ -17,6 +18,21 @@ _CACHE_ENTRIES = 2**16
 def hidden_width(width: int, ratio: float) -> int:
     """Channels of a layer that has so many for one of a width; at least 1."""
     return max(1, round(width * ratio))
+
+
+def known_operations(conv: Conv, c_in: int, c_out: int, stride: int) -> Operations:
+    """The operations of a layer.
+
+    Raises:
+        InvalidChoiceError: its type does not say.
+    """
+    found = conv.operations(c_in, c_out, stride)
+    if found is None:
+        raise InvalidChoiceError(
+            f"the type {conv.kind} of {type(conv).__module__} does not say what a device computes "
+            "for it: define its method operations (docs/extending.md), or leave --device out"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,10 +76,35 @@ def added(a: float, b: float) -> float:
 
 def counting(task: Task, measure: Measure) -> Counting:
     """How MACs, parameters, or bytes of activations at their peak are counted."""
-    image, read = task.size, task.channels
     layer = _LAYER_COSTS[measure]
 
-    def summed(block: BlockLayers, size: Size) -> float:
+    def total(architecture: ResidualArchitecture) -> float:
+        return float(getattr(predict(architecture, task), measure))
+
+    if measure == "activation_memory":
+        return Counting(
+            layer,
+            lambda stem, width: memory.of_stem(stem, width, task),
+            memory.of_block,
+            max,
+            total,
+        )
+    return summed(task, layer, total)
+
+
+def summed(
+    task: Task, layer: ChoiceCost, total: Callable[[ResidualArchitecture], float]
+) -> Counting:
+    """How a cost is counted that layers add up to.
+
+    Args:
+        task: what networks are for.
+        layer: what a choice adds.
+        total: the cost of a network.
+    """
+    image, read = task.size, task.channels
+
+    def block(block: BlockLayers, size: Size) -> float:
         found = (
             layer(at.conv, at.c_in or read, at.c_out, here, at.stride)
             for at, here in block.placed(size)
@@ -87,16 +112,9 @@ def counting(task: Task, measure: Measure) -> Counting:
         return sum(found)
 
     def stem(stem: Stem, width: int) -> float:
-        if measure == "activation_memory":
-            return memory.of_stem(stem, width, task)
         return layer(stem.conv, read, width, image, stem.stride)
 
-    def total(architecture: ResidualArchitecture) -> float:
-        return float(getattr(predict(architecture, task), measure))
-
-    if measure == "activation_memory":
-        return Counting(layer, stem, memory.of_block, max, total)
-    return Counting(layer, stem, summed, added, total)
+    return Counting(layer, stem, block, added, total)
 
 
 _LAYER_COSTS: Mapping[Measure, ChoiceCost] = {

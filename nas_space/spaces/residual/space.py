@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -14,9 +14,27 @@ from typing import Any, ClassVar, Self
 from nas_space.convs import TYPES, Conv
 from nas_space.convs.regular import Regular
 from nas_space.costs.cost import Task
+from nas_space.costs.operations import (
+    ADD,
+    AVERAGE_POOL,
+    LINEAR,
+    MAX_POOL,
+    MEAN,
+    RELU,
+    SCALE,
+    Operation,
+    plain,
+)
+from nas_space.devices import Operators
 from nas_space.spaces.architecture import Architecture, InvalidArchitectureError, Layer
 from nas_space.spaces.residual.architecture import ResidualArchitecture
-from nas_space.spaces.residual.blocks import POINTWISE, Place, hidden_width, places
+from nas_space.spaces.residual.blocks import (
+    POINTWISE,
+    Place,
+    hidden_width,
+    known_operations,
+    places,
+)
 from nas_space.spaces.residual.extremes import Counting, counting, extreme
 from nas_space.spaces.residual.families import (
     COLLECTIONS,
@@ -37,6 +55,10 @@ _SHARE_OF_WHOLE = 0.25
 """Of mutants with another type: in all stages."""
 _SCALES = {"width", "expansion"}
 """What a stage chooses by steps that keep its layers."""
+_UNRECORDED = {"operators"}
+"""Fields that are limits of one search."""
+_ANY_IMAGES = Task(3, (32, 32), 10)
+"""For questions whose answer does not depend on the task."""
 _ABSENT = "0"
 """The depth of a stage that a network does not have."""
 
@@ -67,6 +89,8 @@ class ResidualSpace(Space):
         heads: channels of the 1×1 convolution before the pool; 0 is none.
         most_hidden: where an expansion would give more channels, the block has none.
         by_hand_from: the collection of hand-designed families, of `families.COLLECTIONS`.
+        operators: of the runtime that must compute each layer, see `on`; None is any. It is a
+            limit of one search, and no part of what a study keeps.
     """
 
     measures: ClassVar[tuple[Measure, ...]] = ("macs", "params", "activation_memory")
@@ -84,6 +108,7 @@ class ResidualSpace(Space):
     heads: tuple[int, ...] = (0,)
     most_hidden: int | None = None
     by_hand_from: str = THUMBNAILS
+    operators: Operators | None = None
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -204,7 +229,46 @@ class ResidualSpace(Space):
         """See `Space.by_hand`: every family at every width that its types serve."""
         for family, width in self._collection.every():
             with contextlib.suppress(InvalidArchitectureError):
-                yield ResidualArchitecture.of(family, width)
+                found = ResidualArchitecture.of(family, width)
+                if self.operators is None or not self.operators.obstacles(
+                    found.operations(_ANY_IMAGES)
+                ):
+                    yield found
+
+    def on(self, operators: Operators, channels: int) -> Self:
+        """The part of the space that a runtime with these operators can compute.
+
+        Types that have no setting for it anywhere go, and so do stems and ways to halve a map. A
+        layer of whose type no setting is left is regular, as where widths fit none.
+
+        Args:
+            operators: of the runtime.
+            channels: of the images.
+
+        Raises:
+            UnknownSpaceError: nothing is left.
+            InvalidChoiceError: a plugin's type says no operations.
+        """
+        if operators == Operators():
+            return self
+        found = replace(
+            self,
+            kinds=tuple(kind for kind in self.kinds if _serves(self, kind, operators)),
+            stems=tuple(stem for stem in self.stems if _reads(self, stem, operators, channels)),
+            entries=tuple(down for down in self.entries if _halves(down, operators)),
+            downs=tuple(down for down in self.downs if _halves(down, operators)),
+            operators=operators,
+        )
+        always = (*Regular().operations(1, 1), *plain(SCALE, ADD, RELU, MEAN, LINEAR))
+        obstacles = operators.obstacles(always)
+        if not found.kinds:
+            obstacles = operators.obstacles(_of_kinds(self)) or obstacles
+        if obstacles or not (found.kinds and found.stems and found.entries and found.downs):
+            lacks = ", ".join(obstacles) or f"no {AVERAGE_POOL}"
+            raise UnknownSpaceError(
+                f"no network of the space {self.name} runs there: the runtime has {lacks}"
+            )
+        return found
 
     @property
     def sections(self) -> int:
@@ -268,6 +332,7 @@ class ResidualSpace(Space):
         return {
             field.name: _plain(getattr(self, field.name))
             for field in fields(self)
+            if field.name not in _UNRECORDED
             if field.name in always or getattr(self, field.name) != field.default
         }
 
@@ -281,7 +346,7 @@ class ResidualSpace(Space):
         if not data.keys() >= {"name", "kinds"}:
             raise UnknownSpaceError(f"no space has only the fields {', '.join(data)}")
         unknown = [
-            *sorted(data.keys() - {field.name for field in fields(cls)}),
+            *sorted(data.keys() - ({field.name for field in fields(cls)} - _UNRECORDED)),
             *(kind for kind in data["kinds"] if kind not in TYPES),
         ]
         if unknown:
@@ -371,7 +436,8 @@ class ResidualSpace(Space):
 
     def settings(self, kind: str, place: Place) -> tuple[Conv, ...]:
         """The settings of a type in such a place, those of most weights first."""
-        return _settings(kind, place.c_in, place.c_out, (place.pointwise, self.pointwise))
+        pointwise = place.pointwise, self.pointwise
+        return _settings(kind, place.c_in, place.c_out, pointwise, self.operators)
 
     def _count(self, c_in: int, width: int, hidden: int) -> int:
         """How many different stages have blocks of one shape and read a map of `c_in` channels."""
@@ -431,14 +497,76 @@ def _parameters(space: ResidualSpace) -> tuple[Parameter, ...]:
 
 
 @cache
-def _settings(kind: str, c_in: int, c_out: int, pointwise: tuple[bool, bool]) -> tuple[Conv, ...]:
+def _settings(
+    kind: str,
+    c_in: int,
+    c_out: int,
+    pointwise: tuple[bool, bool],
+    operators: Operators | None = None,
+) -> tuple[Conv, ...]:
     """See `ResidualSpace.settings`; pointwise: all of them, the sparsest regular one."""
     # A type that cannot serve these widths at all leaves the layer regular.
+    found, fallback = _own_settings(kind, c_in, c_out, pointwise)
+    if operators is not None:
+        found = tuple(conv for conv in found if _runs(conv, c_in, c_out, operators))
+    return found or fallback
+
+
+def _own_settings(
+    kind: str, c_in: int, c_out: int, pointwise: tuple[bool, bool]
+) -> tuple[tuple[Conv, ...], tuple[Conv, ...]]:
+    """The settings of a type, and what stands where there are none."""
     all_are, one_is = pointwise
     if all_are:
-        return TYPES.get(kind).pointwise_settings(c_in, c_out) or (POINTWISE,)
-    found: tuple[Conv, ...] = TYPES.get(kind).settings(c_in, c_out) or Regular.settings(c_in, c_out)
-    return (*found, POINTWISE) if one_is and kind == Regular.kind else found
+        return TYPES.get(kind).pointwise_settings(c_in, c_out), (POINTWISE,)
+    found: tuple[Conv, ...] = TYPES.get(kind).settings(c_in, c_out)
+    return (
+        (*found, POINTWISE) if one_is and kind == Regular.kind else found,
+        Regular.settings(c_in, c_out),
+    )
+
+
+def _runs(conv: Conv, c_in: int, c_out: int, operators: Operators) -> bool:
+    """Whether a runtime computes a layer, with a stride or without."""
+    found = (known_operations(conv, c_in, c_out, stride) for stride in (1, 2))
+    return not operators.obstacles(itertools.chain.from_iterable(found))
+
+
+def _offers(space: ResidualSpace, kind: str) -> Iterator[tuple[Conv, Place]]:
+    """Every setting of a type in every place of a space, where it has any of its own."""
+    blocks = itertools.chain.from_iterable(itertools.chain(*_stage_places(space)))
+    for place in dict.fromkeys(itertools.chain.from_iterable(blocks)):
+        found, _ = _own_settings(kind, place.c_in, place.c_out, (place.pointwise, space.pointwise))
+        yield from ((conv, place) for conv in found)
+
+
+@cache
+def _serves(space: ResidualSpace, kind: str, operators: Operators) -> bool:
+    """Whether a runtime computes any setting of a type in any place."""
+    return any(
+        _runs(conv, place.c_in, place.c_out, operators) for conv, place in _offers(space, kind)
+    )
+
+
+def _of_kinds(space: ResidualSpace) -> Iterator[Operation]:
+    """The operations of all settings of all types."""
+    for kind in space.kinds:
+        for conv, place in _offers(space, kind):
+            yield from known_operations(conv, place.c_in, place.c_out, 1)
+
+
+def _reads(space: ResidualSpace, text: str, operators: Operators, channels: int) -> bool:
+    """Whether a runtime computes a stem at all widths."""
+    stem = Stem.read(text)
+    pools = operators.obstacles(plain(MAX_POOL)) if stem.pooled else ()
+    return not pools and all(
+        _runs(stem.conv, channels, width, operators) for width in space.widths[0]
+    )
+
+
+def _halves(down: str, operators: Operators) -> bool:
+    """Whether a runtime halves maps in one of the ways of stages."""
+    return down != "pooled" or not operators.obstacles(plain(AVERAGE_POOL))
 
 
 @cache

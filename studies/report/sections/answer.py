@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from nas_space.cli import counted
+from studies.analysis.device import profile_of, uses
+from studies.analysis.device import told as told_uses
 from studies.analysis.facts import Facts, Judged
 from studies.analysis.preferences import Preference, preferences
 from studies.pareto.front import accuracy_of
@@ -204,9 +206,20 @@ def _origin(facts: Facts) -> str:
         f"{size}), each network trained with the recipe {study.recipe['name']} for up to "
         f"{counted(study.recipe['epochs'], 'epoch')}"
         f"{resolution_note(study.recipe.get('resolution', 1))}{_balance(facts)}, for "
-        f"{facts.objective.title(facts.metric)}: {facts.objective.meaning}. "
+        f"{facts.objective.title(facts.metric)}: {facts.objective.meaning}. {_device(facts)}"
         f"As of {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
     )
+
+
+def _device(facts: Facts) -> str:
+    """For which device the networks are, and what the one that is named above takes of it."""
+    profile = profile_of(facts.study)
+    if profile is None:
+        return ""
+    line = f"The networks are for the device {profile.told}"
+    found = answer(facts.judged, facts.target).evaluation if facts.complete else None
+    said = "" if found is None else told_uses(uses(found, facts.study, profile))
+    return f"{line}; trial {found.number} takes {said}. " if found and said else f"{line}. "
 
 
 def _balance(facts: Facts) -> str:

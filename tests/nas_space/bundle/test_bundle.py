@@ -95,7 +95,7 @@ def test_a_network_in_int8_lies_beside_it_and_is_held_to_its_own_outputs(tmp_pat
     images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
     small = int8.quantised(int8.prepared(bundle.onnx()), images)
     folder = tmp_path / "out"
-    bundle.write(folder, lambda _: "the card", quantised=small)
+    bundle.write(folder, lambda _: "the card", made={int8.FILE: small})
     assert {path.name for path in folder.iterdir()} == FILES | {int8.FILE}
     assert (folder / int8.FILE).read_bytes() == small
     assert Bundle.read(folder).record == bundle.record

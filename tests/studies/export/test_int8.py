@@ -88,7 +88,7 @@ def fragile(network: nn.Sequential) -> bytes:
 
 @pytest.fixture(scope="module")
 def made(model: bytes, digits: SearchData) -> Quantised:
-    return quantise(model, digits)
+    return quantise(model, model, digits)
 
 
 def test_it_is_nearly_as_accurate_and_holds_weights_of_eight_bits(made: Quantised) -> None:
@@ -118,17 +118,17 @@ def test_it_is_made_of_training_images_alone(
     model: bytes, digits: SearchData, made: Quantised
 ) -> None:
     val = Images(digits.val.pixels | np.uint8(64), digits.val.labels)
-    other = quantise(model, dataclasses.replace(digits, val=val))
+    other = quantise(model, model, dataclasses.replace(digits, val=val))
     assert other.content == made.content
     train = Images(digits.train.pixels // 2, digits.train.labels)
-    assert quantise(model, dataclasses.replace(digits, train=train)).content != made.content
+    assert quantise(model, model, dataclasses.replace(digits, train=train)).content != made.content
 
 
 def test_layers_that_int8_harms_stay_in_float32(fragile: bytes, digits: SearchData) -> None:
-    lost = quantise(fragile, digits, allowed=1.0)
+    lost = quantise(fragile, fragile, digits, allowed=1.0)
     assert lost.validation.lost > 0.2
     assert lost.left == ()
-    kept = quantise(fragile, digits)
+    kept = quantise(fragile, fragile, digits)
     assert set(kept.left) == {"0", "2"}
     assert not kept.validation.loses_more_than(ALLOWED)
 
