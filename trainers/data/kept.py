@@ -2,8 +2,10 @@
 
 A file holds the pixels of some image files in their order. Its name is a digest of these files'
 paths, sizes and times of change, and of how they were read: a file that changed is in no file of
-the cache. Before the pixels stands a table with a checksum of each part. A part that it lacks, or
-that is not what it says, is decoded: what a kill, a full disk or a damaged disk left is continued.
+the cache. Before the pixels stands a table with a checksum of each part, and a digest of each file.
+A part that it lacks, or that is not what it says, is decoded: what a kill, a full disk or a damaged
+disk left is continued. Images that another file of the cache has are copied from there: when a few
+of a folder changed, few are decoded.
 """
 
 import errno
@@ -15,9 +17,10 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,8 @@ _PIXELS, ANSWER = ".pixels", ".json"
 _FORM = 2
 """Of the files: a later one has other names."""
 _UNUSED_SECONDS = 30 * 24 * 3600.0
+_DIGEST_BYTES = 16
+"""Of one image file."""
 _GRACE_SECONDS = 60.0
 """Who has just found a file may not have opened it yet."""
 _SHARE_OF_DISK = 4
@@ -72,20 +77,32 @@ def digest_of(root: Path, files: Sequence[Path], *about: object) -> str:
     Raises:
         OSError: a file is not there.
     """
+    return _name(_lines(root, files), *about)
+
+
+def _name(lines: Sequence[bytes], *about: object) -> str:
+    versions = _FORM, PIL.__version__, features.version("jpg")
+    digest = hashlib.sha256(repr((versions, about)).encode())
+    for line in lines:
+        digest.update(line)
+    return digest.hexdigest()[:32]
+
+
+def _lines(root: Path, files: Sequence[Path]) -> list[bytes]:
+    """What tells each file from others, and from itself before a change; raises OSError."""
     stats = [path.stat() for path in files]
     newest = max((stat.st_ctime for stat in stats), default=0.0)
     if 0 <= time.time() - newest < _TICK_SECONDS:
         # A change after we read it would leave no trace.
         time.sleep(_TICK_SECONDS)
         stats = [path.stat() for path in files]
-    versions = _FORM, PIL.__version__, features.version("jpg")
-    digest = hashlib.sha256(repr((versions, about)).encode())
     above = os.fsencode((root if root.is_dir() else root.parent) / "x")[:-1]
-    for path, stat in zip(files, stats, strict=True):
+    return [
         # The time of the inode as well: a user may set that of the content.
-        line = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0"
-        digest.update(os.fsencode(path).removeprefix(above) + b"\0" + line.encode())
-    return digest.hexdigest()[:32]
+        os.fsencode(path).removeprefix(above)
+        + f"\0{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}\0".encode()
+        for path, stat in zip(files, stats, strict=True)
+    ]
 
 
 def decoded(
@@ -114,17 +131,22 @@ def decoded(
         BrokenImageError: a file cannot be decoded.
     """
     place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{digest_of(root, files, how)}{_PIXELS}"
+    lines = _lines(root, files)
+    # Those of the same kind may have the same images.
+    kind = _name([], how)
+    path = place / f"{_name(lines, how)}-{kind}-{len(files)}{_PIXELS}"
     with _opened(path, wait) as file:
         descriptor, writable = file
-        made = _Made(descriptor, files, how)
+        made = _Made(descriptor, len(files), how)
         lacking = made.lacking()
         if lacking:
             if not writable:
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             _make_room(place, made.size - os.fstat(descriptor).st_blocks * 512)
             try:
-                made.make(lacking, tell)
+                made.reserve([hashlib.sha256(line).digest()[:_DIGEST_BYTES] for line in lines])
+                others = (each for each in place.glob(f"*-{kind}-*{_PIXELS}") if each != path)
+                made.make(lacking, files, others, tell)
             except BrokenImageError:
                 # Once it is repaired or deleted, the images have another name.
                 path.unlink(missing_ok=True)
@@ -135,16 +157,24 @@ def decoded(
 
 
 class _Made:
-    """A file of decoded images: a table of checksums, then the pixels."""
+    """A file of decoded images: a table of checksums, a digest of each image, then the pixels.
 
-    def __init__(self, descriptor: int, files: Sequence[Path], how: Decoding) -> None:
-        self._descriptor, self._files, self._how = descriptor, files, how
-        self._chunks = how.chunks(len(files))
+    Args:
+        descriptor: of the file.
+        count: of its images.
+        how: they are decoded.
+    """
+
+    def __init__(self, descriptor: int, count: int, how: Decoding) -> None:
+        self._descriptor, self._count, self._how = descriptor, count, how
+        self._chunks = how.chunks(count)
         self._image_bytes = int(np.prod(how.shape(1)))
-        self.start = -(-8 * len(self._chunks) // _PAGE) * _PAGE
-        self.size = self.start + len(files) * self._image_bytes
-        table = os.pread(descriptor, 8 * len(self._chunks), 0)
-        self._table = np.frombuffer(table.ljust(8 * len(self._chunks), b"\0"), np.int64).copy()
+        digests, table_bytes = count * _DIGEST_BYTES, 8 * len(self._chunks)
+        self.start = -(-(table_bytes + digests) // _PAGE) * _PAGE
+        self.size = self.start + count * self._image_bytes
+        head = os.pread(descriptor, table_bytes + digests, 0).ljust(table_bytes + digests, b"\0")
+        self._table = np.frombuffer(head[:table_bytes], np.int64).copy()
+        self._images = _cut(head[table_bytes:])
 
     @property
     def digest(self) -> str:
@@ -152,41 +182,116 @@ class _Made:
 
     def lacking(self) -> list[slice]:
         """The parts that are not there, or not whole."""
-
-        def is_whole(number: int) -> bool:
-            chunk = self._chunks[number]
-            if not self._table[number]:
-                return False
-            length = (chunk.stop - chunk.start) * self._image_bytes
-            found = os.pread(self._descriptor, length, self._at(chunk))
-            return len(found) == length and _checksum(found) == int(self._table[number])
-
         with ThreadPoolExecutor(cores()) as pool:
-            whole = pool.map(is_whole, range(len(self._chunks)))
+            whole = pool.map(self._is_whole, self._chunks)
             return [chunk for chunk, is_so in zip(self._chunks, whole, strict=True) if not is_so]
 
-    def make(self, lacking: Sequence[slice], tell: Callable[[int], None]) -> None:
-        """Decode these parts."""
+    def _is_whole(self, chunk: slice) -> bool:
+        checksum = int(self._table[chunk.start // self._how.images_a_chunk])
+        length = (chunk.stop - chunk.start) * self._image_bytes
+        found = os.pread(self._descriptor, length, self._at(chunk.start)) if checksum else b""
+        return len(found) == length and _checksum(found) == checksum
+
+    def reserve(self, images: Sequence[bytes]) -> None:
+        """Take the room on the disk, and say whose pixels will be there."""
         os.ftruncate(self._descriptor, self.size)
         # A disk that is full says so now.
         os.posix_fallocate(self._descriptor, 0, self.size)
-        done = len(self._files) - sum(chunk.stop - chunk.start for chunk in lacking)
-        step = self._how.images_a_chunk
+        _write(self._descriptor, b"".join(images), 8 * len(self._chunks))
+        self._images = [*images]
 
-        def keep(chunk: slice, pixels: NDArray[np.uint8]) -> None:
-            nonlocal done
-            data = pixels.tobytes()
-            _write(self._descriptor, data, self._at(chunk))
-            number = chunk.start // step
-            self._table[number] = _checksum(data)
-            _write(self._descriptor, self._table[number : number + 1].tobytes(), 8 * number)
-            done += len(pixels)
-            tell(done)
+    def make(
+        self,
+        lacking: Sequence[slice],
+        files: Sequence[Path],
+        others: Iterable[Path],
+        tell: Callable[[int], None],
+    ) -> None:
+        """Make these parts: copy images that other files of the same kind have, decode the rest."""
+        done = self._count - sum(chunk.stop - chunk.start for chunk in lacking)
+        missing: list[Path] = []
+        places: dict[int, slice] = {}
+        parts: list[slice] = []
+        with ExitStack() as opened:
+            known = self._known(lacking, others, opened)
 
-        decode_all(self._files, lacking, self._how, keep)
+            def keep(part: slice, pixels: NDArray[np.uint8]) -> None:
+                nonlocal done
+                chunk, rows = places[part.start], iter(pixels)
+                self._keep(
+                    chunk, b"".join(self._one(image, known, rows) for image in self._images[chunk])
+                )
+                done += chunk.stop - chunk.start
+                tell(done)
 
-    def _at(self, chunk: slice) -> int:
-        return self.start + int(chunk.start) * self._image_bytes
+            for chunk in lacking:
+                start = len(missing)
+                missing += (files[at] for at in _within(chunk) if self._images[at] not in known)
+                part = slice(start, len(missing))
+                places[start] = chunk
+                if part.start < part.stop:
+                    parts.append(part)
+                else:
+                    keep(part, np.empty(0, np.uint8))
+            decode_all(missing, parts, self._how, keep)
+
+    def _one(
+        self,
+        image: bytes,
+        known: Mapping[bytes, tuple[int, int]],
+        decoded: Iterator[NDArray[np.uint8]],
+    ) -> bytes:
+        """The pixels of an image, from where they are known, or the next that was decoded."""
+        if image not in known:
+            return next(decoded).tobytes()
+        file, at = known[image]
+        found = os.pread(file, self._image_bytes, at)
+        if len(found) < self._image_bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return found
+
+    def _known(
+        self, lacking: Sequence[slice], others: Iterable[Path], opened: ExitStack
+    ) -> dict[bytes, tuple[int, int]]:
+        """Where pixels of images of these parts are in other files: a descriptor, and a place."""
+        wanted = {image for chunk in lacking for image in self._images[chunk]}
+        found: dict[bytes, tuple[int, int]] = {}
+        for path in others:
+            with suppress(OSError, ValueError):  # deleted, or written at this moment
+                descriptor = os.open(path, os.O_RDONLY)
+                opened.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                other = _Made(descriptor, int(path.stem.rpartition("-")[2]), self._how)
+                found |= other.having(wanted - found.keys())
+        return found
+
+    def having(self, wanted: AbstractSet[bytes]) -> dict[bytes, tuple[int, int]]:
+        """The descriptor and the place of those of some images that are here, and whole."""
+        chunks = (c for c in self._chunks if not wanted.isdisjoint(self._images[c]))
+        return {
+            self._images[at]: (self._descriptor, self._at(at))
+            for chunk in chunks
+            if self._is_whole(chunk)
+            for at in _within(chunk)
+        }
+
+    def _keep(self, chunk: slice, data: bytes) -> None:
+        _write(self._descriptor, data, self._at(chunk.start))
+        number = chunk.start // self._how.images_a_chunk
+        self._table[number] = _checksum(data)
+        _write(self._descriptor, self._table[number : number + 1].tobytes(), 8 * number)
+
+    def _at(self, image: int) -> int:
+        return self.start + image * self._image_bytes
+
+
+def _within(chunk: slice) -> range:
+    return range(chunk.start, chunk.stop)
+
+
+def _cut(digests: bytes) -> list[bytes]:
+    starts = range(0, len(digests), _DIGEST_BYTES)
+    return [digests[start : start + _DIGEST_BYTES] for start in starts]
 
 
 @contextmanager
