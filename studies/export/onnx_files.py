@@ -67,5 +67,5 @@ def _written(
         with waiting("measuring which form of each layer is fastest"):
             images = torch.rand(1, *bundle.preprocessing.shape)
             network, dense = runtime.shipped(network, images)
-    with waiting("writing it as ONNX"):
+    with waiting(f"writing {onnx_model.FILE}"):
         return bundle.onnx(opset, network), [name.removeprefix("network.") for name in dense]
