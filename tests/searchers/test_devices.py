@@ -7,13 +7,15 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nas_space.convs import TYPES
 from nas_space.costs.cost import Task, predict
 from nas_space.devices import DEVICES, Memory, Profile, ProfileError
-from nas_space.errors import ConvnasError, InvalidChoiceError
+from nas_space.errors import InvalidChoiceError
+from nas_space.spaces.choices.space import ChoiceSpace
 from nas_space.spaces.registry import get
 from nas_space.spaces.residual.architecture import ResidualArchitecture
 from nas_space.spaces.skeletons import read_architecture
@@ -67,19 +69,20 @@ def test_of_two_limits_the_smaller_holds() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ram": Memory(9_000, 1_000, "a test")}, "has 8,000 bytes of RAM for a network, and the"),
-        ({"flash": Memory(900, 100, "a test")}, "has 800 bytes of flash for a network, and the"),
+        ({"ram": Memory(4_000, 1_000, "a test")}, "has 3,000 bytes of RAM for a network, and the"),
+        ({"flash": Memory(300, 100, "a test")}, "has 200 bytes of flash for a network, and the"),
     ],
 )
 def test_too_small_a_memory_is_one_line_with_the_smallest_network(
-    changes: dict[str, Memory], said: str
+    changes: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ImpossibleLimitError, match=said) as refused:
         part_for(get("regular"), TASK, replace(SMALL, **changes))
     smallest = int(str(refused.value).rpartition(" ")[2].replace(",", ""))
     # As much as that is enough.
     name = next(iter(changes))
-    enough = replace(SMALL, ram=None, flash=None, **{name: Memory(smallest, 0, "a test")})
+    limited: dict[str, Any] = {"ram": None, "flash": None} | {name: Memory(smallest, 0, "a test")}
+    enough = replace(SMALL, **limited)
     assert part_for(get("regular"), TASK, enough).kinds == ("regular",)
 
 
@@ -89,8 +92,8 @@ def test_what_cannot_be_met_is_refused_before_anything_is_trained() -> None:
         set_up(read(["--space", "igc", *words, "esp32-s3"]))
     with pytest.raises(ProfileError, match="unknown device"):
         set_up(read(["--space", "igc", *words, "esp33"]))
-    with pytest.raises(ConvnasError, match=r"studies\.export --device pico"):
-        set_up(read(["--space", "backbone:resnet18", *words, "pico"]))
+    with pytest.raises(ImpossibleLimitError, match=r"studies\.export --device small"):
+        part_for(ChoiceSpace("mine"), TASK, SMALL)
 
 
 def test_a_type_that_says_no_operations_is_refused_with_its_name(
@@ -112,7 +115,7 @@ def test_a_study_remembers_its_device_and_continues_with_or_without_it(tmp_path:
     assert Profile.from_json(study.device) == DEVICES.get("pico")
     assert study.space == get("regular").to_json()
     assert store.enter(describe(without, set_up(without))).device == study.device
-    with pytest.raises(StoreError, match=r"has another device .*pico"):
+    with pytest.raises(StoreError, match=r"has another device \(name: 'pico', now 'pico-2'\)"):
         store.enter(describe(other, set_up(other)))
     store.close()
 

@@ -77,6 +77,8 @@ def random_network(space: ResidualSpace, seed: int) -> ResidualArchitecture:
 class Normalised(nn.Module):
     """A network that normalises its images, as an exported one."""
 
+    mean: torch.Tensor
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
