@@ -15,7 +15,7 @@ from nas_space.bundle.forms import onnx_model
 from nas_space.bundle.int8 import prepared, quantised
 from nas_space.convs import TYPES, Conv
 from nas_space.costs.cost import Task, predict
-from nas_space.costs.operations import RELU, SHUFFLE, Tally
+from nas_space.costs.operations import RELU, SHUFFLE, SPLIT, Tally
 from nas_space.devices import DEVICES, Operators
 from nas_space.devices.graph import Graph
 from nas_space.inference import for_inference
@@ -48,9 +48,7 @@ def test_a_type_names_the_operations_of_its_exported_graph(kind: str) -> None:
         graph = graph_of(conv.build(8, 16, stride), (8, 8, 8))
         said = conv.operations(8, 16, stride)
         assert said is not None
-        assert {op.name for op in graph.operations} == {op.name for op in said}
-        convolutions = [[op for op in each if op.weights] for each in (graph.operations, said)]
-        assert sorted(map(str, convolutions[0])) == sorted(map(str, convolutions[1]))
+        assert sorted(map(str, graph.operations)) == sorted(map(str, said))
 
 
 @given(kind=st.sampled_from([*TYPES]), c_in=st.sampled_from(WIDTHS), c_out=st.sampled_from(WIDTHS))
@@ -112,7 +110,10 @@ def test_an_exported_network_takes_no_more_than_was_said_before_its_training(
         graph = Graph.read(content)
         # Chains of convolutions are merged, so there may be fewer, and dense ones.
         assert {op.name for op in graph.operations} <= said | {"convolution"}
-        assert Tally.of(graph.operations).operations <= cost.tally.operations
+        # Maps of odd sides are cut after an upsampling, which the closed form does not count.
+        counted = [op for op in graph.operations if op.name != SPLIT]
+        allowed = [op for op in architecture.operations(IMAGE) if op.name != SPLIT]
+        assert Tally.of(counted).operations <= Tally.of(allowed).operations
         # Images themselves, normalised, are the one map that the closed form leaves out.
         images = 3 * 16 * 16
         assert graph.maps_bytes(int8=True) <= cost.activation_memory // 4 + images
