@@ -111,14 +111,18 @@ class Octave(Conv):
             for read, given in itertools.product(widths_in, widths)
             if read and given
         ]
-        names = {
-            SPLIT: high_in and low_in,
-            AVERAGE_POOL: low_in or (high_in and (low or stride > 1)),
-            UPSAMPLE: low or (stride == 1 and low_in and high),
-            ADD: (high_in and low_in) and (high or low),
-            CONCAT: high and low,
+        strided = stride > 1
+        counts = {
+            SPLIT: 1,
+            AVERAGE_POOL: (low_in > 0)
+            + (strided and high_in > 0)
+            + (strided and low_in > 0 and low > 0)
+            + (high_in > 0 and low > 0),
+            UPSAMPLE: (low > 0) + (not strided and low_in > 0 and high > 0),
+            ADD: (high_in > 0 and low_in > 0) * ((high > 0) + (low > 0)),
+            CONCAT: high > 0 and low > 0,
         }
-        return *found, *plain(*(name for name, needed in names.items() if needed))
+        return *found, *plain(*(name for name, count in counts.items() for _ in range(count)))
 
     def peak_activations(self, c_in: int, c_out: int, size: Size, stride: int = 1) -> int:
         """The fullest of the moments that `nas_space.layers.octave` goes through."""

@@ -75,7 +75,7 @@ class Tally:
     Attributes:
         weights: numbers of all kernels.
         channels: output channels of all that has weights: each has a bias, and in int8 scales.
-        operations: how many there are.
+        operations: how many there are, without ReLUs: each is part of the operation before it.
     """
 
     weights: int
@@ -85,7 +85,7 @@ class Tally:
     @classmethod
     def of(cls, operations: Iterable[Operation]) -> Self:
         """Count them."""
-        found = tuple(operations)
+        found = [operation for operation in operations if operation.name != RELU]
         return cls(sum(op.weights for op in found), sum(op.c_out for op in found), len(found))
 
     def __add__(self, other: "Tally") -> "Tally":

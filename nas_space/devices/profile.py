@@ -169,7 +169,10 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts; `from_json` reads it."""
-        return asdict(self)
+        data, has = asdict(self), self.operators.has
+        # As JSON has it: what a study keeps is compared with what is asked for.
+        data["operators"]["has"] = None if has is None else list(has)
+        return data
 
     @staticmethod
     def from_json(data: Any) -> "Profile":  # noqa: ANN401 - JSON

@@ -18,7 +18,8 @@ def differences(old: Study, new: Study) -> dict[str, str]:
         "objective": (_aim(old), _aim(new)),
     }
     if old.device is not None and new.device is not None:
-        parts["device"] = old.device, new.device
+        named = {"name": old.device.get("name")}, {"name": new.device.get("name")}
+        parts["device"] = (old.device, new.device) if named[0] == named[1] else named
     found = {}
     # What a function makes may depend on the images: they come first.
     if images[0] != images[1]:

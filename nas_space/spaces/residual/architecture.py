@@ -227,7 +227,7 @@ class ResidualArchitecture(Architecture):
 
     def _beside(self, task: Task) -> Iterator[Operation]:
         """The operations beside `convolutions`."""
-        yield from plain(SCALE, *[MAX_POOL] * self.stem.pooled)
+        yield from plain(SCALE, SCALE, *[MAX_POOL] * self.stem.pooled)
         for stage in self.stages:
             for _ in stage.blocks:
                 yield from plain(ADD)
