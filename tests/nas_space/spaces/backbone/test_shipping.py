@@ -38,18 +38,22 @@ def test_it_trains_as_in_plain_torch_and_is_written_with_its_outputs(
         assert lost == ({"fc.weight", "fc.bias"} if name == "Computed" else set())
         (tmp_path / "model.py").write_text(source(architecture, PREPROCESSING), encoding="utf-8")
         write_weights(tmp_path / "weights.safetensors", network.state_dict())
-        written, ours = imported(tmp_path / "model.py").load(), Classifier(network, PREPROCESSING)
-        for images in (torch.rand(1, *SHAPE), torch.rand(7, *SHAPE)):
-            expected = ours.eval()(images)
-            torch.testing.assert_close(written(images), expected, atol=1e-5, rtol=1e-5)
+        # In double precision: rounding in float32 differs by the order of additions.
+        written = imported(tmp_path / "model.py").load().double()
+        ours = Classifier(network, PREPROCESSING).double().eval()
+        for count in (1, 7):
+            images = torch.rand(count, *SHAPE, dtype=torch.double)
+            expected = ours(images)
+            torch.testing.assert_close(written(images), expected, atol=1e-9, rtol=1e-9)
             # The user's own, which knows nothing of a search.
             if architecture == space.reference():
                 own = ACCEPTED[name]()
-                own = getattr(own, "_orig_mod", own).float().eval()
+                own = getattr(own, "_orig_mod", own).double().eval()
                 if name != "compiled":
                     own.load_state_dict(network.state_dict())
-                    given = (images - 0.4) / 0.2
-                    torch.testing.assert_close(own(given), expected, atol=1e-5, rtol=1e-5)
+                    # Rounded as the constants of a network in float32 are.
+                    given = (images - torch.tensor(0.4)) / torch.tensor(0.2)
+                    torch.testing.assert_close(own(given), expected, atol=1e-9, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
