@@ -1,11 +1,11 @@
 """Which parts of a large space are timed, and what the times of the others are taken to be.
 
-A space has tens of thousands of parts, which differ in their widths. Of each group of parts that
-are alike but for widths and settings some are timed, and the logarithms of their times are fitted
-by those of widths and MACs. `searchers.latency.obtaining` says how well whole networks are
-predicted with it.
+A space has tens of thousands of parts, which differ in their widths. Of each type some are timed,
+and the logarithms of their times are fitted by those of widths, pixels and MACs.
+`searchers.latency.obtaining` says how well whole networks are predicted with it.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from searchers.latency.parts import Part
 
 _MOST_PARTS = 2000
-"""Parts that are timed in half a minute or so."""
-_FEWEST_IN_A_GROUP = 12
+"""Of a space with more, some are timed."""
+_SAMPLE = 700
+"""So many, which take a minute or a few."""
+_FEWEST_IN_A_GROUP = 40
 _RIDGE = 1e-3
 
-_Group = tuple[str, str, tuple[int, int], int]
+_Group = tuple[str, str]
 
 
 def sampled(parts: Sequence[Part]) -> list[Part]:
@@ -27,7 +29,7 @@ def sampled(parts: Sequence[Part]) -> list[Part]:
     if len(parts) <= _MOST_PARTS:
         return list(parts)
     groups = _groups(parts)
-    room = max(_FEWEST_IN_A_GROUP, _MOST_PARTS // len(groups))
+    room = max(_FEWEST_IN_A_GROUP, _SAMPLE // len(groups))
     found = []
     for members in groups.values():
         ordered = sorted(members, key=lambda part: (part.macs, part.c_in, part.conv))
@@ -59,14 +61,17 @@ def completed(parts: Sequence[Part], timed: Mapping[Part, float]) -> dict[Part, 
 def _groups(parts: Sequence[Part]) -> dict[_Group, list[Part]]:
     groups: dict[_Group, list[Part]] = {}
     for part in parts:
-        groups.setdefault((part.what, part.group, part.size, part.stride), []).append(part)
+        groups.setdefault((part.what, part.group), []).append(part)
     return groups
 
 
 def _features(parts: Sequence[Part]) -> NDArray[np.float64]:
-    """A constant, and logarithms of widths and MACs, those of MACs also squared."""
+    """A constant, the stride, logarithms of widths, pixels and MACs, and their products."""
     rows = []
     for part in parts:
-        macs = math.log(1 + part.macs)
-        rows.append([1.0, math.log(part.c_in), math.log(part.c_out), macs, macs**2 / 20])
+        height, width = part.size
+        sizes = (part.c_in, part.c_out, height * width, 1 + part.macs)
+        logs = [math.log(size) for size in sizes]
+        products = [a * b / 20 for a, b in itertools.combinations_with_replacement(logs, 2)]
+        rows.append([1.0, float(part.stride > 1), *logs, *products])
     return np.array(rows)

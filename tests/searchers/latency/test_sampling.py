@@ -18,7 +18,7 @@ SMALL = ResidualSpace("small", ("regular", "igc"), widths=((8, 16), (16, 32)), d
 
 
 def group(part: Part) -> tuple[object, ...]:
-    return part.what, part.group, part.size, part.stride
+    return part.what, part.group
 
 
 def pretended(part: Part) -> float:
@@ -40,7 +40,7 @@ def test_of_a_large_space_some_parts_of_each_group_are_timed() -> None:
     assert set(chosen) <= set(LARGE)
     there, timed = Counter(map(group, LARGE)), Counter(map(group, chosen))
     assert timed.keys() == there.keys()
-    assert all(timed[name] >= min(12, count) for name, count in there.items())
+    assert all(timed[name] >= min(40, count) for name, count in there.items())
     # Nothing is estimated beyond what was timed: the cheapest and the dearest of a group are.
     for name in there:
         macs = [part.macs for part in LARGE if group(part) == name]
