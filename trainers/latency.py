@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-_WARM_UP_SECONDS = 0.2
 _MEASURING_SECONDS = 0.5
+_WARM_UP_SHARE = 0.4
+"""Time of the warm-up, as a share of the time of measuring."""
 _FEWEST_RUNS, _MOST_RUNS = 5, 200
 """Fewest and most runs to time."""
 
@@ -28,18 +29,21 @@ class Latency:
     runs: int
 
 
-def in_turns(calls: Sequence[Callable[[], object]], batch: int = 1) -> list[Latency]:
+def in_turns(
+    calls: Sequence[Callable[[], object]], batch: int = 1, seconds: float = _MEASURING_SECONDS
+) -> list[Latency]:
     """Time functions in turns, so that other load of the machine meets all of them.
 
     Args:
         calls: each answers for a batch.
         batch: images of that batch.
+        seconds: to measure each, if that takes no more than the most runs.
     """
     for call in calls:
-        _times(call, _WARM_UP_SECONDS)
+        _times(call, _WARM_UP_SHARE * seconds)
     times: list[list[float]] = [[] for _ in calls]
     while len(times[0]) < _FEWEST_RUNS or (
-        sum(map(sum, times)) < len(calls) * _MEASURING_SECONDS and len(times[0]) < _MOST_RUNS
+        sum(map(sum, times)) < len(calls) * seconds and len(times[0]) < _MOST_RUNS
     ):
         for call, its_times in zip(calls, times, strict=True):
             its_times.append(_time(call))

@@ -22,6 +22,9 @@ _MODULES_TOGETHER = 150
 """Modules, with those inside of them, that are written as one graph. A graph takes a second,
 however small; the time of large ones grows faster than their size."""
 
+_SECONDS = 0.04
+"""To measure a layer: some hundred runs of most."""
+
 
 class _Together(nn.Module):
     """Modules side by side, each with an input and an output of its own."""
@@ -57,7 +60,7 @@ class OnnxRuntime:
     ) -> list[Call]:
         """See `studies.runtimes.Runtime`."""
         faster, _ = self.fastest(modules, inputs, threads)
-        return self._calls(faster, inputs, threads)
+        return self.calls(faster, inputs, threads)
 
     def fastest(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
@@ -81,20 +84,21 @@ class OnnxRuntime:
         (dense,), (names,) = self.fastest([module], [images], 1)
         if not names:
             return module, []
-        before, after = in_turns(self._calls([module, dense], [images, images], 1))
+        before, after = in_turns(self.calls([module, dense], [images, images], 1))
         return (dense, names) if after.median < before.median else (module, [])
 
     def _pay(self, choices: Sequence[Choice], threads: int) -> list[bool]:
         """Whether the dense form of each choice takes clearly less time."""
         images = [choice.images for choice in choices]
-        as_is = self._calls([choice.parts for choice in choices], images, threads)
-        dense = self._calls([choice.dense for choice in choices], images, threads)
-        pairs = (in_turns(pair) for pair in zip(as_is, dense, strict=True))
+        as_is = self.calls([choice.parts for choice in choices], images, threads)
+        dense = self.calls([choice.dense for choice in choices], images, threads)
+        pairs = (in_turns(pair, seconds=_SECONDS) for pair in zip(as_is, dense, strict=True))
         return [after.quartiles[1] < before.quartiles[0] for before, after in pairs]
 
-    def _calls(
+    def calls(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
     ) -> list[Call]:
+        """Like `prepared`, of the modules with their layers as they are."""
         spans = _spans([sum(1 for _ in module.modules()) for module in modules])
         return [call for span in spans for call in self._some(modules[span], inputs[span], threads)]
 

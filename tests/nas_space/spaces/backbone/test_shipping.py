@@ -41,8 +41,8 @@ def test_it_trains_as_in_plain_torch_and_is_written_with_its_outputs(
         # In double precision: rounding in float32 differs by the order of additions.
         written = imported(tmp_path / "model.py").load().double()
         ours = Classifier(network, PREPROCESSING).double().eval()
-        for count in (1, 7):
-            images = torch.rand(count, *SHAPE, dtype=torch.double)
+        for number in (1, 7):
+            images = torch.rand(number, *SHAPE, dtype=torch.double)
             expected = ours(images)
             torch.testing.assert_close(written(images), expected, atol=1e-9, rtol=1e-9)
             # The user's own, which knows nothing of a search.
