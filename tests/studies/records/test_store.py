@@ -271,7 +271,7 @@ def test_a_database_of_a_newer_release_is_refused(store: Store, url: str) -> Non
 def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
     store: Store, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As migrations 8 to 10 did: columns that the older one does not know are empty in its rows."""
+    """As migrations 8 to 11 did: columns that the older one does not know are empty in its rows."""
     owner = store.enter(study())
     store.record(evaluation(owner, 0, 0.5))
     engine = sa.create_engine(url)
@@ -280,6 +280,7 @@ def test_a_search_of_an_older_release_goes_on_while_a_newer_one_adds_columns(
             for column in ("balanced_accuracy", "answers"):
                 connection.execute(sa.text(f"ALTER TABLE {table} DROP COLUMN {column}"))
         connection.execute(sa.text("ALTER TABLE nas_evaluations DROP COLUMN costs"))
+        connection.execute(sa.text("ALTER TABLE nas_studies DROP COLUMN device"))
         connection.execute(sa.text("UPDATE nas_alembic_version SET version_num = '0007'"))
     known = sa.Table("nas_evaluations", sa.MetaData(), autoload_with=engine)
     capsys.readouterr()
