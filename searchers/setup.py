@@ -33,6 +33,7 @@ from trainers.data.reading import Reading
 from trainers.data.registry import load
 from trainers.data.splits import Dataset, SearchData, Subset
 from trainers.evaluators import EvaluatorError
+from trainers.machine import cores
 from trainers.metrics import METRICS, Metric
 from trainers.recipes import DEFAULT_METRIC, NO_BALANCE, RECIPES, Recipe
 
@@ -89,6 +90,23 @@ def _check_target(problem: Problem) -> None:
             f"--target {write(target)} is out of reach: networks of {problem.space.name} within "
             f"the limits have {write(low)} to {write(high)} {problem.objective.heading}"
         )
+
+
+def _timing(settings: Settings, *, timed: bool) -> Timing:
+    """How latencies are measured.
+
+    Raises:
+        LatencyError: they are not, although options say how; or it has fewer cores than threads.
+    """
+    timing = Timing(settings.runtime, settings.latency_threads, settings.latency_batch)
+    if not timed and timing != Timing():
+        raise LatencyError(
+            "--runtime, --latency-threads and --latency-batch say how latencies are measured: "
+            "add --max-latency or --objective latency"
+        )
+    if (timing.threads or 0) > cores():
+        raise LatencyError(f"--latency-threads {timing.threads}: this machine has {cores()} cores")
+    return timing
 
 
 def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
@@ -149,7 +167,9 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
             f"--objective {objective.name} is not known for networks of {space.name}: use "
             f"{' or '.join(space.measures).replace('_', '-')} instead"
         )
-    if device is None and settings.limits.latency is None and not objective.timed:
+    timed = device is not None or settings.limits.latency is not None or objective.timed
+    timing = _timing(settings, timed=timed)
+    if not timed:
         setup = SearchSetup(
             space,
             recipe,
@@ -167,9 +187,9 @@ def set_up(settings: Settings, say: Say = silent) -> SearchSetup:
             f"the latency of networks of {space.name} is not predicted; limit their MACs instead, "
             "or choose among them when exporting: studies.export --max-latency"
         )
-    timing = Timing(settings.runtime, settings.latency_threads, settings.latency_batch)
     latency = obtain(space, task, say, timing, device)
-    check_latency(space, latency, settings.limits)
+    assert isinstance(searched, ResidualSpace)  # noqa: S101 - a part of one is one
+    check_latency(searched, latency, settings.limits)
     setup = SearchSetup(
         space, recipe, dataset, task, rungs, objective, latency, settings.target, profile
     )

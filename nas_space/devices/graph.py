@@ -34,12 +34,23 @@ if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
 
 _QUANTISE, _DEQUANTISE = "QuantizeLinear", "DequantizeLinear"
-_SAME = {_QUANTISE, _DEQUANTISE, "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Relu"}
+_SAME = {
+    _QUANTISE,
+    _DEQUANTISE,
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Identity",
+    "Relu",
+    "Clip",
+}
 """Operations whose output takes the memory of their input."""
-_SILENT = _SAME - {"Relu"}
+_SILENT = _SAME - {"Relu", "Clip"}
 """Those that a runtime need not compute."""
 _NAMES: Mapping[str, str] = {
     "Relu": RELU,
+    "Clip": RELU,  # of ReLU6
     "AveragePool": AVERAGE_POOL,
     "MaxPool": MAX_POOL,
     "GlobalAveragePool": MEAN,

@@ -12,7 +12,7 @@ from torch import nn
 
 from nas_space.inference.chains import merge_chains
 from nas_space.inference.inplace import write_over
-from nas_space.inference.layout import begin_in_rows
+from nas_space.inference.layout import average_by_mean, begin_in_rows
 from nas_space.inference.norms import absorb_norms
 from nas_space.inference.pairs import keep_pairs
 from nas_space.inference.tracing import traced
@@ -37,6 +37,7 @@ def for_inference(module: nn.Module) -> nn.Module:
     merge_chains(graph_module)
     keep_pairs(graph_module)
     write_over(graph_module)
+    average_by_mean(graph_module)
     begin_in_rows(graph_module)
     graph_module.graph.eliminate_dead_code()
     graph_module.delete_all_unused_submodules()

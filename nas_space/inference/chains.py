@@ -35,7 +35,7 @@ def chains(graph_module: fx.GraphModule) -> Iterator[Chain]:
     """Every convolution, with the 1×1 convolutions and shuffles that follow; none is in two."""
     done = set[fx.Node]()
     for node in list(graph_module.graph.nodes):
-        if node in done or not isinstance(layer(graph_module, node), nn.Conv2d):
+        if node in done or type(layer(graph_module, node)) is not nn.Conv2d:
             continue
         chain = _chain(graph_module, node)
         done.update(chain.rest)
@@ -62,8 +62,9 @@ def _chain(graph_module: fx.GraphModule, first: fx.Node) -> Chain:
 
 
 def _is_pointwise(module: nn.Module | None) -> bool:
+    # A subclass may have a forward of its own.
     return (
-        isinstance(module, nn.Conv2d)
+        type(module) is nn.Conv2d
         and module.kernel_size == module.stride == (1, 1)
         and module.padding == (0, 0)
     )

@@ -6,6 +6,7 @@ it faster. Which of the two is taken, a measurement decides.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from nas_space.weights import block_diagonal, through
 Pays = Callable[[Sequence["Choice"]], Sequence[bool]]
 """For each choice whether its dense form is faster."""
 
+_MOST_WEIGHTS = 4_000_000
+"""A dense convolution of more cannot pay: it takes longer to read than groups take to compute."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
@@ -28,14 +32,16 @@ class Choice:
     Attributes:
         name: of the first.
         parts: as they are.
-        dense: the other form.
         images: what they take, (N, C, H, W).
     """
 
     name: str
-    parts: nn.Module
-    dense: nn.Conv2d
+    parts: nn.Sequential
     images: Tensor
+
+    def dense(self) -> nn.Conv2d:
+        """The other form, made anew."""
+        return _dense(list(self.parts))
 
     @property
     def key(self) -> str:
@@ -82,9 +88,12 @@ def _choices(graph_module: fx.GraphModule, images: Tensor) -> Iterator[tuple[Cha
         assert isinstance(first, nn.Conv2d)  # noqa: S101 - a chain begins with one
         if all(getattr(part, "groups", 1) == 1 for part in parts) or first.padding_mode != "zeros":
             continue
+        last = next(part for part in reversed(parts) if isinstance(part, nn.Conv2d))
+        if first.in_channels * last.out_channels * math.prod(first.kernel_size) > _MOST_WEIGHTS:
+            continue
         (given,) = chain.first.all_input_nodes
         taken = torch.rand(given.meta["tensor_meta"].shape)
-        yield chain, Choice(str(chain.first.target), nn.Sequential(*parts), _dense(parts), taken)
+        yield chain, Choice(str(chain.first.target), nn.Sequential(*parts), taken)
 
 
 def _dense(parts: Sequence[nn.Module]) -> nn.Conv2d:
@@ -116,7 +125,7 @@ def _replace(graph_module: fx.GraphModule, dense: Iterable[tuple[Chain, Choice]]
     for chain, choice in dense:
         (given,) = chain.first.all_input_nodes
         last = chain.nodes[-1]
-        node = put(graph_module, chain.first, choice.dense, given)
+        node = put(graph_module, chain.first, choice.dense(), given)
         last.replace_all_uses_with(node)
         for old in reversed(chain.nodes):
             graph_module.graph.erase_node(old)

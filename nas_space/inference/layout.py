@@ -6,7 +6,9 @@ With it a network of the mixed space takes 0.65 to 0.8 of its time (docs/results
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+
+from nas_space.inference.tracing import layer
 
 
 def begin_in_rows(graph_module: fx.GraphModule) -> None:
@@ -16,6 +18,19 @@ def begin_in_rows(graph_module: fx.GraphModule) -> None:
             with graph_module.graph.inserting_after(node):
                 inside = graph_module.graph.call_function(in_rows, (node,))
             node.replace_all_uses_with(inside, delete_user_cb=_other_than(inside))
+
+
+def average_by_mean(graph_module: fx.GraphModule) -> None:
+    """Write pools of whole maps as means: torch exports the pool with a copy that nothing needs."""
+    for node in list(graph_module.graph.nodes):
+        found = layer(graph_module, node)
+        if isinstance(found, nn.AdaptiveAvgPool2d) and found.output_size in (1, (1, 1)):
+            with graph_module.graph.inserting_before(node):
+                mean = graph_module.graph.call_function(
+                    torch.mean, node.args, {"dim": (-2, -1), "keepdim": True}
+                )
+            node.replace_all_uses_with(mean)
+            graph_module.graph.erase_node(node)
 
 
 def in_rows(x: Tensor) -> Tensor:

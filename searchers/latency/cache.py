@@ -14,7 +14,7 @@ from trainers.files import write_whole
 from trainers.machine import cores, processor
 
 _FORMAT = 1
-_RUNTIMES = ("torch", "onnxruntime")
+_RUNTIMES = ("torch", "onnx", "onnxruntime", "onnxscript")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
 
@@ -36,7 +36,10 @@ def _version(package: str) -> str:
 _TIMED = (
     "nas_space/convs",
     "nas_space/layers",
+    "nas_space/bundle/forms/onnx_model.py",
+    "nas_space/bundle/int8.py",
     "nas_space/inference",
+    "nas_space/opsets.py",
     "nas_space/spaces/residual/building.py",
     "nas_space/spaces/residual/network.py",
     "nas_space/weights.py",
@@ -47,6 +50,7 @@ _TIMED = (
     "searchers/latency/parts.py",
     "searchers/latency/sampling.py",
     "studies/runtimes",
+    "trainers/latency.py",
 )
 """The code that decides which operations are timed, and how."""
 

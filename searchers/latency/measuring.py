@@ -34,6 +34,7 @@ _NETWORK_ROUNDS = 9
 _RUNS_IN_A_ROW = 4
 """Only the shortest of these counts: other processes disturbed it least."""
 _WARM_UP_RUNS = 2
+_NETWORKS_AT_ONCE = 5
 _AT_ONCE = 60
 """Parts that are prepared together: some runtimes take a second for any number of them."""
 _ENOUGH_SECONDS = 0.1
@@ -86,22 +87,25 @@ def measure(request: dict[str, Any], say: Callable[[int, int], None]) -> dict[st
     runtime = runtimes.find(request["runtime"])
     threads = request["threads"] or runtime.usual_threads(min(size))
     rows = [Part.of(row) for row in request["parts"]]
-    total = (1 + _PART_PASSES) * len(rows) + _NETWORK_ROUNDS * len(request["networks"])
+    total = (1 + _PART_PASSES) * len(rows) + (1 + _NETWORK_ROUNDS) * len(request["networks"])
     networks = [
         for_inference(build(read_architecture(text), channels, request["classes"]))
         for text in request["networks"]
     ]
-    whole = runtime.prepared(
-        networks, [torch.rand(batch, channels, *size)] * len(networks), threads
-    )
+    whole: list[runtimes.Call] = []
+    for start in range(0, len(networks), _NETWORKS_AT_ONCE):
+        these = networks[start : start + _NETWORKS_AT_ONCE]
+        images = [torch.rand(batch, channels, *size) for _ in these]
+        whole += runtime.prepared(these, images, threads)
+        say(len(whole), total)
     layers: list[runtimes.Call] = []
     for start in range(0, len(rows), _AT_ONCE):
         some = rows[start : start + _AT_ONCE]
         inputs = [in_rows(torch.rand(batch, part.c_in, *part.size)) for part in some]
         modules = [for_inference(_MAKERS[part.what](part)) for part in some]
-        layers += runtime.prepared(modules, inputs, threads)
-        say(len(layers), total)
-    chance, done = random.Random(0), len(rows)
+        layers += runtime.prepared(modules, inputs, threads, inside=True)
+        say(len(whole) + len(layers), total)
+    chance, done = random.Random(0), len(whole) + len(layers)
     seconds = [float("inf")] * len(rows)
     runs: list[list[float]] = [[] for _ in networks]
     for _ in range(_PART_PASSES):
@@ -134,7 +138,7 @@ def _times(call: runtimes.Call, runs: int) -> list[float]:
 
 
 def _say(done: int, total: int) -> None:
-    if done % 50 == 0 or done == total:
+    if done % 5 == 0 or done == total:
         print(done, total, flush=True)  # noqa: T201 - the parent reads it
 
 

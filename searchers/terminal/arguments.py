@@ -134,7 +134,7 @@ def _parser() -> Parser:
         type=seconds,
         metavar="T",
         help="longest predicted time for an image on this machine, like 5ms: its layers are timed "
-        "first, for about half a minute, and once",
+        "first, once, for a minute or, in ONNX Runtime, for some",
     )
     what.add_argument(
         "--latency-command",

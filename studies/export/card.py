@@ -41,7 +41,7 @@ A convolutional network for {classes} classes, found by convnas in the space {sp
 The intervals hold with 95 % confidence (Wilson). The test images were looked at {looks} time(s)
 for networks of this study; a search sees only training and validation images.
 
-Latencies: the median, and the quartiles of all runs, in turns, in fp32 on {hardware}.
+Latencies: the median, and the quartiles of all runs, in fp32 on {hardware}.
 
 {int8}{device}## Load
 
@@ -297,7 +297,7 @@ def _in_int8(small: Int8) -> str:
 def between(measured: Compared) -> str:
     """What int8 wins or loses, in points, with its interval."""
     low, high = 100 * measured.low, 100 * measured.high
-    return f"{-100 * measured.lost:+.2f} points ({low:+.2f} to {high:+.2f})"
+    return f"{0.0 - 100 * measured.lost:+.2f} points ({low:+.2f} to {high:+.2f})"
 
 
 def _share(share: float, measured: Compared) -> str:

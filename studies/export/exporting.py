@@ -37,7 +37,6 @@ from studies.records.store import Store
 from studies.records.tables import Evaluation, Retraining, Study
 from studies.retraining import summary
 from studies.retraining.retrained_front import means_of, retrained_front
-from studies.runtimes.timing import Timing
 from trainers import devices
 from trainers.data.balance import Answers
 from trainers.data.splits import Dataset
@@ -108,8 +107,7 @@ def export(arguments: argparse.Namespace) -> None:
         trained,
         proxy,
         arguments,
-        # What is fast on this machine may not fit a device.
-        as_trained=arguments.as_trained or profile is not None,
+        as_trained=_as_trained(study, arguments),
     )
     shape = dataset.search.shape
     with waiting(f"measuring it on {len(test):,} test images"):
@@ -236,6 +234,13 @@ def _chosen(
         CommandError: there is none, or no rule; then the front is printed.
     """
     timing = latencies.timing_of(study, arguments)
+
+    def seconds(member: Evaluation) -> float:
+        as_trained = _as_trained(study, arguments)
+        found, where = latencies.seconds(member, study, timing, as_trained=as_trained)
+        _say(f"trial {member.number}: {1000 * found:.3g} ms for an image in {where}")
+        return found
+
     evaluations = store.evaluations(study)
     members = front(complete(evaluations, study))
     anew = None
@@ -259,13 +264,13 @@ def _chosen(
                 study,
                 evaluations,
                 rule,
-                lambda member: _seconds(member, study, timing),
+                seconds,
                 None if arguments.retrain else store.with_weights(study) or None,
             )
     return choose_among(
         anew.front,
         rule,
-        lambda member: _seconds(member.evaluation, study, timing),
+        lambda member: seconds(member.evaluation),
         objective.metric_of(study),
     ).evaluation
 
@@ -293,10 +298,9 @@ def _told(
     )
 
 
-def _seconds(member: Evaluation, study: Study, timing: Timing) -> float:
-    seconds, where = latencies.seconds(member, study, timing)
-    _say(f"trial {member.number}: {1000 * seconds:.3g} ms for an image in {where}")
-    return seconds
+def _as_trained(study: Study, arguments: argparse.Namespace) -> bool:
+    """Whether convolutions keep their groups: what is fast on this machine may not fit a device."""
+    return arguments.as_trained or study.device is not None or arguments.device is not None
 
 
 def _say(line: str) -> None:
@@ -314,6 +318,10 @@ def _rule(arguments: argparse.Namespace) -> Rule:
     )
     if rule.contradictory or (rule.trial is not None and arguments.retrained):
         raise CommandError("--trial says which network already: leave the other rules out")
+    if rule.max_latency is None and (arguments.runtime or arguments.latency_threads):
+        raise CommandError(
+            "--runtime and --latency-threads say how --max-latency is measured: add it"
+        )
     return rule
 
 

@@ -17,9 +17,10 @@ def differences(old: Study, new: Study) -> dict[str, str]:
         "recipe": (_training(old.recipe, new.recipe), _training(new.recipe, old.recipe)),
         "objective": (_aim(old), _aim(new)),
     }
-    if old.device is not None and new.device is not None:
-        named = {"name": old.device.get("name")}, {"name": new.device.get("name")}
-        parts["device"] = (old.device, new.device) if named[0] == named[1] else named
+    if new.device is not None:
+        before = old.device or {}
+        named = {"name": before.get("name")}, {"name": new.device.get("name")}
+        parts["device"] = (before, new.device) if named[0] == named[1] else named
     found = {}
     # What a function makes may depend on the images: they come first.
     if images[0] != images[1]:

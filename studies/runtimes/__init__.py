@@ -41,7 +41,13 @@ class Runtime(Protocol):
         """How many threads it takes if the user does not say, for images of `side` pixels."""
 
     def prepared(
-        self, modules: "Sequence[nn.Module]", inputs: "Sequence[Tensor]", threads: int
+        self,
+        modules: "Sequence[nn.Module]",
+        inputs: "Sequence[Tensor]",
+        threads: int,
+        *,
+        inside: bool = False,
+        as_trained: bool = False,
     ) -> list[Call]:
         """For each module a call that answers for its input, computed as the runtime does.
 
@@ -49,6 +55,8 @@ class Runtime(Protocol):
             modules: as `nas_space.inference.for_inference` makes them.
             inputs: of each, a batch (N, C, H, W).
             threads: to compute with.
+            inside: whether they are layers, which take what the layer before them gives.
+            as_trained: whether convolutions in groups stay as they are, however slow.
         """
 
 

@@ -56,11 +56,18 @@ class OnnxRuntime:
         return 1
 
     def prepared(
-        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
+        self,
+        modules: Sequence[nn.Module],
+        inputs: Sequence[Tensor],
+        threads: int,
+        *,
+        inside: bool = False,
+        as_trained: bool = False,
     ) -> list[Call]:
         """See `studies.runtimes.Runtime`."""
-        faster, _ = self.fastest(modules, inputs, threads)
-        return self.calls(faster, inputs, threads)
+        if not as_trained:
+            modules, _ = self.fastest(modules, inputs, threads)
+        return self.calls(modules, inputs, threads, inside=inside)
 
     def fastest(
         self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
@@ -90,21 +97,27 @@ class OnnxRuntime:
     def _pay(self, choices: Sequence[Choice], threads: int) -> list[bool]:
         """Whether the dense form of each choice takes clearly less time."""
         images = [choice.images for choice in choices]
-        as_is = self.calls([choice.parts for choice in choices], images, threads)
-        dense = self.calls([choice.dense for choice in choices], images, threads)
+        forms = [choice.parts for choice in choices], [choice.dense() for choice in choices]
+        as_is, dense = (self.calls(form, images, threads, inside=True) for form in forms)
         pairs = (in_turns(pair, seconds=_SECONDS) for pair in zip(as_is, dense, strict=True))
         return [after.quartiles[1] < before.quartiles[0] for before, after in pairs]
 
     def calls(
-        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
+        self,
+        modules: Sequence[nn.Module],
+        inputs: Sequence[Tensor],
+        threads: int,
+        *,
+        inside: bool = False,
     ) -> list[Call]:
         """Like `prepared`, of the modules with their layers as they are."""
         spans = _spans([sum(1 for _ in module.modules()) for module in modules])
-        return [call for span in spans for call in self._some(modules[span], inputs[span], threads)]
+        some = (self._some(modules[span], inputs[span], inside=inside) for span in spans)
+        return [_call(model, threads) for models in some for model in models]
 
     def _some(
-        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
-    ) -> Iterator[Call]:
+        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], *, inside: bool
+    ) -> Iterator["ModelProto"]:
         names = [(f"x{at}", f"y{at}") for at in range(len(modules))]
         inputs = [x.clone() for x in inputs]  # a tensor that is given twice is one input to torch
         with warnings.catch_warnings():
@@ -117,7 +130,7 @@ class OnnxRuntime:
             # Random ones: the ranges of maps change no time.
             some = {name: x.numpy() for (name, _), x in zip(names, inputs, strict=True)}
             model = static(prepared(model), iter([some]))
-        yield from (_call(one, threads) for one in _apart(model, names))
+        yield from _apart(model, names, inside=inside)
 
 
 def _spans(sizes: Sequence[int]) -> Iterator[slice]:
@@ -131,16 +144,20 @@ def _spans(sizes: Sequence[int]) -> Iterator[slice]:
     yield slice(start, len(sizes))
 
 
-def _apart(model: bytes, names: Sequence[tuple[str, str]]) -> Iterator["ModelProto"]:
+def _apart(
+    model: bytes, names: Sequence[tuple[str, str]], *, inside: bool
+) -> Iterator["ModelProto"]:
     """Each part of a graph, from one input to one output.
 
-    In int8 a part takes and gives int8, as it does inside of a network.
+    In int8 a part that is inside of a network takes and gives int8.
     """
     import onnx  # noqa: PLC0415 - half a second
     from onnx.utils import Extractor  # noqa: PLC0415
 
     whole = onnx.shape_inference.infer_shapes(onnx.load_from_string(model))
     nodes = whole.graph.node
+    if not inside:
+        nodes = []
     quantises = {node.input[0]: node.output[0] for node in nodes if node.op_type == _QUANTISES}
     dequantises = {node.output[0]: node.input[0] for node in nodes if node.op_type == _DEQUANTISES}
     cutter = Extractor(whole)

@@ -22,7 +22,13 @@ class _Torch:
         return torch.get_num_threads()
 
     def prepared(
-        self, modules: Sequence[nn.Module], inputs: Sequence[Tensor], threads: int
+        self,
+        modules: Sequence[nn.Module],
+        inputs: Sequence[Tensor],
+        threads: int,
+        *,
+        inside: bool = False,  # noqa: ARG002 - here a layer is what it is alone
+        as_trained: bool = False,  # noqa: ARG002
     ) -> list[Call]:
         torch.set_num_threads(threads)
         return [

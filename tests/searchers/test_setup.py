@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas_space.errors import ConvnasError
 from searchers.search import describe
 from searchers.setup import set_up, unequal
 from searchers.terminal.arguments import read
@@ -77,3 +78,19 @@ def test_what_is_asked_for_unequal_classes_is_in_the_recipe_and_the_name(tmp_pat
     made.recipe["balance"] = "magic"
     with pytest.raises(InvalidRowError, match=r"has 'magic' as its recipe.balance"):
         validated(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--runtime", "onnxruntime"], "add --max-latency or --objective latency"),
+        (["--latency-threads", "1"], "add --max-latency or --objective latency"),
+        (["--max-latency", "1ms", "--latency-threads", "4000"], "this machine has [0-9]+ cores"),
+        (["--max-latency", "1ms", "--runtime", "onnx"], "did you mean onnxruntime"),
+    ],
+)
+def test_how_latencies_are_measured_is_refused_where_it_says_nothing(
+    options: list[str], complaint: str
+) -> None:
+    with pytest.raises(ConvnasError, match=complaint):
+        set_up(read(["--space", "regular", "--budget", "2", *options]))

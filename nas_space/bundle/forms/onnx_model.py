@@ -61,7 +61,7 @@ def _round_no_pool_up(graph: "Graph") -> None:
     """Say of average pools whose windows fit exactly that they do not round up.
 
     The outputs are the same. ONNX Runtime pools in the layout of its convolutions only then: an
-    Oct-ResNet-50 takes four fifths of the time (docs/results/operators.md).
+    Oct-ResNet-50 takes four fifths of the time (docs/results/latency.md).
     """
     from onnx_ir import AttrInt64  # noqa: PLC0415 - half a second
 

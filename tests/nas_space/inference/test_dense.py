@@ -86,3 +86,25 @@ def test_the_weights_keep_their_type(kind: torch.dtype) -> None:
     module = layer("deep_roots(groups=4)", 1, 0).to(kind)
     (dense,), _ = with_dense([module], [torch.rand(1, 16, 8, 8, dtype=kind)], always)
     assert {weight.dtype for weight in dense.parameters()} == {kind}
+
+
+class Centred(nn.Conv2d):
+    """A convolution with a forward of its own, as timm's."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x - x.mean())
+
+
+def test_a_subclass_with_a_forward_of_its_own_is_left_alone() -> None:
+    module = for_inference(nn.Sequential(Centred(8, 8, 3, groups=4), nn.Conv2d(8, 8, 1)))
+    images = torch.rand(2, 8, 6, 6)
+    (kept,), (names,) = with_dense([module], [images], always)
+    assert names == []
+    with torch.inference_mode():
+        assert torch.equal(kept(images), module(images))
+
+
+def test_a_huge_dense_convolution_is_no_choice() -> None:
+    module = for_inference(nn.Sequential(nn.Conv2d(1024, 1024, 3, groups=1024)))
+    _, (names,) = with_dense([module], [torch.rand(1, 1024, 3, 3)], always)
+    assert names == []

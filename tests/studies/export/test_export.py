@@ -120,6 +120,7 @@ def test_latencies_of_the_front_are_measured_where_a_rule_asks_for_them(
         (["--max-params", "1"], "smallest network of the front has"),
         (["--trial", "0", "--max-params", "1M"], "leave the other rules out"),
         (["--trial", "0", "--max-latency", "1ms"], "leave the other rules out"),
+        (["--knee", "--runtime", "onnxruntime"], "say how --max-latency is measured: add it"),
         (["--trial", "0", "--int8", "maybe"], "invalid choice: 'maybe'"),
         (["--trial", "0", "--int8-loss", "1%"], "add --int8"),
         (["--trial", "0", "--int8", "--int8-loss=-1%"], "is no loss of accuracy like 0.005"),

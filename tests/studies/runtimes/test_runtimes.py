@@ -29,7 +29,7 @@ def networks() -> tuple[list[nn.Module], list[Tensor]]:
 
 
 def answers(name: str, modules: Sequence[nn.Module], inputs: Sequence[Tensor]) -> list[np.ndarray]:
-    calls = runtimes.find(name).prepared(modules, inputs, 1)
+    calls = runtimes.find(name).prepared(modules, inputs, 1, inside=True)
     return [np.asarray(call()).squeeze() for call in calls]
 
 
@@ -69,3 +69,11 @@ def test_an_unknown_one_and_one_that_is_not_installed_are_refused(
     with pytest.raises(MissingExtraError, match="--runtime onnxruntime needs onnx"):
         runtimes.find("onnxruntime")
     assert runtimes.find("torch").needs is None
+
+
+@pytest.mark.parametrize("as_trained", [False, True])
+def test_a_whole_network_takes_and_gives_floats_in_int8_too(*, as_trained: bool) -> None:
+    modules, inputs = networks()
+    runtime = runtimes.find("onnxruntime-int8")
+    (call,) = runtime.prepared(modules[2:3], inputs[2:3], 1, as_trained=as_trained)
+    assert np.asarray(call()).dtype == np.float32
