@@ -86,7 +86,10 @@ def test_what_is_asked_for_unequal_classes_is_in_the_recipe_and_the_name(tmp_pat
         (["--runtime", "onnxruntime"], "add --max-latency or --objective latency"),
         (["--latency-threads", "1"], "add --max-latency or --objective latency"),
         (["--max-latency", "1ms", "--latency-threads", "4000"], "this machine has [0-9]+ cores"),
-        (["--max-latency", "1ms", "--runtime", "onnx"], "known runtimes: torch, onnxruntime, onnxruntime-int8"),
+        (
+            ["--max-latency", "1ms", "--runtime", "onnx"],
+            "known runtimes: torch, onnxruntime, onnxruntime-int8",
+        ),
     ],
 )
 def test_how_latencies_are_measured_is_refused_where_it_says_nothing(
