@@ -2,9 +2,9 @@
 
 It needs an environment of its own, because litert-torch wants another torch:
 
-    uv venv /tmp/lite --python 3.11
-    uv pip install --python /tmp/lite/bin/python litert-torch tflite-micro ai-edge-quantizer rich
-    PYTHONPATH=. /tmp/lite/bin/python benchmarks/device_records.py --networks 14 --seed 5
+    uv venv lite --python 3.11
+    uv pip install --python lite/bin/python litert-torch tflite-micro ai-edge-quantizer rich
+    PYTHONPATH=. lite/bin/python benchmarks/device_records.py --networks 14 --seed 5
 """
 
 import argparse
