@@ -192,7 +192,8 @@ def test_the_command_says_what_it_verified_and_keeps_proxy_and_retrained_apart(
     printed = shipped.printed[space]
     assert "search    50.00% validation accuracy, a proxy (quick, 6 epochs)" in printed
     assert "(full, 2 epochs, 400 images)" in printed
-    assert "ms for a batch of 64, here" in printed
+    for where in ("torch", "ONNX Runtime"):
+        assert f"ms for a batch of 64 in {where}, here" in printed
     forms = "model.py, program.pt2 and model.onnx"
     assert f"{forms} give the network's outputs in float64 to 1e-05" in printed
     assert "in a fresh process without convnas" in printed
