@@ -115,6 +115,7 @@ def test_a_setting_that_searches_nothing_takes_what_another_one_has_found(tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_networks_are_compared_at_a_latency(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,6 +155,7 @@ def run(folder: Path, *command: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_whole_search_for_a_board_and_an_export_that_says_that_it_fits(tmp_path: Path) -> None:
     (tmp_path / "board.toml").write_text(BOARD)
     profile = Profile.read(tmp_path / "board.toml")
