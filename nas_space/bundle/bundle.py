@@ -108,7 +108,8 @@ class Bundle:
             opset: version of the operators.
             network: the network in another form with the same function.
         """
-        exported = exported_program(network or for_inference(self.network), self.preprocessing)
+        network = for_inference(self.network) if network is None else network
+        exported = exported_program(network, self.preprocessing)
         return onnx_model.write(exported, json.dumps(asdict(self.preprocessing)), opset)
 
     def write(

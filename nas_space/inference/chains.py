@@ -5,11 +5,11 @@ they are one convolution, and its kernel is the product of theirs. It has more w
 multiply-adds, but is faster than convolutions in narrow groups.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from nas_space.inference.tracing import alone, layer, put
 from nas_space.weights import through
@@ -79,14 +79,24 @@ def _pays(graph_module: fx.GraphModule, chain: Chain) -> bool:
     return max(convs[0].in_channels, convs[-1].out_channels) <= _WIDEST_DENSE_CHANNELS
 
 
+def together(parts: Sequence[nn.Module], width: int) -> tuple[Tensor, Tensor]:
+    """What 1×1 convolutions and shuffles in a row are: a matrix (c_out, width) and a bias (c_out,).
+
+    Args:
+        parts: see `nas_space.weights.through`.
+        width: channels that the first one reads.
+    """
+    with torch.no_grad():
+        # Of no channels at all they make their biases.
+        made = through(parts, torch.eye(width, width + 1, dtype=torch.double))
+    return made[:, :-1] - made[:, -1:], made[:, -1]
+
+
 def _merge(graph_module: fx.GraphModule, chain: Chain) -> None:
     parts = [graph_module.get_submodule(str(node.target)) for node in chain.rest]
     entering = next(part for part in parts if isinstance(part, nn.Conv2d))
     width, kind = entering.in_channels, entering.weight.dtype
-    with torch.no_grad():
-        # Of no channels at all they make their biases.
-        made = through(parts, torch.eye(width, width + 1, dtype=torch.double))
-        matrix, bias = made[:, :-1] - made[:, -1:], made[:, -1]
+    matrix, bias = together(parts, width)
     merged = nn.Conv2d(width, len(matrix), 1)
     merged.weight = nn.Parameter(matrix.to(kind)[:, :, None, None])
     merged.bias = nn.Parameter(bias.to(kind).contiguous())

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from nas_space.inference.chains import Chain, chains
+from nas_space.inference.chains import Chain, chains, together
 from nas_space.inference.tracing import put
-from nas_space.weights import block_diagonal, through
+from nas_space.weights import block_diagonal
 
 Pays = Callable[[Sequence["Choice"]], Sequence[bool]]
 """For each choice whether its dense form is faster."""
@@ -103,9 +103,7 @@ def _dense(parts: Sequence[nn.Module]) -> nn.Conv2d:
     weight = block_diagonal(first.weight.detach().double(), first.groups, first.groups)
     bias = weight.new_zeros(len(weight)) if first.bias is None else first.bias.detach().double()
     if rest:
-        width = len(weight)
-        made = through(rest, torch.eye(width, width + 1, dtype=torch.double))
-        matrix, shift = made[:, :-1] - made[:, -1:], made[:, -1]
+        matrix, shift = together(rest, len(weight))
         weight = torch.einsum("om,mihw->oihw", matrix, weight)
         bias = matrix @ bias + shift
     dense = nn.Conv2d(
